@@ -106,8 +106,12 @@ def new(
 @click.argument("study", type=_FOLDER)
 @click.argument("files", nargs=-1, type=_FOLDER)
 @click.option(
-    "--manifest", type=_FOLDER, help="CSV file with columns file, patient, time, side [, view, day, spacing]."
+    "--manifest",
+    type=_FOLDER,
+    help="CSV file with columns file, patient, time, side [, issuer, view, day, spacing, take, override].",
 )
+@click.option("--dry-run", is_flag=True, help="Print what would be imported, and import nothing.")
+@click.option("--save-manifest", "saved", type=_FOLDER, metavar="FILE", help="Write the decisions as a manifest.")
 @click.option("--key", type=_FOLDER, help="File with the key to the pseudonyms, outside the study.")
 @click.option("--second-key", is_flag=True, help="Accept a key that knows no case of the study; see the manual.")
 @click.option("--watch", "watched", type=_FOLDER, metavar="FOLDER", help="Import films as they arrive in this folder.")
@@ -120,14 +124,17 @@ def import_(
     second_key: bool,
     watched: Path | None,
     settle: float,
+    dry_run: bool,
+    saved: Path | None,
 ) -> None:
     """Import DICOM files, folders, ZIP or tar archives, a DICOMDIR, or the files of a manifest into STUDY, de-identified.
 
     At the end it lists the imported and the refused files with the reasons. The exit code is 1 if nothing was imported,
     and 3 if a place that may contain films could not be read.
     """
+    from ratui.cli.plan import format_plan
     from ratui.results.text_table import format_count
-    from ratui.study import Study, import_films
+    from ratui.study import Study, open_import
 
     opened = Study.open(study)
     if watched is not None:
@@ -135,17 +142,22 @@ def import_(
 
         if files or manifest is not None:
             raise click.UsageError("--watch takes no other files and no manifest")
+        if dry_run or saved is not None:
+            raise click.UsageError("--watch has no --dry-run and no --save-manifest")
         watch_folder(opened, watched, key=key, second_key=second_key, settle=max(settle, 0.0))
         return
     bar = ProgressBar()
-    report = import_films(
-        opened,
-        files,
-        manifest=manifest,
-        key=key,
-        second_key=second_key,
-        progress=lambda i, n: bar("importing", i, n),
-    )
+    with open_import(opened, files, manifest=manifest, key=key, second_key=second_key) as current:
+        plan = current.plan(lambda i, n: bar("reading headers", i, n))
+        if saved is not None:
+            plan.save_manifest(saved)
+            click.echo(f"manifest, which identifies patients: {clean_text(saved, 200)}")
+        if dry_run:
+            for line in format_plan(plan, current.skipped):
+                click.echo(line)
+            click.echo("nothing was imported")
+            sys.exit(current.exit_code(len(plan.taken)))
+        report = current.execute(plan, lambda i, n: bar("importing", i, n))
     # Files are listed by number because a file name may contain a patient's name, and terminal output may be recorded.
     for line in report.format_lines():
         click.echo(line)

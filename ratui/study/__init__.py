@@ -3,8 +3,9 @@
 from ratui.study.case import Case, FilmRecord, Region, RegionSource
 from ratui.study.config import CONSENSUS, StudyConfig
 from ratui.study.importing import InProcessConverter
+from ratui.study.importing.import_plan import ImportPlan
 from ratui.study.importing.import_report import ImportedFilm, ImportReport, RejectedFile
-from ratui.study.importing.importer import import_films
+from ratui.study.importing.importer import OpenImport, import_films, open_import
 from ratui.study.importing.pseudonyms import KeyFile
 from ratui.study.reading_session import AutoSaver, DisplayUse, ReadingSession
 from ratui.study.store import HeldByOther, LockHolder, TakenOver
@@ -19,11 +20,13 @@ __all__ = [
     "DisplayUse",
     "FilmRecord",
     "HeldByOther",
+    "ImportPlan",
     "ImportReport",
     "ImportedFilm",
     "InProcessConverter",
     "KeyFile",
     "LockHolder",
+    "OpenImport",
     "ReadingSession",
     "Region",
     "RegionSource",
@@ -33,4 +36,5 @@ __all__ = [
     "StudyConfig",
     "TakenOver",
     "import_films",
+    "open_import",
 ]

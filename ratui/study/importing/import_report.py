@@ -14,7 +14,7 @@ from ratui.errors import clean_text
 from ratui.files import make_folder, write_bytes
 from ratui.study.importing.archives import SkippedItem
 
-__all__ = ["ImportReport", "ImportedFilm", "RejectedFile", "fold_lines"]
+__all__ = ["ImportReport", "ImportedFilm", "RejectedFile", "find_exit_code", "fold_lines"]
 
 _LINES_OF_A_REASON = 5  # with one line each; more are folded
 _LINES_OF_FILMS = 60
@@ -73,9 +73,7 @@ class ImportReport:
     @property
     def exit_code(self) -> int:
         """Exit code of the command: 1 if no film was imported, 3 if a place that may contain films was not read, else 0."""
-        if not self.imported:
-            return 1
-        return 0 if all(item.is_harmless for item in self.skipped) else 3
+        return find_exit_code(len(self.imported), self.skipped)
 
     def save_list(self) -> Path:
         """Write a CSV table of all source files and outcomes beside the key, for its owner alone, and return its path.
@@ -115,6 +113,13 @@ class ImportReport:
         lines += fold_lines("refused ", enumerate((item.reason for item in self.rejected), start=first))
         first += len(self.rejected)
         return lines + fold_lines("not read", enumerate((item.reason for item in self.skipped), start=first))
+
+
+def find_exit_code(films: int, skipped: Iterable[SkippedItem]) -> int:
+    """Return the exit code of a command that imports `films` films, see `ImportReport.exit_code`."""
+    if not films:
+        return 1
+    return 0 if all(item.is_harmless for item in skipped) else 3
 
 
 def fold_lines(verb: str, numbered: Iterable[tuple[int, str]]) -> list[str]:

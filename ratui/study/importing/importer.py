@@ -5,7 +5,6 @@ A bad file never stops an import. Of a patient, only the pseudonym, the time poi
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import secrets
 from collections import ChainMap, defaultdict
@@ -21,12 +20,14 @@ from ratui.study.film_files import write_films
 from ratui.study.importing import FilmConverter, FilmRequest, ReaderProcess
 from ratui.study.importing.film_days import count_days
 from ratui.study.importing.import_plan import Decision, ImportPlan
-from ratui.study.importing.import_report import ImportedFilm, ImportReport, RejectedFile
+from ratui.study.importing.import_report import ImportedFilm, ImportReport, RejectedFile, find_exit_code
 from ratui.study.importing.manifest import ManifestRow, read_manifest
+from ratui.study.importing.picture_digest import digest_file
 from ratui.study.importing.picture_reader import find_picture_kind
 from ratui.study.importing.planner import FilmSource, KnownStudy, plan_films
 from ratui.study.importing.pseudonyms import KeyFile
 from ratui.study.importing.sources import LocatedConverter, Sources, open_sources
+from ratui.study.importing.stored_pixels import find_pixel_digests
 from ratui.study.store import FileLock
 from ratui.study.study import Study
 
@@ -61,6 +62,8 @@ class OpenImport:
         The study.
     files
         The files to import by their origin: a film in an archive is in a temporary folder.
+    skipped
+        Files, folders, links and entries of archives that are not read, each with a reason.
     """
 
     def __init__(
@@ -76,7 +79,8 @@ class OpenImport:
         self.files = {
             path: file for path, file in sources.files.items() if manifest is None or path != manifest.resolve()
         }
-        self._keys, self._rows, self._skipped = keys, rows, sources.skipped
+        self.skipped = sources.skipped
+        self._keys, self._rows = keys, rows
         self._converter = LocatedConverter(converter, sources.files)
 
     def plan(self, progress: Progress | None = None) -> ImportPlan:
@@ -117,12 +121,16 @@ class OpenImport:
         place = {row.path: number for number, row in enumerate(plan.rows)}
         imported.sort(key=lambda film: place[film.path])
         left = tuple(RejectedFile(row.path, rejected[row.path]) for row in plan.rows if row.path in rejected)
-        return ImportReport(tuple(imported), left, self._keys.path, self._skipped)
+        return ImportReport(tuple(imported), left, self._keys.path, self.skipped)
+
+    def exit_code(self, films: int) -> int:
+        """Return the exit code of a command that imports `films` films, see `ImportReport.exit_code`."""
+        return find_exit_code(films, self.skipped)
 
     def _read(self, file: Path, row: ManifestRow | None) -> FilmSource:
         try:
             if row is not None and find_picture_kind(self.files[file]):
-                return FilmSource(file, row=row, content=_digest_file(self.files[file]))
+                return FilmSource(file, row=row, content=digest_file(self.files[file]))
             header = self._converter.read_header(file)
             return FilmSource(file, header, row, content=header.content)
         except RatuiError as error:
@@ -263,17 +271,6 @@ def _import_candidates(
     return imported
 
 
-def find_pixel_digests(study: Study, cases: Iterable[str]) -> dict[str, str]:
-    """Return the case of each digest of pixels in the study; those of damaged film lists are left out."""
-    found: dict[str, str] = {}
-    for case in sorted(cases):
-        with contextlib.suppress(RatuiError):  # a film of a damaged case is refused when it is saved
-            # Up to format 2 of a study, the film list itself contains the digests.
-            found.update({film.digest: case for film in study.case(case).films if film.digest})
-            found.update({visit.pixels: case for visit in study.visits(case).values() if visit.pixels})
-    return found
-
-
 def _import_case(
     study: Study,
     case: Case,
@@ -376,15 +373,6 @@ def _check_day(case: Case, candidate: _ImportCandidate) -> None:
         raise FilmError(
             "its day contradicts the time points of its case", candidate.path, "Correct its row in the manifest"
         )
-
-
-def _digest_file(file: Path) -> str:
-    """Return the SHA-256 of a file. Raises FilmError if it can't be read."""
-    try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError as error:
-        raise FilmError(f"it can't be read: {error.strerror}", file, "Check the path") from error
 
 
 def _join(*notes: str) -> str:

@@ -12,7 +12,9 @@ from pathlib import Path
 import pydicom
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-__all__ = ["picture_digest"]
+from ratui.errors import FilmError
+
+__all__ = ["digest_file", "picture_digest"]
 
 _BLOCK = 1 << 20  # bytes
 
@@ -34,3 +36,12 @@ def picture_digest(path: Path) -> str:
             digest.update(block)
             blocks += 1
     return digest.hexdigest() if blocks else ""
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a whole file, the digest of a picture without a header. Raises FilmError."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FilmError(f"it can't be read: {error.strerror}", path, "Check the path") from error

@@ -1,0 +1,363 @@
+"""A slow reference of the rules in ``docs/intake.md`` for persons, examinations, time points and the choice of films.
+
+It is written from the document: every film is compared with every other one, and no code of the import is used.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import combinations
+
+__all__ = ["Known", "ReferenceFilm", "decide"]
+
+PLACEHOLDERS = {"anonymous", "unknown", "none", "patient", "test"}
+TAKE, LEAVE_OUT, DOUBTFUL = "take", "leave out", "doubtful"
+VIEWS = {"hand": "hand", "wrist": "hand", "foot": "foot"}
+
+
+@dataclass(frozen=True)
+class ReferenceFilm:
+    """A film as the document describes it; `side` and `view` are empty if they are not certain."""
+
+    number: int
+    patient: str = "P1"
+    issuer: str = ""
+    universal: str = ""
+    name: str = ""
+    birth: str = ""
+    sex: str = ""
+    study: str = ""
+    acquired: str = ""
+    clock: str = ""
+    studied: str = ""
+    side: str = "L"
+    view: str = "hand"
+    lateral: bool = False
+    intent: str = ""
+    derived: bool = False
+    picture: str = ""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A person of an earlier import, with dates of time points, and whether the case is in the study."""
+
+    key: str
+    patient: str
+    issuer: str = ""
+    birth: str = ""
+    sex: str = ""
+    dates: tuple[date, ...] = ()
+    in_study: bool = False
+
+
+def is_placeholder(patient: str) -> bool:
+    groups = re.findall(r"[^\W_]+", patient.lower())
+    text = "".join(groups)
+    if not text or set(text) == {"0"} or (len(set(text)) == 1 and len(text) >= 4):
+        return True
+    return text in PLACEHOLDERS or all(group in PLACEHOLDERS for group in groups)
+
+
+def issuer_text(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).lower().split())
+
+
+def birth_digits(text: str) -> str:
+    digits = "".join(c for c in text if c not in ".-/ ")
+    if not digits.isdigit() or len(digits) not in (4, 6, 8) or int(digits[:4]) <= 1900:
+        return ""
+    if digits[4:6] == "00":
+        return digits[:4]
+    return digits[:6] if digits[6:] == "00" else digits
+
+
+def name_words(film: ReferenceFilm) -> tuple[set[str], set[str]]:
+    """Return all words and the given names. The drawn names are of one script and have no accents."""
+    parts = film.name.lower().split("^")
+    words = [set(part.split()) for part in parts[:3]]
+    everything = set().union(*words)
+    if film.name.lower() == film.patient.strip().lower() or everything <= PLACEHOLDERS:
+        return set(), set()
+    return everything, set().union(*words[1:])
+
+
+def is_part(some: set[str], others: set[str]) -> bool:
+    def matches(one: str, other: str) -> bool:
+        return one == other or (len(one) == 1 and other[0] == one) or (len(other) == 1 and one[0] == other)
+
+    return all(any(matches(one, other) for other in others) for one in some)
+
+
+def names_contradict(one: ReferenceFilm, other: ReferenceFilm) -> bool:
+    (words1, given1), (words2, given2) = name_words(one), name_words(other)
+    if not words1 or not words2 or is_part(words1, words2) or is_part(words2, words1):
+        return False
+    births = {birth_digits(one.birth), birth_digits(other.birth)}
+    is_married = given1 and given2 and (is_part(given1, given2) or is_part(given2, given1))
+    return not (is_married and len(births) == 1 and len(births.pop()) == 8)
+
+
+def contradict(one: ReferenceFilm, other: ReferenceFilm) -> bool:
+    def differ(left: str, right: str) -> bool:
+        return bool(left and right) and left != right
+
+    if differ(issuer_text(one.issuer), issuer_text(other.issuer)):
+        return True
+    if differ(issuer_text(one.universal), issuer_text(other.universal)):
+        return True
+    births = birth_digits(one.birth), birth_digits(other.birth)
+    if all(births) and not births[0].startswith(births[1]) and not births[1].startswith(births[0]):
+        return True
+    return {one.sex, other.sex} == {"M", "F"} or names_contradict(one, other)
+
+
+def complete_birth(film: ReferenceFilm) -> str:
+    return birth_digits(film.birth) if len(birth_digits(film.birth)) == 8 else ""
+
+
+def same_birth(one: ReferenceFilm, other: ReferenceFilm) -> bool:
+    return complete_birth(one) != "" and complete_birth(one) == complete_birth(other)
+
+
+def is_one_person(one: ReferenceFilm, other: ReferenceFilm) -> bool:
+    sexes = {one.sex, other.sex}
+    named = name_words(one)[0] and name_words(other)[0]
+    return bool(same_birth(one, other) and named and not names_contradict(one, other) and sexes != {"M", "F"})
+
+
+def known_contradicts(known: Known, film: ReferenceFilm) -> bool:
+    if known.issuer and issuer_text(film.issuer) and known.issuer != issuer_text(film.issuer):
+        return True
+    if known.birth and complete_birth(film) and known.birth != complete_birth(film):
+        return True
+    return {known.sex, film.sex} == {"M", "F"}
+
+
+def find_persons(films: Sequence[ReferenceFilm], known: Sequence[Known]) -> dict[int, tuple[str, bool]]:
+    """Return the person's key and whether it is doubtful, for each film."""
+    found: dict[int, tuple[str, bool]] = {}
+    for patient in {film.patient.strip() for film in films}:
+        same_id = [film for film in films if film.patient.strip() == patient]
+        if is_placeholder(patient):
+            found.update({film.number: ("", True) for film in same_id})
+        else:
+            found |= persons_of_id(patient, same_id, [each for each in known if each.patient == patient])
+    return found
+
+
+def persons_of_id(patient: str, films: list[ReferenceFilm], known: list[Known]) -> dict[int, tuple[str, bool]]:
+    def issuer_of(film: ReferenceFilm) -> str:
+        if film.issuer:
+            return issuer_text(film.issuer)
+        beside = {
+            issuer_text(each.issuer)
+            for each in films
+            if each.issuer and film.universal and issuer_text(each.universal) == issuer_text(film.universal)
+        }
+        return beside.pop() if len(beside) == 1 else issuer_text(film.universal)
+
+    groups = {issuer: [film for film in films if issuer_of(film) == issuer] for issuer in {*map(issuer_of, films)}}
+    doubtful: set[int] = set()
+    loose = groups.pop("") if "" in groups and len(groups) > 1 else []
+    for group in groups.values():  # rule 1
+        if any(contradict(one, other) for one, other in combinations(group, 2)):
+            doubtful |= {film.number for film in group}
+    joining: dict[str, list[ReferenceFilm]] = {}
+    for film in loose:  # rule 2
+        free = [issuer for issuer, group in groups.items() if not any(contradict(film, each) for each in group)]
+        is_only = len(groups) == 1 and bool(free)
+        if is_only or (len(free) == 1 and any(same_birth(film, each) for each in groups[free[0]])):
+            joining.setdefault(free[0], []).append(film)
+        else:
+            joining.setdefault("", []).append(film)
+            doubtful.add(film.number)
+    for issuer, group in joining.items():
+        if issuer and any(contradict(one, other) for one, other in combinations(group, 2)):
+            doubtful |= {film.number for film in group}
+    for one, other in combinations(sorted(groups), 2):  # rule 3
+        if any(is_one_person(left, right) for left in groups[one] for right in groups[other]):
+            doubtful |= {film.number for film in groups[one] + groups[other]}
+    for issuer, group in joining.items():
+        groups[issuer] = groups.get(issuer, []) + group
+    found = {}
+    before = set(doubtful)
+    for issuer, group in groups.items():  # rule 4
+        certain = [film for film in group if film.number not in before]
+        key, is_doubtful = find_known(issuer, certain, known, set(groups))
+        key = key or (f"{patient}^^^{issuer}" if issuer else patient)
+        for film in group:
+            found[film.number] = (key, film.number in before or (is_doubtful and film in certain))
+    return found
+
+
+def find_known(issuer: str, films: list[ReferenceFilm], known: list[Known], issuers: set[str]) -> tuple[str, bool]:
+    same = [person for person in known if issuer and person.issuer == issuer]
+    unnamed = [person for person in known if not person.issuer]
+    candidates = same or (unnamed if issuer else known)
+    births = {complete_birth(film) for film in films} - {""}
+    if not candidates:
+        return "", False  # the drawn known persons have no names, by which a stranger could be recognised
+    free = [person for person in candidates if not any(known_contradicts(person, film) for film in films)]
+    rivals = [each for each in issuers if each and each != issuer and all(person.issuer != each for person in known)]
+    if len(candidates) == 1 and (same or not rivals):
+        return candidates[0].key, not free
+    if len(free) == 1 and free[0].birth in births:
+        return free[0].key, False
+    return "", True
+
+
+def read_date(text: str) -> date | None:
+    try:
+        return datetime.strptime(text, "%Y%m%d").date() if len(text) == 8 else None
+    except ValueError:
+        return None
+
+
+def certain_date(film: ReferenceFilm, today: date) -> date | None:
+    """Return the date of a film, or None if it is doubtful."""
+    dates = [day for day in (read_date(film.acquired), read_date(film.studied)) if day]
+    birth = read_date(birth_digits(film.birth)) if complete_birth(film) else None
+    birth = birth or read_date(film.birth)
+    for day in dates:
+        is_start = (day.month, day.day) == (1, 1) and day.year in (1970, 1980, 2000)
+        if day > today + timedelta(days=1) or day.year < 1950 or is_start or (birth and day <= birth):
+            return None
+    if not dates or max(dates) - min(dates) > timedelta(days=2):
+        return None
+    return dates[0]
+
+
+def moment(film: ReferenceFilm) -> datetime | None:
+    if not read_date(film.acquired) or len(film.clock) < 4:
+        return None
+    return datetime.strptime(film.acquired + film.clock[:4], "%Y%m%d%H%M")
+
+
+def find_examinations(films: Sequence[ReferenceFilm], today: date) -> list[tuple[list[date], bool]]:
+    """Return the days of each examination and whether it is doubtful, in order."""
+    days = sorted({day for film in films if (day := certain_date(film, today))})
+    runs: list[list[date]] = []
+    for day in days:
+        if runs and day - runs[-1][-1] == timedelta(days=1) and is_one_visit(films, runs[-1][-1], day, today):
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    doubtful = [len(run) > 2 for run in runs]
+    for place in range(len(runs) - 1):
+        if runs[place + 1][0] - runs[place][-1] == timedelta(days=1):
+            doubtful[place] = doubtful[place + 1] = True
+    return list(zip(runs, doubtful, strict=True))
+
+
+def is_one_visit(films: Sequence[ReferenceFilm], one: date, other: date, today: date) -> bool:
+    first = [film for film in films if certain_date(film, today) == one]
+    second = [film for film in films if certain_date(film, today) == other]
+    if any(film.study and film.study == each.study for film in first for each in second):
+        return True
+    ends = [at for film in first if (at := moment(film))]
+    starts = [at for film in second if (at := moment(film))]
+    return bool(ends and starts) and min(starts) - max(ends) <= timedelta(hours=6)
+
+
+def find_time_points(
+    films: Sequence[ReferenceFilm], today: date, known: Known | None
+) -> dict[int, tuple[object, bool]]:
+    """Return the time point and whether the film is doubtful; a date in its place if two dates must be chosen."""
+    exams = find_examinations(films, today)
+    in_study = known is not None and known.in_study
+    dates = known.dates if known else ()
+    days = {day for run, _ in exams for day in run}
+    studies = {film.study for film in films if film.study and certain_date(film, today)}
+    lost = [film for film in films if certain_date(film, today) is None and film.study not in studies]
+    uncertain = not in_study and (any(doubt for _, doubt in exams) or (bool(lost) and len(exams) < 2))
+    result: dict[int, tuple[object, bool]] = {}
+    for film in films:
+        day = certain_date(film, today)
+        if day is None:
+            result[film.number] = (None, True)
+            continue
+        place = next(place for place, (run, _) in enumerate(exams) if day in run)
+        run, doubt = exams[place]
+        there = [time for time, each in enumerate(dates) if each in run]
+        all_known = all(any(each in run for each in dates) for run, _ in exams)
+        if in_study:
+            result[film.number] = (there[0], False) if there else (None, True)
+        elif doubt or uncertain:
+            result[film.number] = (None, True)
+        elif all_known:
+            result[film.number] = (there[0], False)
+        elif len(exams) > 2:
+            result[film.number] = (run[0], True)
+        else:
+            result[film.number] = (place, False)
+    assert days or all(doubt for _, doubt in result.values())
+    return result
+
+
+def decide(films: Sequence[ReferenceFilm], known: Sequence[Known], today: date) -> dict[int, tuple[str, str, object]]:
+    """Return decision, person and time point of each film; the time point is None for a film that is not taken."""
+    persons = find_persons(films, known)
+    decisions: dict[int, str] = {}
+    slots: dict[int, tuple[object, ...]] = {}
+    for film in films:
+        if film.lateral:
+            decisions[film.number] = LEAVE_OUT
+        elif persons[film.number][1]:
+            decisions[film.number] = DOUBTFUL
+    for key in {key for key, _ in persons.values()}:
+        group = [
+            film for film in films if persons[film.number] == (key, False) and decisions.get(film.number) != LEAVE_OUT
+        ]
+        points = find_time_points(group, today, next((each for each in known if each.key == key), None))
+        for film in group:
+            time, is_doubtful = points[film.number]
+            if is_doubtful or not film.side or not film.view:
+                decisions[film.number] = DOUBTFUL
+            if film.side and film.view and (not is_doubtful or isinstance(time, date)):
+                slots[film.number] = (key, time, VIEWS[film.view])
+    by_number = {film.number: film for film in films}
+    competing = [by_number[number] for number in slots]
+    choices = choose(competing, slots)
+    for film in competing:
+        if choices[film.number] != TAKE:
+            decisions[film.number] = choices[film.number]
+        decisions.setdefault(film.number, TAKE)
+    return {
+        film.number: (
+            decisions[film.number],
+            persons[film.number][0],
+            slots[film.number][1] if decisions[film.number] == TAKE else None,
+        )
+        for film in films
+    }
+
+
+def rank(film: ReferenceFilm) -> tuple[int, int, bool]:
+    intents = ["FOR PRESENTATION", "", "FOR PROCESSING"]
+    return list(VIEWS).index(film.view), intents.index(film.intent), film.derived
+
+
+def choose(films: Iterable[ReferenceFilm], slots: dict[int, tuple[object, ...]]) -> dict[int, str]:
+    films = list(films)
+    choices = dict.fromkeys((film.number for film in films), "")
+    for film in films:  # rule 2
+        equal = [each for each in films if film.picture and each.picture == film.picture]
+        if any((slots[e.number], e.side, e.view) != (slots[film.number], film.side, film.view) for e in equal):
+            choices[film.number] = DOUBTFUL
+        elif len(equal) > 1 and min(equal, key=lambda each: (rank(each), each.number)) != film:
+            choices[film.number] = LEAVE_OUT
+    rest = [film for film in films if not choices[film.number]]
+    for film in rest:
+        rivals = [each for each in rest if slots[each.number] == slots[film.number]]
+        if len({each.side for each in rivals}) > 1 and any(each.side == "B" for each in rivals):  # rule 4
+            choices[film.number] = DOUBTFUL
+            continue
+        rivals = [each for each in rivals if each.side == film.side]  # rule 5
+        best = [each for each in rivals if rank(each) == min(map(rank, rivals))]
+        choices[film.number] = LEAVE_OUT if film not in best else TAKE if len(best) == 1 else DOUBTFUL
+    return choices
