@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ratui.errors import FilmError
-from ratui.imaging import Box, Film
+from ratui.imaging import Box, Film, SpacingSource
 from ratui.imaging.joint_quality import JointQuality, measure_joints
 from ratui.regions.initial import template_box
 from ratui.scheme import Scheme, Site
@@ -46,6 +46,15 @@ _MIN_INSIDE = 0.8  # part of a box that must be on the film
 _LISTED = 6  # names of joints in a text
 
 _EXPOSE_AGAIN = "Ask for the original file. If it looks the same, ask whether another exposure of that visit exists"
+_SPACING_TEXTS = {
+    SpacingSource.UNKNOWN: "origin not recorded",
+    SpacingSource.CALIBRATED: "calibrated",
+    SpacingSource.MAGNIFICATION: "corrected for the magnification",
+    SpacingSource.DETECTOR: "at the detector, not calibrated",
+    SpacingSource.SCAN: "of a scanned film",
+    SpacingSource.STATED: "origin not stated",
+    SpacingSource.MANIFEST: "from the manifest",
+}
 _ACTIONS: Mapping[QualityKind, str] = {
     "cut off": "Ask whether another film of that visit shows the whole hand or foot",
     "not found": "Look at the film. If the joints are not on it, ask for another film of that visit",
@@ -101,6 +110,8 @@ class FilmQuality:
         Measures of the joints; None if the film can't be read.
     boxes
         Origin of the boxes in which the film was measured: ``confirmed``, ``proposed`` or ``template``.
+    spacing
+        Size of a pixel with its origin, in words; empty if it is unknown.
     """
 
     case: str
@@ -111,13 +122,15 @@ class FilmQuality:
     findings: tuple[QualityFinding, ...]
     joints: JointQuality | None = None
     boxes: str = ""
+    spacing: str = ""
 
     def format_line(self) -> str:
         """Return the film and its problems as one line."""
         time = "" if self.time is None else f" time point {self.time}"
         found = "; ".join(finding.text for finding in self.findings) or "no problem found"
+        spacing = f" ({self.spacing})" if self.spacing else ""
         approximate = " (no boxes yet: measured at the usual places)" if self.boxes == "template" else ""
-        return f"{self.case} {self.film} {self.view} {self.side}{time}: {found}{approximate}"
+        return f"{self.case} {self.film} {self.view} {self.side}{time}: {found}{spacing}{approximate}"
 
 
 def measure_quality(
@@ -188,7 +201,13 @@ def _measure_case(study: Study, name: str, case: Case, known: frozenset[str]) ->
         ]
         if is_lossy:
             findings.append(QualityFinding("lossy", "compressed with loss"))
-        yield FilmQuality(*place, tuple(findings), joints, kind)
+        yield FilmQuality(*place, tuple(findings), joints, kind, _describe_spacing(record))
+
+
+def _describe_spacing(record: FilmRecord) -> str:
+    if record.spacing is None:
+        return ""
+    return f"{max(record.spacing):.2f} mm per pixel, {_SPACING_TEXTS[record.spacing_source]}"
 
 
 def _list_sites(scheme: Scheme, record: FilmRecord) -> list[Site]:

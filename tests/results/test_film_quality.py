@@ -13,10 +13,10 @@ from click.testing import CliRunner
 
 from ratui.cli.main import commands
 from ratui.errors import StudyError
-from ratui.imaging import Box, Film, write_film
+from ratui.imaging import Box, Film, SpacingSource, write_film
 from ratui.imaging.joint_quality import measure_joints
 from ratui.phantom import PhantomFilm, render, simulate_patient
-from ratui.results.film_quality import FilmQuality, find_quality_problems, measure_quality, query_table
+from ratui.results.film_quality import _SPACING_TEXTS, FilmQuality, find_quality_problems, measure_quality, query_table
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord, InProcessConverter, Region, RegionSource, Study, import_films
 
@@ -110,10 +110,13 @@ def by_time(study: Study) -> dict[int | None, FilmQuality]:
     return {film.time: film for film in measure_quality(study)}
 
 
-def test_what_a_header_says_is_reported(study: Study) -> None:
+def test_what_a_header_says_is_reported(study: Study, phantoms: list[PhantomFilm]) -> None:
+    assert set(SpacingSource) == set(_SPACING_TEXTS)
     found = by_time(study)
     assert {problem.kind for problem in found[0].findings} <= {"coarse"}
     assert {"no spacing", "lossy", "8 bits"} <= {problem.kind for problem in found[1].findings}
+    assert found[0].spacing == f"{phantoms[0].spacing[0]:.2f} mm per pixel, at the detector, not calibrated"
+    assert found[1].spacing == ""
     assert found[0].boxes == "template"
     assert "usual places" in found[0].format_line()
 
