@@ -272,4 +272,7 @@ class TestFolding:
             "  refused  30 files, no. 2–31",
             "  not read 30 files, no. 32–61",
         ]
-        assert len(report.save_list().read_text().splitlines()) == 62
+        listed = report.save_list().read_text().splitlines()
+        assert len(listed) == 62
+        (film,) = study.case(study.cases()[0]).films
+        assert f"film {film.id}, time point 0, L" in listed[1], "queries to the sites name films by this ID"

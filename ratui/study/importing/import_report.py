@@ -34,6 +34,8 @@ class ImportedFilm:
         The film's case, its time point (0 or 1), and ``L``, ``R`` or ``B``.
     note
         Warning for a person, such as text burned into the image, or empty.
+    film
+        ID of the film in its case, by which queries to the sites name it.
     """
 
     path: Path
@@ -41,6 +43,7 @@ class ImportedFilm:
     time: int
     side: str
     note: str = ""
+    film: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,10 @@ class ImportReport:
         rows = csv.writer(text, lineterminator="\n")
         rows.writerow(["number", "file", "outcome"])
         outcomes = [
-            *((item.path, f"case {item.case}, time point {item.time}, {item.side}") for item in self.imported),
+            *(
+                (item.path, f"case {item.case}, film {item.film}, time point {item.time}, {item.side}")
+                for item in self.imported
+            ),
             *((item.path, item.reason) for item in self.rejected),
             *((item.origin, f"not read: {item.reason}") for item in self.skipped),
         ]

@@ -305,9 +305,8 @@ def _import_case(
         case = replace(case, films=(*case.films, record))
         new_pixels[record.digest] = case.id
         files[record.id] = data
-        imported.append(
-            ImportedFilm(candidate.path, case.id, record.time, candidate.side, _join(record.note, candidate.note))
-        )
+        note = _join(record.note, candidate.note)
+        imported.append(ImportedFilm(candidate.path, case.id, record.time, candidate.side, note, record.id))
     if files and len({film.number for film in case.films}) < 2 and study.config.blinded and study.config.group:
         rejected.update((candidate.path, _ONE_VISIT) for candidate in candidates if candidate.path not in rejected)
         return []
