@@ -6,10 +6,11 @@ It measures films and boxes, and shows no score. `docs/intake.md` states the lim
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from ratui.errors import FilmError
+from ratui.errors import FilmError, StoreError, StudyError
 from ratui.imaging import Box, Film, SpacingSource
 from ratui.imaging.joint_quality import JointQuality, measure_joints
 from ratui.regions.initial import template_box
@@ -130,7 +131,8 @@ class FilmQuality:
         found = "; ".join(finding.text for finding in self.findings) or "no problem found"
         spacing = f" ({self.spacing})" if self.spacing else ""
         approximate = " (no boxes yet: measured at the usual places)" if self.boxes == "template" else ""
-        return f"{self.case} {self.film} {self.view} {self.side}{time}: {found}{spacing}{approximate}"
+        place = " ".join(filter(None, (self.case, self.film, self.view, self.side)))
+        return f"{place}{time}: {found}{spacing}{approximate}"
 
 
 def measure_quality(
@@ -155,18 +157,23 @@ def measure_quality(
     Raises
     ------
     StudyError
-        If a case does not exist, or this account may not read the films of a blinded study.
+        If a case does not exist, there is no film, or this account may not read the films of a blinded study.
     """
     chosen = list(study.cases() if cases is None else cases)
-    loaded = {case: study.case(case) for case in chosen}
     known = _find_proposed_joints(study)
     found: list[FilmQuality] = []
-    for number, (name, case) in enumerate(loaded.items()):
+    for number, name in enumerate(chosen):
         if on_progress:
-            on_progress(number, len(loaded))
-        found += _measure_case(study, name, case, known)
+            on_progress(number, len(chosen))
+        try:
+            found += list(_measure_case(study, name, study.case(name), known))
+        except StoreError as error:  # a damaged file of one case stops nothing but that case
+            problem = QualityFinding("unreadable", f"the case can't be read: {error.problem}")
+            found.append(FilmQuality(name, "", "", "", None, (problem,)))
     if on_progress:
-        on_progress(len(loaded), len(loaded))
+        on_progress(len(chosen), len(chosen))
+    if not found:
+        raise StudyError("there is no film to measure", study.path, "Import films first")
     return tuple(found)
 
 
@@ -174,7 +181,8 @@ def _find_proposed_joints(study: Study) -> frozenset[str]:
     """Return the joints that the model of the proposals knows: all that it has found anywhere in the study."""
     found: set[str] = set()
     for case in study.cases():
-        found |= {region.site.partition(".")[2] for region in study.proposals(case)}
+        with suppress(StoreError):  # reported with the case
+            found |= {region.site.partition(".")[2] for region in study.proposals(case)}
     return frozenset(found)
 
 

@@ -19,6 +19,7 @@ from ratui.phantom import PhantomFilm, render, simulate_patient
 from ratui.results.film_quality import _SPACING_TEXTS, FilmQuality, find_quality_problems, measure_quality, query_table
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord, InProcessConverter, Region, RegionSource, Study, import_films
+from tests.films import film_file
 
 Pixels = npt.NDArray[np.float32]
 
@@ -157,6 +158,25 @@ def test_a_damaged_film_is_named_and_the_others_are_measured(study: Study) -> No
     found = {each.film: each for each in measure_quality(study)}
     assert [problem.kind for problem in found[film].findings] == ["unreadable"]
     assert sum(each.joints is not None for each in found.values()) == 1
+
+
+def test_a_damaged_case_is_named_and_the_others_are_measured(study: Study, tmp_path: Path) -> None:
+    film_file(tmp_path / "more" / "a.dcm", patient="P2")
+    import_films(study, [tmp_path / "more"], key=tmp_path / "key.json", converter=InProcessConverter())
+    for name in study.cases():
+        study.save_regions(name, [])
+    damaged, intact = study.cases()
+    for path in (study.path / "regions").glob(f"{damaged}.json*"):
+        path.write_text("{")
+    found = measure_quality(study)
+    assert {film.case for film in found} == {damaged, intact}
+    assert [film.findings[0].kind for film in found if film.case == damaged] == ["unreadable"]
+    assert "unreadable" not in {problem.kind for film in found if film.case == intact for problem in film.findings}
+
+
+def test_a_study_without_films_is_no_success(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="no film"):
+        measure_quality(Study.create(tmp_path / "empty", "fingers", ["anna"]))
 
 
 def test_the_query_list_asks_in_plain_words(study: Study) -> None:
