@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from click.testing import CliRunner
 from pydicom.fileset import FileSet
 
+from ratui.cli.main import commands
 from ratui.errors import StudyError
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.backup import back_up
@@ -103,6 +105,16 @@ class TestFolders:
         assert list(files) == ["h/film"]
         assert skipped.pop("h/P3") == "an empty folder"
         assert skipped == dict.fromkeys(("h/.hidden", "h/__MACOSX", "h/._film"), "a hidden file or folder")
+
+    def test_the_command_says_what_it_did_not_read(self, tmp_path: Path) -> None:
+        film_file(tmp_path / "h" / "film.dcm")
+        (tmp_path / "h" / "P2").symlink_to("gone")
+        study = Study.create(tmp_path / "study", "fingers", ["anna"])
+        arguments = ["import", str(study.path), str(tmp_path / "h"), "--key", str(tmp_path / "key.json")]
+        done = CliRunner().invoke(commands, arguments, catch_exceptions=False)
+        assert done.exit_code == 3
+        assert "not read no. 2: a link that leads to nothing" in done.output
+        assert "1 film of 1 case imported, 0 files refused, 1 not read" in done.output
 
     def test_an_empty_file_may_be_a_lost_film(self, tmp_path: Path) -> None:
         write(tmp_path / "h" / "film", b"")
