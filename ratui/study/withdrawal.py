@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ratui.errors import RatuiError, StudyError, clean_text
-from ratui.study.accounts import account_name
+from ratui.study.accounts import account_name, act_as_owner
 from ratui.study.case import Case
 from ratui.study.config import CONSENSUS, SPLIT_FORMAT
 from ratui.study.film_files import read_film_data
@@ -138,14 +138,16 @@ def withdraw_films(
     if study.config.stored_format < SPLIT_FORMAT:
         problem = "films can't be withdrawn from a study of an earlier format"
         raise StudyError(problem, study.path, "Convert it with: ratui check STUDY --repair")
-    with FileLock(study.folder.file("import.lock")):  # an import lists the same films
+    account = account_name(os.geteuid())
+    # An import lists the same films. What root writes belongs to the study's owner.
+    with act_as_owner(study.folder, "films"), FileLock(study.folder.file("import.lock")):
         found = study.case(case)
         chosen = _choose(found, films)
         readings, signed = list_dependent_readings(study, case, chosen)
         if signed and not confirmed:
             problem = f"the signed readings of {', '.join(signed)} depend on it and would no longer count"
             raise StudyError(problem, case, f"Repeat with --confirm {case} if that is intended")
-        at, by = datetime.now(UTC).isoformat(timespec="seconds"), account_name(os.geteuid())
+        at, by = datetime.now(UTC).isoformat(timespec="seconds"), account
         new = tuple(Withdrawal(case, film, at, by, line, erase, readings, signed) for film in chosen)
         _withdraw(study, found, chosen, new, erase)
     return new

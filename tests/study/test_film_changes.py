@@ -186,6 +186,24 @@ class TestWithdrawal:
         )
         assert check_study(study.path).is_intact
 
+    def test_a_withdrawn_film_comes_back_only_if_a_manifest_says_so(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path)
+        (case,) = study.cases()
+        films = tmp_path / "hospital"
+        withdraw_films(study, case, [film_of(study, case, 1, "R")], reason="wrong patient")
+        again = import_films(study, [films], key=tmp_path / "key.json", converter=InProcessConverter())
+        reasons = sorted(each.reason.partition(".")[0] for each in again.rejected)
+        assert reasons == ["it was withdrawn from the study", *["the same film is in the study already"] * 3]
+        assert again.imported == ()
+        manifest = films / "manifest.csv"
+        manifest.write_text("file,patient,time,side,override\nP0_1_R.dcm,P0,1,R,yes\n")
+        again = import_films(
+            study, [films / "P0_1_R.dcm"], manifest=manifest, key=tmp_path / "key.json", converter=InProcessConverter()
+        )
+        assert len(again.imported) == 1, again.rejected
+        assert len(study.case(case).films) == 4
+        assert check_study(study.path).is_intact
+
     def test_undo_does_not_reach_entries_on_films_that_are_gone(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L")
         (case,) = study.cases()

@@ -10,9 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from ratui.cli.main import commands
-from ratui.study import Study
+from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.check import check_study
 from ratui.study.evidence import write_root
+from ratui.study.withdrawal import withdraw_films
+from tests.films import hospital
 from tests.support.accounts import run_as
 from tests.support.tampering import make_study_to_tamper_with, move_boxes, regions, tamper
 
@@ -168,3 +170,18 @@ def test_a_root_that_root_makes_belongs_to_the_owner(study: Study) -> None:
         assert {path.stat().st_uid for path in (folder, *folder.iterdir())} == {20_000}
     assert (study.path / "study.toml").stat().st_uid == 20_000
     assert act(20_000, study, "from ratui.study.evidence import write_root\nwrite_root(Study.open(path))") == [""]
+
+
+def test_films_that_root_imports_or_withdraws_belong_to_the_owner(study: Study, tmp_path: Path) -> None:
+    os.chown(study.path, 20_000, -1)
+    for path in study.path.rglob("*"):
+        os.chown(path, 20_000, -1)
+    films, key = hospital(tmp_path / "more", 5), tmp_path / "key.json"
+    report = import_films(study, [films], key=key, second_key=True, converter=InProcessConverter())
+    case = report.imported[0].case
+    withdraw_films(study, case, [report.imported[0].film], reason="wrong patient")
+    for inside in ("films", "private"):
+        folder = study.path / inside
+        assert {path.stat().st_uid for path in (folder, *folder.rglob("*"))} == {20_000}
+    assert {path.stat().st_uid for path in study.path.glob("*.lock")} == {20_000}
+    assert check_study(study.path).is_intact

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ratui.errors import FilmError, RatuiError
+from ratui.study.accounts import act_as_owner
 from ratui.study.case import Case, FilmRecord
 from ratui.study.film_files import write_films
 from ratui.study.importing import FilmConverter, FilmRequest, ReaderProcess
@@ -27,13 +28,14 @@ from ratui.study.importing.picture_reader import find_picture_kind
 from ratui.study.importing.planner import FilmSource, KnownStudy, plan_films
 from ratui.study.importing.pseudonyms import KeyFile
 from ratui.study.importing.sources import LocatedConverter, Sources, open_sources
-from ratui.study.importing.stored_pixels import find_pixel_digests
+from ratui.study.importing.stored_pixels import find_pixel_digests, find_withdrawn_digests
 from ratui.study.store import FileLock
 from ratui.study.study import Study
 
 __all__ = ["ImportReport", "ImportedFilm", "OpenImport", "RejectedFile", "import_films", "open_import"]
 
 Progress = Callable[[int, int], None]
+_IMPORT_AGAIN = "To import it again, name it in a manifest with yes in the column override"
 _ONE_VISIT = (
     "this study is blinded and shared: raters would see which films came first. "
     "Import the films of both time points together"
@@ -159,11 +161,10 @@ def open_import(
     The parameters and errors are those of `import_films`.
     """
     rows = {row.path: row for row in read_manifest(manifest, study.scheme)} if manifest else {}
-    with (
-        FileLock(study.folder.file("import.lock")),
-        open_sources(paths, rows, excluded=excluded) as sources,
-        ExitStack() as stack,
-    ):
+    with ExitStack() as stack:
+        with act_as_owner(study.folder, "films"):  # a lock file of root would exclude the owner
+            stack.enter_context(FileLock(study.folder.file("import.lock")))
+        sources = stack.enter_context(open_sources(paths, rows, excluded=excluded))
         keys = KeyFile.open(study, key, second=second_key)
         reader = converter or stack.enter_context(ReaderProcess())
         yield OpenImport(study, keys, sources, manifest, rows, reader)
@@ -289,6 +290,7 @@ def _import_case(
     places on the disk reveal which film was read first.
     """
     imported: list[ImportedFilm] = []
+    withdrawn = find_withdrawn_digests(study, case)
     files: dict[str, bytes] = {}
     new_pixels: dict[str, str] = {}
     for candidate in candidates:
@@ -299,6 +301,8 @@ def _import_case(
             if candidate.is_override:  # a person stated that an equal picture of another patient is right
                 known_pixels = {digest: there for digest, there in known_pixels.items() if there == case.id}
             record, data = _convert_film(study, case, known_pixels, candidate, converter, keys)
+            if record.digest in withdrawn and not candidate.is_override:
+                raise FilmError("it was withdrawn from the study", candidate.path, _IMPORT_AGAIN)
         except RatuiError as error:
             rejected[candidate.path] = _rejection_reason(error)
             continue
@@ -311,8 +315,9 @@ def _import_case(
         rejected.update((candidate.path, _ONE_VISIT) for candidate in candidates if candidate.path not in rejected)
         return []
     if files:
-        write_films(study.folder, case, files, rewrite=study.config.blinded)
-        study.save_case(case)
+        with act_as_owner(study.folder, "films"):
+            write_films(study.folder, case, files, rewrite=study.config.blinded)
+            study.save_case(case)
         stored_pixels.update(new_pixels)
     return imported
 
@@ -365,7 +370,7 @@ def _convert_film(
 
 def _check_day(case: Case, candidate: _ImportCandidate) -> None:
     """Raise FilmError if the day of a film contradicts the order of the time points of its case."""
-    days = [(film.time, film.day) for film in case.films if film.day is not None]
+    days = [(film.number, film.day) for film in case.films if film.day is not None]
     if candidate.day is None or candidate.is_override:
         return
     if any((time < candidate.time) != (day < candidate.day) and time != candidate.time for time, day in days):
