@@ -16,6 +16,7 @@ from ratui.scheme import load_scheme
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from trainer.data.hands import normalise_levels
 from trainer.inference.hand_finder import FoundHand, find_hands
+from trainer.inference.predictions import predict_study
 from trainer.inference.proposals import ProposalSummary, propose_regions
 from trainer.models.detector import load_detector
 
@@ -143,3 +144,9 @@ def test_a_study_without_hands_is_an_error_that_says_so(tmp_path: Path) -> None:
     study, _ = one_visit(tmp_path)
     with pytest.raises(TrainError, match="no film of hands"):
         propose(study)
+
+
+def test_a_scorer_names_the_missing_time_point_and_no_regions(tmp_path: Path) -> None:
+    study, _ = one_visit(tmp_path, ("L", Orientation.UPRIGHT))
+    with pytest.raises(TrainError, match="two time points"):
+        predict_study(study, tmp_path / "run", "scorer", torch.device("cpu"), tmp_path / "samples")

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ratui.errors import TrainError
 from ratui.progress_bar import ProgressBar
 from ratui.study import Study
 from ratui.study.intact import intact_case
@@ -65,15 +66,18 @@ def predict_study(
     Raises
     ------
     TrainError
-        If the run cannot be read or does not fit the study's scheme, or if no case has regions.
+        If the run cannot be read or does not fit the study's scheme, or if no case has two time points or regions.
     """
     study.check_manager("score it by a model")
-    model, about = load_scorer_network(run, device)
     cases = [
         id
         for id in study.cases()
         if (case := intact_case(study, id)) is not None and not case.unreadable_reason(study.scheme)
     ]
+    if not cases:
+        problem = "no case has films of one side at two time points, which a scorer compares"
+        raise TrainError(problem, study.path, "Import the films of the other time point")
+    model, about = load_scorer_network(run, device)
     with study.snapshot() as snapshot:
         pairs = load_pair_samples(snapshot, cases, folder, ProgressBar(), proposed=True)
     check_scheme(about, pairs.scales, pairs.group_names, run)
