@@ -154,12 +154,12 @@ def test_saving_a_turned_case_does_not_change_its_list_of_films(tmp_path: Path) 
     study = make_study(tmp_path)
     case, film = first_film(study)
     stored = study.case(case)
-    odd = replace(stored, films=tuple(replace(each, aspect=1.1, spacing=(0.11, 0.1)) for each in stored.films))
+    odd = replace(stored, films=tuple(replace(each, aspect=1.46, spacing=(0.146, 0.1)) for each in stored.films))
     study.save_case(odd)
     before = study.film_list(case).records
     study.set_orientation(case, film.id, Orientation.TURNED_270)
     turned = study.case(case)
-    assert turned.films[0].aspect == pytest.approx(1 / 1.1)
+    assert turned.films[0].aspect == pytest.approx(1 / 1.46)
     study.save_case(turned)
     assert study.film_list(case).records == before
 
