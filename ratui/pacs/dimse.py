@@ -15,7 +15,7 @@ from pynetdicom import AE, build_context, build_role, evt
 from ratui.errors import PacsError, PacsLostError
 from ratui.pacs.address import Certificates, PacsAddress
 from ratui.pacs.patient_list import ListedPatient
-from ratui.pacs.pynetdicom_internals import limit_messages, message_ended
+from ratui.pacs.pynetdicom_internals import connection_opened, limit_messages, message_ended
 from ratui.pacs.receiver import COMPRESSED_SYNTAXES, FILM_CLASSES, PLAIN_SYNTAXES, StorageReceiver
 from ratui.pacs.source import FoundSeries, FoundStudy, bounded
 
@@ -195,7 +195,11 @@ class DimsePacs:
             self._address.port,
             ae_title=self._address.aet,
             ext_neg=roles,
-            evt_handlers=[(evt.EVT_C_STORE, self._on_store), (evt.EVT_DIMSE_RECV, message_ended)],
+            evt_handlers=[
+                (evt.EVT_C_STORE, self._on_store),
+                (evt.EVT_DIMSE_RECV, message_ended),
+                (evt.EVT_CONN_OPEN, connection_opened),
+            ],
             tls_args=self._tls,
         )
         if not made.is_established:

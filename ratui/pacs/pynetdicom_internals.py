@@ -5,6 +5,7 @@ It waits without end for the rest of a PDU, too. This module limits both, and sw
 
 from __future__ import annotations
 
+import socket
 import time
 from typing import Any
 
@@ -14,7 +15,7 @@ from pynetdicom.transport import AssociationSocket
 from ratui.pacs.silence import silence_libraries
 from ratui.pacs.spool import MAX_FILM_BYTES
 
-__all__ = ["MAX_PDU_BYTES", "limit_messages", "message_ended"]
+__all__ = ["MAX_PDU_BYTES", "connection_opened", "limit_messages", "message_ended"]
 
 MAX_PDU_BYTES = 16_000_000
 """Maximum length of one protocol data unit. Common ones have 16 to 128 kB."""
@@ -50,6 +51,15 @@ def _read_bounded(self: Any, nr_bytes: int) -> bytearray:
 
 def message_ended(event: Any) -> None:
     """Begin to count the bytes of the next message. A handler for ``EVT_DIMSE_RECV``."""
-    socket: Any = event.assoc.dul.socket
-    if socket is not None:
-        socket.ratui_received = 0
+    connection: Any = event.assoc.dul.socket
+    if connection is not None:
+        connection.ratui_received = 0
+
+
+def connection_opened(event: Any) -> None:
+    """Send short messages at once. A handler for ``EVT_CONN_OPEN``.
+
+    The library sends a command and its data set separately. The kernel would hold the second back until the peer has
+    acknowledged the first.
+    """
+    event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -17,7 +17,7 @@ from pynetdicom import AE, evt
 
 from ratui.errors import PacsError
 from ratui.pacs.address import Certificates
-from ratui.pacs.pynetdicom_internals import MAX_PDU_BYTES, limit_messages, message_ended
+from ratui.pacs.pynetdicom_internals import MAX_PDU_BYTES, connection_opened, limit_messages, message_ended
 
 __all__ = ["COMPRESSED_SYNTAXES", "FILM_CLASSES", "PLAIN_SYNTAXES", "StorageReceiver"]
 
@@ -130,6 +130,7 @@ class StorageReceiver:
             (evt.EVT_C_STORE, self._on_store),
             (evt.EVT_ACCEPTED, self._on_accepted),
             (evt.EVT_DIMSE_RECV, message_ended),
+            (evt.EVT_CONN_OPEN, connection_opened),
         ]
         try:
             self._server = self._entity.start_server(

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from click.testing import CliRunner
 
+from ratui.cli.main import commands
 from ratui.errors import PacsError
 from ratui.pacs.address import Credentials, parse_address
 from ratui.pacs.dicomweb import DicomwebPacs
@@ -253,3 +255,50 @@ def test_a_damaged_film_is_not_exported(study: Study, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-2] + b"xx")
     with pytest.raises(FilmError, match="damaged after its import"):
         export(copy, released_readings(copy), tmp_path / "out", ["sr"], get_rule("complete"), with_films=True)
+
+
+def test_a_study_goes_from_the_pacs_to_the_readings_and_back(orthanc: Orthanc, tmp_path: Path, account: None) -> None:
+    """Films with planted identities are fetched, de-identified, read, exported and stored beside the originals."""
+    originals = tmp_path / "originals"
+    for time, day in enumerate(("20200302", "20210504")):
+        for side in "LR":
+            uid = {"StudyInstanceUID": f"1.2.999.{time}", "SOPInstanceUID": f"1.2.999.{time}.{ord(side)}"}
+            film = originals / f"{time}{side}.dcm"
+            film_file(film, patient="PLANTED-PATIENT", day=day, side=side, seed=ord(side) + time, **(PLANTED | uid))
+            dataset = pydicom.dcmread(film)
+            dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+            dataset.save_as(film)
+    orthanc.upload(*sorted(originals.iterdir()))
+    listed = tmp_path / "list.csv"
+    listed.write_text("patient,issuer,birth_date\nPLANTED-PATIENT,PLANTED-ISSUER,1951-12-13\n")
+    run = CliRunner()
+    new = tmp_path / "new"
+    fetch = ["fetch", str(new), "--from", orthanc.url, "--patients", str(listed), "--key", str(tmp_path / "k.json")]
+    made = Study.create(new, "fingers", ["anna"])
+    done = run.invoke(commands, fetch)
+    assert done.exit_code == 0, done.output
+    assert "lanted" not in done.output.lower()
+    (case,) = made.cases()
+    assert {(film.time, film.side) for film in made.case(case).films} == {(0, "L"), (0, "R"), (1, "L"), (1, "R")}
+    confirm_template(made, case, "anna")
+    store_reading(made, case, {}, rater="anna", signed=True)
+    out = str(tmp_path / "out")
+    for words in (
+        ["export", str(new), out, "--format", "sr", "--format", "gsps", "--with-films"],
+        ["send", out, "--to", orthanc.dicom_url],
+    ):
+        done = run.invoke(commands, words)
+        assert done.exit_code == 0, done.output
+    stored = stored_files(orthanc, tmp_path / "stored")
+    returned = {str(each.SOPInstanceUID): each for each in stored if each.PatientID == case}
+    assert len(returned) == 10
+    assert len(stored) == 14
+    originals_by_pixels = {pydicom.dcmread(file).pixel_array.tobytes() for file in originals.iterdir()}
+    films = [each for each in returned.values() if each.Modality == "CR"]
+    assert {each.pixel_array.tobytes() for each in films} == originals_by_pixels
+    for each in returned.values():
+        text = str(each).lower()
+        for word in ("planted", "1.2.999", "19511213", "20200302", "20210504"):
+            assert word not in text
+        if each.Modality != "CR":
+            assert references(each) <= {str(film.SOPInstanceUID) for film in films}
