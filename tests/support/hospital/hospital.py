@@ -9,6 +9,7 @@ from random import Random
 
 from pydicom import Dataset
 from pydicom.fileset import FileSet
+from pydicom.uid import ExplicitVRLittleEndian
 
 from tests.support.hospital import odd_copies, odd_dates, odd_films, odd_persons
 from tests.support.hospital.oddities import ODDITIES, Maker
@@ -102,7 +103,7 @@ def _complete(file: FileDraft) -> Dataset:
     if file.picture is not None:
         add_picture(dataset, file.picture, file.gamma, of_both=file.side == "B")
     else:
-        dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     return dataset

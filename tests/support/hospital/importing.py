@@ -49,8 +49,11 @@ def import_hospital(
         waiting = {row.path: row.patient for row in plan.rows if row.awaits_dates}
         chosen = _choose_dates(plan, set(waiting.values()))
         report = current.execute(chosen)
-    parts = {row.path: study.scheme.views[row.view].part for row in chosen.taken}
-    placements = {film.path: Placement(film.case, film.time, film.side, parts[film.path]) for film in report.imported}
+    views = {row.path: row.view for row in chosen.taken}
+    placements = {}
+    for film in report.imported:
+        view = views[film.path]
+        placements[film.path] = Placement(film.case, film.time, film.side, study.scheme.views[view].part, view)
     decisions, reasons = {}, {item.path: item.reason for item in report.rejected}
     for row in chosen.rows:
         if row.path in placements:
@@ -67,6 +70,8 @@ def import_hospital(
 
 def _choose_dates(plan: ImportPlan, patients: set[str]) -> ImportPlan:
     for patient in sorted(patients):
-        dates = sorted({row.exam_date for row in plan.rows if row.patient == patient and row.awaits_dates})
+        dates = sorted(
+            {row.exam_date for row in plan.rows if row.patient == patient and row.awaits_dates and row.exam_date}
+        )
         plan = plan.with_dates(patient, dates[0], dates[-1])
     return plan

@@ -25,12 +25,13 @@ class Decided(StrEnum):
 
 @dataclass(frozen=True)
 class Placement:
-    """The place of a film in the study."""
+    """The place of a film in the study: its case, time point and side, the part, and the scheme's name of the view."""
 
     case: str
     time: int
     side: str
     part: str
+    view: str
 
 
 class Verdict(StrEnum):
@@ -43,6 +44,7 @@ class Verdict(StrEnum):
     LOST = "left out although wanted"
     WRONG = "wrongly placed"
     GUESSED = "taken although undecidable"
+    SUBSTITUTE = "film of the wrist taken in place of the hand film"
     ASKED = "asked correctly"
     NOT_ASKED = "left out without the question"
     LEFT_OUT = "left out correctly"
@@ -124,6 +126,8 @@ def _judge_one(
 ) -> Judged:
     path = truth.path
     if path in placements:
+        if truth.part == "wrist" and placements[path].view == "wrist":
+            return Judged(truth, Verdict.SUBSTITUTE)
         if path in faults:
             return Judged(truth, Verdict.WRONG, faults[path])
         if truth.outcome is Outcome.TAKE:
@@ -155,6 +159,8 @@ def _find_faults(truths: list[Truth], placements: Mapping[str, Placement]) -> di
     faults: dict[str, str] = {}
     films = []
     for truth, place in placed:
+        if truth.part == "wrist" == place.view:
+            continue
         content = f"the film shows {truth.part} {truth.side} {truth.view}"
         if truth.part != place.part:
             faults[truth.path] = f"part: {content}, the study says {place.part}"

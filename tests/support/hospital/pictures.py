@@ -61,7 +61,7 @@ def draw_picture(seed: int, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
         along = 1 / (1 + np.exp((top - y) * 60))
         across = np.exp(-(((x - centre) / 0.035) ** 2))
         picture += np.outer(along, (0.35 + 0.2 * light) * across)
-    return np.clip(picture, 0, 1)
+    return np.asarray(np.clip(picture, 0, 1), np.float32)
 
 
 def add_picture(dataset: Dataset, seed: int, gamma: float = 1.0, *, of_both: bool = False) -> None:
