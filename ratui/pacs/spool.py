@@ -24,7 +24,7 @@ MAX_FILM_BYTES = 300_000_000
 """Maximum size of a file that is fetched or received. A film of 10,000 × 14,000 pixels of 16 bits has 280 MB."""
 _GIGABYTE = 10**9
 _RESERVE = _GIGABYTE
-_FINISHED = "finished.txt"
+_FINISHED = ".finished"
 _MAX_FINISHED_BYTES = 200_000_000
 
 

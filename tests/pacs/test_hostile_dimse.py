@@ -134,7 +134,9 @@ def test_another_film_only_is_a_missing_film(
         report = fetch_films(pacs, "here", [PATIENT], spool, delays=())
         assert spool.files() == []
     assert not report.is_complete
-    assert sum(report.patients[0].missing.values()) == 1
+    (reason,) = report.patients[0].missing
+    assert "did not send the file" in reason
+    assert "status 0000" not in reason  # the other film was refused, not taken and thrown away
 
 
 @pytest.mark.parametrize("status", [0xA700, 0xA900, 0xC001, 0xFE00])
