@@ -217,15 +217,21 @@ class _PatientRun:
         except PacsError as error:
             self.result.missing[error.problem] += 1
             return
-        try:
-            names_other = self.reader.read_header(path).patient_id not in ("", self.patient.id)
-        except FilmError:
-            names_other = False  # the import states why it can't read the file
-        if names_other:
+        if self._names_another_person(path):
             self.spool.finish([path], remember=False)
-            self.result.left_out["film whose header names another patient ID"] += 1
+            self.result.left_out["film whose header names another person"] += 1
         else:
             self.result.files.append(path)
+
+    def _names_another_person(self, path: Path) -> bool:
+        """Return whether the header of a film contradicts the list; the import states why it can't read a file."""
+        try:
+            header = self.reader.read_header(path)
+        except FilmError:
+            return False
+        wanted = self.patient
+        pairs = (wanted.id, header.patient_id), (wanted.issuer, header.issuer), (wanted.birth_date, header.birth_date)
+        return any(listed and stated.strip() and listed != stated.strip() for listed, stated in pairs)
 
     def _repeat(self, request: Callable[[], Result]) -> Result:
         """Return the result of `request`, repeated while the connection is lost."""

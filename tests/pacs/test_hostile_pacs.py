@@ -70,14 +70,24 @@ class TestAnswers:
             report = fetch_films(pacs, "here", patients or [PATIENT], spool, delays=(0.0, 0.0))
             return report, [file.name for file in spool.files()]
 
-    def test_a_film_whose_header_names_another_patient_is_removed(
-        self, pacs: FakePacs, study: Study, tmp_path: Path
+    @pytest.mark.parametrize(
+        ("patient", "elements"),
+        [("P2", {}), ("P1", {"IssuerOfPatientID": "SOUTH"}), ("P1", {"PatientBirthDate": "19600202"})],
+    )
+    def test_a_film_whose_header_names_another_person_is_removed(
+        self, pacs: FakePacs, study: Study, tmp_path: Path, patient: str, elements: dict[str, object]
     ) -> None:
-        pacs.data = film_file(tmp_path / "other.dcm", patient="P2").read_bytes()
-        report, files = self.fetch(pacs, study, tmp_path)
+        pacs.data = film_file(tmp_path / "other.dcm", patient=patient, **elements).read_bytes()
+        report, files = self.fetch(pacs, study, tmp_path, ListedPatient(1, "P1", "NORTH", "19500101"))
         assert files == []
         assert report.files == []
-        assert dict(report.patients[0].left_out) == {"film whose header names another patient ID": 1}
+        assert dict(report.patients[0].left_out) == {"film whose header names another person": 1}
+
+    def test_a_film_without_issuer_and_date_of_birth_is_kept(
+        self, pacs: FakePacs, study: Study, tmp_path: Path
+    ) -> None:
+        report, files = self.fetch(pacs, study, tmp_path, ListedPatient(1, "P1", "NORTH", "19500101"))
+        assert len(files) == len(report.files) == 1
 
     @pytest.mark.parametrize("uid", ["", "1.2/../../secret", "1.2?x", "x" * 65, "1.2\x1b[0m", "1" * 70])
     def test_what_is_no_uid_reaches_no_url_and_no_path(
