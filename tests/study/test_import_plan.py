@@ -6,9 +6,11 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ratui.errors import StudyError
+from ratui.imaging import write_film
 from ratui.study import Case, InProcessConverter, KeyFile, Study, import_films
 from ratui.study.importing.import_plan import Decision, ImportPlan
 from ratui.study.importing.importer import open_import
@@ -171,6 +173,18 @@ class TestChoice:
         film("a.dcm", seed=3, day="20200302")
         film("b.dcm", seed=3, day="20210302")
         assert all("the same picture" in str(found) for found in outcomes(plan_of(study, tmp_path)).values())
+
+    def test_pictures_with_equal_samples_are_compared_pixel_by_pixel(self, study: Study, tmp_path: Path) -> None:
+        pixels = np.random.default_rng(3).integers(0, 900, (900, 800)).astype(np.uint16)
+        for number in range(2):
+            path = tmp_path / "h" / f"{number}.dcm"
+            path.parent.mkdir(exist_ok=True)
+            pixels.flat[3000] = number  # between the first two samples
+            attributes = {"PatientID": f"P{number}", "StudyDate": "20200302"}
+            write_film(path, pixels, laterality="L", compress=False, attributes=attributes)
+        plan = plan_of(study, tmp_path)
+        assert plan.rows[0].content == plan.rows[1].content, "the test is about equal samples"
+        assert len(plan.taken) == 2
 
     def test_the_order_of_the_files_makes_no_difference(self, study: Study, film: FilmWriter, tmp_path: Path) -> None:
         """Rename the files so that their order is reversed."""

@@ -60,7 +60,7 @@ class PlanRow:
     awaits_dates
         True if the film is doubtful only because its patient has more than two examinations.
     content
-        Digest of the picture, or empty. Two files with the same digest show the same picture.
+        Digest of samples of the stored picture, or empty. Two files with the same digest probably show the same picture.
     note
         Remark about the header, such as an element that another one contradicts, or empty.
     """

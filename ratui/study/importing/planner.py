@@ -50,7 +50,7 @@ class FilmSource:
     problem
         Reason why it can't be read, or empty.
     content
-        Digest of the stored picture, or empty.
+        Digest of samples of the stored picture, or empty.
     """
 
     path: Path
@@ -143,7 +143,9 @@ class _Planner:
         for path in sorted(find_contested(candidates)):
             try:
                 content = verify(path, candidates[path].side)
-                candidates[path] = replace(candidates[path], content=content)
+                row = self._files[path].row
+                if row is None or not row.is_override:  # a person stated that an equal picture is right
+                    candidates[path] = replace(candidates[path], content=content)
             except RatuiError as error:
                 self._reasons[path] = Decision.LEAVE_OUT, error.problem
                 del candidates[path]

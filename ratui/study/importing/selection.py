@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -71,11 +71,17 @@ def intent_rank(intent: str) -> int:
 
 
 def find_contested(films: Mapping[Path, Candidate]) -> set[Path]:
-    """Return the films that compete with another one for the same part of an examination and overlapping sides."""
+    """Return the films that must be decoded before the choice.
+
+    They compete with another film for the same part of an examination and overlapping sides, or another file seems to have
+    the same picture.
+    """
     groups: dict[tuple[Hashable, str], list[Path]] = defaultdict(list)
     for path, film in films.items():
         groups[film.examination, film.part].append(path)
-    return {path for group in groups.values() for sides in _overlapping(films, group) for path in sides}
+    pictures = Counter(film.content for film in films.values() if film.content)
+    copies = {path for path, film in films.items() if pictures[film.content] > 1}
+    return copies | {path for group in groups.values() for sides in _overlapping(films, group) for path in sides}
 
 
 def choose_films(films: Mapping[Path, Candidate]) -> dict[Path, Choice]:
