@@ -3,7 +3,9 @@
 Run ``python -m benchmarks.hostile [--mutations N] [--seed N] [--all]``.
 
 All of pydicom's own test files and mutations of them pass through ``ratui import``, once unchanged and once named in a
-manifest, so that every picture reaches a decoder. With ``--all`` each file is printed with its outcome.
+manifest, so that every picture reaches a decoder. As many films of known pixels, in each coding and file format, are then
+converted under contradicting headers and with damage: the pixels must be right, or the file refused. With ``--all`` each
+file is printed with its outcome.
 """
 
 from __future__ import annotations
@@ -22,9 +24,11 @@ from pathlib import Path
 
 from ratui.study import Study
 from ratui.study.check import check_study
+from ratui.study.importing import ReaderProcess
+from tests.support.fault_harness.contradictions import contradict, damage_pictures, find_outcome, known_films
 from tests.support.fault_harness.fuzz import mutations, own_test_files
 
-_CRASHED, _HUNG = "it made the decoder crash", "it took too long"
+_CRASHED, _HUNG = "the decoder crashed on it", "reading it took too long"
 
 
 def lay_out(hospital: Path, count: int, seed: int) -> int:
@@ -75,6 +79,23 @@ def kind(outcome: str) -> str:
     return re.sub(r"\d+", "N", re.sub(r"case C-\w+", "case C-N", outcome.split(". ")[0]))
 
 
+def convert_known(folder: Path, count: int, seed: int) -> None:
+    """Convert `count` films of known pixels, half with contradicting headers and half damaged, and print the outcomes."""
+    films, half = known_films(), count // 2
+    groups = {
+        "contradicting header": contradict(films, half, seed),
+        "damaged picture file": damage_pictures(films, count - half, seed),
+    }
+    with ReaderProcess() as reader:
+        for group, made in groups.items():
+            found = Counter(re.sub(r"\d+", "N", find_outcome(reader, film, folder)) for film in made)
+            print(f"\n| {group} | files |\n|---|---|")
+            for outcome, number in found.most_common():
+                print(f"| {outcome} | {number} |")
+            if found["wrong"] or any(reason.startswith((_CRASHED, _HUNG)) for reason in found):
+                raise SystemExit("a film has wrong pixels, or a decoder died or hung")
+
+
 def main() -> None:
     """Import all files and print the outcomes."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -99,6 +120,8 @@ def main() -> None:
             said.append(
                 f"{how}: {count} files in {took:.0f} s, exit code {code}; decoders that died {crashed}, that hung {hung}"
             )
+    with tempfile.TemporaryDirectory() as known:
+        convert_known(Path(known), options.mutations, options.seed)
     if options.all:
         for name in sorted(found[0]):
             print(f"{name}: {found[0][name]} | named in a manifest: {found[1][name]}")

@@ -90,7 +90,7 @@ def read_stored_film(data: bytes, path: Path) -> Film:
     FilmError
         If it has another form, or for the reasons of `read_film`.
     """
-    return film_from_dataset(read_stored_dataset(data, path), path)
+    return film_from_dataset(read_stored_dataset(data, path), path, is_own=True)
 
 
 def read_stored_dataset(data: bytes, path: Path) -> pydicom.Dataset:
@@ -113,10 +113,13 @@ def read_instance_uid(head: bytes) -> str:
         return ""
 
 
-def film_from_dataset(dataset: pydicom.Dataset, path: Path) -> Film:
-    """Return the film in a complete `dataset`. `path` is for error messages; the errors are those of `read_film`."""
+def film_from_dataset(dataset: pydicom.Dataset, path: Path, *, is_own: bool = False) -> Film:
+    """Return the film in a complete `dataset`. `path` is for error messages; the errors are those of `read_film`.
+
+    With `is_own`, ratui wrote the film: its header is right, and is not compared with its pixels.
+    """
     check_header(dataset, path)
-    values, notes = decode_pixels(dataset, path)
+    values, notes = decode_pixels(dataset, path, is_own=is_own)
     is_grey = dataset.PhotometricInterpretation in _GREYS
     try:
         with warnings.catch_warnings():

@@ -48,8 +48,10 @@ from ratui.imaging.pixel_values import (
     AmbiguousPixelsError,
     HeaderDepth,
     StoredValues,
+    check_layout,
     interpret_decoded,
     interpret_native,
+    interpret_stated,
 )
 
 __all__ = ["COLOURS", "decode_pixels"]
@@ -72,10 +74,10 @@ _SYNTAXES: dict[Coding, UID] = {
 _Array = npt.NDArray[Any]
 
 
-def decode_pixels(dataset: Dataset, path: Path) -> tuple[StoredValues, tuple[str, ...]]:
+def decode_pixels(dataset: Dataset, path: Path, *, is_own: bool = False) -> tuple[StoredValues, tuple[str, ...]]:
     """Return the grey values of a complete `dataset` whose header was checked, and notes on contradictions.
 
-    `path` is for error messages.
+    `path` is for error messages. With `is_own`, ratui wrote the film, and its header is right.
 
     Raises
     ------
@@ -95,15 +97,14 @@ def decode_pixels(dataset: Dataset, path: Path) -> tuple[StoredValues, tuple[str
         syntax = ExplicitVRLittleEndian
     if not (syntax.is_encapsulated or is_encapsulated):
         _check_length(dataset, data, path)
-        values = _decode(dataset, syntax, None, path)
-        return _interpret(dataset, values, None, path), tuple(notes)
+        return _interpret(dataset, _decode(dataset, syntax, None, path), None, path, is_own), tuple(notes)
     stream = _check_codestream(dataset, data, path)
     if stream is not None and not _is_coding_of(syntax, stream):
         notes.append("its header names another compression than its pixels have; that of the pixels was used")
         syntax = _SYNTAXES[stream.coding]
     elif not syntax.is_encapsulated:
         raise FilmError("its pixels are compressed, but its header says that they are not", path, "Export it again")
-    return _interpret(dataset, _decode(dataset, syntax, stream, path), stream, path), tuple(notes)
+    return _interpret(dataset, _decode(dataset, syntax, stream, path), stream, path, is_own), tuple(notes)
 
 
 def _is_coding_of(syntax: UID, stream: Codestream) -> bool:
@@ -168,8 +169,8 @@ def _check_codestream(dataset: Dataset, data: bytes, path: Path) -> Codestream |
         raise FilmError("its compressed pixels are cut off", path, "Copy it again, or get an uncompressed copy")
     if pictures > 1:
         raise FilmError(f"it contains {pictures} pictures", path, "Export one film per file")
-    # A segment is as long as the picture, and padding may follow (PS3.5 G.3.1), but not a whole column or row.
-    if any(length >= size + min(int(dataset.Rows), int(dataset.Columns)) for length in lengths):
+    # A segment is as long as the picture, and a byte of padding may follow (PS3.5 G.3.1).
+    if any(length > size + 1 for length in lengths):
         raise FilmError("its image size differs from the size in its header", path, "Get an uncompressed copy")
     if stream is None:
         return None
@@ -250,7 +251,7 @@ def _explain_decoding_failure(syntax: UID, stream: Codestream | None) -> tuple[s
     )
 
 
-def _interpret(dataset: Dataset, values: _Array, stream: Codestream | None, path: Path) -> StoredValues:
+def _interpret(dataset: Dataset, values: _Array, stream: Codestream | None, path: Path, is_own: bool) -> StoredValues:
     """Return decoded `values` as grey values, with the depth and the sign that they have."""
     if values.ndim == 3:
         values = _grey_of_colours(values, _is_lossy(dataset, stream), path)
@@ -262,8 +263,11 @@ def _interpret(dataset: Dataset, values: _Array, stream: Codestream | None, path
         parse_number(dataset.get("PixelRepresentation")) == 1,
         _overlay_bits(dataset),
     )
+    if is_own:
+        return interpret_stated(values, header)
     try:
         if stream is None:
+            check_layout(values, _count_unused(dataset))
             found = interpret_native(values, header)
         else:
             sign = stream.is_signed if stream.coding in ("JPEG 2000", "HTJ2K") else None
@@ -273,6 +277,15 @@ def _interpret(dataset: Dataset, values: _Array, stream: Codestream | None, path
     if dataset.PhotometricInterpretation != "PALETTE COLOR":
         return found
     return _apply_palette(dataset, found.pixels, path)
+
+
+def _count_unused(dataset: Dataset) -> int:
+    """Return the number of words after uncompressed pixels that are not zero, without a byte of padding."""
+    data = bytes(dataset.PixelData)
+    if dataset["PixelData"].is_undefined_length or data[:4] == _ITEM:
+        return 0  # run-length coding
+    rest = data[_native_length(dataset) :]
+    return len(rest) * 8 // int(dataset.BitsAllocated) if any(rest) else 0
 
 
 def _is_lossy(dataset: Dataset, stream: Codestream | None) -> bool:

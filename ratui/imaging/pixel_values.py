@@ -16,10 +16,20 @@ import numpy.typing as npt
 
 from ratui.imaging.film import Pixels
 
-__all__ = ["AmbiguousPixelsError", "HeaderDepth", "StoredValues", "interpret_decoded", "interpret_native"]
+__all__ = [
+    "AmbiguousPixelsError",
+    "HeaderDepth",
+    "StoredValues",
+    "check_layout",
+    "interpret_decoded",
+    "interpret_native",
+    "interpret_stated",
+]
 
 _Values = npt.NDArray[np.int32]
 _CLEAR = 2.0  # the jumps of all other interpretations are at least this much larger
+_CLEAR_BYTES, _CLEAR_LINES = 8.0, 1.15  # as _CLEAR, for the order of bytes, and for lines of another length
+_SAMPLED_ROWS, _SAMPLED_WORDS, _MEAN_OF = 64, 20_000, 8
 _FEWEST_BITS = 6  # of a film, see `check_header`
 _MIN_PAIRS = 16  # neighbouring pixels by which interpretations are compared
 
@@ -70,45 +80,111 @@ class StoredValues:
     note: str = ""
 
 
+def interpret_stated(values: npt.NDArray[Any], header: HeaderDepth) -> StoredValues:
+    """Return the values of a film that ratui wrote, whose header is right: `values` with the stated depth and sign."""
+    kept = values.astype(np.int32) & ((1 << header.stored) - 1)
+    kept = _to_signed(kept, header.stored, header.is_signed)
+    return StoredValues(_narrow(kept, 8 * values.dtype.itemsize, header.is_signed), header.stored)
+
+
+def check_layout(words: npt.NDArray[Any], unused: int = 0) -> None:
+    """Raise AmbiguousPixelsError if uncompressed `words`, shape (rows, columns), make an image only in another layout.
+
+    Their length does not show the number of columns, or the order of the two bytes of a word. Their neighbours do.
+
+    Parameters
+    ----------
+    words
+        Values of an unsigned type.
+    unused
+        Number of words after the picture that are not zero.
+    """
+    rows, columns = words.shape
+    if words.dtype.itemsize == 2:
+        part = words[:: max(1, rows // _SAMPLED_ROWS)].astype(np.int32)
+        exchanged = part >> 8 | (part & 255) << 8
+        if _step(part) > _CLEAR_BYTES * _step(exchanged):
+            raise AmbiguousPixelsError("the order of the bytes in its pixels contradicts its header")
+    sums = np.cumsum(words.ravel(), dtype=np.int64)
+    stated = _line_difference(sums, columns)
+    for count in _find_divisors(words.size + unused):
+        is_possible = abs(count - columns) < 2 * _MEAN_OF if unused else columns / 5 < count < 5 * columns
+        if count == columns or not is_possible:
+            continue
+        found = _line_difference(sums, count)
+        # With words left over, the header is wrong if a layout without them is as smooth. Lines of the right length differ
+        # less than those of all similar lengths; in a picture that changes slowly, shorter lines always differ less.
+        limit = stated if unused else stated / _CLEAR_LINES
+        beside = min(_line_difference(sums, count + step) for step in (-_MEAN_OF, _MEAN_OF))
+        if found < min(limit, beside / _CLEAR_LINES):
+            raise AmbiguousPixelsError(f"its header states {columns} columns, but its pixels have {count}")
+
+
+def _step(words: _Values) -> float:
+    """Return the mean difference of neighbours in a line, at least 1."""
+    return max(float(np.abs(np.diff(words, axis=1)).mean()), 1.0)
+
+
+def _line_difference(sums: npt.NDArray[np.int64], columns: int) -> float:
+    """Return the mean difference of pixels that are one line of `columns` apart, at least 1.
+
+    `sums` are the sums of all pixels up to each one. Means of some neighbours are compared, because noise never repeats.
+    """
+    last = len(sums) - columns - _MEAN_OF
+    places = np.arange(0, last, max(1, last // _SAMPLED_WORDS))
+    here, there = (sums[start + _MEAN_OF] - sums[start] for start in (places, places + columns))
+    return max(float(np.abs(there - here).mean()) / _MEAN_OF, 1.0)
+
+
+def _find_divisors(count: int) -> list[int]:
+    """Return the numbers of columns that an image of `count` words can have, with sides from 16."""
+    low = [number for number in range(16, int(count**0.5) + 1) if count % number == 0]
+    return sorted({*low, *(count // number for number in low)})
+
+
 def interpret_native(words: npt.NDArray[Any], header: HeaderDepth) -> StoredValues:
     """Return the values in uncompressed `words`, shape (rows, columns), of an unsigned type of `header.allocated` bits.
 
     Raises
     ------
     AmbiguousPixelsError
-        If the words use bits above the stated ones and nothing shows their meaning.
+        If the words use bits besides the stated ones and nothing shows their meaning.
     """
-    wide = words.astype(np.int32)
-    stored, allocated, shift = header.stored, header.allocated, header.high_bit + 1 - header.stored
+    stored, shift = header.stored, header.high_bit + 1 - header.stored
     # An impossible high bit counts as the usual one (PS3.5 section 8.1.1).
-    shift = shift if 0 < shift <= allocated - stored else 0
+    shift = shift if 0 < shift <= header.allocated - stored else 0
+    wide = words.astype(np.int32) & ~header.overlay_bits
     note = ""
-    if shift and int(wide.max()) < 1 << stored and np.ptp(wide & ((1 << shift) - 1)):
-        # The bits that the header calls unused are used, and those above them are not.
+    if np.ptp(wide & ((1 << shift) - 1)):
+        if int(wide.max()) >= 1 << stored:
+            raise AmbiguousPixelsError("its pixels use bits that its header calls unused")
         note, shift = "its High Bit contradicts its pixels; the pixels were used", 0
-    plain = (wide >> shift) & ((1 << stored) - 1)
+    wide >>= shift
+    allocated = header.allocated - shift
+    plain = wide & ((1 << stored) - 1)
     stated = _to_signed(plain, stored, header.is_signed)
-    above = (wide & ~header.overlay_bits) >> (shift + stored)
-    extension = (stated >> 31) & ((1 << (allocated - shift - stored)) - 1)
+    above = wide >> stored
+    extension = (stated >> 31) & ((1 << (allocated - stored)) - 1)
     if np.ptp(above) and not (header.is_signed and np.array_equal(above, extension)):
-        return _use_all_bits(wide, stated, header)
+        return _use_all_bits(wide, stated, allocated, stored)
     # Bits without information, overlays (PS3.5 section 8.1.2), or the sign of the value once more.
     if header.is_signed and int(stated.min()) < 0 and _choose([stated, plain]) == 1:
         return StoredValues(_narrow(plain, stored, False), stored, _sign_note(signed=False))
-    return StoredValues(_narrow(stated, allocated if header.is_signed else stored, header.is_signed), stored, note)
+    kept = header.allocated if header.is_signed else stored
+    return StoredValues(_narrow(stated, kept, header.is_signed), stored, note)
 
 
-def _use_all_bits(wide: _Values, stated: _Values, header: HeaderDepth) -> StoredValues:
-    """Return values that use more bits than stated, as unsigned or as signed numbers. Raises AmbiguousPixelsError."""
+def _use_all_bits(wide: _Values, stated: _Values, allocated: int, stored: int) -> StoredValues:
+    """Return values that use more than the `stored` bits, as unsigned or signed numbers. Raises AmbiguousPixelsError."""
     bits = int(wide.max()).bit_length()
-    signed = _to_signed(wide, header.allocated, True)
+    signed = _to_signed(wide, allocated, True)
     chosen = _choose([wide, signed, stated])
     if chosen == 0:
-        return StoredValues(_narrow(wide, bits, False), bits, _depth_note(header.stored, bits))
+        return StoredValues(_narrow(wide, bits, False), bits, _depth_note(stored, bits))
     if chosen == 1:
-        return StoredValues(_narrow(signed, header.allocated, True), header.allocated, _sign_note(signed=True))
+        return StoredValues(_narrow(signed, allocated, True), allocated, _sign_note(signed=True))
     # The stated bits may be right and an overlay be in the bits above, but a bright marker looks the same.
-    raise AmbiguousPixelsError(f"its pixels use {bits} bits, but its header states {header.stored}")
+    raise AmbiguousPixelsError(f"its pixels use {bits} bits, but its header states {stored}")
 
 
 def interpret_decoded(
@@ -143,6 +219,8 @@ def interpret_decoded(
         bits, note = precision, _depth_note(bits, precision)
     low_bits = wide & ((1 << bits) - 1)
     stated = _to_signed(low_bits, bits, header.is_signed)
+    if stream_signed is None and header.is_signed and int(stated.min()) < 0 and _choose([stated, low_bits]) == 1:
+        return StoredValues(_narrow(low_bits, bits, False), bits, _sign_note(signed=False))
     if stream_signed is None or stream_signed == header.is_signed:
         return StoredValues(_narrow(stated, bits, header.is_signed), bits, note)
     stream = _to_signed(low_bits, bits, stream_signed)

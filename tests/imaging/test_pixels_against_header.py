@@ -217,6 +217,49 @@ class TestHighBit:
         same(film, shape(12), 12)
         assert film.notes == ("its High Bit contradicts its pixels; the pixels were used",)
 
+    def test_low_bits_in_use_are_not_dropped(self, tmp_path: Path) -> None:
+        path = native(tmp_path / "a.dcm", shape(12), bits=10, high_bit=11)
+        assert problem(path) == "its pixels use bits that its header calls unused"
+
+    def test_unused_low_bits_are_removed(self, tmp_path: Path) -> None:
+        same(read_film(native(tmp_path / "a.dcm", shape(10) * np.uint16(4), bits=10, high_bit=11)), shape(10), 10)
+
+
+class TestLayout:
+    """The length of uncompressed pixels does not show their layout, but their neighbours do."""
+
+    def test_rows_and_columns_are_exchanged(self, tmp_path: Path) -> None:
+        path = native(tmp_path / "a.dcm", shape(12), bits=12)
+        dataset = pydicom.dcmread(path)
+        dataset.Rows, dataset.Columns = COLUMNS, ROWS
+        dataset.save_as(path)
+        assert problem(path) == f"its header states {ROWS} columns, but its pixels have {COLUMNS}"
+
+    @pytest.mark.parametrize(
+        ("rows", "columns"), [(ROWS // 2, 2 * COLUMNS), (2 * ROWS, COLUMNS // 2), (ROWS + 1, COLUMNS - 2)]
+    )
+    def test_another_number_of_columns(self, tmp_path: Path, rows: int, columns: int) -> None:
+        path = native(tmp_path / "a.dcm", shape(12), bits=12)
+        dataset = pydicom.dcmread(path)
+        dataset.Rows, dataset.Columns = rows, columns
+        dataset.save_as(path)
+        assert problem(path) == f"its header states {columns} columns, but its pixels have {COLUMNS}"
+
+    def test_a_text_after_the_pixels_is_no_line(self, tmp_path: Path) -> None:
+        path = native(tmp_path / "a.dcm", shape(12), bits=12)
+        dataset = pydicom.dcmread(path)
+        dataset.PixelData += b"MUSTERFRAU ERIKA"
+        dataset.save_as(path)
+        same(read_film(path), shape(12), 12)
+
+    def test_the_bytes_of_a_word_are_exchanged(self, tmp_path: Path) -> None:
+        path = native(tmp_path / "a.dcm", shape(16).byteswap(), bits=16)
+        assert problem(path) == "the order of the bytes in its pixels contradicts its header"
+
+    def test_noise_has_any_layout(self, tmp_path: Path) -> None:
+        noise = np.random.default_rng(0).integers(0, 65_536, (ROWS, COLUMNS)).astype(np.uint16)
+        same(read_film(native(tmp_path / "a.dcm", noise, bits=16)), noise, 16)
+
 
 class TestKindOfCompression:
     def test_that_of_the_pixels_is_used(self, tmp_path: Path) -> None:

@@ -247,7 +247,7 @@ def replace_instance_uid(data: bytes, path: Path, case: str, side: str) -> bytes
 def _read_own_film(data: bytes, path: Path, case: str, side: str) -> tuple[Film, RetainedAttributes, str]:
     """Return film, attributes and version of a file that ratui wrote. Raises FilmError for any other file."""
     dataset = read_stored_dataset(data, path)
-    film = rewrite_tables(film_from_dataset(dataset, path))
+    film = rewrite_tables(film_from_dataset(dataset, path, is_own=True))
     attributes = extract_retained_attributes(dataset)
     version = str(dataset.file_meta.get("ImplementationVersionName", ""))
     is_known = KNOWN_VERSIONS.fullmatch(version)
@@ -277,7 +277,7 @@ def _read_regular_file(path: Path) -> bytes:
 
 def _compare(film: Film, data: bytes, path: Path) -> None:
     """Raise FilmError if the new file does not show the same as `film`."""
-    new = film_from_dataset(pydicom.dcmread(io.BytesIO(data)), path)
+    new = film_from_dataset(pydicom.dcmread(io.BytesIO(data)), path, is_own=True)
     same = (
         new.pixels.dtype == film.pixels.dtype
         and np.array_equal(new.pixels, film.pixels)
