@@ -1,6 +1,6 @@
 """The size of a pixel in millimetres, and the plane in which it was measured.
 
-A detector measures its own pixels. The hand is nearer to the tube, so that a pixel shows a smaller part of it: by 3 to 15 %.
+A detector measures its own pixels. The hand is nearer to the tube, so that a pixel shows a smaller part of it.
 The kinds of spacing are those of PS3.3 section 10.7.1.3.
 """
 
