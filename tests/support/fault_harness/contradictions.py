@@ -172,7 +172,8 @@ def damage_pictures(films: list[KnownFilm], count: int, seed: int) -> Iterator[K
         pixels = film.pixels
         # A PNG file has a checksum of its pixels. The other formats can't show a changed byte.
         if not film.name.endswith(".png"):
-            with contextlib.suppress(Exception), Image.open(io.BytesIO(data)) as image:
+            with warnings.catch_warnings(), contextlib.suppress(Exception), Image.open(io.BytesIO(data)) as image:
+                warnings.simplefilter("ignore")
                 pixels = np.asarray(image if image.mode.startswith("I") else image.convert("L"))
         yield KnownFilm(f"{number:04d}-{film.name}", data, pixels)
 
