@@ -98,10 +98,11 @@ def decode_pixels(dataset: Dataset, path: Path, *, is_own: bool = False) -> tupl
     if not (syntax.is_encapsulated or is_encapsulated):
         _check_length(dataset, data, path)
         return _interpret(dataset, _decode(dataset, syntax, None, path), None, path, is_own), tuple(notes)
-    stream = _check_codestream(dataset, data, path)
-    if stream is not None and not _is_coding_of(syntax, stream):
-        notes.append("its header names another compression than its pixels have; that of the pixels was used")
-        syntax = _SYNTAXES[stream.coding]
+    stream, is_run_length = _check_codestream(dataset, data, path)
+    if is_run_length or (stream is not None and not _is_coding_of(syntax, stream)):
+        if syntax != RLELossless or stream is not None:
+            notes.append("its header names another compression than its pixels have; that of the pixels was used")
+        syntax = RLELossless if stream is None else _SYNTAXES[stream.coding]
     elif not syntax.is_encapsulated:
         raise FilmError("its pixels are compressed, but its header says that they are not", path, "Export it again")
     return _interpret(dataset, _decode(dataset, syntax, stream, path), stream, path, is_own), tuple(notes)
@@ -144,10 +145,11 @@ def _check_length(dataset: Dataset, data: bytes, path: Path) -> None:
         )
 
 
-def _check_codestream(dataset: Dataset, data: bytes, path: Path) -> Codestream | None:
-    """Return the parameters of a compressed image. Raises FilmError if its size differs from the header, or it is damaged.
+def _check_codestream(dataset: Dataset, data: bytes, path: Path) -> tuple[Codestream | None, bool]:
+    """Return the parameters of a compressed image, and whether it is run-length coded.
 
-    A decoder allocates memory for the size in the compressed data, not for the size in the header.
+    Raises FilmError if its size differs from the header, or it is damaged. A decoder allocates memory for the size in the
+    compressed data, not for the size in the header.
     """
     try:
         frame = next(generate_frames(data, number_of_frames=1))
@@ -161,7 +163,7 @@ def _check_codestream(dataset: Dataset, data: bytes, path: Path) -> Codestream |
     try:
         stream = read_codestream(frame)
         is_complete = is_codestream_complete(frame)
-        lengths = count_rle_bytes(frame) if dataset.file_meta.TransferSyntaxUID == RLELossless and not stream else []
+        lengths = [] if stream else _count_run_length_bytes(dataset, frame)
     except (struct.error, IndexError, ValueError) as error:
         raise FilmError("its compressed pixels are damaged", path, "Get an uncompressed copy") from error
     size = int(dataset.Rows) * int(dataset.Columns)
@@ -173,7 +175,7 @@ def _check_codestream(dataset: Dataset, data: bytes, path: Path) -> Codestream |
     if any(length > size + 1 for length in lengths):
         raise FilmError("its image size differs from the size in its header", path, "Get an uncompressed copy")
     if stream is None:
-        return None
+        return None, bool(lengths)
     if (stream.rows, stream.columns) != (dataset.Rows, dataset.Columns):
         raise FilmError("its image size differs from the size in its header", path, "Get an uncompressed copy")
     if stream.components != samples:
@@ -184,7 +186,26 @@ def _check_codestream(dataset: Dataset, data: bytes, path: Path) -> Codestream |
         raise FilmError(problem, path, "Get an uncompressed copy")
     if stream.coding == "JPEG" and is_jpeg_damaged(frame):
         raise FilmError("its compressed pixels are damaged", path, "Copy it again, or get an uncompressed copy")
-    return stream
+    return stream, False
+
+
+def _count_run_length_bytes(dataset: Dataset, frame: bytes) -> list[int]:
+    """Return the lengths of the segments of a run-length coded image, or none if it has another coding.
+
+    Raises struct.error or ValueError if the header states this coding, and the image is damaged.
+    """
+    syntax = UID(dataset.file_meta.TransferSyntaxUID)
+    is_stated = syntax == RLELossless
+    if syntax.is_encapsulated and not _has_decoder(syntax):
+        return []  # such as a video
+    try:
+        lengths = count_rle_bytes(frame)
+    except (struct.error, ValueError):
+        if is_stated:
+            raise
+        return []
+    size = int(dataset.Rows) * int(dataset.Columns)
+    return lengths if is_stated or all(size <= length <= size + 1 for length in lengths) else []
 
 
 def _decode(dataset: Dataset, syntax: UID, stream: Codestream | None, path: Path) -> _Array:
@@ -232,6 +253,13 @@ def _decoding_view(dataset: Dataset, syntax: UID, stream: Codestream | None) -> 
     return view
 
 
+def _has_decoder(syntax: UID) -> bool:
+    try:
+        return bool(get_decoder(syntax).is_available)
+    except NotImplementedError:
+        return False
+
+
 def _explain_decoding_failure(syntax: UID, stream: Codestream | None) -> tuple[str, str]:
     """Return the problem and the remedy of a failed decoding: a decoder is missing, or the data are damaged."""
     if stream is not None and stream.coding == "JPEG of 12 bits" and find_spec("libjpeg") is None:
@@ -239,11 +267,7 @@ def _explain_decoding_failure(syntax: UID, stream: Codestream | None) -> tuple[s
             "it is lossy JPEG of 12 bits, which needs one more decoder",
             "Install pylibjpeg-libjpeg (GPL), or get an uncompressed copy of the film",
         )
-    try:
-        missing = not get_decoder(syntax).is_available
-    except NotImplementedError:
-        missing = True
-    if missing:
+    if not _has_decoder(syntax):
         return f"no installed decoder reads {clean_text(syntax.name)}", "Get an uncompressed copy of the film"
     return (
         f"its pixels can't be decoded as {clean_text(syntax.name)}; they may be damaged",
