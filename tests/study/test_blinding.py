@@ -41,7 +41,7 @@ class TestFilesForRaters:
         (case,) = study.cases()
         public = study.path / "films" / case / "films.json"
         films = json.loads(public.read_text())["films"].values()
-        known = {"id", "side", "view", "rows", "columns", "spacing", "file", "note", "aspect", "sum"}
+        known = {"id", "side", "view", "rows", "columns", "spacing", "spacing_source", "file", "note", "aspect", "sum"}
         assert [set(film) for film in films] == [known] * 4
         assert [film["id"] for film in films] == sorted(film["id"] for film in films)
         assert "secret" not in (study.path / "study.toml").read_text()
