@@ -1,26 +1,22 @@
 """The command line: results, and one message with a nonzero exit code for every mistake."""
 
-import os
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ratui.study import Study
 from tests.films import film_file, hospital, make_study
+from tests.support.commands import run_in_this_process as ratui
+from tests.support.commands import run_program
 
 pytestmark = pytest.mark.slow
 
 
-def ratui(*arguments: object, module: str = "ratui") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)], capture_output=True, text=True, start_new_session=True
-    )
-
-
-def fails(*arguments: object, module: str = "ratui") -> str:
-    done = ratui(*arguments, module=module)
+def fails(*arguments: object, run: Callable[..., subprocess.CompletedProcess[str]] = ratui) -> str:
+    """Return the message of a command that fails."""
+    done = run(*arguments)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -28,15 +24,16 @@ def fails(*arguments: object, module: str = "ratui") -> str:
 
 
 def test_new_import_status(tmp_path: Path) -> None:
-    made = ratui("new", tmp_path / "s", "--rater", "anna", "--rater", "bert", "--scheme", "fingers")
+    """Run the commands as programs; most other tests run them in this process."""
+    made = run_program("new", tmp_path / "s", "--rater", "anna", "--rater", "bert", "--scheme", "fingers")
     assert made.returncode == 0, made.stderr
     folder = hospital(tmp_path / "h")
     (folder / "letter.dcm").write_text("Dear \x1b]0;colleague\x07")
-    done = ratui("import", tmp_path / "s", folder, "--key", tmp_path / "key.json")
+    done = run_program("import", tmp_path / "s", folder, "--key", tmp_path / "key.json")
     assert done.returncode == 0, done.stderr
     assert "4 films of 1 case imported, 1 file refused" in done.stdout
     assert "\x1b" not in done.stdout
-    status = ratui("status", tmp_path / "s")
+    status = run_program("status", tmp_path / "s")
     assert "regions 0/76" in status.stdout
     assert "anna" in status.stdout
 
@@ -99,7 +96,7 @@ class TestMistakes:
 
     def test_no_terminal(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
-        assert "only be shown in a terminal" in fails("read", study.path, "--rater", "anna")
+        assert "only be shown in a terminal" in fails("read", study.path, "--rater", "anna", run=run_program)
 
     def test_unknown_graphics(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
@@ -113,24 +110,11 @@ class TestMistakes:
         assert "which side" in done.stdout
 
 
-class TestTrainerMistakes:
-    def test_an_empty_study(self, tmp_path: Path) -> None:
-        Study.create(tmp_path / "s", "fingers", ["anna"])
-        message = fails("detector", tmp_path / "s", "--out", tmp_path / "run", module="trainer")
-        assert "0 read cases" in message
-
-    def test_a_folder_that_is_no_run(self, tmp_path: Path) -> None:
-        study = make_study(tmp_path)
-        assert "no such checkpoint" in fails("propose", study.path, "--detector", tmp_path, module="trainer")
-
-
 class TestKeys:
     def keys(self, home: Path, *arguments: object, settings: str = "") -> subprocess.CompletedProcess[str]:
         (home / "ratui").mkdir(exist_ok=True)
         (home / "ratui" / "settings.toml").write_text(settings, encoding="utf-8")
-        environment = {**os.environ, "XDG_CONFIG_HOME": str(home), "LC_ALL": "C.UTF-8"}
-        command = [sys.executable, "-m", "ratui", "keys", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, encoding="utf-8")
+        return ratui("keys", *arguments, XDG_CONFIG_HOME=str(home), LC_ALL="C.UTF-8")
 
     def test_lists_the_keys_after_the_users_changes(self, tmp_path: Path) -> None:
         done = self.keys(tmp_path, settings='[keys]\n"scoring.undo" = "U"\n')

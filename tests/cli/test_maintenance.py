@@ -7,8 +7,9 @@ import pytest
 from ratui import files as disk
 from ratui.reading import GradeEntry, enter, find_next_open_field
 from ratui.study import Study
-from tests.cli.test_commands import fails, ratui
+from tests.cli.test_commands import fails
 from tests.films import hospital, make_study
+from tests.support.commands import run_in_this_process as ratui
 from tests.tui.readings import store_reading
 
 pytestmark = pytest.mark.slow

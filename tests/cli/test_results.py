@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_commands import fails, ratui
+from tests.cli.test_commands import fails
 from tests.films import make_study
 from tests.results.studies import noisy_study
+from tests.support.commands import run_in_this_process as ratui
+from tests.support.commands import run_program
 from tests.tui.readings import store_reading
 
 pytestmark = pytest.mark.slow
@@ -25,7 +27,7 @@ class TestStatus:
         assert "bert: 76 fields in 20 joints" in done.stdout
 
     def test_unreadable_cases_are_counted_once_and_hide_no_other_case(self, tmp_path: Path) -> None:
-        study = make_study(tmp_path, patients=24)
+        study = make_study(tmp_path, patients=24, sides="L")
         first, *others = study.cases()
         for case in others:
             study.save_case(type(study.case(case))(case, study.case(case).films[:1]))
@@ -33,8 +35,8 @@ class TestStatus:
         missing = lines[lines.index("missing") + 1 :]
         assert missing == [
             "  23 can't be read by anybody: films of one time point only",
-            f"  {first} anna: 76 fields in 20 joints",
-            f"  {first} bert: 76 fields in 20 joints",
+            f"  {first} anna: 38 fields in 10 joints",
+            f"  {first} bert: 38 fields in 10 joints",
         ]
 
     def test_csv_and_json_are_equal(self, tmp_path: Path) -> None:
@@ -147,7 +149,7 @@ class TestAdjudicate:
 
     def test_without_a_terminal_nothing_is_opened(self, tmp_path: Path) -> None:
         study = noisy_study(tmp_path, patients=1)
-        done = ratui("adjudicate", study.path, "--threshold", "0")
+        done = run_program("adjudicate", study.path, "--threshold", "0")
         assert done.returncode == 1
         assert "only be shown in a terminal" in done.stderr
         assert not (study.path / "readings" / "consensus").exists()

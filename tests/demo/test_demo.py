@@ -1,8 +1,7 @@
 """The sample study, and the whole loop with simulated raters."""
 
 import json
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from ratui.demo.simulate import Simulation, simulate_study
 from ratui.reading import find_problems
 from ratui.study import Study
 from ratui.tui.screens.scoring.screen import ScoringScreen
+from tests.support.commands import run_in_this_process
 from tests.tui.conftest import reading_as, settle
 
 pytestmark = pytest.mark.slow
@@ -62,10 +62,11 @@ def test_simulated_readings_were_entered_by_the_rules(tmp_path: Path) -> None:
         assert all(entry.key for entry in reading.log[:-1])
 
 
-@pytest.mark.slow
-def test_the_whole_loop_with_simulated_raters(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "ratui", "demo", "--headless", str(tmp_path / "loop")]
-    done = subprocess.run([*command, "--patients", "8", "--minutes", "0.1"], capture_output=True, text=True)
+def test_the_whole_loop_with_simulated_raters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take films of half the usual size, which are drawn and read faster."""
+    monkeypatch.setattr("ratui.demo.headless.Simulation", partial(Simulation, size=(625, 512)))
+    command = ("demo", "--headless", tmp_path / "loop", "--patients", "8")
+    done = run_in_this_process(*command, "--minutes", "0.1")
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "loop" / "report" / "report.json").read_text())
     names = [figure["name"] for figure in report["headline"]]
@@ -82,6 +83,6 @@ def test_the_whole_loop_with_simulated_raters(tmp_path: Path) -> None:
         assert {"config.json", "split.json", "metrics.jsonl", "model.pt", "last.pt"} <= {
             f.name for f in folder.iterdir()
         }
-    again = subprocess.run([*command, "--patients", "8"], capture_output=True, text=True)
+    again = run_in_this_process(*command)
     assert again.returncode == 1
     assert "the folder is not empty" in again.stderr

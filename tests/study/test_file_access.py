@@ -64,6 +64,7 @@ OUTSIDE = {
     "ratui/study/restore.py": "it makes the folder of a new study, and gives it to its owner",
     "ratui/study/worklist_cache.py": "the cache of the account is outside the study",
     "ratui/study/evidence/signatures.py": "the list of signers is outside the study",
+    "ratui/study/importing/archive_entries.py": "an archive is outside the study",
     "ratui/study/importing/archives.py": "an archive is outside the study",
     "ratui/study/importing/file_set.py": "it reads foreign files",
     "ratui/study/importing/import_report.py": "it writes a list beside the key",

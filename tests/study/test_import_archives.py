@@ -14,7 +14,7 @@ import pytest
 
 from ratui.errors import StudyError
 from ratui.study import InProcessConverter, Study, import_films
-from ratui.study.importing import archives, scratch_folder
+from ratui.study.importing import archive_entries, scratch_folder
 from ratui.study.importing.sources import open_sources
 from tests.films import film_file, hospital
 from tests.support.sources import find, tar_of, write, zip_of
@@ -203,7 +203,7 @@ class TestArchives:
 
 class TestHostileArchives:
     def test_a_compressed_giant_is_not_unpacked(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(archives, "_SLACK", 1000)
+        monkeypatch.setattr(archive_entries, "_SLACK", 1000)
         for name, archive in {
             "zip": zip_of(tmp_path / "zip", {"d/a": bytes(5_000_000)}),
             "gz": tar_of(tmp_path / "gz", {"d/a": bytes(5_000_000)}, "w:gz"),
@@ -226,13 +226,13 @@ class TestHostileArchives:
         assert "share their bytes" in next(iter(skipped.values()))
 
     def test_a_huge_list_of_entries_is_not_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(archives, "_MAX_ENTRIES", 3)
+        monkeypatch.setattr(archive_entries, "_MAX_ENTRIES", 3)
         entries = {f"d/{number}": b"" for number in range(4)}
         for archive in (zip_of(tmp_path / "x.zip", entries), tar_of(tmp_path / "x.tar", entries)):
             assert "more entries" in find(archive)[1][f"{tmp_path.name}/{archive.name}"]
 
     def test_a_huge_header_is_not_read_into_memory(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(archives, "_MAX_HEADER_BYTES", 2_000_000)
+        monkeypatch.setattr(archive_entries, "_MAX_HEADER_BYTES", 2_000_000)
         info = tarfile.TarInfo("pax")
         info.type, info.size = tarfile.XHDTYPE, 3_000_000
         (tmp_path / "x").write_bytes(info.tobuf() + bytes(3_000_320 + 1024))

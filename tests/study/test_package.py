@@ -25,13 +25,13 @@ from ratui.study.package import package
 from ratui.study.predictions import save_predictions
 from ratui.study.restore import restore
 from ratui.study.store import write_tables
-from tests.cli.test_commands import ratui
 from tests.films import confirm_template, make_study
 from tests.model_answers import answer
 from tests.study.test_merge import outcomes, sign_all
 from tests.study.test_moving import read_on
 from tests.support.accounts import GROUP, OTHER, as_account, open_folder
 from tests.support.attacks.merging import rewrite
+from tests.support.commands import run_in_this_process as ratui
 from tests.support.fault_harness.count import Unavailable
 
 NOTE = "what only bert has written"

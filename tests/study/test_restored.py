@@ -21,10 +21,10 @@ from ratui.study.merge import merge
 from ratui.study.restore import Restored, restore
 from ratui.study.restored import take_over_restored
 from ratui.study.store import StudyFolder
-from tests.cli.test_commands import ratui
 from tests.films import confirm_template, hospital
 from tests.study.test_moving import read_on
 from tests.support.accounts import run_as
+from tests.support.commands import run_in_this_process as ratui
 
 GROUP = "daemon"
 ANNA, BERT, MANAGER = "games", "news", "backup"

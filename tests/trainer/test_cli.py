@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ratui.study import Study
+from tests.films import make_study
 from trainer.cli import main
 
 
@@ -74,6 +75,18 @@ def test_an_unknown_comparison_is_rejected_before_drawing(
     out = tmp_path / "comparison"
     assert message in error_of(["compare", "--out", str(out), *arguments], monkeypatch, capsys)
     assert not out.exists()
+
+
+def test_a_study_without_readings_and_a_folder_without_a_run_are_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = make_study(tmp_path)
+    message = error_of(["detector", str(study.path), "--out", str(tmp_path / "run")], monkeypatch, capsys)
+    assert "0 read cases" in message
+    assert len(message.strip().splitlines()) == 1
+    message = error_of(["propose", str(study.path), "--detector", str(tmp_path)], monkeypatch, capsys)
+    assert "no such checkpoint" in message
+    assert len(message.strip().splitlines()) == 1
 
 
 def test_only_the_owner_can_read_runs_and_reports(

@@ -62,7 +62,7 @@ class FilmSource:
 
 @dataclass(frozen=True)
 class KnownStudy:
-    """What the key file and the study know from earlier imports.
+    """The persons and dates of earlier imports, from the key file and the study.
 
     Attributes
     ----------
