@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import os
 import random
 import shutil
@@ -39,6 +40,7 @@ def _mounted(image: Path, where: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        gc.collect()  # a session that is still in memory keeps its folder open
         for _ in range(50):
             if subprocess.run(["umount", str(where)], capture_output=True).returncode == 0:
                 break
@@ -90,6 +92,28 @@ def real_power_cuts(store: Ours | Stock, folder: Path, trials: int, seed: int = 
     return count
 
 
+def _save_while_full(store: Ours | Stock, place: Path, ballast: Path, rounds: int, count: Count) -> list[str]:
+    """Save entries and return those that were acknowledged; `count` gets the number of attempts and of crashes."""
+    saved: list[str] = []
+    number = 0
+    with store.session(place) as session:
+        for turn in range(rounds):
+            with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                while True:
+                    file.write(b"\xa5" * (4096 if turn % 2 else 1024))
+            for full in (True, True, True, False, False):
+                if not full:
+                    ballast.unlink(missing_ok=True)
+                number += 1
+                count.trials += 1
+                try:
+                    session.save(text_of(2, number))
+                    saved.append(text_of(2, number))
+                except Exception as error:
+                    count.crashes += not store.is_expected(error) or not full
+    return saved
+
+
 def _until_the_cut(
     store: Ours | Stock, place: Path, where: Path, writer: int, seconds: float, fsync: bool
 ) -> list[tuple[int, int]]:
@@ -124,24 +148,7 @@ def full_disk(store: Ours | Stock, folder: Path, rounds: int) -> Count:
     image, where = _made(folder, 8), folder / "mounted"
     with _mounted(image, where):
         place = store.make(where)
-        saved: list[str] = []
-        number = 0
-        with store.session(place) as session:
-            for turn in range(rounds):
-                ballast = where / "ballast"
-                with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-                    while True:
-                        file.write(b"\xa5" * (4096 if turn % 2 else 1024))
-                for full in (True, True, True, False, False):
-                    if not full:
-                        ballast.unlink(missing_ok=True)
-                    number += 1
-                    count.trials += 1
-                    try:
-                        session.save(text_of(2, number))
-                        saved.append(text_of(2, number))
-                    except Exception as error:
-                        count.crashes += not store.is_expected(error) or not full
+        saved = _save_while_full(store, place, where / "ballast", rounds, count)
         count.saved = len(saved)
         count.lost = lost_of(store, place, saved)
     image.unlink()
