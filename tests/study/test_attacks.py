@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.attacks import Attack, Outcome, load_attacks, odd_values
+from tests.support.attacks import Attack, Outcome, checking, load_attacks, odd_values
 from tests.support.fault_harness.count import Unavailable
 
 pytestmark = pytest.mark.slow
@@ -12,8 +12,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def few_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Try fewer odd values than the benchmark, which takes minutes for each row."""
-    monkeypatch.setattr(odd_values, "TRIALS", 8)
+    """Try fewer odd values, and kill fewer processes, than the benchmark, which takes minutes for each row."""
+    monkeypatch.setattr(odd_values, "TRIALS", 6)
+    monkeypatch.setattr(checking, "KILLS", {checking.SAVE: 5, checking.IMPORT: 3, checking.SNAPSHOT: 2})
 
 
 @pytest.mark.parametrize("row", load_attacks(), ids=lambda row: f"{row.topic}:{row.run.__name__}")

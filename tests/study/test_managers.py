@@ -7,9 +7,29 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas
 import pytest
+import torch
 
+import ratui.regions.initial
+from ratui.reading import Field, GradeEntry, enter
+from ratui.results.adjudication import Adjudication
+from ratui.results.frame import build_frame
+from ratui.results.progress import measure_progress
+from ratui.results.released import released_readings
+from ratui.study import Study
+from ratui.study.backup import back_up
+from tests.support.accounts import as_account
 from tests.support.shared_study import ANNA, BERT, MANAGERS_GROUP, OWNER, RATERS_GROUP, make_shared
+from tests.tui.readings import store_reading
+from trainer.data.pairs import list_signed_cases, load_pair_samples
+from trainer.evaluation.evaluate import evaluate_models
+from trainer.inference.predictions import predict_study
+from trainer.inference.proposals import propose_regions
+from trainer.training.detector_training import train_detector
+from trainer.training.loop import TrainingPlan
+from trainer.training.runs import RunPlan
+from trainer.training.scorer_training import train_scorer
 
 pytestmark = [
     pytest.mark.slow,
@@ -17,39 +37,47 @@ pytestmark = [
 ]
 
 MANAGER, ANALYST = 20_003, 20_004
-GROUPS = {MANAGER: [RATERS_GROUP, MANAGERS_GROUP]}
+GROUPS = {MANAGER: [MANAGERS_GROUP]}
+NAMES = {
+    "os": os,
+    "Path": Path,
+    "Adjudication": Adjudication,
+    "Field": Field,
+    "GradeEntry": GradeEntry,
+    "back_up": back_up,
+    "build_frame": build_frame,
+    "enter": enter,
+    "measure_progress": measure_progress,
+    "released_readings": released_readings,
+    "store_reading": store_reading,
+}
+"""Names that the code of `act` may use."""
+# ratui imports these when they are needed, but an account may not be able to read the interpreter's files.
+assert pandas
+assert ratui.regions.initial
 
-IMPORTS = (
-    "import os, sys\nfrom pathlib import Path\nimport pandas\nimport ratui.regions.initial\n"
-    "from ratui.study import Study\nfrom ratui.results.released import released_readings\n"
-    "from ratui.results.adjudication import Adjudication\nfrom ratui.results.progress import measure_progress\n"
-    "from ratui.results.frame import build_frame\n"
-    "from ratui.reading import Field, GradeEntry, enter\nfrom ratui.study.backup import back_up\n"
-)
 
+def act(uid: int, path: Path, *codes: str, **names: object) -> list[str]:
+    """Run each of `codes` as an account; return the value of its variable `seen` or its error as one line.
 
-def act(uid: int, path: Path, *codes: str, imports: str = "") -> list[str]:
-    """Run each of `codes` as an account; return the value of its variable `seen` or its error as one line."""
-    script = (
-        IMPORTS
-        + imports
-        + f"os.setgroups({GROUPS.get(uid, [RATERS_GROUP])}); os.setgid({RATERS_GROUP}); os.setuid({uid})\n"
-        "for code in sys.argv[2:]:\n"
-        "    seen = ''\n"
-        "    try:\n"
-        "        study = Study.open(Path(sys.argv[1]))\n        case = study.cases()[0]\n        exec(code)\n"
-        "    except Exception as error:\n        seen = f'{type(error).__name__}: {error}'\n"
-        "    print(str(seen).replace(chr(10), ' '))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(path), *codes],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": "/nonexistent", "OMP_NUM_THREADS": "1"},
-    )
-    outcomes = done.stdout.splitlines()
-    assert len(outcomes) == len(codes), done.stderr
-    return outcomes
+    The code may use NAMES, `names`, the study at `path` and its first case.
+    """
+
+    def run() -> list[str]:
+        os.environ["XDG_CACHE_HOME"] = "/nonexistent"
+        outcomes = []
+        for code in codes:
+            try:
+                study = Study.open(path)
+                values = {**NAMES, **names, "study": study, "case": study.cases()[0], "seen": ""}
+                exec(code, values)
+                seen = str(values["seen"])
+            except Exception as error:
+                seen = f"{type(error).__name__}: {error}"
+            outcomes.append(seen.replace("\n", " "))
+        return outcomes
+
+    return as_account(uid, run, gid=RATERS_GROUP, groups=GROUPS.get(uid, []))
 
 
 @pytest.fixture
@@ -167,8 +195,7 @@ def test_in_an_open_study_analysts_see_released_readings_only(tmp_path: Path) ->
             assert "only managers of the study may" in outcome
         assert act(ANALYST, path, "seen = (len(study.case(case).films), study.order('bert', case))") == ["(2, (0, 1))"]
         assert act(ANALYST, path, TIMES["released"])[0].endswith("'not signed by anna'}")
-        signed = "from tests.tui.readings import store_reading\nstore_reading(study, case, rater='anna', signed=True)"
-        assert act(ANNA, path, signed, imports="import tests.tui.readings\n") == [""]
+        assert act(ANNA, path, "store_reading(study, case, rater='anna', signed=True)") == [""]
         assert act(ANALYST, path, "seen = sorted(released_readings(study).readings[case])") == ["['anna', 'bert']"]
 
 
@@ -186,26 +213,28 @@ def test_a_group_of_managers_that_does_not_exist_here_has_no_members(tmp_path: P
     assert is_manager(StudyFolder(tmp_path), "no-such-group"), "root"
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "evaluate_models(study, None, Path('/nonexistent'), Path('/nonexistent'), device)",
-        "predict_study(study, Path('/nonexistent'), 'm', device, Path('/nonexistent'))",
-        "propose_regions(study, Path('/nonexistent'), 'm', device)",
-        "train_scorer(study, Path('/nonexistent'), plan, device, None)",
-        "train_detector(study, Path('/nonexistent'), plan, device, None)",
-        "load_pair_samples(study, [case], Path('/nonexistent'), lambda *_: None)",
-        "list_signed_cases(study)",
-    ],
+TRAINING = (
+    "evaluate_models(study, None, Path('/nonexistent'), Path('/nonexistent'), device)",
+    "predict_study(study, Path('/nonexistent'), 'm', device, Path('/nonexistent'))",
+    "propose_regions(study, Path('/nonexistent'), 'm', device)",
+    "train_scorer(study, Path('/nonexistent'), plan, device, None)",
+    "train_detector(study, Path('/nonexistent'), plan, device, None)",
+    "load_pair_samples(study, [case], Path('/nonexistent'), lambda *_: None)",
+    "list_signed_cases(study)",
 )
-def test_the_trainer_s_commands_are_for_managers(shared: Path, command: str) -> None:
-    imports = (
-        "import torch\nfrom trainer.evaluation.evaluate import evaluate_models\n"
-        "from trainer.inference.predictions import predict_study\nfrom trainer.inference.proposals import propose_regions\n"
-        "from trainer.training.scorer_training import train_scorer\nfrom trainer.training.runs import RunPlan\n"
-        "from trainer.training.detector_training import train_detector\nfrom trainer.training.loop import TrainingPlan\n"
-        "from trainer.data.pairs import list_signed_cases, load_pair_samples\n"
-        "device, plan = torch.device('cpu'), RunPlan(TrainingPlan(), 1, loss='pair', rater_model='none')\n"
-    )
-    (outcome,) = act(ANNA, shared, command, imports=imports)
-    assert "only managers of the study may" in outcome
+
+
+def test_the_trainer_s_commands_are_for_managers(shared: Path) -> None:
+    names = {
+        "device": torch.device("cpu"),
+        "plan": RunPlan(TrainingPlan(), 1, loss="pair", rater_model="none"),
+        "evaluate_models": evaluate_models,
+        "list_signed_cases": list_signed_cases,
+        "load_pair_samples": load_pair_samples,
+        "predict_study": predict_study,
+        "propose_regions": propose_regions,
+        "train_detector": train_detector,
+        "train_scorer": train_scorer,
+    }
+    for command, outcome in zip(TRAINING, act(ANNA, shared, *TRAINING, **names), strict=True):
+        assert "only managers of the study may" in outcome, command

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,8 +25,10 @@ MANAGER, RATER, OTHER = 20_000, 20_001, 20_002
 """Numbers of accounts without a name."""
 
 
-def as_account(uid: int, function: Callable[[], _Value], *, gid: int = GROUP) -> _Value:
+def as_account(uid: int, function: Callable[[], _Value], *, gid: int = GROUP, groups: Sequence[int] = ()) -> _Value:
     """Return the result of `function`, run in a child process as the account `uid`; raise its exception here.
+
+    The account is a member of `gid` and of `groups`.
 
     What the function imports must be imported before: other accounts may not be able to read the interpreter's files.
     Raises Unavailable if this account is not root.
@@ -38,7 +40,7 @@ def as_account(uid: int, function: Callable[[], _Value], *, gid: int = GROUP) ->
     if pid == 0:
         try:
             os.close(reader)
-            _become(uid, gid)
+            _become(uid, gid, groups)
             outcome: tuple[bool, Any] = (True, function())
         except BaseException as error:
             outcome = (False, f"{type(error).__name__}: {error}")
@@ -129,8 +131,8 @@ def run_as(uid: int, study: Path, *codes: str, imports: str = "", gid: int = GRO
     return results
 
 
-def _become(uid: int, gid: int) -> None:
-    os.setgroups([gid])
+def _become(uid: int, gid: int, groups: Sequence[int] = ()) -> None:
+    os.setgroups([gid, *groups])
     os.setgid(gid)
     os.setuid(uid)
 

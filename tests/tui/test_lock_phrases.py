@@ -36,6 +36,8 @@ HOLDERS = {
 @pytest.mark.parametrize("name", HOLDERS)
 def test_two_lines_fit_and_name_the_holder(language: str, name: str) -> None:
     t, holder = Catalog(language), HOLDERS[name]
+    if holder.since == ME.since:  # from the import of this module, perhaps before midnight: a text of today has no date
+        holder = replace(holder, since=LockHolder.current().since)
     held = HeldByOther(holder, "C-4X8K2M")
     for text in (
         format_held(t, held, 78, "T"),

@@ -160,7 +160,7 @@ async def test_entries_that_were_not_saved_are_reported(
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)
         with monkeypatch.context() as patch:
-            patch.setattr(reading_session, "write_tables", fail)
+            patch.setattr(reading_session, "replace_tables", fail)
             await pilot.press("1")
             await settle(pilot)
         unsaved = screen.reading

@@ -238,6 +238,8 @@ while True:
     with study.snapshot():
         pass
 """
+KILLS = {SAVE: 25, IMPORT: 12, SNAPSHOT: 8}
+"""Number of processes to kill, by what they run."""
 
 
 @attack("a save, an import or a snapshot killed at a random moment: no fault, exit code 0", by="accident")
@@ -245,7 +247,7 @@ def kill_and_check(folder: Path) -> Outcome:
     """Kill processes and check the study: what they leave behind is no fault."""
     rng = random.Random(14)
     trials = quiet = 0
-    for script, times in ((SAVE, 25), (IMPORT, 12), (SNAPSHOT, 8)):
+    for script, times in KILLS.items():
         pristine = folder / f"pristine-{trials}"
         make_study(pristine)
         films = hospital(folder / f"films-{trials}", patients=3)
