@@ -134,6 +134,7 @@ class TestContradictions:
             film_file(tmp_path / "h" / f"{time}.dcm", day=day, seed=time)
         rows = [f"{time}.dcm,P1,{time},L,," for time in (0, 1)]
         self.check(study, tmp_path, rows, "the dates of its patient's films are not in the order")
+        assert {film.day for film in study.case(study.cases()[0]).films} == {None}
 
     def test_reversed_days(self, study: Study, tmp_path: Path) -> None:
         for time in (0, 1):
@@ -208,6 +209,19 @@ class TestValuesOfTheFilm:
         )
         assert [item.path.name for item in report.imported] == ["1.dcm"]
         assert [item.reason for item in report.rejected] == ["the manifest names another film of that side and day"]
+
+    def test_a_picture_of_two_patients_that_a_person_states_is_taken_beside_other_films(
+        self, study: Study, tmp_path: Path
+    ) -> None:
+        for number, (patient, seed) in enumerate((("P0", 5), ("P1", 5), ("P0", 6), ("P1", 7))):
+            film_file(tmp_path / "h" / f"{number}.dcm", patient=patient, seed=seed)
+        file = tmp_path / "h" / "films.csv"
+        file.write_text(f"{HEAD},override\n0.dcm,P0,0,L,yes\n1.dcm,P1,0,L,yes\n")
+        report = import_films(
+            study, [tmp_path / "h"], manifest=file, key=tmp_path / "key.json", converter=InProcessConverter()
+        )
+        assert [item.path.name for item in report.imported] == ["0.dcm", "1.dcm"]
+        assert [item.path.name for item in report.rejected] == ["2.dcm", "3.dcm"]
 
     def test_a_patient_of_two_issuers_needs_the_issuer(self, study: Study, tmp_path: Path) -> None:
         key = tmp_path / "key.json"

@@ -63,6 +63,10 @@ class TestIDs:
         found = persons(record(issuer="North"), record(issuer="South"), record())
         assert [bool(doubt) for _, doubt in found] == [False, False, True]
 
+    def test_nothing_but_the_birth_date_chooses_between_two_issuers(self) -> None:
+        found = persons(record(issuer="North", sex="F"), record(issuer="South", sex="M"), record(sex="M"))
+        assert [bool(doubt) for _, doubt in found] == [False, False, True]
+
     def test_the_birth_date_chooses_between_two_issuers(self) -> None:
         north, south = record(issuer="N", birth_date="19600101"), record(issuer="S", birth_date="19700202")
         assert persons(north, south, record(birth_date="19700202"))[2] == ("P1^^^s", "")
