@@ -13,7 +13,7 @@ from ratui.crash_report import EXIT_FAULT, record_fault, report_fault
 from ratui.errors import RatuiError
 from ratui.program import EndedBySignal, ending_signals
 from ratui.terminal import SavedTerminal
-from ratui.tui.app import RatuiApp
+from ratui.tui.key_app import KeyApp
 from ratui.tui.textual_internals import TerminalDriver, get_driver
 
 __all__ = ["run_in_terminal"]
@@ -22,7 +22,7 @@ _GRACE = 4.0
 """Seconds that an app which has been asked to end may take before the process is ended."""
 
 
-def run_in_terminal(app: RatuiApp) -> None:
+def run_in_terminal(app: KeyApp) -> None:
     """Run `app` until it ends, and restore the terminal.
 
     Raises
@@ -58,7 +58,7 @@ def run_in_terminal(app: RatuiApp) -> None:
 
 
 @contextmanager
-def _watch(app: RatuiApp, terminal: SavedTerminal) -> Iterator[None]:
+def _watch(app: KeyApp, terminal: SavedTerminal) -> Iterator[None]:
     """End `app` when a signal asks for it, and the process if the app has not ended some seconds after a signal or a fault.
 
     A thread waits for the signals: the app's own thread may be waiting for a terminal that takes no output.
@@ -103,7 +103,7 @@ def _write_byte(descriptor: int) -> None:
         os.write(descriptor, b"\0")
 
 
-def _end_process(app: RatuiApp, terminal: SavedTerminal, code: int) -> None:
+def _end_process(app: KeyApp, terminal: SavedTerminal, code: int) -> None:
     """Restore the terminal and end the process at once: the app hangs. Whatever was shown as saved is on the disk."""
     images = ""
     with suppress(Exception):  # the app's thread may be changing what this reads

@@ -23,9 +23,9 @@ from ratui.tui.screens.base import KeyScreen
 from ratui.tui.theme import KEY
 
 if TYPE_CHECKING:
-    from ratui.tui.app import RatuiApp
+    from ratui.tui.key_app import KeyApp
 
-__all__ = ["Command", "CommandProvider", "Palette", "list_commands", "rate_match"]
+__all__ = ["Command", "CommandProvider", "Palette", "list_commands", "make_general_command", "rate_match"]
 
 _ANSWERS = ("normal", "same", "keep")
 """Actions that make an entry or keep one. They need the films on the screen, which the palette covers."""
@@ -56,7 +56,7 @@ class Command:
         return f"{self.label} · {self.text}"
 
 
-def list_commands(app: RatuiApp, screen: KeyScreen[Any]) -> Iterator[Command]:
+def list_commands(app: KeyApp, screen: KeyScreen[Any]) -> Iterator[Command]:
     """Yield the commands that are possible on `screen` now."""
     t = app.t
     quits = False
@@ -65,17 +65,13 @@ def list_commands(app: RatuiApp, screen: KeyScreen[Any]) -> Iterator[Command]:
             quits = quits or action.name == "quit"
             yield _make_command(t, screen, action)
     if not quits:
-        yield _make_general_command(t, "quit", "quit", app.action_quit, key=format_key("ctrl+q"))
+        yield make_general_command(t, "quit", "quit", app.action_quit, key=format_key("ctrl+q"))
     for language in LANGUAGES:
         if language != t.language:
-            yield _make_general_command(
+            yield make_general_command(
                 _catalog(language), "language", "language", partial(app.change_language, language)
             )
-    if app.tour is not None:
-        yield _make_general_command(t, "tour", "tour", app.restart_tour)
-    for case in app.study.cases():
-        text = t("commands.go_to_case", case=case)
-        yield Command(text, "", partial(app.switch_to_case, case), is_listed=False)
+    yield from app.list_commands()
 
 
 def _make_command(t: Catalog, screen: KeyScreen[Any], action: Action) -> Command:
@@ -96,7 +92,8 @@ def _make_command(t: Catalog, screen: KeyScreen[Any], action: Action) -> Command
     )
 
 
-def _make_general_command(t: Catalog, id: str, name: str, run: Callable[[], object], *, key: str = "") -> Command:
+def make_general_command(t: Catalog, id: str, name: str, run: Callable[[], object], *, key: str = "") -> Command:
+    """Return the command ``commands.<id>``, which runs `run` and is found by the keywords of `name`."""
     return Command(t(f"commands.{id}"), key, run, keywords=_keywords(name))
 
 
@@ -148,7 +145,7 @@ class CommandProvider(Provider):
 
     def _commands(self) -> Iterator[Command]:
         if isinstance(self.screen, KeyScreen):
-            yield from list_commands(cast("RatuiApp", self.app), self.screen)
+            yield from list_commands(cast("KeyApp", self.app), self.screen)
 
     async def discover(self) -> Hits:
         """Yield the commands to show before anything is typed."""
@@ -168,5 +165,5 @@ class CommandProvider(Provider):
                 line = matcher.highlight(command.line) + Content.from_rich_text(Text(f"  {command.key}", KEY))
                 yield Hit(score, line, command.run, text=command.line)
         if not found:
-            text = cast("RatuiApp", self.app).t("commands.none")
+            text = cast("KeyApp", self.app).t("commands.none")
             yield Hit(0.0, text, lambda: None, text=text)

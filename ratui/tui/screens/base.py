@@ -23,6 +23,7 @@ from ratui.tui.widgets.text_line import TextLine, join_lines
 
 if TYPE_CHECKING:
     from ratui.tui.app import RatuiApp
+    from ratui.tui.key_app import KeyApp
 
 __all__ = ["KeyScreen"]
 
@@ -45,13 +46,18 @@ class KeyScreen(Screen[ScreenResultType]):
 
     @property
     def ratui(self) -> RatuiApp:
-        """The app that the screen runs in."""
+        """The app of a rater, for the screens that run in it."""
         return cast("RatuiApp", self.app)
 
     @property
+    def key_app(self) -> KeyApp:
+        """The app that the screen runs in."""
+        return cast("KeyApp", self.app)
+
+    @property
     def t(self) -> Catalog:
-        """The texts in the rater's language."""
-        return self.ratui.t
+        """The texts in the user's language."""
+        return self.key_app.t
 
     # Keys.
 
@@ -96,7 +102,7 @@ class KeyScreen(Screen[ScreenResultType]):
 
     def process_key(self, name: str) -> bool:
         """Do what the key `name` stands for; return False if it stands for nothing here."""
-        action = self.ratui.keymap.find(self.NAME, name)
+        action = self.key_app.keymap.find(self.NAME, name)
         if action is None:
             return False
         self.perform(action.name)
@@ -135,8 +141,8 @@ class KeyScreen(Screen[ScreenResultType]):
     def list_key_items(self, *, only_possible: bool = True) -> list[KeyItem]:
         """Return the keys of the actions that have a label and, if `only_possible`, are possible now, as in the keymap."""
         return [
-            KeyItem(self.ratui.keymap.key_label(action.id), label)
-            for action in self.ratui.keymap.list_actions(self.NAME)
+            KeyItem(self.key_app.keymap.key_label(action.id), label)
+            for action in self.key_app.keymap.list_actions(self.NAME)
             if (label := self.label_of(action)) and (self.check_action(action.name) or not only_possible)
         ]
 
@@ -147,7 +153,7 @@ class KeyScreen(Screen[ScreenResultType]):
     @property
     def help_key(self) -> str:
         """The key of the help, as it is printed."""
-        return self.ratui.keymap.key_label(f"{self.NAME}.help")
+        return self.key_app.keymap.key_label(f"{self.NAME}.help")
 
     def format_keys(self) -> Text:
         """Return the rows of the key bar: by default the possible actions in one row, their labels cut to fit."""
@@ -164,10 +170,10 @@ class KeyScreen(Screen[ScreenResultType]):
         from ratui.tui.screens.help.screen import HelpScreen
         from ratui.tui.screens.help.text import key_section, mouse_section, scheme_sections
 
-        keymap = self.ratui.keymap
+        keymap = self.key_app.keymap
         keys = key_section(self.NAME, keymap, self.t, self.check_action)
         enters_scores = self.NAME in ENTRY_SCREENS
-        scheme = self.ratui.study.scheme
+        scheme = self.key_app.scheme
         meanings = (*scheme_sections(scheme, keymap, self.t), mouse_section(self.t)) if enters_scores else ()
         self.app.push_screen(HelpScreen(keys, meanings, self.t("help.footer")))
 
@@ -183,11 +189,11 @@ class KeyScreen(Screen[ScreenResultType]):
 
     def show_tour_panel(self) -> None:
         """Show the tour if this screen has it and the rater has not seen it."""
-        tour = self.ratui.tour
+        tour = self.key_app.tour
         for panel in self.query(TourPanel):
             panel.remove()
         if self.HAS_TOUR and tour is not None and tour.step is not None:
-            panel = TourPanel(tour, self.ratui.keymap, self.log_entries)
+            panel = TourPanel(tour, self.key_app.keymap, self.log_entries)
             self.mount(panel, before="#message")
             panel.update_step(self.t)
 
@@ -195,8 +201,8 @@ class KeyScreen(Screen[ScreenResultType]):
         """End the tour if the key `name` is Esc and means nothing else; return whether it did."""
         panels = self.query(TourPanel) if name == "escape" and not self.is_asking else ()
         for panel in panels:
-            if self.ratui.tour is not None:
-                self.ratui.tour.end()
+            if self.key_app.tour is not None:
+                self.key_app.tour.end()
             panel.remove()
         return bool(panels)
 
