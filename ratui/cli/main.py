@@ -111,11 +111,14 @@ def new(
     help="CSV file with columns file, patient, time, side [, issuer, view, day, spacing, take, override].",
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be imported, and import nothing.")
+@click.option("--review", is_flag=True, help="Show the plan with pictures, and decide on doubtful films by keys.")
 @click.option("--save-manifest", "saved", type=_FOLDER, metavar="FILE", help="Write the decisions as a manifest.")
 @click.option("--key", type=_FOLDER, help="File with the key to the pseudonyms, outside the study.")
 @click.option("--second-key", is_flag=True, help="Accept a key that knows no case of the study; see the manual.")
 @click.option("--watch", "watched", type=_FOLDER, metavar="FOLDER", help="Import films as they arrive in this folder.")
 @click.option("--settle", default=30.0, show_default=True, help="Watch: seconds without a change that end a transfer.")
+@_GRAPHICS
+@_LANGUAGE
 def import_(
     study: Path,
     files: tuple[Path, ...],
@@ -125,16 +128,21 @@ def import_(
     watched: Path | None,
     settle: float,
     dry_run: bool,
+    review: bool,
     saved: Path | None,
+    graphics: str,
+    language: str | None,
 ) -> None:
     """Import DICOM files, folders, ZIP or tar archives, a DICOMDIR, or the files of a manifest into STUDY, de-identified.
 
     At the end it lists the imported and the refused files with the reasons. The exit code is 1 if nothing was imported,
     and 3 if a place that may contain films could not be read.
     """
+    from ratui.cli.import_review import review_plan
     from ratui.cli.plan import format_plan
     from ratui.results.text_table import format_count
     from ratui.study import Study, open_import
+    from ratui.study.importing.plan_review import review_draft_path
 
     opened = Study.open(study)
     if watched is not None:
@@ -142,13 +150,16 @@ def import_(
 
         if files or manifest is not None:
             raise click.UsageError("--watch takes no other files and no manifest")
-        if dry_run or saved is not None:
-            raise click.UsageError("--watch has no --dry-run and no --save-manifest")
+        if dry_run or review or saved is not None:
+            raise click.UsageError("--watch has no --dry-run, no --review and no --save-manifest")
         watch_folder(opened, watched, key=key, second_key=second_key, settle=max(settle, 0.0))
         return
     bar = ProgressBar()
     with open_import(opened, files, manifest=manifest, key=key, second_key=second_key) as current:
         plan = current.plan(lambda i, n: bar("reading headers", i, n))
+        draft = review_draft_path(current.key_path, files, manifest)
+        if review:
+            plan = review_plan(plan, current.files, draft, graphics, language)
         if saved is not None:
             plan.save_manifest(saved)
             click.echo(f"manifest, which identifies patients: {clean_text(saved, 200)}")
@@ -158,6 +169,8 @@ def import_(
             click.echo("nothing was imported")
             sys.exit(current.exit_code(len(plan.taken)))
         report = current.execute(plan, lambda i, n: bar("importing", i, n))
+        if review:
+            draft.unlink(missing_ok=True)
     # Files are listed by number because a file name may contain a patient's name, and terminal output may be recorded.
     for line in report.format_lines():
         click.echo(line)

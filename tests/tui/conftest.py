@@ -22,6 +22,7 @@ from ratui.tui import RatuiApp
 from ratui.tui.driver import classify_sequence, tokens_to_keys
 from ratui.tui.input.key_queue import KeyBurst
 from ratui.tui.input.terminal_input import InputSplitter
+from ratui.tui.key_app import KeyApp
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.textual_internals import XTermParser
 from ratui.tui.theme import KEY
@@ -53,7 +54,7 @@ async def reading_as(
     app.key_queue.time_of = CalmTypist()
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
-        pilot.press = partial(_pressed, app, pilot.press)  # type: ignore[method-assign]
+        pilot.press = partial(press_each, app, pilot.press)  # type: ignore[method-assign]
         yield pilot
 
 
@@ -69,7 +70,7 @@ class CalmTypist:
         return self._last
 
 
-async def _pressed(app: RatuiApp, press: Callable[..., Awaitable[None]], *keys: str) -> None:
+async def press_each(app: KeyApp, press: Callable[..., Awaitable[None]], *keys: str) -> None:
     """Press `keys` one after the other. Wait after each key until the app has handled it and has painted the films."""
     for key in keys:
         await press(key)
@@ -77,7 +78,7 @@ async def _pressed(app: RatuiApp, press: Callable[..., Awaitable[None]], *keys: 
         await wait_for_films(app)
 
 
-async def wait_for_films(app: RatuiApp) -> None:
+async def wait_for_films(app: KeyApp) -> None:
     """Wait until the films of the present joint are painted, or cannot be."""
     while isinstance(app.screen, FilmScreen) and app.screen.is_running and app.workers:
         if app.screen.display_watch.find_display_problem() != "not_painted":
@@ -130,7 +131,7 @@ class TerminalLine:
 
 async def settle(pilot: Pilot[None]) -> None:
     """Wait until keys are handled, films are drawn or cancelled, and messages are processed."""
-    if isinstance(pilot.app, RatuiApp):
+    if isinstance(pilot.app, KeyApp):
         await pilot.app.key_queue.wait_until_idle()
     await pilot.pause()  # a new screen starts its work when it is mounted
     while pilot.app.workers:

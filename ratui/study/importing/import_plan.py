@@ -143,6 +143,24 @@ class ImportPlan:
         rows = [row for row in self.rows if row.patient == patient and row.decision is not Decision.LEAVE_OUT]
         return tuple(sorted({row.exam_date for row in rows if row.exam_date}))
 
+    def find_choosable_dates(self, patient: str) -> tuple[date, ...]:
+        """Return the dates of which `with_dates` takes two, in order; empty unless the person has more than two."""
+        rows = [row for row in self.rows if row.patient == patient and row.awaits_dates]
+        return tuple(sorted({row.exam_date for row in rows if row.exam_date}))
+
+    def find_competitors(self, path: Path) -> tuple[PlanRow, ...]:
+        """Return the other films of the same person, examination, part and side. Raises KeyError if the file is unknown."""
+        row = self.row(path)
+        return tuple(other for other in self.rows_to_review if other.path != path and self._compete(row, other))
+
+    def _compete(self, one: PlanRow, other: PlanRow) -> bool:
+        if not one.patient or one.patient != other.patient or not (one.view and other.view):
+            return False
+        is_same_part = self.scheme.views[one.view].part == self.scheme.views[other.view].part
+        times, dates = (one.time, other.time), (one.exam_date, other.exam_date)
+        is_same_visit = times[0] == times[1] if None not in times else None not in dates and dates[0] == dates[1]
+        return is_same_part and is_same_visit and bool(set(one.sides) & set(other.sides))
+
     def with_decision(
         self,
         path: Path,

@@ -125,6 +125,11 @@ class OpenImport:
         left = tuple(RejectedFile(row.path, rejected[row.path]) for row in plan.rows if row.path in rejected)
         return ImportReport(tuple(imported), left, self._keys.path, self.skipped)
 
+    @property
+    def key_path(self) -> Path:
+        """Path of the file that links patients to cases."""
+        return self._keys.path
+
     def exit_code(self, films: int) -> int:
         """Return the exit code of a command that imports `films` films, see `ImportReport.exit_code`."""
         return find_exit_code(films, self.skipped)

@@ -59,14 +59,14 @@ class ReaderProcess:
         self.close()
 
     def close(self) -> None:
-        """End the process."""
-        if self._process is not None:
-            self._process.kill()
-            for pipe in (self._process.stdin, self._process.stdout):
+        """End the process. Another thread that waits for an answer gets a FilmError."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            for pipe in (process.stdin, process.stdout):
                 if pipe:
                     pipe.close()
-            self._process.wait()
-            self._process = None
+            process.wait()
 
     def read_header(self, path: Path) -> FilmHeader:
         """Return what the header of `path` says about the film. Raises FilmError."""

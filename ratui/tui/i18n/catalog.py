@@ -67,7 +67,7 @@ class Catalog:
 
     def __init__(self, language: str = "en") -> None:
         self.language = language
-        texts, self._scheme, self._errors = _read_texts(language)
+        texts, self._scheme, self._errors, self._reasons = _read_texts(language)
         self._texts = dict(texts)
 
     def __call__(self, id: str, /, **values: object) -> str:
@@ -114,13 +114,18 @@ class Catalog:
         """Return the part `text` of an error message, or a notice, in this language; an unknown text stays English."""
         return self._errors.translate(text)
 
+    def translate_reason(self, text: str) -> str:
+        """Return a reason or an error of an import in this language; an unknown text stays English."""
+        found = self._reasons.translate(text)
+        return self.translate_error(text) if found == text else found
+
 
 @cache
-def _read_texts(language: str) -> tuple[Mapping[str, str], Mapping[str, str], ErrorTexts]:
-    """Return the texts of the screens by id, those of the schemes, and the error messages; read once per process."""
+def _read_texts(language: str) -> tuple[Mapping[str, str], Mapping[str, str], ErrorTexts, ErrorTexts]:
+    """Return the texts of the screens by id, those of the schemes, error messages, and reasons; read once per process."""
     texts: dict[str, str] = {}
     scheme: Mapping[str, str] = {}
-    errors = ErrorTexts({})
+    errors = reasons = ErrorTexts({})
     for file in sorted(resources.files("ratui.tui.i18n").joinpath(language).iterdir(), key=lambda file: file.name):
         if file.name.endswith(".toml"):
             name, tables = file.name.removesuffix(".toml"), tomllib.loads(file.read_text(encoding="utf-8"))
@@ -128,9 +133,11 @@ def _read_texts(language: str) -> tuple[Mapping[str, str], Mapping[str, str], Er
                 scheme = tables
             elif name == "errors":
                 errors = ErrorTexts(tables)
+            elif name == "import_reasons":
+                reasons = ErrorTexts(tables)
             else:
                 texts.update(_flat(name, tables))
-    return MappingProxyType(texts), MappingProxyType(scheme), errors
+    return MappingProxyType(texts), MappingProxyType(scheme), errors, reasons
 
 
 def _flat(prefix: str, table: Mapping[str, Any]) -> dict[str, str]:

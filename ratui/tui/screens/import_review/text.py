@@ -1,0 +1,108 @@
+"""Texts about the films of a plan. They contain no name and no ID of a patient, and no text of a film."""
+
+from __future__ import annotations
+
+import re
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from ratui.errors import RatuiError, clean_text
+from ratui.scheme import Scheme
+from ratui.study import ImportPlan
+from ratui.study.importing.import_plan import Decision, PlanRow
+from ratui.tui.i18n.catalog import Catalog
+from ratui.tui.theme import BRIGHT, NOTE, PLAIN, QUIET, SELECTED
+
+__all__ = ["MARKS", "format_caption", "format_details", "format_head", "format_problem", "format_reason", "format_row"]
+
+MARKS = {Decision.DOUBTFUL: "?", Decision.TAKE: "+", Decision.LEAVE_OUT: "-"}
+"""The sign of each decision, which is the same with and without colours."""
+_STYLES = {Decision.DOUBTFUL: NOTE, Decision.TAKE: BRIGHT, Decision.LEAVE_OUT: QUIET}
+_REASON = 300
+_SENTENCE_END = re.compile(r"(?:\. |; )")
+
+
+def format_head(t: Catalog, plan: ImportPlan, width: int, *, shows_all: bool) -> str:
+    """Return the line at the top: the number of films for each decision, and the films that are listed."""
+    counts = plan.count()
+    names = {Decision.DOUBTFUL: "doubtful", Decision.TAKE: "taken", Decision.LEAVE_OUT: "left_out"}
+    parts = [
+        t("import.title"),
+        *(f"{MARKS[each]} {t(f'import.{id}', count=counts[each])}" for each, id in names.items()),
+    ]
+    left, right = f" {' · '.join(parts)}", t("import.all" if shows_all else "import.doubtful_only")
+    return left + " " * max(width - cell_len(left) - cell_len(right) - 1, 2) + right
+
+
+def format_row(t: Catalog, scheme: Scheme, row: PlanRow, width: int, *, is_selected: bool, is_entered: bool) -> Text:
+    """Return the line of a film in the list, of `width` cells."""
+    values = [
+        set_cell_size(_person(t, row), 6),
+        set_cell_size(_date(row), 10),
+        set_cell_size(_time(t, row), max(cell_len(t("import.time_0")), cell_len(t("import.time_1")))),
+        set_cell_size(_view(t, scheme, row), 12),
+        set_cell_size(row.side or "·", 1) + ("*" if is_entered else " "),
+        format_reason(t, row),
+    ]
+    text = f"{'▸' if is_selected else ' '}{MARKS[row.decision]} {'  '.join(values)}"
+    style = SELECTED if is_selected else _STYLES[row.decision]
+    return Text(set_cell_size(text, max(width, 1)), style, no_wrap=True)
+
+
+def format_caption(t: Catalog, scheme: Scheme, row: PlanRow, width: int, *, is_selected: bool) -> Text:
+    """Return the line above the picture of a film, of `width` cells."""
+    values = (MARKS[row.decision], _date(row), _time(t, row), _view(t, scheme, row), row.side or "·")
+    text = f"{'▸' if is_selected else ' '}{' '.join(values)}"
+    return Text(set_cell_size(text, max(width, 1)), BRIGHT if is_selected else PLAIN, no_wrap=True)
+
+
+def format_details(t: Catalog, scheme: Scheme, row: PlanRow) -> str:
+    """Return everything that is known about a film, in one line."""
+    side = t(f"import.side_{row.side}") if row.side in ("L", "R", "B") else t("import.unknown")
+    values = (
+        _person(t, row, long=True),
+        _date(row, t),
+        _time(t, row, long=True),
+        _view(t, scheme, row, long=True),
+        side,
+    )
+    return f"{t(f'import.decision_{row.decision.name.lower()}')}: {' · '.join(values)}"
+
+
+def format_reason(t: Catalog, row: PlanRow) -> str:
+    """Return why a film is doubtful or left out, and remarks about its header; empty if there is nothing to say.
+
+    The remedy of a doubtful film is left out: it names a manifest, in place of which this screen takes the decision.
+    """
+    reason = row.reason.partition(". ")[0] if row.decision is Decision.DOUBTFUL else row.reason
+    parts = [part for text in (reason, row.note) for part in _SENTENCE_END.split(clean_text(text, _REASON))]
+    return " · ".join(t.translate_reason(part) for part in parts if part)
+
+
+def format_problem(t: Catalog, error: RatuiError) -> str:
+    """Return the message of an error of a decision or of a film, without its location, which may name a patient."""
+    return " · ".join(t.translate_reason(part) for part in (error.problem, error.remedy) if part)
+
+
+def _person(t: Catalog, row: PlanRow, *, long: bool = False) -> str:
+    number = "?" if row.person is None else str(row.person)
+    return t("import.person", number=number) if long else f"#{number}"
+
+
+def _date(row: PlanRow, t: Catalog | None = None) -> str:
+    if row.exam_date is not None:
+        return row.exam_date.isoformat()
+    return t("import.no_date") if t else "·"
+
+
+def _time(t: Catalog, row: PlanRow, *, long: bool = False) -> str:
+    if row.time is None:
+        return t("import.no_time") if long else "·"
+    return t(f"import.time_{row.time}")
+
+
+def _view(t: Catalog, scheme: Scheme, row: PlanRow, *, long: bool = False) -> str:
+    if not row.view:
+        return t("import.no_view") if long else "·"
+    return t.translate_scheme(scheme.views[row.view].label)
