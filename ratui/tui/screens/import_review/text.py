@@ -47,7 +47,9 @@ def format_row(t: Catalog, scheme: Scheme, row: PlanRow, width: int, *, is_selec
     ]
     text = f"{'▸' if is_selected else ' '}{MARKS[row.decision]} {'  '.join(values)}"
     style = SELECTED if is_selected else _STYLES[row.decision]
-    return Text(set_cell_size(text, max(width, 1)), style, no_wrap=True)
+    return Text(no_wrap=True).append(
+        set_cell_size(text, max(width, 1)), style
+    )  # a list drops the style of a whole text
 
 
 def format_caption(t: Catalog, scheme: Scheme, row: PlanRow, width: int, *, is_selected: bool) -> Text:
