@@ -12,6 +12,7 @@ import pytest
 from ratui.errors import StudyError
 from ratui.imaging import write_film
 from ratui.study import Case, InProcessConverter, KeyFile, Study, import_films
+from ratui.study.importing.film_header import FilmHeader
 from ratui.study.importing.import_plan import Decision, ImportPlan
 from ratui.study.importing.importer import open_import
 from tests.films import film_file, hospital
@@ -254,6 +255,39 @@ class TestCorrections:
             report = current.execute(chosen)
         assert [item.path for item in report.imported] == [paths[0], paths[2]]
         assert films_of(study) == [(0, 0, "L", 0), (0, 1, "L", 730)]
+
+    @pytest.mark.parametrize("part", ["", "LOWER LIMB"])
+    def test_an_unknown_part_beside_three_dates_ends_nothing(self, film: FilmWriter, tmp_path: Path, part: str) -> None:
+        study = Study.create(tmp_path / "study", "mtss", ["anna"])
+        for year in (2020, 2021, 2022):
+            film(f"{year}.dcm", day=f"{year}0302", BodyPartExamined="HAND")
+        film("unknown.dcm", day="20210302", BodyPartExamined=part, SeriesDescription="x")
+        plan = plan_of(study, tmp_path)
+        assert "manifest" in plan.row(tmp_path / "h" / "unknown.dcm").reason
+        chosen = plan.with_dates("P1", date(2020, 3, 2), date(2021, 3, 2))
+        assert [row.path.name for row in chosen.taken] == ["2020.dcm", "2021.dcm"]
+        assert chosen.row(tmp_path / "h" / "unknown.dcm").decision is Decision.DOUBTFUL
+
+    @pytest.mark.parametrize("step", ["identify", "date_film"])
+    def test_an_error_in_one_header_does_not_end_the_import(
+        self, study: Study, film: FilmWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    ) -> None:
+        from ratui.study.importing import planner
+
+        usual = getattr(planner, step)
+
+        def fail_for_one(header: FilmHeader, argument: object) -> object:
+            if header.patient_id == "P2":
+                raise IndexError("text of the film")
+            return usual(header, argument)
+
+        monkeypatch.setattr(planner, step, fail_for_one)
+        film("a.dcm")
+        film("b.dcm", patient="P2")
+        assert outcomes(plan_of(study, tmp_path)) == {
+            "a.dcm": ("take", (1, 0, "L")),
+            "b.dcm": ("leave out", "its header can't be interpreted (IndexError)"),
+        }
 
 
 class TestRepeatedImport:

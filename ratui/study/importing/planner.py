@@ -32,6 +32,7 @@ from ratui.study.importing.time_points import TimePoint, assign_time_points
 
 __all__ = ["FilmSource", "KnownStudy", "plan_films"]
 
+_NOBODY = PersonFound("", "it names no patient")
 _CORRECT = "Correct its row, or write yes in its column override"
 
 
@@ -130,10 +131,23 @@ class _Planner:
         for path, file in self._files.items():
             if file.problem:
                 self._reasons[path] = Decision.LEAVE_OUT, file.problem
-            self._facts[path] = _read_facts(file.header, scheme) if file.header else _Facts()
-            self._dated[path] = date_film(file.header, today) if file.header else DatedFilm()
+            self._facts[path], self._dated[path] = _Facts(), DatedFilm()
+            if file.header:
+                self._interpret(path, file.header, today)
         listed = {path for path, file in self._files.items() if file.row is not None}
         self._persons = group_persons(self._records(), known.persons, known.digest, listed=listed)
+
+    def _interpret(self, path: Path, header: FilmHeader, today: date) -> None:
+        """Read what a header states about its film. A header that causes an unforeseen error is left out, not all files."""
+        try:
+            facts, dated = _read_facts(header, self._scheme), date_film(header, today)
+            patient_record(header)
+        except Exception as error:  # the texts of foreign files have no form that can be relied on
+            problem = f"its header can't be interpreted ({type(error).__name__})"
+            self._files[path] = replace(self._files[path], header=None, problem=problem)
+            self._reasons[path] = Decision.LEAVE_OUT, problem
+        else:
+            self._facts[path], self._dated[path] = facts, dated
 
     def plan(self, verify: Callable[[Path, str], str]) -> ImportPlan:
         self._check_rows()
@@ -194,20 +208,21 @@ class _Planner:
         for path, file in self._files.items():
             if file.row is not None or path in self._reasons:
                 continue
-            facts, person = self._facts[path], self._persons[path]
+            facts, person = self._facts[path], self._persons.get(path, _NOBODY)
             if facts.refusal:
                 self._reasons[path] = Decision.LEAVE_OUT, facts.refusal
             elif person.doubt:
                 self._reasons[path] = Decision.DOUBTFUL, f"{person.doubt}. Name its patient in a manifest"
-            elif facts.doubt:
-                self._reasons[path] = Decision.DOUBTFUL, f"{facts.doubt}. Name it in a manifest"
+            elif facts.doubt or facts.view not in self._scheme.views or not facts.side:
+                doubt = facts.doubt or "its part or its side is unknown"
+                self._reasons[path] = Decision.DOUBTFUL, f"{doubt}. Name it in a manifest"
 
     def _time_points(self) -> tuple[dict[Path, TimePoint], dict[str, tuple[date, ...]]]:
         """Return the time point of each film of a certain person, and the dates of the time points of each person."""
         groups: dict[str, list[Path]] = defaultdict(list)
         for path, file in self._files.items():
             is_left_out = path in self._reasons and self._reasons[path][0] is Decision.LEAVE_OUT
-            person = self._persons.get(path, PersonFound("", "unknown"))
+            person = self._persons.get(path, _NOBODY)
             has_time = file.row is not None and file.row.time is not None
             if not person.doubt and (has_time or (file.row is None and not is_left_out)):
                 groups[person.key].append(path)
@@ -236,10 +251,10 @@ class _Planner:
         candidates = {}
         for path, file in self._files.items():
             point = times.get(path, TimePoint())
-            if path in self._reasons and not point.awaits_dates:
+            if path in self._reasons and not self._awaits_dates(path, point):
                 continue
             row, view = file.row, self._view(path)
-            exam = (self._persons[path].key, point.exam_date if point.awaits_dates else point.time)
+            exam = (self._persons.get(path, _NOBODY).key, point.exam_date if point.awaits_dates else point.time)
             header = file.header or FilmHeader()
             rank = (
                 1,
@@ -256,6 +271,10 @@ class _Planner:
                 "" if row and row.is_override else file.content,
             )
         return candidates
+
+    def _awaits_dates(self, path: Path, point: TimePoint) -> bool:
+        """Return whether only the choice of two dates is missing: the film has no other doubt."""
+        return point.awaits_dates and self._reasons.get(path) == (Decision.DOUBTFUL, point.doubt)
 
     def _view(self, path: Path) -> str:
         row = self._files[path].row
@@ -282,7 +301,7 @@ class _Planner:
             spacing=row.spacing if row else None,
             is_override=bool(row and row.is_override),
             is_listed=row is not None,
-            awaits_dates=point.awaits_dates and decision is Decision.DOUBTFUL and reason == point.doubt,
+            awaits_dates=self._awaits_dates(path, point),
             content=file.content,
             note="" if row else self._facts[path].note,
         )
