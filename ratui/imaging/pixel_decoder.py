@@ -164,6 +164,8 @@ def _check_codestream(dataset: Dataset, data: bytes, path: Path) -> tuple[Codest
         stream = read_codestream(frame)
         is_complete = is_codestream_complete(frame)
         lengths = [] if stream else _count_run_length_bytes(dataset, frame)
+        # Zeros after the image are padding, although they can be decoded.
+        without_padding = count_rle_bytes(frame.rstrip(b"\0")) if lengths else []
     except (struct.error, IndexError, ValueError) as error:
         raise FilmError("its compressed pixels are damaged", path, "Get an uncompressed copy") from error
     size = int(dataset.Rows) * int(dataset.Columns)
@@ -172,7 +174,7 @@ def _check_codestream(dataset: Dataset, data: bytes, path: Path) -> tuple[Codest
     if pictures > 1:
         raise FilmError(f"it contains {pictures} pictures", path, "Export one film per file")
     # A segment is as long as the picture, and a byte of padding may follow (PS3.5 G.3.1).
-    if any(length > size + 1 for length in lengths):
+    if any(length > size + 1 for length in without_padding):
         raise FilmError("its image size differs from the size in its header", path, "Get an uncompressed copy")
     if stream is None:
         return None, bool(lengths)
@@ -205,7 +207,7 @@ def _count_run_length_bytes(dataset: Dataset, frame: bytes) -> list[int]:
             raise
         return []
     size = int(dataset.Rows) * int(dataset.Columns)
-    return lengths if is_stated or all(size <= length <= size + 1 for length in lengths) else []
+    return lengths if is_stated or all(size <= length <= size + 1 for length in lengths[:-1]) else []
 
 
 def _decode(dataset: Dataset, syntax: UID, stream: Codestream | None, path: Path) -> _Array:
