@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import io
 import os
 import pickle
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ratui.study import Study
 from tests.support.fault_harness.count import Unavailable
 
 __all__ = ["GROUP", "MANAGER", "OTHER", "RATER", "as_account", "open_folder", "run_as", "started_as"]
@@ -23,6 +22,14 @@ GROUP = 1
 """Number of the group ``daemon``, which every system has."""
 MANAGER, RATER, OTHER = 20_000, 20_001, 20_002
 """Numbers of accounts without a name."""
+_LONGEST = 120
+"""Seconds after which a child process is ended."""
+_IMPORTS = """
+import encodings.cp437, json, os, sys
+from pathlib import Path
+import ratui.study.backup, ratui.study.check
+from ratui.study import Study
+"""
 
 
 def as_account(uid: int, function: Callable[[], _Value], *, gid: int = GROUP, groups: Sequence[int] = ()) -> _Value:
@@ -77,7 +84,7 @@ def started_as(uid: int, function: Callable[[], object], *, gid: int = GROUP) ->
 
 
 def run_as(uid: int, study: Path, *codes: str, imports: str = "", gid: int = GROUP, view: str = "") -> list[str]:
-    """Run Python code in a new process as the account `uid`, and return what it prints on standard output.
+    """Run Python code in a child process as the account `uid`, and return what it prints on standard output.
 
     Parameters
     ----------
@@ -97,38 +104,32 @@ def run_as(uid: int, study: Path, *codes: str, imports: str = "", gid: int = GRO
     list of str
         For each of `codes` what it printed, or its error as ``TYPE: TEXT``, on one line.
     """
-    script = (
-        "import contextlib, encodings.cp437, io, json, os, sys\nfrom pathlib import Path\n"
-        "import ratui.study.backup, ratui.study.check\nfrom ratui.study import Study\n"
-        f"{imports}\n"
-        f"os.setgroups([{gid}]); os.setgid({gid}); os.setuid({uid}); os.umask(0o007)\n"
-        "path, view, results = Path(sys.argv[1]), sys.argv[2], []\n"
-        "for code in sys.argv[3:]:\n"
-        "    out = io.StringIO()\n"
-        "    try:\n"
-        "        with contextlib.redirect_stdout(out):\n"
-        "            study = case = None\n"
-        "            if path.exists():\n"
-        "                study = Study.open(path)\n"
-        "                study = study.as_rater(view) if view else study\n"
-        "                case = next(iter(study.cases()), None)\n"
-        "            exec(code)\n"
-        "    except Exception as error:\n"
-        "        print(f'{type(error).__name__}: {error}', file=out)\n"
-        "    results.append(' '.join(out.getvalue().split()))\n"
-        "print(json.dumps(results))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(study), view, *codes],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": "/nonexistent"},
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    results: list[str] = json.loads(done.stdout)
-    return results
+    names: dict[str, Any] = {}
+    exec(_IMPORTS + imports, names)
+
+    def run() -> list[str]:
+        signal.alarm(_LONGEST)
+        os.umask(0o007)
+        os.environ["XDG_CACHE_HOME"] = "/nonexistent"
+        return [_output(code, {**names, "path": study}, view) for code in codes]
+
+    return as_account(uid, run, gid=gid)
+
+
+def _output(code: str, names: dict[str, Any], view: str) -> str:
+    """Return what `code` prints, or its error, on one line."""
+    out = io.StringIO()
+    try:
+        with redirect_stdout(out):
+            study, case = None, None
+            if names["path"].exists():
+                study = Study.open(names["path"])
+                study = study.as_rater(view) if view else study
+                case = next(iter(study.cases()), None)
+            exec(code, {**names, "study": study, "case": case})
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}", file=out)
+    return " ".join(out.getvalue().split())
 
 
 def _become(uid: int, gid: int, groups: Sequence[int] = ()) -> None:
