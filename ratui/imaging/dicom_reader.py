@@ -45,6 +45,7 @@ MAX_PIXELS = 80_000_000
 """Maximum of rows times columns. A film of 43 cm × 43 cm at 50 µm has 74 million pixels."""
 _DEFLATED = "1.2.840.10008.1.2.1.99"  # Deflated Explicit VR Little Endian (PS3.5 A.5)
 _CHUNK_BYTES = 1 << 20
+_NO_FORMAT, _EXPORT_FILE = "its header does not state the pixel format", "Export it as a DICOM file (Part 10)"
 _GREYS = ("MONOCHROME1", "MONOCHROME2")
 _STORED_SYNTAXES = (JPEGLSLossless, ExplicitVRLittleEndian)  # in which `encode_dicom` and the import write
 
@@ -197,6 +198,8 @@ def _parse_dataset(source: Path | BinaryIO, path: Path, *, stop_before_pixels: b
     except FileNotFoundError as error:
         raise FilmError("there is no such file", path, "Check the path") from error
     except InvalidDicomError as error:
+        if isinstance(source, Path) and _is_bare_dataset(source):
+            raise FilmError(_NO_FORMAT, path, _EXPORT_FILE) from error
         raise FilmError("it is not a DICOM file", path, "Give DICOM files, or pictures with a manifest") from error
     except OSError as error:
         cause = error.strerror or "its end is missing"  # pydicom's own message could repeat text of the file
@@ -205,8 +208,17 @@ def _parse_dataset(source: Path | BinaryIO, path: Path, *, stop_before_pixels: b
         raise FilmError(f"its header is damaged ({type(error).__name__})", path, "Export it again") from error
     # File Meta Information (PS3.10 section 7.1).
     if "TransferSyntaxUID" not in getattr(dataset, "file_meta", {}):
-        raise FilmError("its header does not state the pixel format", path, "Export it as a DICOM file (Part 10)")
+        raise FilmError(_NO_FORMAT, path, _EXPORT_FILE)
     return dataset
+
+
+def _is_bare_dataset(path: Path) -> bool:
+    """Return whether a file begins with DICOM elements, without the preamble and prefix of a file."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    # An element of the groups 0002 or 0008 in little endian, then the letters of its VR or a length below 65,536.
+    is_element = len(head) == 8 and head[:2] in (b"\x02\x00", b"\x08\x00") and head[3] == 0
+    return is_element and (head[4:6].isalpha() or head[6:] == b"\0\0")
 
 
 def check_file(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import pydicom
 import pytest
 from openjpeg.utils import encode_array
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEG2000Lossless
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 
+from ratui.errors import FilmError
 from ratui.imaging import read_stored_film
 from ratui.study import Study, import_films
 from ratui.study.importing import FilmRequest, InProcessConverter, ReaderProcess
@@ -44,6 +46,34 @@ def test_an_import_keeps_all_bits_and_says_so(tmp_path: Path) -> None:
     assert film.note == "its header states 10 bits a pixel, but its pixels have 12; the pixels were used"
     (record,) = study.case(film.case).films
     assert np.array_equal(study.film(film.case, record.id).pixels, shape(12))
+
+
+def test_a_film_without_a_picture_is_refused(tmp_path: Path) -> None:
+    dataset = pydicom.dcmread(film_file(tmp_path / "a.dcm"))
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    for value in (b"\0\0", b"\xff\x0f"):
+        dataset.PixelData = value * (dataset.Rows * dataset.Columns)
+        dataset["PixelData"].is_undefined_length = False
+        dataset.save_as(tmp_path / "a.dcm")
+        with pytest.raises(FilmError, match="all its pixels are equal"):
+            InProcessConverter().convert(tmp_path / "a.dcm", REQUEST)
+
+
+def test_a_dataset_without_the_header_of_a_file_is_named(tmp_path: Path) -> None:
+    path = film_file(tmp_path / "a.dcm")
+    dataset = pydicom.dcmread(path, stop_before_pixels=True)
+    bare = [path.read_bytes()[132:]]
+    for implicit in (True, False):
+        written = io.BytesIO()
+        pydicom.dcmwrite(written, pydicom.Dataset(dataset), implicit_vr=implicit, little_endian=True)
+        bare.append(written.getvalue())
+    for data in bare:
+        path.write_bytes(data)
+        with pytest.raises(FilmError, match="does not state the pixel format"):
+            InProcessConverter().read_header(path)
+    path.write_bytes(b"\x08\x00 text")
+    with pytest.raises(FilmError, match="not a DICOM file"):
+        InProcessConverter().read_header(path)
 
 
 @pytest.mark.parametrize(

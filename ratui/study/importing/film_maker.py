@@ -179,6 +179,8 @@ def convert_film(path: Path, request: FilmRequest) -> ConvertedFilm:
     else:
         film = rewrite_tables(read_film(path))
         attributes = extract_retained_attributes(read_header(path))
+    if film.pixels.min() == film.pixels.max():
+        raise FilmError("all its pixels are equal", path, "Export it again")
     notes = list(film.notes)
     if attributes.words.get("BurnedInAnnotation") == "YES":
         notes.insert(0, TEXT_NOTE)
