@@ -166,6 +166,8 @@ def import_(
         if dry_run:
             for line in format_plan(plan, current.skipped):
                 click.echo(line)
+            if saved is None:
+                click.echo("the numbers are those of the rows that --save-manifest FILE writes")
             click.echo("nothing was imported")
             sys.exit(current.exit_code(len(plan.taken)))
         report = current.execute(plan, lambda i, n: bar("importing", i, n))

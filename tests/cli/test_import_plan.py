@@ -31,7 +31,11 @@ def test_the_plan_is_printed_and_nothing_is_imported(study: Study, tmp_path: Pat
     assert lines[1].startswith("  take      no. 1: person 1, time point 0, L, hand")
     assert lines[2].startswith("  take      no. 2: person 1, time point 1, L, hand")
     assert lines[3].startswith("  leave out no. 3: it is not a DICOM file")
-    assert lines[4:] == ["2 films of 1 person to take, 1 doubtful, 1 to leave out", "nothing was imported"]
+    assert lines[4:] == [
+        "2 films of 1 person to take, 1 doubtful, 1 to leave out",
+        "the numbers are those of the rows that --save-manifest FILE writes",
+        "nothing was imported",
+    ]
     assert "secret" not in done.output.lower()
     assert not study.cases()
     assert not (tmp_path / "key.json").exists()
