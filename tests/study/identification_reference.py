@@ -95,6 +95,7 @@ def common_form(text: str) -> str:
     text = unicodedata.normalize("NFC", "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f"))
     text = re.sub(r"\br/o\b", " ", text)
     text = re.sub(r"\bw/", " with ", text)
+    text = re.sub(r"(^|[^0-9/])3/4(?=$|[^0-9/])", r"\1 troisquart ", text)
     text = re.sub(r"\b[ld]['’](?=[a-z])", " ", text)
     return re.sub(r"\b([adp])\. ?([apv])\.", r"\1\2 ", text)
 
@@ -332,9 +333,11 @@ def identify(header: FilmHeader, views: tuple[str, ...]) -> tuple[str, str, str,
 
     two = [each for each in said if each.express or each.weak]
     first, side = decide([(each, each.sides | ({"B"} if each in two else set())) for each in said])
-    if side in ("L", "R", "B") and first is not None:
+    if side in ("L", "R") and first is not None:
         for each in two:
             if each.rank < first.rank and each.rank <= 2 and (each.express or wide):
+                side = DOUBT
+            if each.rank == first.rank and each.rank <= 2 and wide:
                 side = DOUBT
     elif not side:
         side = DOUBT

@@ -150,6 +150,19 @@ class TestSides:
             wide = FilmHeader(sop_class=CR, modality="CR", elements=elements, rows=300, columns=400)
             assert (identify(wide, HANDS_AND_FEET).side, shown(**elements).side) == ("B", "")
 
+    @pytest.mark.parametrize("series", ["BOTH HANDS PA", "HANDS PA"])
+    def test_a_wide_image_in_a_series_of_both_sides_may_show_both(self, series: str) -> None:
+        elements = {"BodyPartExamined": "HAND", "Laterality": "L", "SeriesDescription": series}
+        wide = FilmHeader(sop_class=CR, modality="CR", elements=elements, rows=300, columns=400)
+        assert identify(wide, HANDS_AND_FEET).doubts == ("SeriesDescription says both sides, Laterality says left",)
+        assert shown(**elements).side == "L", "each hand of the series has its own film"
+
+    def test_two_statements_of_both_sides_agree(self) -> None:
+        codes = {"AnatomicRegionSequence": (CodedTerm("99LOCAL", "1", "Both hands"),)}
+        film = FilmHeader(sop_class=CR, modality="CR", elements={"Laterality": "B"}, codes=codes, rows=300, columns=400)
+        identity = identify(film, HANDS_AND_FEET)
+        assert (identity.side, identity.doubts) == ("B", ())
+
 
 class TestCodes:
     def test_codes_state_part_side_and_projection(self) -> None:
@@ -188,6 +201,9 @@ def test_parts_without_a_view_are_rejected(part: str) -> None:
     [
         ("Hände dp", "hand", "LR", "frontal"),
         ("main gauche profil", "hand", "L", "lateral"),
+        ("MAIN DROITE 3/4", "hand", "R", "oblique"),
+        ("HAND RT 3/4", "hand", "R", ""),
+        ("main gauche 13/4", "hand", "L", ""),
         ("手 左 斜位", "hand", "L", "oblique"),
         ("右足正面", "foot", "R", "frontal"),
         ("左手関節", "wrist", "L", ""),
@@ -228,6 +244,8 @@ def test_words_of_descriptions(text: str, parts: str, sides: str, projections: s
         ({"sop_class": "1.2.3"}, "an object of another kind"),
         ({"modality": "BMD"}, "a measurement of bone density"),
         ({"image_type": "ORIGINAL\\PRIMARY\\LOCALIZER"}, "a localizer"),
+        ({"elements": {"SeriesDescription": "HAND PA L TOMO"}}, "a tomographic image"),
+        ({"elements": {"SeriesDescription": "QC PHANTOM HAND"}}, "a calibration image"),
         ({"sop_class": CAPTURE, "elements": {"ConversionType": "SD"}}, "a document"),
         ({"sop_class": CAPTURE, "elements": {"SeriesDescription": "Dose Report"}}, "a report or a key object note"),
         ({"sop_class": CAPTURE, "elements": {"SeriesDescription": "Screen save"}}, "a screen copy"),

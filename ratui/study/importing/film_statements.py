@@ -154,6 +154,7 @@ def _normalize(text: str) -> str:
     text = unicodedata.normalize("NFC", text)
     text = re.sub(r"\br/o\b", " ", text)  # rule out
     text = re.sub(r"\bw/", " with ", text)
+    text = re.sub(r"(?<![0-9/])3/4(?![0-9/])", " troisquart ", text)  # a French oblique projection
     text = re.sub(r"\b[ld]['’](?=[a-z])", " ", text)  # the French article before a vowel
     return re.sub(r"\b([adp])\. ?([apv])\.", r"\1\2 ", text)  # a.p., p.a., d.p. and d.v.
 

@@ -297,7 +297,7 @@ LANGUAGES: Mapping[str, Mapping[str, str]] = {
 
 WEAK_WORDS: Mapping[str, Mapping[str, str]] = {
     "German": {"L": "li", "R": "re"},
-    "French": {"L": "g", "R": "d"},
+    "French": {"L": "g", "R": "d", "oblique": "troisquart"},
     "Spanish": {"R": "d, der"},
     "Italian": {"L": "sx, sn", "R": "dx, ds"},
     "Dutch": {"L": "li", "R": "re"},

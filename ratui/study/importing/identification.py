@@ -170,7 +170,8 @@ def _decide_side(statements: list[Statement], *, is_wide: bool) -> _Decision:
         rank = next(each.rank for each in statements if each.element == decision.element)
         for each in both:
             # Words for both sides describe one film only where they belong to it: in the image or its series.
-            if each.rank < rank and each.rank <= Rank.SERIES and (each.both is Both.EXPRESS or is_wide):
+            is_near = each.rank <= Rank.SERIES and (each.rank < rank or (each.rank == rank and is_wide))
+            if is_near and decision.value != "B" and (each.both is Both.EXPRESS or is_wide):
                 deciding = next(pair for pair in named if pair[0].element == decision.element)
                 return _Decision(doubt=f"{_quote(each, frozenset('B'))}, {_quote(*deciding)}")
         return decision

@@ -108,6 +108,8 @@ _CONVERSIONS: Mapping[str, str] = {
 }
 _SERIES_WORDS: Mapping[str, str] = {
     "a localizer": "scout, localizer, topogram, scanogram, surview",
+    "a tomographic image": "tomo, tomosynthesis",
+    "a calibration image": "phantom",
 }
 """Words in the series description of any object, by its kind."""
 _CAPTURE_WORDS: Mapping[str, str] = {
