@@ -91,8 +91,8 @@ def fetch(
 
     The PACS is asked by DICOMweb (https://…) or by C-FIND with C-GET or C-MOVE (dicom://AET@HOST:PORT, dicoms:// with TLS).
     The account for DICOMweb is in RATUI_PACS_USER and RATUI_PACS_PASSWORD, or in RATUI_PACS_TOKEN, or in a private file.
-    A patient is imported once all films are here. If the connection is lost, run the command again: it continues. The exit
-    code is 1 if a film is missing, or nothing was imported.
+    A patient is imported once all films that the PACS returns are here. If the connection is lost, run the command again:
+    it continues. The exit code is 1 if the PACS has a film for a listed ID that was not fetched, or nothing was imported.
     """
     _require_extra()
     from ratui.pacs.address import Certificates, check_aet, parse_address, read_credentials
@@ -267,6 +267,9 @@ def _connect(pacs: PacsAddress, title: str, account: Any, files: Certificates, m
     return DimsePacs(pacs, title, files, move=MoveDestination(*move) if move else None)
 
 
+_WORDS = {"left_out": "left out", "losses": "not fetched, look at the PACS", "missing": "missing"}
+
+
 def _print_fetched(report: FetchReport) -> None:
     from ratui.results.text_table import format_count
 
@@ -277,7 +280,7 @@ def _print_fetched(report: FetchReport) -> None:
         f"{format_count(waiting, 'film')} here, {finished} imported earlier; "
         f"{complete} of {format_count(len(report.patients), 'patient')} complete"
     )
-    for word in ("left_out", "missing"):
+    for word in ("left_out", "losses", "missing"):
         lines: dict[str, list[int]] = defaultdict(list)
         counts: dict[str, int] = defaultdict(int)
         for patient in report.patients:
@@ -286,7 +289,7 @@ def _print_fetched(report: FetchReport) -> None:
                 counts[reason] += count
         for reason, count in counts.items():
             shown = ", ".join(map(str, lines[reason][:5])) + (", …" if len(lines[reason]) > 5 else "")
-            click.echo(f"  {word.replace('_', ' ')}: {count} × {clean_text(reason, 200)} (line {shown} of the list)")
+            click.echo(f"  {_WORDS[word]}: {count} × {clean_text(reason, 200)} (line {shown} of the list)")
     if report.lost:
         click.echo(f"{report.lost}. Run the command again to continue", err=True)
 

@@ -18,7 +18,7 @@ from ratui.pacs.silence import silence_libraries
 from ratui.pacs.source import FoundSeries, FoundStudy, bounded
 from ratui.pacs.spool import MAX_FILM_BYTES
 
-__all__ = ["DicomwebPacs", "split_single_part"]
+__all__ = ["DicomwebPacs", "split_parts", "split_single_part"]
 
 _MAX_QUERY_BYTES = 20_000_000
 _PAGE = 200
@@ -48,11 +48,10 @@ class DicomwebPacs:
             self._client.set_http_retry_params(retry=False)  # `fetch` and `send` repeat requests themselves
 
     def find_studies(self, patient: ListedPatient) -> list[FoundStudy]:
-        """Return the studies that the PACS names for `patient`, unchecked."""
+        """Return the studies that the PACS names for the ID of `patient`, of all issuers, unchecked."""
+        # A condition on the issuer would hide studies that state none.
         filters = {"PatientID": patient.id}
-        if patient.issuer:
-            filters["IssuerOfPatientID"] = patient.issuer
-        fields = ["StudyInstanceUID", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex"]
+        fields = ["StudyInstanceUID", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "PatientName"]
         found = self._all_pages(self._client.search_for_studies, fields=fields, search_filters=filters)
         return [
             FoundStudy(
@@ -61,6 +60,7 @@ class DicomwebPacs:
                 _value(each, "00100021"),
                 _value(each, "00100030"),
                 _value(each, "00100040"),
+                _name(each),
             )
             for each in found
         ]
@@ -78,16 +78,26 @@ class DicomwebPacs:
 
     def retrieve(self, study: str, series: str, instance: str) -> bytes:
         """Return the DICOM file with these UIDs, as the PACS stores it."""
-        url = f"{self._url}/studies/{study}/series/{series}/instances/{instance}"
+        (data,) = self._retrieve(f"studies/{study}/series/{series}/instances/{instance}", is_single=True)
+        return data
+
+    def retrieve_all(self, study: str, series: str = "") -> list[bytes]:
+        """Return all films of a series, or of a study, as DICOM files. Raises TooLargeError if they are too large."""
+        return self._retrieve(f"studies/{study}" + (f"/series/{series}" if series else ""), is_single=False)
+
+    def _retrieve(self, path: str, *, is_single: bool) -> list[bytes]:
         with (
             http_errors(self._address),
-            self._films.get(url, headers={"Accept": _ACCEPT}, stream=True, timeout=_TIMEOUT) as response,
+            self._films.get(
+                f"{self._url}/{path}", headers={"Accept": _ACCEPT}, stream=True, timeout=_TIMEOUT
+            ) as response,
         ):
             _check_status(response)
-            data = split_single_part(response.headers.get("Content-Type", ""), response.content)
-        if data[128:132] != b"DICM":
+            kind, body = response.headers.get("Content-Type", ""), response.content
+            files = [split_single_part(kind, body)] if is_single else split_parts(kind, body)
+        if any(data[128:132] != b"DICM" for data in files):
             raise PacsError("its answer is not a DICOM file", str(self._address))
-        return data
+        return files
 
     def store(self, path: Path, study: str, instance: str) -> None:
         """Store the DICOM file at `path`, with these UIDs. Raises PacsError if the PACS does not confirm it."""
@@ -143,13 +153,32 @@ def _value(answer: Mapping[str, Any], tag: str) -> str:
     return bounded(values[0]) if isinstance(values, list) and values else ""
 
 
+def _name(answer: Mapping[str, Any]) -> str:
+    """Return the first alphabetic name of the patient (PS3.18 F.2.2) as a text, or an empty text."""
+    element = answer.get("00100010")
+    values = element.get("Value") if isinstance(element, dict) else None
+    first = values[0] if isinstance(values, list) and values else None
+    return bounded(first.get("Alphabetic")) if isinstance(first, dict) else ""
+
+
 def split_single_part(content_type: str, body: bytes) -> bytes:
     """Return the only part of a ``multipart/related`` body (RFC 2387), or the body itself if it is a bare DICOM file.
 
     Raises ValueError if the body has another form or several parts, and ConnectionError if it has no end.
     """
+    parts = split_parts(content_type, body)
+    if len(parts) > 1:
+        raise ValueError("the multipart answer has several parts")
+    return parts[0]
+
+
+def split_parts(content_type: str, body: bytes) -> list[bytes]:
+    """Return the parts of a ``multipart/related`` body (RFC 2387), or the body itself if it is a bare DICOM file.
+
+    Raises ValueError if the body has another form, and ConnectionError if it has no end.
+    """
     if content_type.partition(";")[0].strip().lower() == "application/dicom":
-        return body
+        return [body]
     found = re.search(r'boundary="?([^";]{1,100})"?', content_type, re.IGNORECASE)
     if not content_type.lower().startswith("multipart/related") or found is None:
         raise ValueError("no multipart answer")
@@ -161,7 +190,5 @@ def split_single_part(content_type: str, body: bytes) -> bytes:
         raise ValueError("no multipart answer")
     if end < header_end:
         raise ConnectionError("the multipart answer has no end")
-    part = body[header_end + 4 : end]
-    if b"\r\n" + mark + b"\r\n" in part:
-        raise ValueError("the multipart answer has several parts")
-    return part
+    first, *others = body[header_end + 4 : end].split(b"\r\n" + mark + b"\r\n")
+    return [first, *(part.partition(b"\r\n\r\n")[2] for part in others)]

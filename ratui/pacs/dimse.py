@@ -15,9 +15,10 @@ from pynetdicom import AE, build_context, build_role, evt
 from ratui.errors import PacsError, PacsLostError
 from ratui.pacs.address import Certificates, PacsAddress
 from ratui.pacs.patient_list import ListedPatient
-from ratui.pacs.pynetdicom_internals import connection_opened, limit_messages, message_ended
+from ratui.pacs.pynetdicom_internals import connection_opened, limit_messages, message_ended, sent_too_much
 from ratui.pacs.receiver import COMPRESSED_SYNTAXES, FILM_CLASSES, PLAIN_SYNTAXES, StorageReceiver
 from ratui.pacs.source import FoundSeries, FoundStudy, bounded
+from ratui.pacs.spool import MAX_FILM_BYTES, TooLargeError
 
 __all__ = ["DimsePacs", "MoveDestination"]
 
@@ -26,6 +27,8 @@ _FIND, _MOVE, _GET = "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.2
 _PENDING = (0xFF00, 0xFF01)
 _MAX_ANSWERS = 10_000
 _TIMEOUT = 60.0
+_FAILURE_WAIT = 0.5  # seconds in which the other connection may report that a file was too large
+_ALL = "*"
 _MOVE_WAIT = 30.0  # seconds between the end of a C-MOVE and the arrival of its file on the other connection
 
 
@@ -76,23 +79,26 @@ class DimsePacs:
         self._title = own_title
         self._tls = ((certificates or Certificates()).client_context(), address.host) if address.is_encrypted else None
         self._association: Any = None
-        self._arrived: dict[str, bytes] = {}
-        self._wanted = ""
+        self._arrived: list[bytes] = []
+        self._wanted = ""  # the UID of the only film to accept, or _ALL
+        self._is_too_large = False
         self._receiver: StorageReceiver | None = None
         if move is not None:
             tls = (certificates or Certificates()) if address.is_encrypted else None
             self._receiver = StorageReceiver(
                 self._keep, own_title, [address.aet], host=move.host, port=move.port, certificates=tls
             )
+            self._receiver.on_closed = self._note_closed
             self._receiver.start()
 
     def find_studies(self, patient: ListedPatient) -> list[FoundStudy]:
-        """Return the studies that the PACS names for `patient`, unchecked."""
+        """Return the studies that the PACS names for the ID of `patient`, of all issuers, unchecked."""
         query = Dataset()
         query.SpecificCharacterSet = "ISO_IR 192"
         query.QueryRetrieveLevel = "STUDY"
-        query.PatientID, query.IssuerOfPatientID = patient.id, patient.issuer
-        query.StudyInstanceUID = query.PatientBirthDate = query.PatientSex = ""
+        query.PatientID = patient.id
+        query.IssuerOfPatientID = ""  # a condition would hide studies that state no issuer
+        query.PatientName = query.StudyInstanceUID = query.PatientBirthDate = query.PatientSex = ""
         return [
             FoundStudy(
                 _value(each, "StudyInstanceUID"),
@@ -100,6 +106,7 @@ class DimsePacs:
                 _value(each, "IssuerOfPatientID"),
                 _value(each, "PatientBirthDate"),
                 _value(each, "PatientSex"),
+                _value(each, "PatientName"),
             )
             for each in self._find(query)
         ]
@@ -125,8 +132,25 @@ class DimsePacs:
         query = Dataset()
         query.QueryRetrieveLevel = "IMAGE"
         query.StudyInstanceUID, query.SeriesInstanceUID, query.SOPInstanceUID = study, series, instance
+        arrived = self._retrieve(query, instance)
+        if len(set(arrived)) > 1:
+            raise PacsError("the PACS has several films with this UID", str(self._address))
+        return arrived[0]
+
+    def retrieve_all(self, study: str, series: str = "") -> list[bytes]:
+        """Return all films of a series, or of a study, as DICOM files. Raises TooLargeError if they are too large."""
+        query = Dataset()
+        query.QueryRetrieveLevel = "SERIES" if series else "STUDY"
+        query.StudyInstanceUID = study
+        if series:
+            query.SeriesInstanceUID = series
+        return self._retrieve(query, _ALL)
+
+    def _retrieve(self, query: Dataset, wanted: str) -> list[bytes]:
+        """Return the files that arrive for `query`, at least one. Raises PacsError."""
         self._arrived.clear()
-        self._wanted = instance
+        self._wanted = wanted
+        self._is_too_large = False
         try:
             with self._errors():
                 association = self._connect()
@@ -137,14 +161,17 @@ class DimsePacs:
                     self._check_model(_MOVE, "C-MOVE", "Leave out --move-port to use C-GET")
                     answers = association.send_c_move(query, self._title, _MOVE)
                 status = self._read_status(answers)
-                if self._receiver is not None and status == 0:
-                    self._wait_for(instance)
+                if self._receiver is not None:
+                    self._wait_for_file(_MOVE_WAIT if status == 0 else _FAILURE_WAIT)
         finally:
             self._wanted = ""
-        data = self._arrived.pop(instance, None)
-        if data is None:
+            arrived = self._arrived.copy()
+            self._arrived.clear()
+        if self._is_too_large:
+            raise self._too_large()
+        if not arrived:
             raise PacsError(f"the PACS did not send the file (status {status:04X})", str(self._address))
-        return data
+        return arrived
 
     def store(self, path: Path, study: str, instance: str) -> None:
         """Store the DICOM file at `path`, with these UIDs. Raises PacsError if the PACS does not confirm it."""
@@ -254,9 +281,9 @@ class DimsePacs:
             raise ConnectionError("the association ended")
         return int(status)
 
-    def _wait_for(self, instance: str) -> None:
-        until = time.monotonic() + _MOVE_WAIT
-        while instance not in self._arrived and time.monotonic() < until:
+    def _wait_for_file(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not (self._arrived or self._is_too_large) and time.monotonic() < until:
             time.sleep(0.02)
 
     def _on_store(self, event: Any) -> int:
@@ -268,10 +295,20 @@ class DimsePacs:
 
     def _keep(self, instance: str, data: bytes) -> int:
         """Keep the file that was asked for, and refuse every other one (data set does not match, PS3.4 B.2.3)."""
-        if instance != self._wanted:
+        if self._wanted not in (instance, _ALL):
             return 0xA900
-        self._arrived[instance] = data
+        if sum(map(len, self._arrived)) + len(data) > MAX_FILM_BYTES:
+            self._is_too_large = True
+            return 0xA700
+        self._arrived.append(data)
         return 0x0000
+
+    def _note_closed(self, event: Any) -> None:
+        """Note that a connection was closed because its peer sent a film that is too large."""
+        self._is_too_large |= sent_too_much(event.assoc)
+
+    def _too_large(self) -> TooLargeError:
+        return TooLargeError(f"a file has more than {MAX_FILM_BYTES // 10**6} MB", str(self._address))
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -280,7 +317,11 @@ class DimsePacs:
         try:
             yield
         except (OSError, RuntimeError) as error:  # RuntimeError: the library's word for a lost association
+            if self._association is not None and sent_too_much(self._association):
+                self._is_too_large = True
             self._drop()
+            if self._is_too_large:  # the film is left out; the next one comes by a new association
+                raise self._too_large() from error
             raise PacsLostError("the connection to the PACS was lost", where, "Run the command again") from error
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, NotImplementedError) as error:
             self._drop()

@@ -1,28 +1,32 @@
 """Fetch the films of a list of patients from a PACS into a spool, so that a second run continues the first.
 
 The answers of the PACS are checked: a film is fetched only if the answer names exactly the listed patient, and kept only if
-its own header does so, too. The films of one patient are imported together, once all of them are here.
+its own header does so, too. The films of one patient are imported together, once all of them are here. Whatever the PACS has
+for a listed ID and is not fetched is counted with its reason.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from time import sleep
 from typing import TypeVar
 
 from ratui.errors import FilmError, PacsError, PacsLostError
 from ratui.pacs.patient_list import ListedPatient
-from ratui.pacs.source import FoundStudy, PacsSource, is_uid
-from ratui.pacs.spool import Spool, SpoolFullError, TooLargeError
+from ratui.pacs.person_choice import choose_studies
+from ratui.pacs.source import PacsSource, is_uid
+from ratui.pacs.spool import MAX_FILM_BYTES, Spool, SpoolFullError, TooLargeError
 from ratui.study.importing import ReaderProcess
 
 __all__ = ["FILM_MODALITIES", "FetchReport", "FetchedPatient", "fetch_films"]
 
 FILM_MODALITIES = ("CR", "DX", "RG")
 """Modalities of radiographs (PS3.3 C.7.3.1.1.1)."""
+_KEY_OBJECTS = "series of key objects, which may reject films for their quality: look at it in the PACS"
 _DELAYS = (1.0, 3.0, 10.0)  # seconds before a request is repeated
 Result = TypeVar("Result")
 ProgressCallback = Callable[[int, int], None]
@@ -42,21 +46,30 @@ class FetchedPatient:
     finished
         Number of films that an earlier run has fetched and imported.
     left_out
-        Number of series, studies or films that were not fetched, by reason.
+        Number of series or studies that were not wanted, such as those of another person, by reason.
+    losses
+        Number of studies or films that the PACS has for the listed ID and that no repetition will fetch, by reason. The
+        other films are imported, but a person has to look at the PACS.
     missing
-        Number of films that could not be fetched, by reason. Such a patient is not complete.
+        Number of films that could not be fetched, by reason. The patient's films wait for a repetition.
     """
 
     line: int
     files: list[Path] = field(default_factory=list)
     finished: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
+    losses: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def is_ready(self) -> bool:
+        """True if the films can be imported: a repetition would fetch no more."""
+        return not self.missing
 
     @property
     def is_complete(self) -> bool:
         """True if every film of the patient is here."""
-        return not self.missing
+        return not (self.missing or self.losses)
 
 
 @dataclass(frozen=True)
@@ -68,8 +81,8 @@ class FetchReport:
 
     @property
     def files(self) -> list[Path]:
-        """The films of all complete patients."""
-        return [file for patient in self.patients if patient.is_complete for file in patient.files]
+        """The films of all patients of whom a repetition would fetch no more."""
+        return [file for patient in self.patients if patient.is_ready for file in patient.files]
 
     @property
     def is_complete(self) -> bool:
@@ -144,6 +157,19 @@ def fetch_films(
     return FetchReport(tuple(results), lost)
 
 
+class _AmbiguousUidError(PacsError):
+    """A film that the PACS does not return because it has several with the same UID."""
+
+
+@dataclass(frozen=True)
+class _Film:
+    """The UIDs of a film in the PACS."""
+
+    study: str
+    series: str
+    instance: str
+
+
 @dataclass
 class _PatientRun:
     """The queries and retrievals for one patient."""
@@ -159,69 +185,102 @@ class _PatientRun:
 
     def fetch(self) -> None:
         """Fetch all films of the patient. Raises PacsError if a query fails."""
-        studies = self._repeat(lambda: self.source.find_studies(self.patient))
-        for study in self._choose_studies(studies):
-            for series in self._repeat(lambda uid=study: self.source.find_series(uid)):  # type: ignore[misc]
-                if series.modality.upper() not in self.modalities:
-                    self.result.left_out["series of another modality"] += 1
-                elif not is_uid(series.uid):
-                    self.result.left_out["series without a valid UID"] += 1
-                else:
-                    self._fetch_series(study, series.uid)
-        if not (self.result.files or self.result.finished or self.result.missing or self.result.left_out):
-            self.result.left_out["patient without a study in the PACS"] += 1
-
-    def _choose_studies(self, found: list[FoundStudy]) -> list[str]:
-        """Return the UIDs of the studies that are certainly of the listed patient; count the others in `left_out`."""
-        left_out, wanted = self.result.left_out, self.patient
-        own = []
-        for study in found:
-            if study.patient_id != wanted.id:  # a PACS may ignore a condition, or upper and lower case
-                left_out["study of another patient ID"] += 1
-            elif wanted.issuer and study.issuer and study.issuer != wanted.issuer:
-                left_out["study of another issuer of the patient ID"] += 1
-            elif wanted.birth_date and study.birth_date and study.birth_date != wanted.birth_date:
-                left_out["study with another date of birth"] += 1
-            elif not is_uid(study.uid):
-                left_out["study without a valid UID"] += 1
-            else:
-                own.append(study)
-        persons = [{value for study in own if (value := getattr(study, name))} for name in _PERSON]
-        if any(len(values) > 1 for values in persons):
-            left_out["study of one of several persons with this patient ID: give issuer or birth_date"] += len(own)
-            return []
-        return sorted({study.uid for study in own})
-
-    def _fetch_series(self, study: str, series: str) -> None:
-        for instance in self._repeat(lambda: self.source.find_instances(study, series)):
-            if not is_uid(instance):
-                self.result.left_out["film without a valid UID"] += 1
-                continue
-            name = Spool.name(self.address, self.patient.id, study, series, instance)
+        result = self.result
+        chosen = choose_studies(self.patient, self._repeat(lambda: self.source.find_studies(self.patient)))
+        result.left_out += chosen.left_out
+        result.losses += chosen.losses
+        films = [film for study in chosen.uids for film in self._find_films(study)]
+        uses = Counter(film.instance for film in films)
+        for film in films:
+            name = Spool.name(self.address, self.patient.id, film.study, film.series, film.instance)
             if self.spool.is_finished(name):
-                self.result.finished += 1
+                result.finished += 1
             elif self.spool.has(name):
-                self.result.files.append(self.spool.path(name))
+                result.files.append(self.spool.path(name))
             else:
-                self._fetch_film(name, study, series, instance)
+                self._fetch_film(name, film, is_ambiguous=uses[film.instance] > 1)
+        if not (result.files or result.finished or result.missing or result.left_out or result.losses):
+            result.left_out["patient without a study in the PACS"] += 1
 
-    def _fetch_film(self, name: str, study: str, series: str, instance: str) -> None:
+    def _find_films(self, study: str) -> Iterator[_Film]:
+        """Yield the films of a study that are wanted, and count the others."""
+        for series in self._repeat(lambda: self.source.find_series(study)):
+            modality = series.modality.upper()
+            if modality not in self.modalities:
+                is_key = modality == "KO"
+                self.result.left_out[_KEY_OBJECTS if is_key else "series of another modality"] += 1
+            elif not is_uid(series.uid):
+                self.result.losses["series without a valid UID"] += 1
+            else:
+                for instance in self._repeat(lambda uid=series.uid: self.source.find_instances(study, uid)):  # type: ignore[misc]
+                    if is_uid(instance):
+                        yield _Film(study, series.uid, instance)
+                    else:
+                        self.result.losses["film without a valid UID"] += 1
+
+    def _fetch_film(self, name: str, film: _Film, *, is_ambiguous: bool) -> None:
         try:
-            data = self._repeat(lambda: self.source.retrieve(study, series, instance))
-            path = self.spool.store(name, data)
+            data = b"" if is_ambiguous else self._retrieve_one(film)
+            path = self.spool.store(name, data or self._retrieve_among_others(film))
         except (PacsLostError, SpoolFullError):
             raise
         except TooLargeError:
-            self.result.left_out["file that is too large for a film"] += 1
+            self.result.losses["file that is too large for a film"] += 1
+            return
+        except _AmbiguousUidError as error:
+            self.result.losses[error.problem] += 1
             return
         except PacsError as error:
             self.result.missing[error.problem] += 1
             return
         if self._names_another_person(path):
             self.spool.finish([path], remember=False)
-            self.result.left_out["film whose header names another person"] += 1
+            self.result.losses["film whose header names another person"] += 1
         else:
             self.result.files.append(path)
+
+    def _retrieve_one(self, film: _Film) -> bytes:
+        """Return a film by its UID. If the PACS can't do that, look for it among the films of its series."""
+        try:
+            return self._repeat(lambda: self.source.retrieve(film.study, film.series, film.instance))
+        except (PacsLostError, TooLargeError):
+            raise
+        except PacsError as error:
+            # Also another patient may have a film with this UID, which the answers for this patient do not show.
+            try:
+                return self._retrieve_among_others(film)
+            except _AmbiguousUidError:
+                raise error from None
+
+    def _retrieve_among_others(self, film: _Film) -> bytes:
+        """Return a film from those of its series, or of its study: a PACS may refuse a UID that it has more than once.
+
+        Raises _AmbiguousUidError if exactly one such film of the patient is not there.
+        """
+        for series in (film.series, ""):
+            try:
+                files = self._repeat(lambda uid=series: self.source.retrieve_all(film.study, uid))  # type: ignore[misc]
+            except (PacsLostError, SpoolFullError):
+                raise
+            except PacsError:
+                continue
+            found = {data for data in files if len(data) <= MAX_FILM_BYTES and self._is_film(data, film)}
+            if len(found) == 1:
+                return found.pop()
+        raise _AmbiguousUidError("film with a UID that the PACS has more than once, and does not return")
+
+    def _is_film(self, data: bytes, film: _Film) -> bool:
+        """Return whether a file has the UIDs of `film` and does not contradict the list."""
+        path = self.spool.store(Spool.name("one of several", sha256(data).hexdigest()), data)
+        try:
+            header = self.reader.read_header(path)
+        except FilmError:
+            return False
+        else:
+            uids = _Film(header.study_uid.strip(), header.series_uid.strip(), header.instance_uid.strip())
+            return uids == film and not self._names_another_person(path)
+        finally:
+            self.spool.finish([path], remember=False)
 
     def _names_another_person(self, path: Path) -> bool:
         """Return whether the header of a film contradicts the list; the import states why it can't read a file."""
@@ -241,6 +300,3 @@ class _PatientRun:
             except PacsLostError:
                 sleep(delay)
         return request()
-
-
-_PERSON = ("issuer", "birth_date", "sex")

@@ -15,7 +15,7 @@ from pynetdicom.transport import AssociationSocket
 from ratui.pacs.silence import silence_libraries
 from ratui.pacs.spool import MAX_FILM_BYTES
 
-__all__ = ["MAX_PDU_BYTES", "connection_opened", "limit_messages", "message_ended"]
+__all__ = ["MAX_PDU_BYTES", "connection_opened", "limit_messages", "message_ended", "sent_too_much"]
 
 MAX_PDU_BYTES = 16_000_000
 """Maximum length of one protocol data unit. Common ones have 16 to 128 kB."""
@@ -36,6 +36,7 @@ def _read_bounded(self: Any, nr_bytes: int) -> bytearray:
     """Read `nr_bytes`, fewer at the end of the connection. Raises OSError, which ends it, if they are too many or late."""
     received = getattr(self, "ratui_received", 0) + nr_bytes
     if nr_bytes > MAX_PDU_BYTES or received > _MAX_MESSAGE_BYTES:
+        self.assoc.ratui_sent_too_much = True
         raise OSError("the peer sends too much")
     self.ratui_received = received
     deadline = time.monotonic() + _MAX_SECONDS
@@ -47,6 +48,11 @@ def _read_bounded(self: Any, nr_bytes: int) -> bytearray:
             break
         data += part
     return data
+
+
+def sent_too_much(association: Any) -> bool:
+    """Return whether an association ended because its peer sent more than a film may have."""
+    return bool(getattr(association, "ratui_sent_too_much", False))
 
 
 def message_ended(event: Any) -> None:

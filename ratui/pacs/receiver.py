@@ -97,6 +97,7 @@ class StorageReceiver:
         self._refused = 0
         self._last = time.monotonic()
         self._server: Any = None
+        self.on_closed: Callable[[Any], None] = lambda event: None
         entity = AE(ae_title=title)
         entity.require_called_aet = True
         entity.require_calling_aet = list(senders)
@@ -131,6 +132,7 @@ class StorageReceiver:
             (evt.EVT_ACCEPTED, self._on_accepted),
             (evt.EVT_DIMSE_RECV, message_ended),
             (evt.EVT_CONN_OPEN, connection_opened),
+            (evt.EVT_CONN_CLOSE, lambda event: self.on_closed(event)),
         ]
         try:
             self._server = self._entity.start_server(

@@ -33,6 +33,7 @@ class FoundStudy:
     issuer: str = field(default="", repr=False)
     birth_date: str = field(default="", repr=False)
     sex: str = field(default="", repr=False)
+    name: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,9 @@ class PacsSource(Protocol):
 
     def retrieve(self, study: str, series: str, instance: str) -> bytes:
         """Return the DICOM file with these UIDs, as the PACS stores it."""
+
+    def retrieve_all(self, study: str, series: str = "") -> list[bytes]:
+        """Return all films of a series, or of a study, as DICOM files. Raises `TooLargeError`."""
 
     def close(self) -> None:
         """End the connection."""

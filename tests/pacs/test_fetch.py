@@ -175,8 +175,9 @@ def test_two_persons_with_one_patient_id_are_not_fetched_without_an_issuer(
         )
     report = fetch(source, study, tmp_path / "spool", "P1")
     assert report.files == []
-    (reason,) = report.patients[0].left_out
+    (reason,) = report.patients[0].losses
     assert "several persons" in reason
+    assert not report.is_complete
     with Spool(study, "fetch", tmp_path / "spool") as spool:
         one = fetch_films(source, "here", [ListedPatient(1, "P1", birth_date="19600202")], spool)
     assert len(one.files) == 1

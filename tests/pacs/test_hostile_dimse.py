@@ -184,7 +184,8 @@ def test_odd_values_are_left_out_and_bounded(
     with Spool(study, "fetch", tmp_path / "spool") as spool:
         report = fetch_films(pacs, "here", [PATIENT], spool, delays=())
     assert report.files == []
-    assert dict(report.patients[0].left_out) == {"study without a valid UID": 5, "study of another patient ID": 2}
+    assert dict(report.patients[0].losses) == {"study without a valid UID": 5}
+    assert dict(report.patients[0].left_out) == {"study of another patient ID": 2}
     found = pacs.find_studies(PATIENT)
     assert max(len(each.patient_id) for each in found) <= 256
     assert "SECRET" not in repr(report) + repr(found)
@@ -198,7 +199,7 @@ def test_odd_values_are_in_no_output(archive: FakeArchive, study: Study, tmp_pat
     environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path / "data")}
     done = subprocess.run([sys.executable, "-m", "ratui", *words], capture_output=True, text=True, env=environment)
     assert done.returncode == 1
-    assert "left out: 5 × study without a valid UID" in done.stdout
+    assert "not fetched, look at the PACS: 5 × study without a valid UID" in done.stdout
     assert done.stderr == ""
     assert "SECRET" not in done.stdout
 

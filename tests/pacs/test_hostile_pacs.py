@@ -56,6 +56,9 @@ class FakePacs:
             raise self.failure
         return self.data
 
+    def retrieve_all(self, study: str, series: str = "") -> list[bytes]:
+        raise self.failure or PacsError("the PACS does not have this (HTTP 404)")
+
     def close(self) -> None:
         pass
 
@@ -81,7 +84,7 @@ class TestAnswers:
         report, files = self.fetch(pacs, study, tmp_path, ListedPatient(1, "P1", "NORTH", "19500101"))
         assert files == []
         assert report.files == []
-        assert dict(report.patients[0].left_out) == {"film whose header names another person": 1}
+        assert dict(report.patients[0].losses) == {"film whose header names another person": 1}
 
     def test_a_film_without_issuer_and_date_of_birth_is_kept(
         self, pacs: FakePacs, study: Study, tmp_path: Path
@@ -102,8 +105,9 @@ class TestAnswers:
                 pacs.studies = [FoundStudy(uid, "P1")]
             report, files = self.fetch(pacs, study, tmp_path)
             assert files == []
-            (reason,) = report.patients[0].left_out
+            (reason,) = report.patients[0].losses
             assert reason.endswith("without a valid UID")
+            assert not report.is_complete
         assert pacs.retrieved == []
 
     @pytest.mark.parametrize("name", ["P2", "p1", "P1*", "", "P11"])
@@ -153,7 +157,7 @@ class TestAnswers:
         monkeypatch.setattr("ratui.pacs.spool.MAX_FILM_BYTES", 1000)
         report, files = self.fetch(pacs, study, tmp_path)
         assert files == []
-        assert dict(report.patients[0].left_out) == {"file that is too large for a film": 1}
+        assert dict(report.patients[0].losses) == {"file that is too large for a film": 1}
 
     def test_a_full_spool_ends_the_run(self, pacs: FakePacs, study: Study, tmp_path: Path) -> None:
         pacs.instances = ["1.2.3.4", "1.2.3.5"]

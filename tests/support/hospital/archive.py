@@ -79,7 +79,7 @@ def find_questions(stored: list[StoredFile], report: FetchReport) -> set[str]:
     asked = {
         patient
         for (patient, _), result in zip(_list_patients(stored), report.patients, strict=True)
-        if result.missing or any("several persons" in reason for reason in result.left_out)
+        if not result.is_complete
     }
     return {file.path for file in stored if file.patient in asked}
 
@@ -124,5 +124,5 @@ def count_left_out(report: FetchReport) -> Counter[str]:
     """Return the reasons why series, studies or films were not fetched, with their numbers."""
     found: Counter[str] = Counter()
     for patient in report.patients:
-        found += patient.left_out + patient.missing
+        found += patient.left_out + patient.losses + patient.missing
     return found
