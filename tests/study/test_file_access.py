@@ -75,6 +75,7 @@ OUTSIDE = {
     "ratui/study/importing/manifest.py": "a manifest is outside the study",
     "ratui/study/importing/picture_digest.py": "it reads foreign files",
     "ratui/study/importing/picture_reader.py": "it reads foreign files",
+    "ratui/study/importing/plan_review.py": "it keeps a draft beside the key",
     "ratui/study/importing/pseudonyms.py": "the key is outside the study",
     "ratui/results/export/exporter.py": "exports are outside the study",
     "ratui/results/export/json_document.py": "the schema is part of the package",
