@@ -9,8 +9,10 @@ import pytest
 from ratui.cli.main import main
 from ratui.demo.sample import SAMPLE_RATER, copy_sample
 from ratui.study import Study
+from tests.films import film_file
 
 RunRatui = Callable[..., bytes]
+FilmWriter = Callable[..., Path]
 
 
 @pytest.fixture
@@ -34,6 +36,19 @@ def study(tmp_path: Path) -> Study:
     """Return a copy of the demo's study, with cases at every stage."""
     folder, _, _ = copy_sample(tmp_path / "copy")
     return Study.open(folder)
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> FilmWriter:
+    """Return a function that writes a film with a picture of its own unless `seed` is given."""
+    count = 0
+
+    def write(name: str, **values: object) -> Path:
+        nonlocal count
+        count += 1
+        return film_file(tmp_path / "h" / name, **{"seed": 1000 + count, **values})  # type: ignore[arg-type]
+
+    return write
 
 
 def by_stage(study: Study, stage: str) -> str:

@@ -55,7 +55,18 @@ class TestDates:
             ({"StudyDate": "19700101"}, "a clock without power"),
             ({"day": "20200302", "StudyDate": "20210302"}, "AcquisitionDate and StudyDate are more than 2 days apart"),
             ({"StudyDate": "20200302", "ContentDate": "20210302"}, "StudyDate and ContentDate are"),
-            ({"StudyDate": "20200302", "DateOfSecondaryCapture": "20210302"}, "DateOfSecondaryCapture are"),
+            (
+                {"StudyDate": "20210302", "DateOfSecondaryCapture": "20200302"},
+                "DateOfSecondaryCapture and StudyDate are",
+            ),
+            ({"DateOfSecondaryCapture": "20200302"}, "its only date is that of its digitisation"),
+            (
+                {"StudyDate": "20200302", "DateOfSecondaryCapture": "20990302"},
+                "DateOfSecondaryCapture is in the future",
+            ),
+            ({"day": "19700101", "ContentDate": "19700101", "StudyDate": "20200302"}, "a clock without power"),
+            ({"day": "20200302", "SeriesDate": "20200302", "StudyDate": "20210302"}, "are more than 2 days apart"),
+            ({"day": "20210302", "StudyDate": "20210302", "ContentDate": "20200302"}, "are more than 2 days apart"),
             ({}, "it has no date"),
             ({"day": "20209999"}, "it has no date"),
         ],
@@ -65,6 +76,24 @@ class TestDates:
         assert problem in doubtful.doubt
         (point,) = points(doubtful)
         assert point.time is None
+
+    @pytest.mark.parametrize("wrong", ["19000101", "19700101", "19800101", "20000101", "20990101"])
+    @pytest.mark.parametrize("element", ["StudyDate", "SeriesDate", "ContentDate", "AcquisitionDate"])
+    def test_one_implausible_date_does_not_count_against_two_that_agree(self, element: str, wrong: str) -> None:
+        dates = dict.fromkeys(("StudyDate", "SeriesDate", "ContentDate", "AcquisitionDate"), "20200302")
+        found = date_film(FilmHeader(dates=dates | {element: wrong}), TODAY)
+        assert (found.day, found.doubt) == (date(2020, 3, 2), "")
+
+    def test_the_content_date_of_a_copy_does_not_count(self) -> None:
+        found = film(day="20200302", StudyDate="20200302", ContentDate="20230415")
+        assert (found.day, found.doubt) == (date(2020, 3, 2), "")
+
+    def test_the_date_of_the_digitisation_shows_that_the_others_are_older(self) -> None:
+        dates = {"StudyDate": "19990302", "DateOfSecondaryCapture": "20050302"}
+        found = date_film(FilmHeader(dates=dates, elements={"ConversionType": "DF"}), TODAY)
+        assert (found.day, found.doubt) == (date(1999, 3, 2), "")
+        same = dates | {"DateOfSecondaryCapture": "19990302"}
+        assert "digitised" in date_film(FilmHeader(dates=same, elements={"ConversionType": "DF"}), TODAY).doubt
 
     def test_a_film_before_the_birth_is_doubtful(self) -> None:
         header = FilmHeader(birth_date="19600101", dates={"StudyDate": "19590101"})

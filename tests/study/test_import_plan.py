@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -16,26 +15,12 @@ from ratui.study.importing.film_header import FilmHeader
 from ratui.study.importing.import_plan import Decision, ImportPlan
 from ratui.study.importing.importer import open_import
 from tests.films import film_file, hospital
-
-FilmWriter = Callable[..., Path]
+from tests.study.conftest import FilmWriter
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     return Study.create(tmp_path / "study", "fingers", ["anna"])
-
-
-@pytest.fixture
-def film(tmp_path: Path) -> FilmWriter:
-    """Return a function that writes a film with a picture of its own unless `seed` is given."""
-    count = 0
-
-    def write(name: str, **values: object) -> Path:
-        nonlocal count
-        count += 1
-        return film_file(tmp_path / "h" / name, **{"seed": 1000 + count, **values})  # type: ignore[arg-type]
-
-    return write
 
 
 def plan_of(study: Study, tmp_path: Path, manifest: str = "") -> ImportPlan:
@@ -122,6 +107,38 @@ class TestPersonsAndDays:
 
 
 class TestChoice:
+    @pytest.mark.parametrize(
+        "same",
+        [
+            {"IrradiationEventUID": "1.2.3"},
+            {"AcquisitionDate": "20200302", "AcquisitionTime": "101010"},
+        ],
+    )
+    def test_of_two_processings_of_one_exposure_the_later_is_taken(
+        self, study: Study, film: FilmWriter, tmp_path: Path, same: dict[str, str]
+    ) -> None:
+        film("a.dcm", ContentDate="20200302", ContentTime="101500", **same)
+        film("b.dcm", ContentDate="20200302", ContentTime="101400", **same)
+        assert outcomes(plan_of(study, tmp_path)) == {
+            "a.dcm": ("take", (1, 0, "L")),
+            "b.dcm": ("leave out", "another processing of the same exposure is taken"),
+        }
+
+    @pytest.mark.parametrize(
+        "same",
+        [
+            {"SOPInstanceUID": "1.2.3"},
+            {"AcquisitionDate": "20200302", "AcquisitionTime": "000000"},
+            {"AcquisitionDate": "20200302", "AcquisitionTime": "1010"},
+        ],
+    )
+    def test_other_common_values_prove_no_common_exposure(
+        self, study: Study, film: FilmWriter, tmp_path: Path, same: dict[str, str]
+    ) -> None:
+        film("a.dcm", **same)
+        film("b.dcm", **same)
+        assert {decision for decision, _ in outcomes(plan_of(study, tmp_path)).values()} == {"doubtful"}
+
     def test_the_film_for_presentation_is_taken(self, study: Study, film: FilmWriter, tmp_path: Path) -> None:
         film("a.dcm", PresentationIntentType="FOR PROCESSING")
         film("b.dcm", PresentationIntentType="FOR PRESENTATION")

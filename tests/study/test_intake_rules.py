@@ -23,7 +23,7 @@ _DAYS = ["20200302", "20200303", "20200304", "20210504", "20220101", "", "197001
 films = st.builds(
     ReferenceFilm,
     number=st.just(0),
-    patient=st.sampled_from(["P1", "P1", "P1", "P2", " P1", "0", "", "ANONYMOUS"]),
+    patient=st.sampled_from(["P1", "P1", "P1", "P2", " P1", "7", "07", "0", "", "ANONYMOUS"]),
     issuer=st.sampled_from(["", "", "North", "NORTH", "South"]),
     universal=st.sampled_from(["", "", "", "ISO:1", "ISO:2"]),
     name=st.sampled_from(["", "", "Doe^Jane", "DOE^J", "Jane^Doe", "Smith^Jane", "Smith^John", "P1", "ANONYMOUS"]),
@@ -33,6 +33,9 @@ films = st.builds(
     acquired=st.sampled_from(_DAYS),
     clock=st.sampled_from(["", "235900", "000500", "120000"]),
     studied=st.sampled_from(["", "", *_DAYS]),
+    content=st.sampled_from(["", "", *_DAYS]),
+    event=st.sampled_from(["", "", "1.7", "1.8"]),
+    others=st.sampled_from([(), (), (), (("P2", ""),), (("7", "north"),), (("P1", "South"), ("0", ""))]),
     side=st.sampled_from(["L", "L", "R", "B", ""]),
     view=st.sampled_from(["hand", "hand", "wrist", "foot", ""]),
     lateral=st.sampled_from([False, False, False, True]),
@@ -83,6 +86,7 @@ def source(film: ReferenceFilm) -> FilmSource:
         "BodyPartExamined": film.view.upper(),
         "ViewPosition": "LL" if film.lateral else "PA",
         "PresentationIntentType": film.intent,
+        "IrradiationEventUID": film.event,
     }
     header = FilmHeader(
         patient_id=film.patient,
@@ -95,7 +99,13 @@ def source(film: ReferenceFilm) -> FilmSource:
         sop_class="1.2.840.10008.5.1.4.1.1.1",
         modality="CR",
         image_type="DERIVED\\PRIMARY" if film.derived else "ORIGINAL\\PRIMARY",
-        dates={"AcquisitionDate": film.acquired, "AcquisitionTime": film.clock, "StudyDate": film.studied},
+        dates={
+            "AcquisitionDate": film.acquired,
+            "AcquisitionTime": film.clock,
+            "StudyDate": film.studied,
+            "ContentDate": film.content,
+        },
+        other_ids=film.others,
         elements={key: text for key, text in elements.items() if text},
         rows=400,
         columns=300,

@@ -34,6 +34,9 @@ class ReferenceFilm:
     acquired: str = ""
     clock: str = ""
     studied: str = ""
+    content: str = ""
+    event: str = ""
+    others: tuple[tuple[str, str], ...] = ()
     side: str = "L"
     view: str = "hand"
     lateral: bool = False
@@ -116,7 +119,7 @@ def contradict(one: ReferenceFilm, other: ReferenceFilm) -> bool:
     return {one.sex, other.sex} == {"M", "F"} or names_contradict(one, other)
 
 
-def complete_birth(film: ReferenceFilm) -> str:
+def complete_birth(film: ReferenceFilm | Known) -> str:
     return birth_digits(film.birth) if len(birth_digits(film.birth)) == 8 else ""
 
 
@@ -147,7 +150,110 @@ def find_persons(films: Sequence[ReferenceFilm], known: Sequence[Known]) -> dict
             found.update({film.number: ("", True) for film in same_id})
         else:
             found |= persons_of_id(patient, same_id, [each for each in known if each.patient == patient])
-    return found
+    return join_ids(films, found, known)
+
+
+def join_ids(
+    films: Sequence[ReferenceFilm], found: dict[int, tuple[str, bool]], known: Sequence[Known]
+) -> dict[int, tuple[str, bool]]:
+    """Return the persons after several IDs of one person were joined; the section of that name."""
+    members: dict[str, list[ReferenceFilm | Known]] = {}
+    for film in films:
+        key, is_doubtful = found[film.number]
+        if key and not is_doubtful:
+            members.setdefault(key, []).append(film)
+    for each in known:
+        members.setdefault(each.key, []).append(each)
+    settled = {each.key for each in known}
+    links: dict[str, set[str]] = {key: {key} for key in members}
+    doubtful: set[str] = set()
+    pairs = [
+        (one, other)
+        for one, other in combinations(sorted(members), 2)
+        if not {each.patient.strip() for each in members[one]} & {each.patient.strip() for each in members[other]}
+    ]
+    for one, other in pairs:
+        left, right = members[one], members[other]
+        is_contradictory = any(differ_in_person(a, b) for a in left for b in right)
+        zeros = {a.patient.strip().lstrip("0") for a in left} & {b.patient.strip().lstrip("0") for b in right}
+        agree = any(agree_fully(a, b) for a in left for b in right)
+        if {one, other} <= settled:
+            continue
+        is_zeros = bool(zeros) and not issuers_differ(left, right)
+        is_named = names_other(left, right) or names_other(right, left)
+        if (is_zeros and (not agree or is_contradictory)) or (is_named and is_contradictory):
+            doubtful |= {one, other}
+        if (is_zeros and agree and not is_contradictory) or (is_named and not is_contradictory):
+            links[one].add(other)
+            links[other].add(one)
+    groups = {key: reach(key, links) for key in members}
+    joined: dict[str, str] = {}
+    wrong: set[str] = set(doubtful)
+    for key, group in groups.items():
+        inside = [(a, b) for one, other in combinations(group, 2) for a in members[one] for b in members[other]]
+        is_wrong = group & doubtful or any(differ_in_person(a, b) for a, b in inside) or len(group & settled) > 1
+        if len(group) > 1 and is_wrong:
+            wrong.add(key)
+        else:
+            joined[key] = min(group, key=lambda each: (each not in settled, "^^^" not in each, len(each), each))
+    for one, other in pairs:
+        if {one, other} <= settled or groups[one] == groups[other]:
+            continue
+        if any(are_namesakes(a, b) for a in members[one] for b in members[other]):
+            wrong |= groups[one] | groups[other]
+    return {
+        number: (key, is_doubtful) if is_doubtful or key in settled else (joined.get(key, key), key in wrong)
+        for number, (key, is_doubtful) in found.items()
+    }
+
+
+def reach(key: str, links: dict[str, set[str]]) -> set[str]:
+    group = {key}
+    while more := set().union(*(links[each] for each in group)) - group:
+        group |= more
+    return group
+
+
+def differ_in_person(one: ReferenceFilm | Known, other: ReferenceFilm | Known) -> bool:
+    """Compare birth date, sex and name. Known persons state complete birth dates and no names here."""
+    is_known = isinstance(one, Known) or isinstance(other, Known)
+    births = [complete_birth(each) if is_known else birth_digits(each.birth) for each in (one, other)]
+    if all(births) and not births[0].startswith(births[1]) and not births[1].startswith(births[0]):
+        return True
+    if {one.sex, other.sex} == {"M", "F"}:
+        return True
+    if isinstance(one, Known) or isinstance(other, Known):
+        return False
+    return names_contradict(one, other)
+
+
+def agree_fully(one: ReferenceFilm | Known, other: ReferenceFilm | Known) -> bool:
+    if isinstance(one, Known) or isinstance(other, Known):
+        return False
+    return is_one_person(one, other) and one.sex == other.sex != ""
+
+
+def are_namesakes(one: ReferenceFilm | Known, other: ReferenceFilm | Known) -> bool:
+    if isinstance(one, Known) or isinstance(other, Known):
+        return False
+    (words, _), (others, _) = name_words(one), name_words(other)
+    is_same = bool(words and others) and (is_part(words, others) or is_part(others, words))
+    return is_same and same_birth(one, other) and {one.sex, other.sex} != {"M", "F"}
+
+
+def issuers_differ(some: Sequence[ReferenceFilm | Known], others: Sequence[ReferenceFilm | Known]) -> bool:
+    for form in ("issuer", "universal"):
+        left, right = ({issuer_text(getattr(each, form, "")) for each in films} - {""} for films in (some, others))
+        if left and right and not left & right:
+            return True
+    return False
+
+
+def names_other(some: Sequence[ReferenceFilm | Known], others: Sequence[ReferenceFilm | Known]) -> bool:
+    stated = {pair for film in some if isinstance(film, ReferenceFilm) for pair in film.others}
+    issuers = {issuer_text(each.issuer) for each in others} - {""}
+    ids = {each.patient.strip() for each in others}
+    return any(name in ids and (not issuer or not issuers or issuer_text(issuer) in issuers) for name, issuer in stated)
 
 
 def persons_of_id(patient: str, films: list[ReferenceFilm], known: list[Known]) -> dict[int, tuple[str, bool]]:
@@ -220,16 +326,35 @@ def read_date(text: str) -> date | None:
 
 def certain_date(film: ReferenceFilm, today: date) -> date | None:
     """Return the date of a film, or None if it is doubtful."""
-    dates = [day for day in (read_date(film.acquired), read_date(film.studied)) if day]
     birth = read_date(birth_digits(film.birth)) if complete_birth(film) else None
     birth = birth or read_date(film.birth)
-    for day in dates:
+
+    def is_plausible(day: date) -> bool:
         is_start = (day.month, day.day) == (1, 1) and day.year in (1970, 1980, 2000)
-        if day > today + timedelta(days=1) or day.year < 1950 or is_start or (birth and day <= birth):
-            return None
-    if not dates or max(dates) - min(dates) > timedelta(days=2):
+        return not (day > today + timedelta(days=1) or day.year < 1950 or is_start or (birth and day <= birth))
+
+    stated = [
+        (name, read_date(text)) for name, text in (("a", film.acquired), ("s", film.studied), ("c", film.content))
+    ]
+    dates = [(name, day) for name, day in stated if day]
+    plausible = [(name, day) for name, day in dates if is_plausible(day)]
+    fixed = [(name, day) for name, day in plausible if name != "c"]
+    if len(plausible) >= 2 and agree(plausible):
+        dates = plausible
+    elif (
+        len(fixed) >= 2
+        and agree(fixed)
+        and all(day > max(each for _, each in fixed) for name, day in plausible if name == "c")
+    ):
+        dates = fixed
+    if not dates or not agree(dates) or not all(is_plausible(day) for _, day in dates):
         return None
-    return dates[0]
+    return dates[0][1]
+
+
+def agree(dates: Sequence[tuple[str, date]]) -> bool:
+    days = [day for _, day in dates]
+    return max(days) - min(days) <= timedelta(days=2)
 
 
 def moment(film: ReferenceFilm) -> datetime | None:
@@ -359,5 +484,17 @@ def choose(films: Iterable[ReferenceFilm], slots: dict[int, tuple[object, ...]])
             continue
         rivals = [each for each in rivals if each.side == film.side]  # rule 5
         best = [each for each in rivals if rank(each) == min(map(rank, rivals))]
+        if film in best and len(best) > 1:  # rule 6
+            connected = {str(each.number): {str(o.number) for o in best if is_one_exposure(each, o)} for each in best}
+            if len(reach(str(film.number), connected)) == len(best):
+                latest = max(each.content for each in best)
+                best = [min((each for each in best if each.content == latest), key=lambda each: each.number)]
         choices[film.number] = LEAVE_OUT if film not in best else TAKE if len(best) == 1 else DOUBTFUL
     return choices
+
+
+def is_one_exposure(one: ReferenceFilm, other: ReferenceFilm) -> bool:
+    if one.event or other.event:
+        return one.event == other.event
+    clocks = {one.acquired + one.clock, other.acquired + other.clock}
+    return len(clocks) == 1 and len(one.clock) == 6 and len(one.acquired) == 8 and one.clock != "000000"

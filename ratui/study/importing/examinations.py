@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -28,6 +28,9 @@ _ORDER = (
     "PerformedProcedureStepStartDate",
     "DateOfSecondaryCapture",
 )
+_EXPOSURE = _ORDER[:-1]
+"""Elements with the date of the exposure. The last one has that of a digitisation or copy."""
+_WITNESSES = 2  # elements that must agree to overrule another one
 _TIMES = {"AcquisitionDate": "AcquisitionTime", "ContentDate": "ContentTime"}  # of an exposure, not of a study's begin
 _FIRST_YEAR = 1950
 _CLOCK_STARTS = frozenset({date(1970, 1, 1), date(1980, 1, 1), date(2000, 1, 1)})
@@ -78,8 +81,8 @@ def date_film(header: FilmHeader, today: date) -> DatedFilm:
     dates = {keyword: day for keyword in _ORDER if (day := parse_date(header.dates.get(keyword, "")))}
     if not dates:
         return DatedFilm(header.study_uid, None, None, "it has no date to tell its time point")
+    dates, doubt = _trust_dates(dates, header, today)
     keyword, day = next(iter(dates.items()))
-    doubt = _find_doubt(dates, header, today)
     moment = _moment(keyword, day, header)
     return DatedFilm(header.study_uid, day, moment, doubt)
 
@@ -122,24 +125,51 @@ _SPAN = "films with its study UID are from more than two days in a row"
 _NEXT_DAY = "its patient has films of two days in a row, which may be one visit"
 
 
-def _find_doubt(dates: Mapping[str, date], header: FilmHeader, today: date) -> str:
-    """Return a reason why the dates of a film can't be trusted, or an empty text."""
-    birth = parse_date(header.birth_date)
+def _trust_dates(dates: Mapping[str, date], header: FilmHeader, today: date) -> tuple[dict[str, date], str]:
+    """Return the dates that count, in order, and a reason why they can't be trusted, or an empty text.
+
+    One wrong date does not count if two elements of the exposure contradict it: a default, or the date of a copy.
+    """
+    certain = {key: day for key, day in dates.items() if key in _EXPOSURE and not _find_fault(day, header, today)}
+    fixed = {key: day for key, day in certain.items() if key != "ContentDate"}
+    elements = {key.replace("DateTime", "Date") for key in certain}
+    if len(elements) >= _WITNESSES and not _are_apart(certain.values()):
+        dates = {key: day for key, day in dates.items() if key not in _EXPOSURE or key in certain}
+    elif len({key.replace("DateTime", "Date") for key in fixed}) >= _WITNESSES and not _are_apart(fixed.values()):
+        copied = certain["ContentDate"] > max(fixed.values())
+        dates = {key: day for key, day in dates.items() if key not in _EXPOSURE or key in fixed} if copied else dates
+    scanned = dates.get("DateOfSecondaryCapture")
+    exposed = {key: day for key, day in dates.items() if key in _EXPOSURE}
+    latest = max(exposed.values(), default=None)
+    is_older = bool(scanned and latest and scanned - latest > timedelta(days=_MOST_DAYS_APART))
     for keyword, day in dates.items():
-        if day > today + timedelta(days=1):  # a time zone can be a day ahead
-            return f"its {keyword} is in the future"
-        if day.year < _FIRST_YEAR:
-            return f"its {keyword} is before {_FIRST_YEAR}"
-        if day in _CLOCK_STARTS:
-            return f"its {keyword} is the day on which a clock without power starts"
-        if birth and day <= birth:
-            return f"its {keyword} is not after the birth of the patient"
-    if max(dates.values()) - min(dates.values()) > timedelta(days=_MOST_DAYS_APART):
-        early, late = min(dates, key=dates.__getitem__), max(dates, key=dates.__getitem__)
-        return f"its {early} and {late} are more than {_MOST_DAYS_APART} days apart"
-    if header.elements.get("ConversionType", "").upper() in _DIGITISED:
-        return "it was digitised, so its date may be that of the digitisation"
-    return ""
+        if fault := _find_fault(day, header, today):
+            return dict(dates), f"its {keyword} {fault}"
+    if not exposed:
+        return dict(dates), "its only date is that of its digitisation or copy"
+    counted = exposed if is_older else dates
+    if _are_apart(counted.values()):
+        early, late = min(counted, key=counted.__getitem__), max(counted, key=counted.__getitem__)
+        return dict(dates), f"its {early} and {late} are more than {_MOST_DAYS_APART} days apart"
+    if header.elements.get("ConversionType", "").upper() in _DIGITISED and not is_older:
+        return dict(dates), "it was digitised, so its date may be that of the digitisation"
+    return dict(exposed), ""
+
+
+def _find_fault(day: date, header: FilmHeader, today: date) -> str:
+    """Return a reason why `day` is implausible, or an empty text."""
+    birth = parse_date(header.birth_date)
+    if day > today + timedelta(days=1):  # a time zone can be a day ahead
+        return "is in the future"
+    if day.year < _FIRST_YEAR:
+        return f"is before {_FIRST_YEAR}"
+    if day in _CLOCK_STARTS:
+        return "is the day on which a clock without power starts"
+    return "is not after the birth of the patient" if birth and day <= birth else ""
+
+
+def _are_apart(days: Collection[date]) -> bool:
+    return max(days) - min(days) > timedelta(days=_MOST_DAYS_APART)
 
 
 def _moment(keyword: str, day: date, header: FilmHeader) -> datetime | None:

@@ -51,7 +51,7 @@ _ELEMENTS = (
     *("StudyDescription", "PresentationIntentType", "PhotometricInterpretation", "SamplesPerPixel", "NumberOfFrames"),
     *("ConversionType", "SeriesNumber", "InstanceNumber", "AcquisitionNumber", "AccessionNumber", "StudyID"),
     *("LongitudinalTemporalInformationModified", "SpecificCharacterSet", "PatientAge", "BurnedInAnnotation"),
-    *("QualityControlImage", "RejectionInformation", "ManufacturerModelName"),
+    *("QualityControlImage", "RejectionInformation", "ManufacturerModelName", "IrradiationEventUID"),
 )
 _CODES = (
     *("ViewCodeSequence", "AnatomicRegionSequence", "PrimaryAnatomicStructureSequence", "ProcedureCodeSequence"),

@@ -57,6 +57,8 @@ class PlanRow:
         True if a person decided against what the film's header says.
     is_listed
         True if a row of a manifest names the film.
+    has_other_id
+        True if the film states another patient ID of the person than `patient`.
     awaits_dates
         True if the film is doubtful only because its patient has more than two examinations.
     content
@@ -78,6 +80,7 @@ class PlanRow:
     spacing: tuple[float, float] | None = None
     is_override: bool = False
     is_listed: bool = False
+    has_other_id: bool = False
     awaits_dates: bool = False
     content: str = ""
     note: str = ""
@@ -279,7 +282,7 @@ def _manifest_row(row: PlanRow) -> ManifestRow:
         spacing=row.spacing,
         issuer=issuer,
         is_taken=row.decision is Decision.TAKE,
-        is_override=row.is_override,
+        is_override=row.is_override or (row.has_other_id and row.decision is Decision.TAKE),
     )
 
 

@@ -19,6 +19,7 @@ from ratui.study.importing.film_header import FilmHeader
 from ratui.study.importing.person_names import NameParts, PersonName, names_contradict, parse_name
 
 __all__ = [
+    "Digest",
     "KnownPerson",
     "PatientRecord",
     "PersonFound",
@@ -61,6 +62,8 @@ class PatientRecord:
         The known digits of ``YYYYMMDD``: 4, 6 or 8.
     sex
         ``M``, ``F`` or empty.
+    other_ids
+        Other patient IDs of the same person, as pairs of ID and issuer. They are not kept in the key file.
     """
 
     id: str
@@ -69,6 +72,7 @@ class PatientRecord:
     name: PersonName = field(default_factory=PersonName)
     birth_date: str = ""
     sex: str = ""
+    other_ids: frozenset[tuple[str, str]] = frozenset()
 
     def to_digests(self) -> dict[str, Any]:
         """Return a record of digests as stored in a key file."""
@@ -83,8 +87,8 @@ class PatientRecord:
             script: NameParts(frozenset(map(_as_digest, words)), frozenset(map(_as_digest, given)))
             for script, (words, given) in stored["names"].items()
         }
-        texts = {name: _as_digest(stored[name]) for name in _TEXTS if name in stored}
-        return cls(id=as_text(stored["id"]), name=PersonName(names), **texts)
+        issuer, universal, birth_date, sex = (_as_digest(stored[name]) if name in stored else "" for name in _TEXTS)
+        return cls(as_text(stored["id"]), issuer, universal, PersonName(names), birth_date, sex)
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,7 @@ def patient_record(header: FilmHeader) -> PatientRecord:
         parse_name(header.name, header.patient_id),
         _birth_digits(header.birth_date),
         sex if sex in ("M", "F") else "",
+        frozenset((_normalize_id(patient), normalize_issuer(issuer)) for patient, issuer in header.other_ids),
     )
 
 

@@ -17,6 +17,7 @@ from ratui.study.importing.examinations import DatedFilm, date_film
 from ratui.study.importing.film_header import FilmHeader
 from ratui.study.importing.identification import identify
 from ratui.study.importing.import_plan import Decision, ImportPlan, PlanRow, number_persons
+from ratui.study.importing.linked_ids import join_ids
 from ratui.study.importing.manifest import ManifestRow
 from ratui.study.importing.manifest_checks import ListedFilm, find_contradictions
 from ratui.study.importing.persons import (
@@ -27,7 +28,7 @@ from ratui.study.importing.persons import (
     normalize_issuer,
     patient_record,
 )
-from ratui.study.importing.selection import Candidate, choose_films, find_contested, intent_rank
+from ratui.study.importing.selection import Candidate, choose_films, exposure_marks, find_contested, intent_rank
 from ratui.study.importing.time_points import TimePoint, assign_time_points
 
 __all__ = ["FilmSource", "KnownStudy", "plan_films"]
@@ -135,7 +136,9 @@ class _Planner:
             if file.header:
                 self._interpret(path, file.header, today)
         listed = {path for path, file in self._files.items() if file.row is not None}
-        self._persons = group_persons(self._records(), known.persons, known.digest, listed=listed)
+        records = self._records()
+        persons = group_persons(records, known.persons, known.digest, listed=listed)
+        self._persons = join_ids(persons, records, known.persons, known.digest, listed=listed)
 
     def _interpret(self, path: Path, header: FilmHeader, today: date) -> None:
         """Read what a header states about its film. A header that causes an unforeseen error is left out, not all files."""
@@ -269,8 +272,15 @@ class _Planner:
                 view,
                 rank if row is None else (0, 0, 0, 0),
                 "" if row and row.is_override else file.content,
+                exposure_marks(header),
+                header.dates.get("ContentDate", "") + header.dates.get("ContentTime", ""),
+                header.instance_uid,
             )
         return candidates
+
+    def _has_other_id(self, path: Path, patient: str) -> bool:
+        stated = self._files[path].header
+        return bool(stated and patient and patient_record(stated).id != patient.partition("^^^")[0])
 
     def _awaits_dates(self, path: Path, point: TimePoint) -> bool:
         """Return whether only the choice of two dates is missing: the film has no other doubt."""
@@ -301,6 +311,7 @@ class _Planner:
             spacing=row.spacing if row else None,
             is_override=bool(row and row.is_override),
             is_listed=row is not None,
+            has_other_id=row is None and self._has_other_id(path, patient),
             awaits_dates=self._awaits_dates(path, point),
             content=file.content,
             note="" if row else self._facts[path].note,
@@ -313,16 +324,21 @@ class _Planner:
         for row in rows:
             if row.patient and not self._persons[row.path].doubt:
                 groups[row.patient].append(records[row.path])
-        return {patient: _merge(group) for patient, group in groups.items()}
+        return {patient: _merge(patient, group) for patient, group in groups.items()}
 
 
-def _merge(records: Iterable[PatientRecord]) -> PatientRecord:
-    """Return one record with the fullest statements of `records`, which do not contradict each other."""
+def _merge(person: str, records: Iterable[PatientRecord]) -> PatientRecord:
+    """Return one record with the fullest statements of `records`, which do not contradict each other.
+
+    ID and issuer are those of the name of the person in the key file, if films with several IDs were joined.
+    """
     records = sorted(records, key=lambda record: (str(record.name), record.issuer, record.universal))
+    patient = person.partition("^^^")[0]
+    own = [record for record in records if record.id == patient]
     return PatientRecord(
-        records[0].id,
-        max(record.issuer for record in records),
-        max(record.universal for record in records),
+        patient if own else records[0].id,
+        max(record.issuer for record in own or records),
+        max(record.universal for record in own or records),
         max((record.name for record in records), key=lambda name: sum(len(p.words) for p in name.scripts.values())),
         max((record.birth_date for record in records), key=len),
         max(record.sex for record in records),

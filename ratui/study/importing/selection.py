@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-__all__ = ["Candidate", "Choice", "Decision", "choose_films", "find_contested", "intent_rank"]
+from ratui.study.importing.film_header import FilmHeader
+
+__all__ = ["Candidate", "Choice", "Decision", "choose_films", "exposure_marks", "find_contested", "intent_rank"]
 
 _CHOOSE = "Choose one in a manifest"
 _REASONS = (
@@ -17,6 +20,9 @@ _REASONS = (
     "another film of that side and day is the one for presentation",
     "another film of that side and day is the original",
 )
+
+
+_SAME_EXPOSURE = "another processing of the same exposure is taken"
 
 
 class Decision(StrEnum):
@@ -47,6 +53,10 @@ class Candidate:
         from others. For films in a manifest the last three are 0.
     content
         Digest of the picture, or empty.
+    exposure
+        Marks of the exposure, see `exposure_marks`. Two films with a common mark are two processings of one exposure.
+    made, uid
+        Content date and time, and SOP Instance UID. Of processings of one exposure, the largest is taken.
     """
 
     examination: Hashable
@@ -55,6 +65,9 @@ class Candidate:
     view: str
     rank: tuple[int, int, int, int]
     content: str = ""
+    exposure: frozenset[str] = frozenset()
+    made: str = ""
+    uid: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +81,20 @@ class Choice:
 def intent_rank(intent: str) -> int:
     """Return the rank of a Presentation Intent Type: for presentation, then not stated, then for processing."""
     return {"FOR PRESENTATION": 0, "FOR PROCESSING": 2}.get(intent.strip().upper(), 1)
+
+
+def exposure_marks(header: FilmHeader) -> frozenset[str]:
+    """Return texts that two processings of one exposure have in common.
+
+    They are the UIDs of the images that it was made from, and the UID of the irradiation event, or without one the time of
+    the exposure to the second.
+    """
+    sources = {f"source {uid}" for uid in header.source_uids}
+    events = {f"event {uid}" for uid in header.elements.get("IrradiationEventUID", "").split("\\") if uid}
+    dates = header.dates
+    moment = dates.get("AcquisitionDateTime", "") or dates.get("AcquisitionDate", "") + dates.get("AcquisitionTime", "")
+    has_time = re.match(r"[0-9]{14}", moment) and moment[8:14] != "000000"
+    return frozenset(sources | (events or ({f"moment {moment}"} if has_time else set())))
 
 
 def find_contested(films: Mapping[Path, Candidate]) -> set[Path]:
@@ -144,14 +171,37 @@ def _compare_pictures(films: Mapping[Path, Candidate]) -> dict[Path, Choice]:
 def _choose_of_side(films: Mapping[Path, Candidate]) -> dict[Path, Choice]:
     best = min(film.rank for film in films.values())
     equal = [path for path, film in films.items() if film.rank == best]
+    if best[0] != 0 and _are_one_exposure([films[path] for path in equal]):
+        taken = max(sorted(equal), key=lambda path: (films[path].made, films[path].uid))
+        others = {path: Choice(Decision.LEAVE_OUT, _SAME_EXPOSURE) for path in equal if path != taken}
+    else:
+        others = {}
+    equal = [path for path in equal if path not in others]
     reason = f"{len(equal)} films of that side and day are equally suitable. {_CHOOSE}"
     chosen = Choice(Decision.TAKE) if len(equal) == 1 else Choice(Decision.DOUBTFUL, reason)
-    return {
+    return others | {
         path: chosen
         if film.rank == best
         else Choice(Decision.LEAVE_OUT, next(r for r, a, b in zip(_REASONS, film.rank, best, strict=True) if a != b))
         for path, film in films.items()
+        if path not in others
     }
+
+
+def _are_one_exposure(films: list[Candidate]) -> bool:
+    """Return whether all films show one exposure: each is connected to the first, perhaps by way of others."""
+    connected, rest = [films[0]], films[1:]
+    for film in connected:
+        linked = [other for other in rest if _show_one_exposure(film, other)]
+        connected += linked
+        rest = [other for other in rest if other not in linked]
+    return not rest
+
+
+def _show_one_exposure(one: Candidate, other: Candidate) -> bool:
+    """Return whether two films have a common mark, or one was made from the other. A common UID proves nothing."""
+    is_source = any(f"source {left.uid}" in right.exposure for left, right in ((one, other), (other, one)))
+    return bool(one.exposure & other.exposure) or is_source
 
 
 def _overlapping(films: Mapping[Path, Candidate], group: list[Path]) -> Iterable[list[Path]]:
