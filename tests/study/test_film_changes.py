@@ -204,6 +204,20 @@ class TestWithdrawal:
         assert len(study.case(case).films) == 4
         assert check_study(study.path).is_intact
 
+    def test_new_films_of_a_case_that_was_withdrawn_wait_for_a_decision(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, sides="L")
+        (case,) = study.cases()
+        withdraw_films(study, case, reason="consent withdrawn")
+        new = film_file(tmp_path / "hospital" / "new.dcm", patient="P0", side="R", seed=5)
+        again = import_films(study, [new], key=tmp_path / "key.json", converter=InProcessConverter())
+        assert [each.reason.partition(".")[0] for each in again.rejected] == [
+            "all films of its case were withdrawn from the study"
+        ]
+        manifest = new.with_name("manifest.csv")
+        manifest.write_text("file,patient,time,side,override\nnew.dcm,P0,0,R,yes\n")
+        again = import_films(study, [new], manifest=manifest, key=tmp_path / "key.json", converter=InProcessConverter())
+        assert len(again.imported) == 1, again.rejected
+
     def test_undo_does_not_reach_entries_on_films_that_are_gone(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L")
         (case,) = study.cases()

@@ -296,11 +296,14 @@ def _import_case(
     """
     imported: list[ImportedFilm] = []
     withdrawn = find_withdrawn_digests(study, case)
+    is_closed = bool(case.withdrawn) and not case.films
     files: dict[str, bytes] = {}
     new_pixels: dict[str, str] = {}
     for candidate in candidates:
         on_film()
         try:
+            if is_closed and not candidate.is_override:  # the patient may have withdrawn the consent
+                raise FilmError("all films of its case were withdrawn from the study", candidate.path, _IMPORT_AGAIN)
             _check_day(case, candidate)
             known_pixels: Mapping[str, str] = ChainMap(new_pixels, stored_pixels)
             if candidate.is_override:  # a person stated that an equal picture of another patient is right
