@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from ratui.study.importing import FilmHeader
+from tests.study.intake_tables import read_tables
 
 WORDS_PAGE = Path(__file__).parents[2] / "docs" / "intake-words.md"
 FRONTAL = {"PA", "AP", "frontal"}
@@ -22,31 +23,19 @@ OTHERS = {"L", "R", "B", "both", "with", "and", "views", "two", "nothing", *PROJ
 SEPARATORS = ",;/+&|\\・、"
 
 
-def read_tables(page: str) -> dict[str, list[tuple[str, str]]]:
-    """Return the rows of each table by the heading of its first column; the table of codes is called ``codes``."""
-    tables: dict[str, list[tuple[str, str]]] = {}
-    rows: list[tuple[str, str]] = []
-    for line in page.splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
-        if len(cells) != 2 or cells[0] == "---":
-            continue
-        if cells[1] in ("words", "meaning and words", "codes", "values of View Position"):
-            rows = tables.setdefault(
-                {"codes": "codes", "values of View Position": "positions"}.get(cells[1], cells[0]), []
-            )
-        else:
-            rows.append((cells[0], cells[1]))
-    return tables
-
-
 TABLES = read_tables(WORDS_PAGE.read_text(encoding="utf-8"))
-LANGUAGES = [name for name in TABLES if name not in ("codes", "positions", "weak words")]
+LANGUAGES = [name for name in TABLES if name not in ("codes", "positions", "weak words", "harmless", "rejection")]
 PARTS = {meaning for name in LANGUAGES for meaning, _ in TABLES[name]} - OTHERS
 NEUTRAL = ("right handed", "left handed")
+PROTOCOLS = ("ProtocolName", "AcquisitionProtocolName")
 
 
 def listed(text: str) -> list[str]:
     return [word.strip() for word in text.split(",")]
+
+
+HARMLESS = {word for _, text in TABLES["harmless"] for word in listed(text)}
+REJECTION = {word for _, text in TABLES["rejection"] for word in listed(text)}
 
 
 @cache
@@ -78,6 +67,7 @@ class Said:
     express: bool = False
     weak: bool = False
     unknown: bool = False
+    unread: bool = False
 
 
 def common_form(text: str) -> str:
@@ -94,6 +84,7 @@ def common_form(text: str) -> str:
     decomposed = unicodedata.normalize("NFKD", text)
     text = unicodedata.normalize("NFC", "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f"))
     text = re.sub(r"\br/o\b", " ", text)
+    text = text.replace("3\u20444", " three quarters ")
     text = re.sub(r"\bw/", " with ", text)
     text = re.sub(r"(^|[^0-9/])3/4(?=$|[^0-9/])", r"\1 troisquart ", text)
     text = re.sub(r"\b[ld]['’](?=[a-z])", " ", text)
@@ -122,8 +113,8 @@ def groups_of(text: str) -> list[tuple[int, int, str]]:
     return groups
 
 
-def words_of(text: str) -> list[tuple[str, list[tuple[str, str]], bool]]:
-    """Return words with their meanings and whether a separator is before them."""
+def words_of(text: str) -> list[tuple[str, list[tuple[str, str]], bool, bool]]:
+    """Return words with their meanings, whether a separator is before them, and whether they are harmless."""
     groups, words, place, end = groups_of(text), [], 0, 0
     separated = False
     while place < len(groups):
@@ -135,17 +126,17 @@ def words_of(text: str) -> list[tuple[str, list[tuple[str, str]], bool]]:
                 sizes = [n for n in range(stop - at, 0, -1) if ("Japanese" in dict(meanings_of(text[at : at + n])))]
                 if sizes:
                     word = text[at : at + sizes[0]]
-                    words.append((word, [pair for pair in meanings_of(word) if pair[0] == "Japanese"], separated))
+                    words.append((word, [pair for pair in meanings_of(word) if pair[0] == "Japanese"], separated, True))
                     separated = False
                 at += sizes[0] if sizes else 1
             end, place = stop, place + 1
             continue
-        taken, found = 1, (text[start:stop], [], separated)
+        taken, found = 1, (text[start:stop], [], separated, kind == "digit" or text[start:stop] in HARMLESS)
         if kind == "letter":
             single = stop - start == 1
             near_digit = (start > 0 and text[start - 1].isdigit()) or text[stop : stop + 1].isdigit()
             if single and near_digit:
-                found = (text[start:stop], [("English", "views")] if text[start] == "v" else [], separated)
+                found = (text[start:stop], [("English", "views")] if text[start] == "v" else [], separated, True)
             else:
                 for count in (3, 2, 1):
                     some = groups[place : place + count]
@@ -155,7 +146,7 @@ def words_of(text: str) -> list[tuple[str, list[tuple[str, str]], bool]]:
                     word = " ".join(text[a:b] for a, b, _ in some)
                     if word in NEUTRAL or meanings_of(word):
                         known = [] if word in NEUTRAL else [p for p in meanings_of(word) if p[0] != "Japanese"]
-                        taken, found = count, (word, known, separated)
+                        taken, found = count, (word, known, separated, word in NEUTRAL)
                         break
         words.append(found)
         separated = False
@@ -163,20 +154,37 @@ def words_of(text: str) -> list[tuple[str, list[tuple[str, str]], bool]]:
     return words
 
 
+def has_unread_japanese(text: str) -> bool:
+    while text:
+        sizes = [
+            n for n in range(len(text), 0, -1) if "Japanese" in dict(meanings_of(text[:n])) or text[:n] in HARMLESS
+        ]
+        if not sizes:
+            return True
+        text = text[sizes[0] :]
+    return False
+
+
 def said_by_words(text: str) -> Said:
     said = Said("", 0, False)
-    words = words_of(common_form(text))
+    form = common_form(text)
+    words = words_of(form)
+    said.unread = any(
+        (kind == "other" and character.isalpha())
+        for character, kind in ((character, kind_of(character)) for character in form)
+    ) or any(kind == "japanese" and has_unread_japanese(form[start:stop]) for start, stop, kind in groups_of(form))
     spoken = {
         language
-        for _, meanings, _ in words
+        for _, meanings, _, _ in words
         for language, meaning in meanings
         if meaning in PARTS or meaning in PLURALS or meaning in ("L", "R", "both")
     }
     named: list[tuple[str, set[str], bool]] = []
-    for number, (word, meanings, separated) in enumerate(words):
+    for number, (word, meanings, separated, harmless) in enumerate(words):
         known = {meaning for _, meaning in meanings}
         if not known and not (number == 0 and word == "dx"):
             known = {meaning for language, meaning in meanings_of(word, weak=True) if language in spoken}
+        said.unread = said.unread or not (known or harmless)
         named.append((word, known, separated))
     phrases: list[list[set[str]]] = [[]]
     for _, known, separated in named:
@@ -258,6 +266,7 @@ def all_said(header: FilmHeader) -> list[Said]:
             text = header.elements.get(element, "")
             said = said_by_words(text)
             said.element, said.rank, said.code = element, rank, kind != "words"
+            said.unread = said.unread and kind == "words"
             if kind == "side":
                 said.parts, said.projections = set(), set()
                 if text.upper() in ("L", "R", "B"):
@@ -285,8 +294,11 @@ def all_said(header: FilmHeader) -> list[Said]:
                 meaning = said_by_words(joined)
                 meaning.element, meaning.rank = f"{element} (meaning)", rank
                 if kind == "view codes":
+                    meaning.unread = bool(terms) and not said.projections and not meaning.projections
                     said.parts, said.sides = set(), set()
                     meaning.parts, meaning.sides, meaning.express, meaning.weak = set(), set(), False, False
+                else:
+                    meaning.unread = False
                 found += [said, meaning]
                 continue
             found.append(said)
@@ -304,11 +316,25 @@ def decide(said: list[tuple[Said, set[str]]]) -> tuple[Said | None, str]:
             if each.rank == rank and len(values) == 1:
                 (value,) = values
                 for other, its in spoken:
-                    two_codes = each.code and other.code and other.rank <= 2
-                    if value not in its and (other.rank <= rank or two_codes):
+                    if value not in its and other.rank <= max(rank, 2):
                         return each, DOUBT
                 return each, value
     return None, ""
+
+
+def without_default(grouped: list[tuple[Said, set[str]]]) -> list[tuple[Said, set[str]]]:
+    """Leave out a View Position that is the default of the device."""
+    others = [(each, values) for each, values in grouped if each.rank <= 3 and each.element != "ViewPosition"]
+    described = [each for each, values in others if each.rank >= 2 and not each.code and len(values) == 1]
+    if not described or any("frontal" in values for _, values in others):
+        return grouped
+    return [p for p in grouped if p[0].element != "ViewPosition" or p[0].projections not in ({"PA"}, {"AP"})]
+
+
+def describes_one_film(said: Said) -> bool:
+    """Return True for a description of the film that states a part and no side."""
+    menu = said.element == "AcquisitionDeviceProcessingDescription" or said.element.endswith("(meaning)")
+    return bool(said.parts) and not said.sides and not said.code and not menu
 
 
 def identify(header: FilmHeader, views: tuple[str, ...]) -> tuple[str, str, str, bool, bool]:
@@ -320,16 +346,23 @@ def identify(header: FilmHeader, views: tuple[str, ...]) -> tuple[str, str, str,
     wide = header.columns > header.rows
     _, part = decide([(each, each.parts) for each in said])
     unclear = part in ("", DOUBT)
+    known = part in views
+    if not unclear and not known:
+        wanted = [each for each in said if each.rank <= 3 and part not in each.parts and each.parts & set(views)]
+        unclear = bool(wanted)
 
     grouped = [(each, {"frontal" if value in FRONTAL else value for value in each.projections}) for each in said]
+    grouped = without_default([(each, values) for each, values in grouped if values])
     first, projection = decide(grouped)
-    if projection == "frontal":
-        if any(values and "frontal" not in values and each.rank <= 3 for each, values in grouped):
-            projection = DOUBT
-        elif first is not None and first.projections in ({"PA"}, {"AP"}):
-            (projection,) = first.projections
-    elif not projection and (any(values for _, values in grouped) or any(each.unknown for each in said)):
+    near = [values for each, values in grouped if each.rank <= 3]
+    is_unknown = not grouped and any(each.unknown for each in said)
+    is_unread = not near and any(each.unread and each.rank <= 3 for each in said)
+    is_several = projection == "" and bool(grouped)
+    is_contrary = projection != DOUBT and any(projection not in values for values in near)
+    if is_unknown or is_unread or is_several or is_contrary:
         projection = DOUBT
+    elif projection == "frontal" and first is not None and first.projections in ({"PA"}, {"AP"}):
+        (projection,) = first.projections
 
     two = [each for each in said if each.express or each.weak]
     first, side = decide([(each, each.sides | ({"B"} if each in two else set())) for each in said])
@@ -341,11 +374,19 @@ def identify(header: FilmHeader, views: tuple[str, ...]) -> tuple[str, str, str,
                 side = DOUBT
     elif not side:
         side = DOUBT
-        if two and (wide or (two[0].express and two[0].rank <= 2)):
-            side = "B"
+        if two and not any(describes_one_film(each) and each.rank < two[0].rank for each in said):
+            of_film = two[0].rank <= 2 or two[0].element in PROTOCOLS
+            if wide or (two[0].express and of_film):
+                side = "B"
 
-    doubtful = unclear or DOUBT in (projection, side)
+    comments = ("ImageComments", "SeriesDescription", *PROTOCOLS)
+    marked = any(
+        common_form(header.elements.get(element, ""))[start:stop] in REJECTION
+        for element in comments
+        for start, stop, _ in groups_of(common_form(header.elements.get(element, "")))
+    )
+    doubtful = unclear or marked or DOUBT in (projection, side)
     wrong_view = projection not in ("", DOUBT) and projection not in FRONTAL
-    rejected = (not unclear and part not in views) or wrong_view
+    rejected = (not unclear and not known) or wrong_view
     clean = ["" if value == DOUBT else value for value in (part, side, projection)]
     return clean[0], clean[1], clean[2], doubtful, rejected

@@ -66,7 +66,17 @@ class TestImport:
             ({"ViewPosition": "", "SeriesDescription": "LEFT HAND LATERAL"}, "its projection is lateral"),
             ({"ViewPosition": "", "SeriesDescription": "Hand li schräg"}, "its projection is oblique"),
             ({"ViewPosition": "", "ProtocolName": "ball catcher"}, "its projection is Norgaard"),
-            ({"SeriesDescription": "LEFT HAND OBLIQUE"}, "ViewPosition says frontal, SeriesDescription says oblique"),
+            ({"SeriesDescription": "LEFT HAND OBLIQUE"}, "its projection is oblique"),
+            (
+                {"SeriesDescription": "LEFT HAND", "ViewPosition": "AP", "ProtocolName": "Nørgaard"},
+                "its projection is Norgaard",
+            ),
+            (
+                {"ViewPosition": "", "SeriesDescription": "Hand li Spezial"},
+                "SeriesDescription has words that ratui does",
+            ),
+            ({"SeriesDescription": "HAND PA LEFT REJECTED"}, "SeriesDescription says that the exposure was rejected"),
+            ({"ImageComments": "Rejected - motion"}, "ImageComments says that the exposure was rejected"),
             ({"ViewPosition": "QQ7"}, "its View Position has a value that ratui does not know"),
         ],
     )
@@ -124,7 +134,10 @@ class TestSides:
         ("elements", "side"),
         [
             ({"ImageLaterality": "R", "SeriesDescription": "BOTH HANDS"}, "R"),
-            ({"ImageLaterality": "R", "SeriesDescription": "LEFT HAND"}, "R"),
+            ({"ImageLaterality": "R", "SeriesDescription": "LEFT HAND"}, ""),
+            ({"ImageLaterality": "L", "SeriesDescription": "Voet AP rechts", "BodyPartExamined": "FOOT"}, ""),
+            ({"ProtocolName": "HANDS PA BOTH"}, "B"),
+            ({"PerformedProcedureStepDescription": "XR BOTH HANDS"}, ""),
             ({"Laterality": "L", "ProtocolName": "RIGHT HAND", "StudyDescription": "HANDS BILATERAL"}, "L"),
             ({"SeriesDescription": "HANDS", "ProtocolName": "HAND RIGHT"}, "R"),
             ({"Laterality": "B"}, "B"),
@@ -141,7 +154,7 @@ class TestSides:
         ],
     )
     def test_the_most_specific_element_decides(self, elements: dict[str, str], side: str) -> None:
-        identity = shown(BodyPartExamined="HAND", **elements)
+        identity = shown(**{"BodyPartExamined": "HAND", **elements})
         assert identity.side == side
         assert bool(identity.doubts) == (not side)
 
@@ -224,6 +237,18 @@ def test_parts_without_a_view_are_rejected(part: str) -> None:
         ("Nørgaard", "", "", "Norgaard"),
         ("Finger D2 rechts", "finger", "R", ""),
         ("LeftHandPA", "hand", "L", "PA"),
+        ("Hand seitl. li", "hand", "L", "lateral"),
+        ("Main G ¾", "hand", "L", "oblique"),
+        ("Voet lateraal rechts", "foot", "R", "lateral"),
+        ("Handled vä frontal", "wrist", "L", "frontal"),
+        ("HÄNDER BÅDA SNED", "hand", "LR", "oblique"),
+        ("Fot hö sida", "foot", "R", "lateral"),
+        ("Hånd ve sidebillede", "hand", "L", "lateral"),
+        ("Føtter begge", "foot", "LR", ""),
+        ("Mano sx latero-laterale", "hand", "L", "lateral"),
+        ("mano dx dorso-palmare", "hand", "R", "PA"),
+        ("Pied D profil", "foot", "R", "lateral"),
+        ("手 侧位", "hand", "", "lateral"),
     ],
 )
 def test_words_of_descriptions(text: str, parts: str, sides: str, projections: str) -> None:
@@ -249,6 +274,7 @@ def test_words_of_descriptions(text: str, parts: str, sides: str, projections: s
         ({"sop_class": CAPTURE, "elements": {"ConversionType": "SD"}}, "a document"),
         ({"sop_class": CAPTURE, "elements": {"SeriesDescription": "Dose Report"}}, "a report or a key object note"),
         ({"sop_class": CAPTURE, "elements": {"SeriesDescription": "Screen save"}}, "a screen copy"),
+        ({"sop_class": CAPTURE, "elements": {"SeriesDescription": "Scanned request"}}, "a document"),
         ({"elements": {"SeriesDescription": "SCOUT"}}, "a localizer"),
         ({"elements": {"QualityControlImage": "YES"}}, "a calibration image"),
     ],

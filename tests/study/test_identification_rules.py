@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ratui.scheme import View
-from ratui.study.importing import CodedTerm, FilmHeader, film_codes, film_words
+from ratui.study.importing import CodedTerm, FilmHeader, film_codes, film_words, harmless_words
 from ratui.study.importing.film_statements import Both, parse_words
 from ratui.study.importing.identification import identify
 from tests.study import identification_reference as reference
@@ -43,7 +43,29 @@ words = st.one_of(
     st.sampled_from(of("lateral", "oblique", "Norgaard")),
     st.sampled_from([word for _, word in WORDS]),
     st.sampled_from(
-        ["2", "3", "1", "XR", "dx", "re", "d", "w/", "a.p.", "d.p.", "R/O", "l'", "right handed", "Hände", "v"]
+        [
+            "2",
+            "3",
+            "1",
+            "XR",
+            "dx",
+            "re",
+            "d",
+            "w/",
+            "a.p.",
+            "3/4",
+            "¾",
+            "d.p.",
+            "R/O",
+            "l'",
+            "right handed",
+            "Hände",
+            "v",
+            "Rejected",
+            "oddly",
+            "standard",
+            "рука",
+        ]
     ),
 )
 gaps = st.sampled_from([" ", " ", " ", " ", "-", "_", "/", ", ", " + ", "", "; ", ".", "・", "\\"])
@@ -121,9 +143,12 @@ def test_messages_repeat_no_text_of_the_header(header: FilmHeader) -> None:
         "its View Position has a value that ratui does not know",
         "its header doesn't state the projection",
         "it doesn't say which side it shows",
+        "(?:ImageComments|SeriesDescription|ProtocolName|AcquisitionProtocolName) says that the exposure was rejected",
     ]
     pattern = re.compile(
-        rf"{quote}, {quote}|its elements name several (?:parts|sides|projections): {quote}"
+        rf"{element} has words that ratui does not know, and no other element states the projection"
+        rf"|{element} names both sides, {element} describes one film without a side"
+        rf"|{quote}, {quote}|its elements name several (?:parts|sides|projections): {quote}"
         rf"|{element} names both sides, and the image is not wider than high: it may show one|{'|'.join(fixed)}"
     )
     assert not [text for text in (*found.doubts, *found.contradictions) if not pattern.fullmatch(text)]
@@ -144,4 +169,6 @@ def test_ratui_knows_the_codes_and_weak_words_of_the_document() -> None:
         language: "; ".join(f"{m}: {text}" for m, text in ms.items()) for language, ms in film_words.WEAK_WORDS.items()
     }
     assert dict(TABLES["weak words"]) == listed
+    assert dict(TABLES["harmless"]) == dict(harmless_words.HARMLESS_WORDS)
+    assert reference.listed(harmless_words.REJECTION_WORDS) == reference.listed(TABLES["rejection"][0][1])
     assert reference.listed(film_words.NEUTRAL_WORDS) == list(reference.NEUTRAL)

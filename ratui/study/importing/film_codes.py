@@ -71,7 +71,7 @@ VIEW_POSITIONS: Mapping[str, str] = {
     "PA": "PA",
     "AP": "AP",
     "lateral": "LL, RL, LLD, RLD, ML, LM, LLAT, RLAT",
-    "oblique": "LLO, RLO, LPO, RPO, LAO, RAO, MLO, LMO, PAO, APO",
+    "oblique": "LLO, RLO, LPO, RPO, LAO, RAO, MLO, LMO, PAO, APO, MO, LO, IO, EO",
     "tangential": "AX, TAN, TANG",
     "nothing": "NONE, UNKNOWN, UNDEFINED, UNSPECIFIED, OTHER, ANY, NA, N/A",
 }

@@ -16,8 +16,9 @@ from itertools import pairwise
 from ratui.study.importing.film_codes import CODES, LATERALITIES, SCHEMES, VIEW_POSITIONS
 from ratui.study.importing.film_header import CodedTerm, FilmHeader
 from ratui.study.importing.film_words import CJK_WORDS, LANGUAGES, NEUTRAL_WORDS, PARTS, PROJECTIONS, WEAK_WORDS
+from ratui.study.importing.harmless_words import HARMLESS_WORDS, REJECTION_WORDS
 
-__all__ = ["FRONTAL", "Both", "Rank", "Statement", "parse_words", "read_statements"]
+__all__ = ["FRONTAL", "Both", "Rank", "Statement", "find_rejection_word", "parse_words", "read_statements"]
 
 FRONTAL = frozenset(("PA", "AP", "frontal"))
 """Frontal projections."""
@@ -63,6 +64,8 @@ class Statement:
         Strength with which words name both sides; `sides` is then ``L`` and ``R``.
     is_unknown
         The element has a value of View Position that is in no table.
+    has_unknown_words
+        The element contains words that are in no table, not even among the harmless ones.
     """
 
     element: str
@@ -73,6 +76,7 @@ class Statement:
     projections: frozenset[str] = frozenset()
     both: Both = Both.NO
     is_unknown: bool = False
+    has_unknown_words: bool = False
 
 
 def _split(words: str) -> list[str]:
@@ -94,6 +98,8 @@ _WORDS = _index_words(LANGUAGES)
 _WEAK = _index_words(WEAK_WORDS)
 _CJK_INDEX = _index_words({"Japanese": CJK_WORDS})
 _NEUTRAL = frozenset(_split(NEUTRAL_WORDS))
+_HARMLESS = frozenset(word for words in HARMLESS_WORDS.values() for word in _split(words))
+_REJECTIONS = frozenset(_split(REJECTION_WORDS))
 _CODE_INDEX = {value: meaning.split() for meaning, values in CODES.items() for value in _split(values)}
 _CODE_INDEX |= {value: [meaning] for meaning, values in CODES.items() if meaning in PARTS for value in _split(values)}
 _POSITIONS = {value: meaning for meaning, values in VIEW_POSITIONS.items() for value in _split(values)}
@@ -106,12 +112,14 @@ class _Word:
     text: str
     meanings: set[tuple[str, str]]
     begins_phrase: bool = False
+    is_harmless: bool = False
 
 
 @lru_cache(maxsize=4096)  # the films of one study share most of their descriptions
 def parse_words(text: str) -> Statement:
     """Return the values that the words of `text` name, as a statement without an element."""
-    words = _read_words(_normalize(text))
+    text = _normalize(text)
+    words = _read_words(text)
     languages = {language for word in words for language, meaning in word.meanings if _is_part_or_side(meaning)}
     for number, word in enumerate(words):
         if not word.meanings and not (number == 0 and word.text == "dx"):  # DX is also the name of the modality
@@ -143,7 +151,26 @@ def parse_words(text: str) -> Statement:
         sides=frozenset("LR") if both else frozenset(sides),
         projections=frozenset(projections),
         both=both,
+        has_unknown_words=_has_unread_letters(text) or any(not (word.meanings or word.is_harmless) for word in words),
     )
+
+
+def find_rejection_word(text: str) -> bool:
+    """Return True if `text` contains a word that marks a rejected exposure."""
+    return any(token[0] in _REJECTIONS for token in _TOKEN.finditer(_normalize(text)))
+
+
+def _has_unread_letters(text: str) -> bool:
+    """Return True for letters of other scripts, and for Japanese ones at which no word begins."""
+    for token in _TOKEN.finditer(text):
+        place = 0
+        while not token[0].isascii() and place < len(token[0]):
+            at = token[0][place:]
+            length = next((n for n in range(5, 0, -1) if at[:n] in _CJK_INDEX or at[:n] in _HARMLESS), 0)
+            if not length:
+                return True
+            place += length
+    return any(character.isalpha() for character in _TOKEN.sub("", text))
 
 
 def _normalize(text: str) -> str:
@@ -153,6 +180,7 @@ def _normalize(text: str) -> str:
     text = re.sub(r"[\u0300-\u036f]", "", unicodedata.normalize("NFKD", text))
     text = unicodedata.normalize("NFC", text)
     text = re.sub(r"\br/o\b", " ", text)  # rule out
+    text = text.replace("3\u20444", " three quarters ")  # NFKC of "¾"
     text = re.sub(r"\bw/", " with ", text)
     text = re.sub(r"(?<![0-9/])3/4(?![0-9/])", " troisquart ", text)  # a French oblique projection
     text = re.sub(r"\b[ld]['’](?=[a-z])", " ", text)  # the French article before a vowel
@@ -172,10 +200,10 @@ def _read_words(text: str) -> list[_Word]:
         if "a" <= token[0][0] <= "z":
             count, found = _longest_word(text, tokens, place)
             if _is_beside_digit(text, token):
-                found = _Word(token[0], {("English", "views")} if token[0] == "v" else set())
+                found = _Word(token[0], {("English", "views")} if token[0] == "v" else set(), is_harmless=True)
             added = [found]
         elif token[0].isascii():
-            added = [_Word(token[0], set())]
+            added = [_Word(token[0], set(), is_harmless=True)]
         else:
             added = list(_read_cjk(token[0]))
         for word in added:
@@ -194,10 +222,10 @@ def _longest_word(text: str, tokens: list[re.Match[str]], place: int) -> tuple[i
             continue
         word = " ".join(token[0] for token in group)
         if word in _NEUTRAL:
-            return count, _Word(word, set())
+            return count, _Word(word, set(), is_harmless=True)
         if word in _WORDS:
             return count, _Word(word, set(_WORDS[word]))
-    return 1, _Word(tokens[place][0], set())
+    return 1, _Word(tokens[place][0], set(), is_harmless=tokens[place][0] in _HARMLESS)
 
 
 def _is_beside_digit(text: str, token: re.Match[str]) -> bool:
@@ -267,7 +295,7 @@ def read_statements(header: FilmHeader) -> list[Statement]:
     for keyword, rank, read in _ELEMENTS:
         for statement in read(header, keyword):
             named = replace(statement, element=statement.element or keyword, rank=rank)
-            if named.parts or named.sides or named.projections or named.is_unknown:
+            if named.parts or named.sides or named.projections or named.is_unknown or named.has_unknown_words:
                 found.append(named)
     return found
 
@@ -302,7 +330,8 @@ def _read_view_codes(header: FilmHeader, keyword: str) -> Iterator[Statement]:
     projections = _combine_projections(set().union(*map(_code_meanings, terms)) & set(PROJECTIONS))
     yield Statement("", Rank.IMAGE, is_code=True, projections=frozenset(projections))
     meaning = parse_words(" ".join(term.meaning for term in terms))
-    yield Statement(f"{keyword} (meaning)", Rank.IMAGE, projections=meaning.projections)
+    is_unclear = bool(terms) and not projections and not meaning.projections
+    yield Statement(f"{keyword} (meaning)", Rank.IMAGE, projections=meaning.projections, has_unknown_words=is_unclear)
 
 
 def _read_codes(header: FilmHeader, keyword: str) -> Iterator[Statement]:

@@ -7,17 +7,19 @@ guessed: where elements of equal weight contradict each other, a person must dec
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ratui.scheme import View
 from ratui.study.importing.film_header import FilmHeader
-from ratui.study.importing.film_statements import FRONTAL, Both, Rank, Statement, read_statements
+from ratui.study.importing.film_statements import FRONTAL, Both, Rank, Statement, find_rejection_word, read_statements
 from ratui.study.importing.film_words import PARTS
 from ratui.study.importing.radiograph_check import find_capture_doubt, find_object_kind
 
 __all__ = ["FilmIdentity", "identify"]
 
 _SIDES = {"L": "left", "R": "right", "B": "both sides"}
+_PROTOCOLS = ("ProtocolName", "AcquisitionProtocolName")
+_COMMENTED = ("ImageComments", "SeriesDescription", *_PROTOCOLS)
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,15 @@ def identify(header: FilmHeader, views: Mapping[str, View]) -> FilmIdentity:
     if len(matching) > 1:
         doubts.append(f"the scheme has several views of the {part.value}")
     doubts.append(find_capture_doubt(header))
-    if part.value and not matching:
+    doubts += [
+        f"{keyword} says that the exposure was rejected"
+        for keyword in _COMMENTED
+        if find_rejection_word(header.elements.get(keyword, ""))
+    ]
+    contrary = _find_wanted_part(part, statements, views)
+    if part.value and not matching and contrary:
+        doubts.append(contrary)
+    elif part.value and not matching:
         rejection = f"it shows the {part.value}, and the scheme has no view of it"
     elif projection.value and projection.value not in FRONTAL:
         rejection = f"its projection is {projection.value}; only frontal films are scored"
@@ -120,6 +130,14 @@ def _find_views(part: str, views: Mapping[str, View]) -> list[str]:
     return [id for id, view in views.items() if view.part == part and id not in PARTS]
 
 
+def _find_wanted_part(part: _Decision, statements: list[Statement], views: Mapping[str, View]) -> str:
+    """Return the contradiction of an element of the film or its protocol that names a part of the scheme, or ""."""
+    named = [(each, each.parts) for each in statements if each.parts and each.rank < Rank.STUDY]
+    others = [pair for pair in named if part.value not in pair[1] and any(_find_views(each, views) for each in pair[1])]
+    deciding = [pair for pair in named if pair[0].element == part.element]
+    return f"{_quote(*deciding[0])}, {_quote(*others[0])}" if deciding and others else ""
+
+
 def _decide_part(statements: list[Statement]) -> _Decision:
     named = [(each, each.parts) for each in statements if each.parts]
     if not named:
@@ -139,23 +157,52 @@ def _decide_projection(statements: list[Statement]) -> _Decision:
     is_unknown = any(each.is_unknown for each in statements)
     if not named and is_unknown:
         return _Decision(doubt="its View Position has a value that ratui does not know")
+    unread = [each for each in statements if each.has_unknown_words and each.rank < Rank.STUDY]
+    if unread and not any(each.rank < Rank.STUDY for each, _ in named):
+        return _Decision(
+            doubt=f"{unread[0].element} has words that ratui does not know, and no other element states the projection"
+        )
     if not named:
         return _Decision(contradictions=("its header doesn't state the projection",))
-    decision = _decide(named)
+    default, described = _find_default(named)
+    if default is not None:
+        remark = f"{_quote(default, frozenset(('frontal',)))}, {_quote(*described[0])}"
+        decision = _decide([pair for pair in named if pair[0] is not default])
+        decision = replace(decision, contradictions=(remark, *decision.contradictions))
+    else:
+        decision = _decide(named)
     if decision.doubt:
         return decision
     if not decision.value:
         return _Decision(doubt=f"its elements name several projections: {_quote(*named[0])}")
+    others = [
+        pair for pair in named if pair[0].rank < Rank.STUDY and decision.value not in pair[1] and pair[0] is not default
+    ]
+    if others:
+        deciding = next(pair for pair in named if pair[0].element == decision.element)
+        return _Decision(doubt=f"{_quote(*deciding)}, {_quote(*others[0])}")
     if decision.value == "frontal":
-        # The default of many devices is PA, so that no other element may name another projection of the same film.
-        others = [pair for pair in named if pair[0].rank < Rank.STUDY and "frontal" not in pair[1]]
-        if others:
-            deciding = next(pair for pair in named if pair[0].element == decision.element)
-            return _Decision(doubt=f"{_quote(*deciding)}, {_quote(*others[0])}")
         values = next(each.projections for each in statements if each.element == decision.element)
         value = next((each for each in ("PA", "AP") if values == {each}), "frontal")
         return _Decision(value, decision.element, decision.contradictions)
     return decision
+
+
+_Named = list[tuple[Statement, frozenset[str]]]
+
+
+def _find_default(named: _Named) -> tuple[Statement | None, _Named]:
+    """Return a View Position that is the default of its device, and the descriptions of the film that differ from it.
+
+    Many devices write PA or AP into each film, unless somebody chooses another value.
+    """
+    film = [pair for pair in named if pair[0].rank < Rank.STUDY]
+    positions = [each for each, _ in film if each.element == "ViewPosition" and each.projections in ({"PA"}, {"AP"})]
+    others = [pair for pair in film if pair[0].element != "ViewPosition"]
+    described = [pair for pair in others if not pair[0].is_code and pair[0].rank > Rank.IMAGE and len(pair[1]) == 1]
+    if not positions or not described or any("frontal" in values for _, values in others):
+        return None, []
+    return positions[0], described
 
 
 def _decide_side(statements: list[Statement], *, is_wide: bool) -> _Decision:
@@ -178,9 +225,19 @@ def _decide_side(statements: list[Statement], *, is_wide: bool) -> _Decision:
     if not both:
         return _Decision(doubt=f"its elements name several sides: {_quote(*named[0])}")
     first = both[0]
-    if is_wide or (first.both is Both.EXPRESS and first.rank <= Rank.SERIES):
+    single = [each.element for each in statements if _is_singular(each) and each.rank < first.rank]
+    if single:
+        return _Decision(doubt=f"{first.element} names both sides, {single[0]} describes one film without a side")
+    is_of_film = first.rank <= Rank.SERIES or first.element in _PROTOCOLS
+    if is_wide or (first.both is Both.EXPRESS and is_of_film):
         return _Decision("B", first.element)
     return _Decision(doubt=f"{first.element} names both sides, and the image is not wider than high: it may show one")
+
+
+def _is_singular(statement: Statement) -> bool:
+    """Return True for a description of the film that names a part in the singular and no side."""
+    is_menu = statement.element in ("AcquisitionDeviceProcessingDescription",) or "(meaning)" in statement.element
+    return bool(statement.parts) and not statement.sides and not statement.is_code and not is_menu
 
 
 def _decide(named: list[tuple[Statement, frozenset[str]]]) -> _Decision:
@@ -198,9 +255,8 @@ def _decide(named: list[tuple[Statement, frozenset[str]]]) -> _Decision:
         if value in values:
             continue
         text = f"{_quote(*first)}, {_quote(other, values)}"
-        # Two codes that describe the same film are of equal weight, whatever their ranks.
-        both_codes = first[0].is_code and other.is_code and other.rank <= Rank.SERIES
-        if other.rank <= first[0].rank or both_codes:
+        # The elements of the image and of its series describe the same film, and none of them is always right.
+        if other.rank <= max(first[0].rank, Rank.SERIES):
             return _Decision(doubt=text)
         contradictions.append(text)
     return _Decision(value, first[0].element, tuple(contradictions))

@@ -116,7 +116,11 @@ _CAPTURE_WORDS: Mapping[str, str] = {
     "a report or a key object note": (
         "report, dose, summary, bonexpert, befund, bericht, rapport, informe, referto, verslag, laudo"
     ),
-    "a screen copy": "screenshot, screenshots, screensave, screen, snapshot",
+    "a document": (
+        "request, requisition, order, form, letter, consent, questionnaire, anforderung, formular, demande, ordonnance, "
+        "aanvraag, richiesta, solicitud, remiss"
+    ),
+    "a screen copy": "screenshot, screenshots, screensave, screen, snapshot, capture",
 }
 """Words in the series description of a Secondary Capture image, by its kind."""
 
