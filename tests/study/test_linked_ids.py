@@ -53,6 +53,11 @@ class TestSeveralIDs:
             ({"patient": "007"}, {"patient": "7", "PatientSex": ""}, "leading zeros"),
             ({"patient": "007"}, {"patient": "7", "PatientName": "Smith^John"}, "leading zeros"),
             ({"patient": "P2", "OtherPatientIDs": "P1"}, {"patient": "P1", "PatientSex": "M"}, "differ in the sex"),
+            (
+                {"patient": "P2", "OtherPatientIDs": "P1"},
+                {"patient": "P1", "PatientBirthDate": "1970"},
+                "differ in the birth date",
+            ),
             ({"patient": "P1"}, {"patient": "P2"}, "the same name and birth date"),
             ({"patient": "P1"}, {"patient": "P2", "IssuerOfPatientID": "N"}, "the same name and birth date"),
         ],

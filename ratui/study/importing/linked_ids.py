@@ -26,6 +26,7 @@ from ratui.study.importing.persons import (
 __all__ = ["join_ids"]
 
 Film = TypeVar("Film")
+_COMPLETE = 8  # digits of a complete birth date; a digest is longer
 _ZEROS = "its patient ID differs from another one in leading zeros only, but not all statements about the patient agree"
 _LINKED = "its header links its patient ID to another one, but the films differ in the {}"
 _TWO_KNOWN = "its patient ID is linked to two patients of earlier imports or of the manifest"
@@ -33,12 +34,25 @@ _TWICE = "films of another patient ID have the same name and birth date"
 
 
 @dataclass(frozen=True)
+class _Statement:
+    """The statements of one film, or those of an earlier import, of which only digests of complete values are known."""
+
+    digested: PatientRecord
+    plain: PatientRecord | None = None
+
+
+@dataclass(frozen=True)
 class _Person:
     """The different statements about one person; `is_settled` if an earlier import or a manifest decided on the person."""
 
     key: str
-    records: frozenset[PatientRecord]
+    statements: frozenset[_Statement]
     is_settled: bool
+
+    @property
+    def records(self) -> frozenset[PatientRecord]:
+        """All statements as digests."""
+        return frozenset(each.digested for each in self.statements)
 
 
 def join_ids(
@@ -52,16 +66,16 @@ def join_ids(
     """Return the persons of `found` after several IDs of one person were joined, or made doubtful.
 
     The parameters are those of `group_persons`, whose result is `found`. Persons of earlier imports and of a manifest
-    are not changed. All statements are compared as keyed digests, because those of earlier imports are known as digests.
+    are not changed. Their statements are compared as keyed digests.
     """
-    statements: dict[str, set[PatientRecord]] = defaultdict(set)
+    statements: dict[str, set[_Statement]] = defaultdict(set)
     settled = set()
     for film, person in found.items():
         if person.key and not person.doubt:
-            statements[person.key].add(_digest(records[film], digest))
+            statements[person.key].add(_Statement(_digest(records[film], digest), records[film]))
             settled |= {person.key} if film in listed else set()
     for each in known:
-        statements[each.key].add(each.record)
+        statements[each.key].add(_Statement(each.record))
         settled.add(each.key)
     persons = {key: _Person(key, frozenset(each), key in settled) for key, each in statements.items()}
     joined, doubts = _join(persons)
@@ -158,7 +172,13 @@ def _same_persons(persons: Mapping[str, _Person]) -> Iterator[tuple[str, str]]:
 
 
 def _pairs(one: _Person, other: _Person) -> Iterator[tuple[PatientRecord, PatientRecord]]:
-    return ((_without_issuer(left), _without_issuer(right)) for left in one.records for right in other.records)
+    """Yield the statements about two persons in pairs, as digests where one of them is known as digests only."""
+    for left in one.statements:
+        for right in other.statements:
+            if left.plain and right.plain:
+                yield _without_issuer(left.plain), _without_issuer(right.plain)
+            else:
+                yield _without_issuer(left.digested), _without_issuer(right.digested)
 
 
 def _without_issuer(record: PatientRecord) -> PatientRecord:
@@ -172,7 +192,7 @@ def _contradiction(one: _Person, other: _Person) -> str:
 
 def _agree(one: PatientRecord, other: PatientRecord) -> bool:
     """Return whether both state name, complete birth date and sex, and all three agree."""
-    is_stated = all((one.birth_date, one.sex, one.name.scripts, other.name.scripts))
+    is_stated = all((len(one.birth_date) >= _COMPLETE, one.sex, one.name.scripts, other.name.scripts))
     return (
         is_stated and (one.birth_date, one.sex) == (other.birth_date, other.sex) and not find_contradiction(one, other)
     )
@@ -182,7 +202,12 @@ def _are_namesakes(one: PatientRecord, other: PatientRecord) -> bool:
     is_named = bool(set(one.name.scripts) & set(other.name.scripts))
     names_differ = names_contradict(one.name, other.name, same_birth_date=False)
     sexes_differ = bool(one.sex and other.sex) and one.sex != other.sex
-    return is_named and bool(one.birth_date) and one.birth_date == other.birth_date and not names_differ | sexes_differ
+    return (
+        is_named
+        and len(one.birth_date) >= _COMPLETE
+        and one.birth_date == other.birth_date
+        and not names_differ | sexes_differ
+    )
 
 
 def _share_id(one: _Person, other: _Person) -> bool:
