@@ -111,13 +111,13 @@ def outcome(header: FilmHeader, views: tuple[str, ...]) -> tuple[str, str, str, 
     return found.part, found.side, found.projection, bool(found.doubts), bool(found.rejection)
 
 
-@settings(max_examples=300)
+@settings(max_examples=600)
 @given(headers(), st.sampled_from([("hand",), ("hand", "wrist"), ("hand", "foot"), ("hand", "wrist", "foot")]))
 def test_every_header_is_identified_as_the_rules_say(header: FilmHeader, views: tuple[str, ...]) -> None:
     assert outcome(header, views) == reference.identify(header, views)
 
 
-@settings(max_examples=400)
+@settings(max_examples=800)
 @given(texts)
 @example("HAND PA/OBL/LAT LT")
 @example("2 方向")
@@ -128,7 +128,7 @@ def test_words_are_read_as_the_rules_say(text: str) -> None:
     assert (found.both is Both.EXPRESS, found.both is Both.PLURAL) == (said.express, said.weak)
 
 
-@settings(max_examples=100)
+@settings(max_examples=200)
 @given(headers())
 def test_messages_repeat_no_text_of_the_header(header: FilmHeader) -> None:
     """Texts of messages are built from names of elements and from closed lists alone."""

@@ -136,13 +136,13 @@ def plan(drawn: list[ReferenceFilm], known: list[Known]) -> dict[int, tuple[str,
     }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(st.lists(films, min_size=1, max_size=6), known_persons, st.randoms(use_true_random=False))
 def test_odd_films_are_decided_by_the_rules(drawn: list[ReferenceFilm], known: list[Known], random: object) -> None:
     compare(drawn, known, random)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(plain_films, min_size=2, max_size=8), st.just([]), st.randoms(use_true_random=False))
 def test_usual_films_are_decided_by_the_rules(drawn: list[ReferenceFilm], known: list[Known], random: object) -> None:
     compare(drawn, known, random)
