@@ -21,6 +21,7 @@ PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.m
 MODULES = [
     "ratui",
     "ratui.imaging.film",
+    "ratui.imaging.orientation",
     "ratui.reading.options",
     "ratui.scheme.parser",
     "ratui.study.study",
