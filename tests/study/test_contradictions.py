@@ -77,3 +77,15 @@ def test_descriptions_of_known_and_harmless_words_are_certain_without_a_projecti
 def test_unknown_words_are_asked_about_unless_a_projection_is_stated(words: str) -> None:
     assert not shown(SeriesDescription=words).is_certain
     assert shown(SeriesDescription=words, ViewPosition="PA").is_certain
+
+
+def test_a_film_of_doubtful_part_is_rejected_for_its_projection() -> None:
+    views = {"hand": HANDS_AND_FEET["hand"]}
+    film = FilmHeader(
+        sop_class=CR,
+        modality="CR",
+        elements={"SeriesDescription": "WRIST LEFT", "ProtocolName": "HAND LATERAL"},
+        rows=400,
+        columns=300,
+    )
+    assert identify(film, views).rejection == "its projection is lateral; only frontal films are scored"

@@ -105,9 +105,10 @@ def identify(header: FilmHeader, views: Mapping[str, View]) -> FilmIdentity:
         if find_rejection_word(header.elements.get(keyword, ""))
     ]
     contrary = _find_wanted_part(part, statements, views)
-    if part.value and not matching and contrary:
+    is_other_part = bool(part.value) and not matching
+    if is_other_part and contrary:
         doubts.append(contrary)
-    elif part.value and not matching:
+    if is_other_part and not contrary:
         rejection = f"it shows the {part.value}, and the scheme has no view of it"
     elif projection.value and projection.value not in FRONTAL:
         rejection = f"its projection is {projection.value}; only frontal films are scored"
