@@ -255,8 +255,9 @@ class DimsePacs:
             self._check_model(_FIND, "C-FIND", "Ask the PACS team to allow queries")
 
             def keep(identifier: Dataset | None) -> None:
-                if identifier is not None:
-                    found.append(identifier)
+                if identifier is None:  # the library could not parse it: a film would be missing without a word
+                    raise ConnectionError("an answer can't be read")
+                found.append(identifier)
                 if len(found) > _MAX_ANSWERS:
                     association.abort()
                     raise PacsError(f"a query has more than {_MAX_ANSWERS} answers", str(self._address))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
+import pynetdicom.association
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ComputedRadiographyImageStorage, JPEGLSLossless
@@ -123,6 +124,25 @@ def test_only_the_film_that_was_asked_for_is_kept(
         (file,) = spool.files()
     assert report.files == [file]
     assert pydicom.dcmread(file).SOPInstanceUID == "1.2.3.4"
+
+
+def test_an_answer_that_cannot_be_parsed_is_not_left_out(
+    archive: FakeArchive, pacs: DimsePacs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library yields such an answer without its content, and goes on."""
+    archive.find = lambda query: iter([(0xFF00, answer(SOPInstanceUID=f"1.2.{number}")) for number in range(3)])
+    assert len(pacs.find_instances("1.2", "1.2.3")) == 3
+    decode, calls = pynetdicom.association.decode, iter(range(9))
+
+    def fail_once(*arguments: Any) -> Dataset:
+        if next(calls) == 1:
+            raise ValueError
+        return decode(*arguments)
+
+    monkeypatch.setattr(pynetdicom.association, "decode", fail_once)
+    with pytest.raises(PacsLostError):
+        pacs.find_instances("1.2", "1.2.3")
+    assert len(pacs.find_instances("1.2", "1.2.3")) == 3, "a repetition gets all"
 
 
 def test_another_film_only_is_a_missing_film(
