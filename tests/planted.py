@@ -48,7 +48,7 @@ def planted(folder: Path, day: str, number: int, *, patient: str = PATIENT, side
         warnings.simplefilter("ignore")  # a name is no code string, and pydicom warns about it
         dataset = pydicom.dcmread(path)
         dataset.decompress()
-        _plant_elements(dataset)
+        _plant_elements(dataset, patient)
         _plant_the_rest(dataset, patient, day, number)
         if bad:
             dataset.PhotometricInterpretation = SECRET[:16].upper()
@@ -63,7 +63,7 @@ def _code(value: str) -> Dataset:
     return item
 
 
-def _plant_elements(dataset: Dataset) -> None:
+def _plant_elements(dataset: Dataset, patient: str) -> None:
     known = [(tag, entry[0], entry[4]) for tag, entry in DicomDictionary.items()]
     known += [(int(mask.replace("x", "0"), 16), entry[0], entry[4]) for mask, entry in RepeatersDictionary.items()]
     for tag, vr, keyword in known:
@@ -78,7 +78,7 @@ def _plant_elements(dataset: Dataset) -> None:
         elif vr == "SQ":
             inner, item = Dataset(), Dataset()
             inner.PatientName, inner.InstitutionName = SECRET, SECRET
-            item.PatientID, item.ReferencedPatientSequence = PATIENT, [inner]
+            item.PatientID, item.ReferencedPatientSequence = patient, [inner]
             dataset.add_new(tag, vr, [item])
 
 

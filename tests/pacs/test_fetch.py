@@ -128,26 +128,30 @@ def test_a_second_run_fetches_nothing_again(
     assert third.patients[0].finished == 3
 
 
-@pytest.mark.parametrize(
-    "form", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLossless, JPEG2000Lossless, RLELossless]
-)
-def test_a_film_comes_in_the_form_in_which_it_is_stored(
-    source: DicomwebPacs | DimsePacs, orthanc: Orthanc, study: Study, tmp_path: Path, form: str
+def test_films_come_in_the_form_in_which_they_are_stored(
+    source: DicomwebPacs | DimsePacs, orthanc: Orthanc, study: Study, tmp_path: Path
 ) -> None:
-    dataset = pydicom.dcmread(film_file(tmp_path / "film.dcm"))
-    pixels = dataset.pixel_array
-    dataset.decompress()
-    if form in (JPEGLSLossless, JPEG2000Lossless, RLELossless):
-        dataset.compress(form, generate_instance_uid=False)
-    else:
-        dataset.file_meta.TransferSyntaxUID = form
-    dataset.save_as(tmp_path / "stored.dcm", implicit_vr=form == ImplicitVRLittleEndian, little_endian=True)
-    orthanc.upload(tmp_path / "stored.dcm")
-    (file,) = fetch(source, study, tmp_path / "spool", "P1").files
-    fetched = pydicom.dcmread(file)
-    plain = {ExplicitVRLittleEndian, ImplicitVRLittleEndian}  # a PACS may exchange the two
-    assert fetched.file_meta.TransferSyntaxUID in (plain if form in plain else {form})
-    assert np.array_equal(fetched.pixel_array, pixels)
+    forms = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLossless, JPEG2000Lossless, RLELossless)
+    stored = {}
+    for number, form in enumerate(forms):
+        dataset = pydicom.dcmread(film_file(tmp_path / "film.dcm", patient=f"F{number}", seed=number))
+        stored[f"F{number}"] = form, dataset.pixel_array
+        dataset.decompress()
+        if form in (JPEGLSLossless, JPEG2000Lossless, RLELossless):
+            dataset.compress(form, generate_instance_uid=False)
+        else:
+            dataset.file_meta.TransferSyntaxUID = form
+        path = tmp_path / f"{number}.dcm"
+        dataset.save_as(path, implicit_vr=form == ImplicitVRLittleEndian, little_endian=True)
+        orthanc.upload(path)
+    files = fetch(source, study, tmp_path / "spool", *stored).files
+    assert len(files) == len(forms)
+    for file in files:
+        fetched = pydicom.dcmread(file)
+        form, pixels = stored.pop(str(fetched.PatientID))
+        plain = {ExplicitVRLittleEndian, ImplicitVRLittleEndian}  # a PACS may exchange the two
+        assert fetched.file_meta.TransferSyntaxUID in (plain if form in plain else {form})
+        assert np.array_equal(fetched.pixel_array, pixels)
 
 
 def test_another_patient_is_not_fetched(
