@@ -17,11 +17,11 @@ from textual.widgets import Static
 from ratui.errors import RatuiError, clean_text
 from ratui.study.importing.import_plan import Decision, PlanRow
 from ratui.study.importing.plan_review import PlanReview, ReviewStep
-from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.import_review import text as texts
 from ratui.tui.screens.import_review.films import CompetingFilms
 from ratui.tui.screens.import_review.model import FilmList, window
 from ratui.tui.screens.import_review.pictures import FilmPictures
+from ratui.tui.screens.list_screen import ListScreen
 from ratui.tui.theme import NOTE
 from ratui.tui.widgets.key_bar import KeyBar, format_key_rows, shorten_to_fit
 from ratui.tui.widgets.text_line import TextLine
@@ -36,7 +36,7 @@ _DEFAULT_NAME = "ratui-manifest.csv"
 _Asked = Literal["", "draft", "import", "leave", "dates", "manifest"]
 
 
-class ImportReviewScreen(KeyScreen[str]):
+class ImportReviewScreen(ListScreen[str]):
     """The screen with the plan. Its result is ``import``, ``keep`` or ``discard``.
 
     Parameters
@@ -248,37 +248,18 @@ class ImportReviewScreen(KeyScreen[str]):
 
     # The list.
 
-    def action_up(self) -> None:
-        """Select the film above."""
-        self._step(-1)
-
-    def action_down(self) -> None:
-        """Select the film below."""
-        self._step(1)
-
-    def action_previous_page(self) -> None:
-        """Go up by a page."""
-        self._step(-self.query_one(VirtualList).page_size)
-
-    def action_next_page(self) -> None:
-        """Go down by a page."""
-        self._step(self.query_one(VirtualList).page_size)
-
-    def action_first(self) -> None:
-        """Select the first film."""
-        self._step(-len(self._visible))
-
-    def action_last(self) -> None:
-        """Select the last film."""
-        self._step(len(self._visible))
+    @property
+    def list_length(self) -> int:
+        """Number of lines in the list."""
+        return len(self._visible)
 
     def action_left(self) -> None:
         """Select the competing film to the left."""
-        self._step(-1, self._films.list_competing(self._review.plan))
+        self.step(-1, self._films.list_competing(self._review.plan))
 
     def action_right(self) -> None:
         """Select the competing film to the right."""
-        self._step(1, self._films.list_competing(self._review.plan))
+        self.step(1, self._films.list_competing(self._review.plan))
 
     def action_next_doubtful(self) -> None:
         """Select the next doubtful film."""
@@ -299,7 +280,8 @@ class ImportReviewScreen(KeyScreen[str]):
         self._shows_path = not self._shows_path
         self.fill_widgets()
 
-    def _step(self, by: int, paths: list[Path] | None = None) -> None:
+    def step(self, by: int, paths: list[Path] | None = None) -> None:
+        """Select the film that is `by` places after the selected one in `paths`, by default in the list."""
         paths = self._visible if paths is None else paths
         place = min(max(paths.index(self._films.selected) + by, 0), len(paths) - 1)
         self._films.select(self._review.plan, paths[place])

@@ -13,7 +13,7 @@ from textual.widgets import Static
 from ratui.study import CaseState
 from ratui.study.model_reports import list_evaluated_models
 from ratui.study.predictions import load_reading_order
-from ratui.tui.screens.base import KeyScreen
+from ratui.tui.screens.list_screen import ListScreen
 from ratui.tui.screens.worklist import model as worklist_model
 from ratui.tui.screens.worklist.loader import CaseStateLoader
 from ratui.tui.screens.worklist.opening import CaseOpener
@@ -28,7 +28,7 @@ _FIRST = 60
 """Number of cases examined before the list is shown: a screenful. The others may have to wait for the study's index."""
 
 
-class WorklistScreen(KeyScreen[None]):
+class WorklistScreen(ListScreen[None]):
     """The list of cases, one line each. Typing filters the list."""
 
     NAME = "worklist"
@@ -187,29 +187,10 @@ class WorklistScreen(KeyScreen[None]):
         """Clear the filter."""
         self._filter("")
 
-    def action_up(self) -> None:
-        """Select the case above."""
-        self._step(-1)
-
-    def action_down(self) -> None:
-        """Select the case below."""
-        self._step(1)
-
-    def action_previous_page(self) -> None:
-        """Go up by a page."""
-        self._step(-self.query_one(VirtualList).page_size)
-
-    def action_next_page(self) -> None:
-        """Go down by a page."""
-        self._step(self.query_one(VirtualList).page_size)
-
-    def action_first(self) -> None:
-        """Select the first case."""
-        self._step(-len(self._visible))
-
-    def action_last(self) -> None:
-        """Select the last case."""
-        self._step(len(self._visible))
+    @property
+    def list_length(self) -> int:
+        """Number of lines in the list."""
+        return len(self._visible)
 
     def action_next(self) -> None:
         """Select the next open case behind the selected one."""
@@ -260,7 +241,8 @@ class WorklistScreen(KeyScreen[None]):
         if event.was_selected:
             self.action_open()
 
-    def _step(self, by: int) -> None:
+    def step(self, by: int) -> None:
+        """Select the case that is `by` lines below the selected one, or else the last or the first one."""
         if self._visible:
             rows = self.query_one(VirtualList)
             self._has_moved = True
