@@ -90,7 +90,7 @@ def parse_toml(text: str, *, max_items: int = _MAX_TOML_ITEMS) -> dict[str, Any]
         raise ValueError("it is nested too deep") from error
 
 
-def parse_json(data: bytes | str, *, max_items: int = _MAX_JSON_ITEMS) -> Any:
+def parse_json(data: bytes | str, *, max_items: int = _MAX_JSON_ITEMS, unique_keys: bool = False) -> Any:
     """Return the value of a JSON text.
 
     Parameters
@@ -99,16 +99,27 @@ def parse_json(data: bytes | str, *, max_items: int = _MAX_JSON_ITEMS) -> Any:
         The text; the caller bounds its length.
     max_items
         Limit of all keys and values; one takes up to 200 bytes of memory. Commas and brackets inside strings count too.
+    unique_keys
+        Refuse an object that has a key twice. Otherwise its last value counts.
 
     Raises
     ------
     ValueError
-        If the text is not JSON, or has more items.
+        If the text is not JSON, has more items, or has a key twice.
     """
     text = data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
     if sum(map(text.count, (b",", b"[", b"{", b":"))) > max_items:
         raise ValueError(f"it has more than {max_items} values")
     try:
-        return json.loads(data)
+        return json.loads(data, object_pairs_hook=_make_unique if unique_keys else None)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
+
+
+def _make_unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key} is there twice")
+        found[key] = value
+    return found

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from ratui.cli import adjudicate, export, maintenance, pacs, quality, results
+from ratui.cli import adjudicate, export, maintenance, pacs, quality, results, turn
 from ratui.cli.app import run_app
 from ratui.errors import clean_text
 from ratui.program import run_commands, run_program
@@ -56,6 +56,7 @@ for _command in (
     *maintenance.COMMANDS,
     *pacs.COMMANDS,
     *quality.COMMANDS,
+    *turn.COMMANDS,
 ):
     commands.add_command(_command)
 
@@ -138,8 +139,9 @@ def import_(
     At the end it lists the imported and the refused files with the reasons. The exit code is 1 if nothing was imported,
     and 3 if a place that may contain films could not be read.
     """
+    from ratui.cli.case_lines import format_cases
     from ratui.cli.import_review import review_plan
-    from ratui.cli.plan import format_plan
+    from ratui.cli.plan import format_plan, save_plan_list
     from ratui.results.text_table import format_count
     from ratui.study import Study, open_import
     from ratui.study.importing.plan_review import review_draft_path
@@ -164,10 +166,10 @@ def import_(
             plan.save_manifest(saved)
             click.echo(f"manifest, which identifies patients: {clean_text(saved, 200)}")
         if dry_run:
-            for line in format_plan(plan, current.skipped):
+            for line in format_plan(plan):
                 click.echo(line)
-            if saved is None:
-                click.echo("the numbers are those of the rows that --save-manifest FILE writes")
+            click.echo(f"list of the files by number: {clean_text(save_plan_list(plan, current.key_path), 200)}")
+            click.echo("this list identifies patients: do not store it with the study")
             click.echo("nothing was imported")
             sys.exit(current.exit_code(len(plan.taken)))
         report = current.execute(plan, lambda i, n: bar("importing", i, n))
@@ -180,13 +182,8 @@ def import_(
     skipped = f", {len(report.skipped)} not read" if report.skipped else ""
     counts = f"{format_count(len(report.imported), 'film')} of {format_count(len(cases), 'case')} imported"
     click.echo(f"{counts}, {format_count(len(report.rejected), 'file')} refused{skipped}")
-    for case in sorted(cases):
-        why = opened.case(case).unreadable_reason(opened.scheme)
-        if why:
-            click.echo(f"  {case} can't be read yet: {why}")
-        late = [rater for rater in opened.raters_of(case) if opened.state(rater, case).stage == "changed"]
-        if late:
-            click.echo(f"  {case}: films came after {', '.join(late)} signed it; they have to reopen it")
+    for line in format_cases(opened, cases):
+        click.echo(line)
     click.echo(f"list of the files by number: {clean_text(report.save_list(), 200)}")
     if report.imported:
         click.echo(f"key to the pseudonyms: {clean_text(report.key, 200)}")

@@ -96,7 +96,7 @@ def fetch(
     """
     _require_extra()
     from ratui.pacs.address import Certificates, check_aet, parse_address, read_credentials
-    from ratui.pacs.fetch import FILM_MODALITIES, fetch_films
+    from ratui.pacs.fetch import FILM_MODALITIES, fetch_films, finish_key_objects
     from ratui.pacs.patient_list import read_patient_list
     from ratui.pacs.spool import Spool
     from ratui.study import Study
@@ -120,6 +120,7 @@ def fetch(
                 click.echo(f"the films wait in {clean_text(spool.folder, 200)}; this folder identifies patients")
             elif report.files:
                 imported = _import(opened, spool, report.files, key, second_key)
+                finish_key_objects(report, spool)
             else:
                 click.echo("there is no new film to import")
     finally:
@@ -200,7 +201,7 @@ def receive(
                     if once:
                         raise
                     click.echo(f"not imported: {error}", err=True)
-                for line in inbox.describe(receiver.refused_kinds):
+                for line in inbox.describe(receiver.refused_kinds, receiver.refused_forms):
                     click.echo(line)
                 sys.stdout.flush()
                 if once:
@@ -273,11 +274,13 @@ _WORDS = {"left_out": "left out", "losses": "not fetched, look at the PACS", "mi
 def _print_fetched(report: FetchReport) -> None:
     from ratui.results.text_table import format_count
 
-    waiting = sum(len(patient.files) for patient in report.patients)
+    keys = len({file for patient in report.patients for file in patient.key_objects})  # two lines may name one person
+    waiting = len({file for patient in report.patients for file in patient.files}) - keys
     finished = sum(patient.finished for patient in report.patients)
     complete = sum(patient.is_complete for patient in report.patients)
+    documents = f" and {format_count(keys, 'key object')}" if keys else ""
     click.echo(
-        f"{format_count(waiting, 'film')} here, {finished} imported earlier; "
+        f"{format_count(waiting, 'film')}{documents} here, {finished} imported earlier; "
         f"{complete} of {format_count(len(report.patients), 'patient')} complete"
     )
     for word in ("left_out", "losses", "missing"):
@@ -296,6 +299,7 @@ def _print_fetched(report: FetchReport) -> None:
 
 def _import(opened: Study, spool: Spool, files: Sequence[Path], key: Path | None, second_key: bool) -> int:
     """Import `files` of the spool, print the outcome, remove the imported ones; return the number of imported films."""
+    from ratui.cli.case_lines import format_cases
     from ratui.results.text_table import format_count
     from ratui.study import import_films
 
@@ -309,10 +313,8 @@ def _import(opened: Study, spool: Spool, files: Sequence[Path], key: Path | None
         f"{format_count(len(report.imported), 'film')} of {format_count(len(cases), 'case')} imported, "
         f"{format_count(len(report.rejected), 'file')} refused"
     )
-    for case in sorted(cases):
-        late = [rater for rater in opened.raters_of(case) if opened.state(rater, case).stage == "changed"]
-        if late:
-            click.echo(f"  {case}: films came after {', '.join(late)} signed it; they have to reopen it")
+    for line in format_cases(opened, cases, unreadable=False):
+        click.echo(line)
     click.echo(f"list of the files by number: {clean_text(report.save_list(), 200)}")
     if report.rejected:
         click.echo(f"refused files wait in {clean_text(spool.folder, 200)}; this folder identifies patients")

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from pathlib import Path
 
 from ratui.results.text_table import format_count
 from ratui.study import ImportPlan
-from ratui.study.importing.archives import SkippedItem
 from ratui.study.importing.import_plan import Decision, PlanRow
-from ratui.study.importing.import_report import fold_lines
+from ratui.study.importing.import_report import fold_lines, save_file_list
 
-__all__ = ["format_plan"]
+__all__ = ["format_plan", "save_plan_list"]
 
 _MOST_LINES = 60  # of films to take; more are folded to one line for each person
 
 
-def format_plan(plan: ImportPlan, skipped: Iterable[SkippedItem] = ()) -> list[str]:
+def format_plan(plan: ImportPlan) -> list[str]:
     """Return the lines that describe a plan: first the doubtful films, then the films to take, then all others.
 
-    Files have numbers in the order of the plan, which is that of the rows of a saved manifest. No line names a file or a
-    patient; persons are numbered.
+    Files have the numbers of `save_plan_list`. No line names a file or a patient; persons are numbered.
     """
     numbered = list(enumerate(plan.rows, start=1))
     found = {decision: [(n, row) for n, row in numbered if row.decision is decision] for decision in Decision}
@@ -27,11 +25,29 @@ def format_plan(plan: ImportPlan, skipped: Iterable[SkippedItem] = ()) -> list[s
     lines = fold_lines("doubtful ", reasons[Decision.DOUBTFUL])
     lines += _format_films(found[Decision.TAKE])
     lines += fold_lines("leave out", reasons[Decision.LEAVE_OUT])
-    lines += fold_lines("not read ", enumerate((item.reason for item in skipped), start=len(numbered) + 1))
+    lines += fold_lines("not read ", enumerate((item.reason for item in plan.skipped), start=len(numbered) + 1))
     persons = {row.person for row in plan.taken}
     counts = f"{format_count(len(plan.taken), 'film')} of {format_count(len(persons), 'person')} to take"
     counts += f", {len(found[Decision.DOUBTFUL])} doubtful, {len(found[Decision.LEAVE_OUT])} to leave out"
     return [*lines, counts]
+
+
+def save_plan_list(plan: ImportPlan, key: Path) -> Path:
+    """Write a CSV table of all files beside `key`, for the account alone, with the numbers of the plan's lines.
+
+    What is not read follows the files. Return the path of the table. Raises StoreError.
+    """
+    outcomes = [
+        *((row.path, _format_outcome(row)) for row in plan.rows),
+        *((item.origin, f"not read: {item.reason}") for item in plan.skipped),
+    ]
+    return save_file_list(key, "plan", outcomes)
+
+
+def _format_outcome(row: PlanRow) -> str:
+    if row.decision is not Decision.TAKE:
+        return f"{row.decision.value}: {row.reason}"
+    return f"take: person {row.person}, time point {row.time}, {row.side}, {row.view}"
 
 
 def _format_films(films: list[tuple[int, PlanRow]]) -> list[str]:

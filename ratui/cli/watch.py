@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ratui.cli.case_lines import format_cases
 from ratui.errors import RatuiError, clean_text
 from ratui.study import KeyFile, Study, import_films
 from ratui.study.importing.watched_folder import WatchedFolder
@@ -77,5 +78,5 @@ def _import_batch(study: Study, watched: WatchedFolder, now: float, key: Path | 
         click.echo(
             f"{time.strftime('%Y-%m-%d %H:%M:%S')}, list of the files by number: {clean_text(report.save_list(), 200)}"
         )
-    for line in lines:
+    for line in (*lines, *format_cases(study, {film.case for film in report.imported}, unreadable=False)):
         click.echo(line)

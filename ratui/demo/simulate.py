@@ -103,6 +103,8 @@ def simulate_study(
     """
     scheme = load_scheme(simulation.scheme)
     study = Study.create(path, scheme, tuple(simulation.raters), title=simulation.title)
+    # Equal seeds give equal case names, which decide the split of the cases for the trainer.
+    KeyFile.create(key, secret=f"simulated patients {simulation.seed}".encode()).save(study)
     seeds = np.random.SeedSequence(simulation.seed).spawn(simulation.patients)
     patients = [simulate_patient(np.random.default_rng(seed), scheme, severity=simulation.severity) for seed in seeds]
     with tempfile.TemporaryDirectory(prefix="ratui-hospital-") as folder:

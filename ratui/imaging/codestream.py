@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -23,6 +24,8 @@ _START = b"\xff\x4f\xff\x51"  # SOC and SIZ
 _TILE_PART = b"\xff\x90"  # SOT
 _CAPABILITIES = b"\xff\x50"  # CAP, which an image of HTJ2K has (ITU-T T.814)
 _RLE_HEADER = 64  # bytes
+# The end of an image and, perhaps after padding, the start of another one. The data of an image contain no such markers.
+_NEXT_IMAGE = re.compile(rb"\xff\xd9\0*(?:\xff\xd8\xff|\xff\x4f\xff\x51)")
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Codestream:
         Bits of a value.
     is_signed
         Whether values are signed. Only JPEG 2000 states it; False for other kinds.
+    is_lossy
+        Whether it was compressed with loss for certain. A JPEG 2000 image can also have lost something if it is False.
     """
 
     coding: Coding
@@ -49,6 +54,7 @@ class Codestream:
     components: int
     precision: int
     is_signed: bool = False
+    is_lossy: bool = False
 
 
 def read_codestream(frame: bytes) -> Codestream | None:
@@ -67,8 +73,23 @@ def read_codestream(frame: bytes) -> Codestream | None:
 
 
 def count_pictures(fragments: list[bytes]) -> int:
-    """Return the number of fragments of encapsulated pixels that begin an image, at least 1 (PS3.5 A.4)."""
-    return max(1, sum(fragment[:3] == b"\xff\xd8\xff" or fragment[:4] == _START for fragment in fragments))
+    """Return the number of images in the fragments of encapsulated pixels, at least 1 (PS3.5 A.4).
+
+    A JPEG or JPEG 2000 image may begin anywhere in a fragment, a run-length coded one only at its start.
+    """
+    images = sum(fragment[:3] == b"\xff\xd8\xff" or fragment[:4] == _START for fragment in fragments)
+    images += sum(len(_NEXT_IMAGE.findall(fragment)) for fragment in fragments)
+    return max(1, images or sum(map(_begins_run_length, fragments)))
+
+
+def _begins_run_length(fragment: bytes) -> bool:
+    """Return whether a fragment begins with the header of a run-length coded image (PS3.5 G.5)."""
+    if len(fragment) <= _RLE_HEADER:
+        return False
+    count, first, *offsets = struct.unpack_from("<16I", fragment)
+    used, unused = [first, *offsets[: max(count - 1, 0)]], offsets[max(count - 1, 0) :]
+    is_ordered = used == sorted(set(used)) and used[-1] < len(fragment)
+    return 1 <= count <= 15 and first == _RLE_HEADER and is_ordered and not any(unused)
 
 
 def count_rle_bytes(frame: bytes) -> list[int]:
@@ -167,9 +188,21 @@ def _read_jpeg(frame: bytes) -> Codestream:
             precision, rows, columns, components = struct.unpack_from(">BHHB", frame, offset + 4)
             if not (2 <= precision <= 16 and 1 <= components <= 4):
                 raise ValueError("impossible values")
-            return Codestream(_jpeg_coding(marker, precision), rows, columns, components, precision)
+            coding = _jpeg_coding(marker, precision)
+            is_lossy = coding.startswith("JPEG of") or coding == "JPEG"
+            if coding == "JPEG-LS":
+                is_lossy = _has_near_lossless_scan(frame, offset + 2 + length)
+            return Codestream(coding, rows, columns, components, precision, is_lossy=is_lossy)
         offset += 2 + length
     raise ValueError("no frame header found")
+
+
+def _has_near_lossless_scan(frame: bytes, offset: int) -> bool:
+    """Return whether the first scan after `offset` states a difference that is permitted (ITU-T T.87 C.2.3)."""
+    while frame[offset : offset + 2] != b"\xff\xda":
+        (length,) = struct.unpack_from(">H", frame, offset + 2)
+        offset += 2 + max(length, 2)
+    return frame[offset + 5 + 2 * frame[offset + 4]] > 0
 
 
 def _jpeg_coding(marker: int, precision: int) -> Coding:
@@ -201,5 +234,14 @@ def _read_jpeg_2000(frame: bytes, offset: int) -> Codestream:
     if -(-columns // tile_across) * -(-rows // tile_down) > _MAX_TILES:
         raise ValueError("too many tiles")
     (length,) = struct.unpack_from(">H", frame, offset)
+    is_lossy = _has_irreversible_transform(frame, offset + length)
     coding: Coding = "HTJ2K" if frame[offset + length : offset + length + 2] == _CAPABILITIES else "JPEG 2000"
-    return Codestream(coding, rows, columns, components, (depth & 0x7F) + 1, bool(depth & 0x80))
+    return Codestream(coding, rows, columns, components, (depth & 0x7F) + 1, bool(depth & 0x80), is_lossy)
+
+
+def _has_irreversible_transform(frame: bytes, offset: int) -> bool:
+    """Return whether the main header states the 9-7 wavelet transform (ITU-T T.800 A.6.1)."""
+    while frame[offset : offset + 2] != b"\xff\x52":  # COD, which each image has
+        (length,) = struct.unpack_from(">H", frame, offset + 2)
+        offset += 2 + max(length, 2)
+    return frame[offset + 13] == 0

@@ -32,12 +32,11 @@ class GreyTransform:
     notes: tuple[str, ...]
 
 
-def read_grey_transform(dataset: pydicom.Dataset, pixels: Pixels) -> GreyTransform:
-    """Return the grey transformations in `dataset`. `pixels` are its stored values; only their type is used."""
+def read_grey_transform(dataset: pydicom.Dataset, pixels: Pixels, bits: int) -> GreyTransform:
+    """Return the grey transformations in `dataset`. `pixels` are its stored values of `bits` bits; their type is used."""
     notes: list[str] = []
     # 1. Modality LUT Module (PS3.3 C.11.1): a table or a rescaling. A slope of 0 would make every pixel equal.
-    slope = parse_number(dataset.get("RescaleSlope"), 1.0) or 1.0
-    intercept = parse_number(dataset.get("RescaleIntercept"), 0.0) or 0.0
+    slope, intercept = _read_rescaling(dataset, notes)
     signed = pixels.dtype.kind == "i"
     modality = None
     for item in _read_items(dataset, "ModalityLUTSequence")[:1]:
@@ -63,7 +62,7 @@ def read_grey_transform(dataset: pydicom.Dataset, pixels: Pixels) -> GreyTransfo
         intercept,
         modality,
         (*tables, *_read_windows(dataset, notes)),
-        _read_padding(dataset, signed),
+        _read_padding(dataset, pixels, bits, notes),
         tuple(notes),
     )
 
@@ -87,6 +86,18 @@ def parse_number(value: object, default: float | None = None) -> float | None:
     except ValueError:
         return default
     return number if np.isfinite(number) else default
+
+
+def _read_rescaling(dataset: pydicom.Dataset, notes: list[str]) -> tuple[float, float]:
+    """Return slope and intercept; (1, 0) with a note if one of them is damaged."""
+    slope, intercept = (
+        parse_number(dataset.get("RescaleSlope", 1.0)),
+        parse_number(dataset.get("RescaleIntercept", 0.0)),
+    )
+    if slope and intercept is not None:
+        return slope, intercept
+    notes.append("its rescaling is damaged and was left out")
+    return 1.0, 0.0
 
 
 def _read_windows(dataset: pydicom.Dataset, notes: list[str]) -> list[Window]:
@@ -156,13 +167,24 @@ def _read_table_entries(data: Any, count: int, *, little: bool) -> np.ndarray[An
     return None
 
 
-def _read_padding(dataset: pydicom.Dataset, signed: bool) -> tuple[int, int] | None:
-    """Return the range of stored values without an image (PS3.3 C.7.5.1.1.2), or None."""
+def _read_padding(dataset: pydicom.Dataset, pixels: Pixels, bits: int, notes: list[str]) -> tuple[int, int] | None:
+    """Return the range of stored values without an image (PS3.3 C.7.5.1.1.2), or None.
+
+    Its element is signed if the header calls the pixels signed. Their values may be otherwise.
+    """
     low = parse_number(dataset.get("PixelPaddingValue"))
     if low is None:
         return None
     high = parse_number(dataset.get("PixelPaddingRangeLimit"), low)
-    ends = [int(value) - 65_536 if signed and value > 32_767 else int(value) for value in (low, high or low)]
+    signed = pixels.dtype.kind == "i"
+    ends = [int(value) for value in (low, low if high is None else high)]
+    ends = [
+        end - 65_536 if signed and end > 32_767 else end % (1 << bits) if not signed and end < 0 else end
+        for end in ends
+    ]
+    if not all(-32_768 <= end <= 65_535 for end in ends):
+        notes.append("its padding value is damaged and was left out")
+        return None
     return min(ends), max(ends)
 
 

@@ -11,16 +11,18 @@ import logging
 import stat
 import warnings
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import pydicom
 from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_file_meta_info
+from pydicom.filereader import read_file_meta_info, read_partial
+from pydicom.tag import BaseTag
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGLSLossless
 
 from ratui.errors import FilmError
-from ratui.imaging.dicom_header import GreyTransform, parse_number, read_aspect, read_grey_transform
+from ratui.imaging.dicom_header import GreyTransform, read_aspect, read_grey_transform
 from ratui.imaging.film import MAX_SIDE, Film
 from ratui.imaging.pixel_decoder import COLOURS, decode_pixels
 from ratui.imaging.pydicom_internals import read_meta_information
@@ -34,6 +36,7 @@ __all__ = [
     "film_from_dataset",
     "read_film",
     "read_header",
+    "read_header_with_offset",
     "read_instance_uid",
     "read_stored_dataset",
     "read_stored_film",
@@ -45,7 +48,11 @@ MAX_PIXELS = 80_000_000
 """Maximum of rows times columns. A film of 43 cm × 43 cm at 50 µm has 74 million pixels."""
 _DEFLATED = "1.2.840.10008.1.2.1.99"  # Deflated Explicit VR Little Endian (PS3.5 A.5)
 _CHUNK_BYTES = 1 << 20
+_PIXEL_DATA = 0x7FE00010
 _NO_FORMAT, _EXPORT_FILE = "its header does not state the pixel format", "Export it as a DICOM file (Part 10)"
+_FORMAT_ELEMENTS = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PhotometricInterpretation")
+# Groups that each dataset of a film or of a DICOMDIR has. A dataset without them was parsed in a wrong way.
+_KNOWN_GROUPS = (0x0004, 0x0008, 0x0010, 0x0018, 0x0020, 0x0028, 0x0040)
 _GREYS = ("MONOCHROME1", "MONOCHROME2")
 _STORED_SYNTAXES = (JPEGLSLossless, ExplicitVRLittleEndian)  # in which `encode_dicom` and the import write
 
@@ -58,7 +65,17 @@ def read_header(path: Path) -> pydicom.Dataset:
 
     Raises FilmError if the file is missing, unreadable, too large or not a DICOM file.
     """
-    return _read_dataset(path, stop_before_pixels=True)
+    return read_header_with_offset(path)[0]
+
+
+def read_header_with_offset(path: Path) -> tuple[pydicom.Dataset, int]:
+    """Return the header of `path`, and the offset of the element with the pixels, or of the end of the file.
+
+    Of a deflated file, the offset has no meaning. Raises FilmError as `read_header` does.
+    """
+    check_file(path)
+    with _explained(path, is_file=True), path.open("rb") as file:
+        return _check_parsed(pydicom.dcmread(file, stop_before_pixels=True), path), file.tell()
 
 
 def read_film(path: Path) -> Film:
@@ -72,7 +89,10 @@ def read_film(path: Path) -> Film:
     FilmError
         If the file is not a readable, single grey image of a plausible size. The error states problem and remedy.
     """
-    return film_from_dataset(_read_dataset(path, stop_before_pixels=False), path)
+    check_file(path)
+    with _explained(path, is_file=True), path.open("rb") as file:
+        dataset = _check_parsed(read_partial(file, _stop_after_pixels()), path)
+    return film_from_dataset(dataset, path)
 
 
 def read_stored_film(data: bytes, path: Path) -> Film:
@@ -103,7 +123,8 @@ def read_stored_dataset(data: bytes, path: Path) -> pydicom.Dataset:
     # Before the rest is parsed: a deflated file would be inflated there.
     if syntax not in _STORED_SYNTAXES:
         raise FilmError("its pixels have a form that ratui does not write", path, "Restore it from a backup")
-    return _parse_dataset(io.BytesIO(data), path, stop_before_pixels=False)
+    with _explained(path):
+        return _check_parsed(read_partial(io.BytesIO(data), _stop_after_pixels()), path)
 
 
 def read_instance_uid(head: bytes) -> str:
@@ -120,13 +141,16 @@ def film_from_dataset(dataset: pydicom.Dataset, path: Path, *, is_own: bool = Fa
     With `is_own`, ratui wrote the film: its header is right, and is not compared with its pixels.
     """
     check_header(dataset, path)
-    values, notes = decode_pixels(dataset, path, is_own=is_own)
+    decoded = decode_pixels(dataset, path, is_own=is_own)
+    values = decoded.values
     is_grey = dataset.PhotometricInterpretation in _GREYS
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # Rescaling, windows and tables are defined for grey images only (PS3.3 C.11.1 and C.11.2).
-            grey: GreyTransform = read_grey_transform(dataset if is_grey else pydicom.Dataset(), values.pixels)
+            grey: GreyTransform = read_grey_transform(
+                dataset if is_grey else pydicom.Dataset(), values.pixels, values.bits
+            )
             spacing = read_spacing(dataset)
             aspect = spacing.value[0] / spacing.value[1] if spacing.value else read_aspect(dataset)
     except Exception as error:  # pydicom raises many types for damaged elements
@@ -142,10 +166,12 @@ def film_from_dataset(dataset: pydicom.Dataset, path: Path, *, is_own: bool = Fa
         spacing=spacing.value,
         aspect=aspect,
         padding=grey.padding,
-        notes=(*notes, *filter(None, [values.note, spacing.note]), *grey.notes),
+        notes=(*decoded.notes, *filter(None, [values.note, *spacing.notes]), *grey.notes),
         spacing_source=spacing.source,
         detector_spacing=spacing.detector,
         magnification=spacing.magnification,
+        lossy=decoded.lossy,
+        lossy_ratio=decoded.lossy_ratio,
     )
 
 
@@ -158,12 +184,14 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> None:
     def refuse(problem: str, remedy: str) -> None:
         raise FilmError(problem, path, remedy)
 
-    if "Rows" not in dataset or "Columns" not in dataset or "BitsAllocated" not in dataset:
+    missing = [keyword for keyword in _FORMAT_ELEMENTS if keyword not in dataset]
+    if missing and len(missing) < len(_FORMAT_ELEMENTS):
+        refuse(f"its header lacks {', '.join(missing)}", "Export it again")
+    elif missing:
         refuse("it contains no image", "Export the film itself, not a report or a directory")
     try:
         rows, columns, samples = int(dataset.Rows), int(dataset.Columns), int(dataset.get("SamplesPerPixel", 1))
-        frames = int(parse_number(dataset.get("NumberOfFrames"), 1) or 1)
-        allocated, stored = int(dataset.BitsAllocated), int(dataset.get("BitsStored", 0))
+        allocated, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
     except (TypeError, ValueError, OverflowError):
         refuse("its image header is damaged", "Export it again")
         return
@@ -171,8 +199,6 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> None:
     kind = dataset.get("PhotometricInterpretation")
     if kind not in ((*_GREYS, "PALETTE COLOR") if samples == 1 else COLOURS if samples == 3 else ()):
         refuse("its header does not state grey pixels", "Export the original radiograph")
-    if frames != 1:
-        refuse(f"it contains {frames} frames", "Export one film per file")
     if not (16 <= rows <= MAX_SIDE and 16 <= columns <= MAX_SIDE):
         refuse(f"its size {columns} × {rows} is not that of a radiograph", f"Sides go from 16 to {MAX_SIDE}")
     if rows * columns > MAX_PIXELS:
@@ -181,24 +207,19 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> None:
         refuse(f"it stores {stored} of {allocated} bits a pixel", "8 to 16 bits can be read")
 
 
-def _read_dataset(path: Path, *, stop_before_pixels: bool) -> pydicom.Dataset:
-    """Return the dataset in the file at `path`. Raises FilmError if it is not a readable DICOM file."""
-    check_file(path)
-    return _parse_dataset(path, path, stop_before_pixels=stop_before_pixels)
-
-
-def _parse_dataset(source: Path | BinaryIO, path: Path, *, stop_before_pixels: bool) -> pydicom.Dataset:
+@contextmanager
+def _explained(path: Path, *, is_file: bool = False) -> Iterator[None]:
+    """Turn the errors of a parser into a FilmError. With `is_file`, the parser reads the file at `path`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(source, stop_before_pixels=stop_before_pixels)
-            # pydicom parses elements when they are read. Reading them here finds damage early.
-            for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "PhotometricInterpretation"):
-                dataset.get(keyword)
+            yield
+    except FilmError:
+        raise
     except FileNotFoundError as error:
         raise FilmError("there is no such file", path, "Check the path") from error
     except InvalidDicomError as error:
-        if isinstance(source, Path) and _is_bare_dataset(source):
+        if is_file and _is_bare_dataset(path):
             raise FilmError(_NO_FORMAT, path, _EXPORT_FILE) from error
         raise FilmError("it is not a DICOM file", path, "Give DICOM files, or pictures with a manifest") from error
     except OSError as error:
@@ -206,10 +227,33 @@ def _parse_dataset(source: Path | BinaryIO, path: Path, *, stop_before_pixels: b
         raise FilmError(f"it can't be read: {cause}", path, "Check its permissions, or copy it again") from error
     except Exception as error:  # pydicom raises many types for damaged headers
         raise FilmError(f"its header is damaged ({type(error).__name__})", path, "Export it again") from error
+
+
+def _check_parsed(dataset: pydicom.Dataset, path: Path) -> pydicom.Dataset:
+    """Return `dataset`. Raises FilmError if it has none of the elements of a film, and other errors if they are damaged."""
+    # pydicom parses elements when they are read. Reading them here finds damage early.
+    for keyword in _FORMAT_ELEMENTS:
+        dataset.get(keyword)
+    if not any(tag.group in _KNOWN_GROUPS for tag in dataset.keys()):  # noqa: SIM118 - a dataset yields elements
+        # Of a dataset that ends within an element, pydicom returns nothing.
+        problem = "it is cut off, or its header names another order of bytes than it has"
+        raise FilmError(problem, path, "Copy it again, or export it again")
     # File Meta Information (PS3.10 section 7.1).
     if "TransferSyntaxUID" not in getattr(dataset, "file_meta", {}):
         raise FilmError(_NO_FORMAT, path, _EXPORT_FILE)
     return dataset
+
+
+def _stop_after_pixels() -> Callable[[BaseTag, str | None, int], bool]:
+    """Return a condition that ends the parsing after the pixels: bytes after them belong to no film, or to no element."""
+    has_pixels = False
+
+    def stop(tag: BaseTag, vr: str | None, length: int) -> bool:
+        nonlocal has_pixels
+        ends, has_pixels = has_pixels, has_pixels or tag == _PIXEL_DATA
+        return ends
+
+    return stop
 
 
 def _is_bare_dataset(path: Path) -> bool:
@@ -260,4 +304,5 @@ def _check_inflated_size(path: Path) -> None:
                     )
                 data = inflate.unconsumed_tail or file.read(_CHUNK_BYTES)
     except (OSError, zlib.error) as error:
-        raise FilmError("its compressed data are damaged", path, "Get an uncompressed copy") from error
+        problem = "its header says that it is deflated, but it is damaged or has another form"
+        raise FilmError(problem, path, "Get an uncompressed copy") from error

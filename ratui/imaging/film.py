@@ -131,6 +131,11 @@ class Film:
         Spacing at the detector, if `spacing` is that in the plane of the bones and the header has both.
     magnification
         Factor by which `detector_spacing` was divided, or None.
+    lossy
+        Method by which the compressed image shows that it was compressed with loss (Lossy Image Compression Method), or
+        empty. A film that was decompressed before shows nothing.
+    lossy_ratio
+        Size before that compression divided by the size after it, or None.
     """
 
     pixels: Pixels
@@ -147,6 +152,8 @@ class Film:
     spacing_source: SpacingSource = SpacingSource.UNKNOWN
     detector_spacing: tuple[float, float] | None = None
     magnification: float | None = None
+    lossy: str = ""
+    lossy_ratio: float | None = None
     _cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __repr__(self) -> str:

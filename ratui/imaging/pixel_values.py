@@ -31,6 +31,7 @@ _CLEAR = 2.0  # the jumps of all other interpretations are at least this much la
 _CLEAR_BYTES, _CLEAR_LINES = 8.0, 1.15  # as _CLEAR, for the order of bytes, and for lines of another length
 _SAMPLED_ROWS, _SAMPLED_WORDS, _MEAN_OF = 64, 20_000, 8
 _FEWEST_BITS = 6  # of a film, see `check_header`
+_LEAST_HALF, _LEAST_SPREAD = 0.02, 1 / 64  # shares of the pixels, and of the range of values, see `_is_signed`
 _MIN_PAIRS = 16  # neighbouring pixels by which interpretations are compared
 
 
@@ -170,6 +171,9 @@ def interpret_native(words: npt.NDArray[Any], header: HeaderDepth) -> StoredValu
     # Bits without information, overlays (PS3.5 section 8.1.2), or the sign of the value once more.
     if header.is_signed and int(stated.min()) < 0 and _choose([stated, plain]) == 1:
         return StoredValues(_narrow(plain, stored, False), stored, _sign_note(signed=False))
+    if not header.is_signed and _is_signed(plain, stored):
+        signed = _narrow(_to_signed(plain, stored, True), header.allocated, True)
+        return StoredValues(signed, stored, _sign_note(signed=True))
     kept = header.allocated if header.is_signed else stored
     return StoredValues(_narrow(stated, kept, header.is_signed), stored, note)
 
@@ -209,6 +213,9 @@ def interpret_decoded(
         If the sign in the header contradicts the compressed image, and nothing shows which is right.
     """
     if precision == header.stored and not stream_signed and not header.is_signed:
+        if stream_signed is None and _is_signed(values, precision):
+            signed = _to_signed(values.astype(np.int32), precision, True)
+            return StoredValues(_narrow(signed, precision, True), precision, _sign_note(signed=True))
         return StoredValues(values, precision)  # the usual film
     wide = values.astype(np.int32)
     bits, note = header.stored, ""
@@ -254,16 +261,40 @@ def _narrow(values: _Values, bits: int, is_signed: bool) -> Pixels:
     return values.astype(f"{'i' if is_signed else 'u'}{1 if bits <= 8 else 2}")
 
 
-def _choose(candidates: Sequence[_Values]) -> int | None:
+def _is_signed(values: npt.NDArray[Any], bits: int) -> bool:
+    """Return whether values that the header calls unsigned are clearly signed numbers of `bits` bits.
+
+    Of some lines first, because this is rare. Black beside white looks like a small negative number beside a small one. So
+    saturated pixels do not count, and both halves of the range must be in use, neither of them in a few similar greys only.
+    """
+    top = (1 << bits) - 1
+    sample = values[:: max(1, len(values) // _SAMPLED_ROWS)]
+    for half in (sample[sample <= top >> 1], sample[sample > top >> 1]):
+        if len(half) < _LEAST_HALF * sample.size:
+            return False
+        low, high = np.percentile(half, [10.0, 90.0])
+        if high - low < top * _LEAST_SPREAD:
+            return False
+    for part in (sample, values):
+        plain = part.astype(np.int32)
+        is_saturated = (plain == 0) | (plain == top)
+        if _choose([plain, _to_signed(plain, bits, True)], is_saturated) != 1:
+            return False
+    return True
+
+
+def _choose(candidates: Sequence[_Values], ignored: npt.NDArray[np.bool_] | None = None) -> int | None:
     """Return the number of the interpretation whose neighbouring pixels differ much less than in all others.
 
-    None if there is no such interpretation. Only neighbours are compared whose difference depends on the interpretation. A
-    wrong one has a jump of a power of two wherever the true values cross it.
+    None if there is no such interpretation. Only neighbours are compared whose difference depends on the interpretation,
+    and of which none is `ignored`. A wrong one has a jump of a power of two wherever the true values cross it.
     """
     steps = [np.abs(np.diff(values, axis=1)) for values in candidates]
     contested = np.zeros(steps[0].shape, bool)
     for each in steps[1:]:
         contested |= each != steps[0]
+    if ignored is not None:
+        contested &= ~(ignored[:, :-1] | ignored[:, 1:])
     if int(contested.sum()) < _MIN_PAIRS:
         return None
     jumps = [float(np.median(each[contested])) for each in steps]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +16,10 @@ from ratui.errors import PacsError, PacsLostError
 from ratui.pacs.address import Certificates, Credentials, PacsAddress
 from ratui.pacs.spool import TooLargeError
 
-__all__ = ["AnswerTooLarge", "http_errors", "make_session"]
+__all__ = ["AnswerTooLarge", "BoundedSession", "http_errors", "make_session"]
 
 _MAX_SECONDS = 900.0  # of one answer, so that a server that sends byte by byte does not hold a run for ever
+_MORE = re.compile(r"\s*299\b.{0,1000}\badditional results\b", re.IGNORECASE | re.DOTALL)
 _RETRY_LATER = (408, 425, 429, 502, 503, 504)
 
 
@@ -72,7 +74,23 @@ class _BoundedAdapter(HTTPAdapter):
         return response
 
 
-class _Session(requests.Session):
+class BoundedSession(requests.Session):
+    """A session that follows no redirection.
+
+    Attributes
+    ----------
+    states_more
+        True if the last answer states in a warning that there are more results than it contains.
+    """
+
+    states_more = False
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """Send a request, and note the warning of its answer."""
+        response = super().send(request, **options)
+        self.states_more = _MORE.match(response.headers.get("Warning", "")) is not None
+        return response
+
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Return no target: a redirection would send patient IDs and perhaps the account elsewhere."""
         return None
@@ -80,7 +98,7 @@ class _Session(requests.Session):
 
 def make_session(
     address: PacsAddress, credentials: Credentials, certificates: Certificates, *, limit: int
-) -> requests.Session:
+) -> BoundedSession:
     """Return a session for a PACS; `limit` is the maximum size of an answer in bytes.
 
     Neither proxies nor accounts of the environment are used. Raises PacsError if the account would be sent without TLS to
@@ -89,7 +107,7 @@ def make_session(
     if credentials and not address.is_encrypted and not address.is_loopback:
         raise PacsError("the account would be sent without encryption", str(address), "Give an https:// address")
     certificates.client_context()  # reports files that can't be used
-    session = _Session()
+    session = BoundedSession()
     session.trust_env = False
     session.verify = str(certificates.trusted) if certificates.trusted else True
     if certificates.own:

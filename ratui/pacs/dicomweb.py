@@ -15,7 +15,7 @@ from ratui.pacs.address import Certificates, Credentials, PacsAddress
 from ratui.pacs.bounded_http import http_errors, make_session
 from ratui.pacs.patient_list import ListedPatient
 from ratui.pacs.silence import silence_libraries
-from ratui.pacs.source import FoundSeries, FoundStudy, bounded
+from ratui.pacs.source import FoundSeries, FoundStudy, bounded, read_count
 from ratui.pacs.spool import MAX_FILM_BYTES
 
 __all__ = ["DicomwebPacs", "split_parts", "split_single_part"]
@@ -23,6 +23,7 @@ __all__ = ["DicomwebPacs", "split_parts", "split_single_part"]
 _MAX_QUERY_BYTES = 20_000_000
 _PAGE = 200
 _MAX_PAGES = 50
+_MOST_VALUES = 16  # of one element; more are ignored
 _TIMEOUT = (20.0, 120.0)  # seconds to connect, and between two parts of an answer
 _ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 
@@ -52,6 +53,7 @@ class DicomwebPacs:
         # A condition on the issuer would hide studies that state none.
         filters = {"PatientID": patient.id}
         fields = ["StudyInstanceUID", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "PatientName"]
+        fields += ["NumberOfPatientRelatedStudies", "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances"]
         found = self._all_pages(self._client.search_for_studies, fields=fields, search_filters=filters)
         return [
             FoundStudy(
@@ -61,15 +63,19 @@ class DicomwebPacs:
                 _value(each, "00100030"),
                 _value(each, "00100040"),
                 _name(each),
+                *(read_count(_value(each, tag)) for tag in ("00201200", "00201206", "00201208")),
             )
             for each in found
         ]
 
     def find_series(self, study: str) -> list[FoundSeries]:
         """Return the series of the study with the UID `study`."""
-        fields = ["SeriesInstanceUID", "Modality"]
+        fields = ["SeriesInstanceUID", "Modality", "NumberOfSeriesRelatedInstances"]
         found = self._all_pages(self._client.search_for_series, study, fields=fields)
-        return [FoundSeries(_value(each, "0020000E"), _value(each, "00080060")) for each in found]
+        return [
+            FoundSeries(_value(each, "0020000E"), _value(each, "00080060"), read_count(_value(each, "00201209")))
+            for each in found
+        ]
 
     def find_instances(self, study: str, series: str) -> list[str]:
         """Return the SOP Instance UIDs of a series."""
@@ -123,10 +129,12 @@ class DicomwebPacs:
         """Return the answers of all pages, up to one without a new answer.
 
         A short page may not be the last one, because servers limit the length of pages. A server that ignores the offset
-        sends the first page again.
+        sends the first page again. Raises PacsError if the last page with answers states that there are more (PS3.18
+        section 8.3.4.4).
         """
         found: dict[str, Mapping[str, Any]] = {}
         offset = 0
+        has_more = False
         for _ in range(_MAX_PAGES):
             with http_errors(self._address):
                 answers = search(*about, limit=_PAGE, offset=offset, **options)
@@ -134,7 +142,10 @@ class DicomwebPacs:
                     raise ValueError("not a list of data sets")
                 new = {repr(sorted(each.items())): each for each in answers}
             if new.keys() <= found.keys():
+                if has_more:
+                    raise PacsError("the PACS states more answers to a query than it sends", str(self._address))
                 return list(found.values())
+            has_more = self._queries.states_more
             found |= new
             offset += len(answers)
         raise PacsError(f"a query has more than {_PAGE * _MAX_PAGES} answers", str(self._address))
@@ -147,18 +158,25 @@ def _check_status(response: Any) -> None:
 
 
 def _value(answer: Mapping[str, Any], tag: str) -> str:
-    """Return the first value of an element in DICOM JSON (PS3.18 F.2) as a text, or an empty text."""
-    element = answer.get(tag)
-    values = element.get("Value") if isinstance(element, dict) else None
-    return bounded(values[0]) if isinstance(values, list) and values else ""
+    """Return an element in DICOM JSON (PS3.18 F.2) as a text, with backslashes between its values, or an empty text."""
+    return bounded("\\".join(map(bounded, _values(answer, tag)[:_MOST_VALUES])))
 
 
 def _name(answer: Mapping[str, Any]) -> str:
-    """Return the first alphabetic name of the patient (PS3.18 F.2.2) as a text, or an empty text."""
-    element = answer.get("00100010")
+    """Return the patient's first name (PS3.18 F.2.2) with ``=`` between its three groups, or an empty text.
+
+    Some servers write the name as a plain text.
+    """
+    first = next(iter(_values(answer, "00100010")), None)
+    if not isinstance(first, dict):
+        return bounded(first)
+    return "=".join(bounded(first.get(group)) for group in ("Alphabetic", "Ideographic", "Phonetic")).rstrip("=")
+
+
+def _values(answer: Mapping[str, Any], tag: str) -> list[Any]:
+    element = answer.get(tag)
     values = element.get("Value") if isinstance(element, dict) else None
-    first = values[0] if isinstance(values, list) and values else None
-    return bounded(first.get("Alphabetic")) if isinstance(first, dict) else ""
+    return values if isinstance(values, list) else []
 
 
 def split_single_part(content_type: str, body: bytes) -> bytes:

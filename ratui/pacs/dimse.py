@@ -10,14 +10,15 @@ from typing import Any
 
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pynetdicom import AE, build_context, build_role, evt
 
 from ratui.errors import PacsError, PacsLostError
 from ratui.pacs.address import Certificates, PacsAddress
 from ratui.pacs.patient_list import ListedPatient
 from ratui.pacs.pynetdicom_internals import connection_opened, limit_messages, message_ended, sent_too_much
-from ratui.pacs.receiver import COMPRESSED_SYNTAXES, FILM_CLASSES, PLAIN_SYNTAXES, StorageReceiver
-from ratui.pacs.source import FoundSeries, FoundStudy, bounded
+from ratui.pacs.receiver import COMPRESSED_SYNTAXES, FILM_CLASSES, KEY_OBJECTS, PLAIN_SYNTAXES, StorageReceiver
+from ratui.pacs.source import FoundSeries, FoundStudy, bounded, read_count
 from ratui.pacs.spool import MAX_FILM_BYTES, TooLargeError
 
 __all__ = ["DimsePacs", "MoveDestination"]
@@ -27,6 +28,7 @@ _FIND, _MOVE, _GET = "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.2
 _PENDING = (0xFF00, 0xFF01)
 _MAX_ANSWERS = 10_000
 _TIMEOUT = 60.0
+_MAX_SECONDS = 3600.0  # of one request, also if the PACS sends messages that it goes on
 _FAILURE_WAIT = 0.5  # seconds in which the other connection may report that a file was too large
 _ALL = "*"
 _MOVE_WAIT = 30.0  # seconds between the end of a C-MOVE and the arrival of its file on the other connection
@@ -81,6 +83,7 @@ class DimsePacs:
         self._association: Any = None
         self._arrived: list[bytes] = []
         self._wanted = ""  # the UID of the only film to accept, or _ALL
+        self._refused = 0  # files that arrived and were not asked for
         self._is_too_large = False
         self._receiver: StorageReceiver | None = None
         if move is not None:
@@ -99,6 +102,9 @@ class DimsePacs:
         query.PatientID = patient.id
         query.IssuerOfPatientID = ""  # a condition would hide studies that state no issuer
         query.PatientName = query.StudyInstanceUID = query.PatientBirthDate = query.PatientSex = ""
+        counts = ("NumberOfPatientRelatedStudies", "NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances")
+        for keyword in counts:
+            setattr(query, keyword, None)
         return [
             FoundStudy(
                 _value(each, "StudyInstanceUID"),
@@ -107,6 +113,7 @@ class DimsePacs:
                 _value(each, "PatientBirthDate"),
                 _value(each, "PatientSex"),
                 _value(each, "PatientName"),
+                *(read_count(_value(each, keyword)) for keyword in counts),
             )
             for each in self._find(query)
         ]
@@ -117,7 +124,15 @@ class DimsePacs:
         query.QueryRetrieveLevel = "SERIES"
         query.StudyInstanceUID = study
         query.SeriesInstanceUID = query.Modality = ""
-        return [FoundSeries(_value(each, "SeriesInstanceUID"), _value(each, "Modality")) for each in self._find(query)]
+        query.NumberOfSeriesRelatedInstances = None
+        return [
+            FoundSeries(
+                _value(each, "SeriesInstanceUID"),
+                _value(each, "Modality"),
+                read_count(_value(each, "NumberOfSeriesRelatedInstances")),
+            )
+            for each in self._find(query)
+        ]
 
     def find_instances(self, study: str, series: str) -> list[str]:
         """Return the SOP Instance UIDs of a series."""
@@ -132,7 +147,7 @@ class DimsePacs:
         query = Dataset()
         query.QueryRetrieveLevel = "IMAGE"
         query.StudyInstanceUID, query.SeriesInstanceUID, query.SOPInstanceUID = study, series, instance
-        arrived = self._retrieve(query, instance)
+        arrived = self._retrieve(query, instance, is_counted=True)
         if len(set(arrived)) > 1:
             raise PacsError("the PACS has several films with this UID", str(self._address))
         return arrived[0]
@@ -144,11 +159,16 @@ class DimsePacs:
         query.StudyInstanceUID = study
         if series:
             query.SeriesInstanceUID = series
-        return self._retrieve(query, _ALL)
+        # A study may have objects of other kinds, which the PACS can't send and counts as failures.
+        return self._retrieve(query, _ALL, is_counted=bool(series))
 
-    def _retrieve(self, query: Dataset, wanted: str) -> list[bytes]:
-        """Return the files that arrive for `query`, at least one. Raises PacsError."""
+    def _retrieve(self, query: Dataset, wanted: str, *, is_counted: bool) -> list[bytes]:
+        """Return the files that arrive for `query`, at least one.
+
+        Raises PacsError, with `is_counted` also if the PACS counts files that did not arrive.
+        """
         self._arrived.clear()
+        self._refused = 0
         self._wanted = wanted
         self._is_too_large = False
         try:
@@ -160,9 +180,10 @@ class DimsePacs:
                 else:
                     self._check_model(_MOVE, "C-MOVE", "Leave out --move-port to use C-GET")
                     answers = association.send_c_move(query, self._title, _MOVE)
-                status = self._read_status(answers)
+                status, final = self._read_end(answers)
+                sent = _count(final, "Completed") + _count(final, "Warning")
                 if self._receiver is not None:
-                    self._wait_for_file(_MOVE_WAIT if status == 0 else _FAILURE_WAIT)
+                    self._wait_for_files(max(sent, 1), _MOVE_WAIT if status == 0 else _FAILURE_WAIT)
         finally:
             self._wanted = ""
             arrived = self._arrived.copy()
@@ -171,6 +192,9 @@ class DimsePacs:
             raise self._too_large()
         if not arrived:
             raise PacsError(f"the PACS did not send the file (status {status:04X})", str(self._address))
+        not_sent = _count(final, "Failed") + _count(final, "Remaining") - self._refused
+        if is_counted and (sent > len(arrived) or not_sent > 0):
+            raise PacsError("the PACS counts more files than arrived", str(self._address))
         return arrived
 
     def store(self, path: Path, study: str, instance: str) -> None:
@@ -215,7 +239,9 @@ class DimsePacs:
         else:
             entity.add_requested_context(*storage)
         roles: list[Any] = (
-            [] if storage or self._receiver else [build_role(each, scp_role=True) for each in FILM_CLASSES]
+            []
+            if storage or self._receiver
+            else [build_role(each, scp_role=True) for each in (*FILM_CLASSES, KEY_OBJECTS)]
         )
         made = entity.associate(
             self._address.host,
@@ -258,21 +284,25 @@ class DimsePacs:
                 if identifier is None:  # the library could not parse it: a film would be missing without a word
                     raise ConnectionError("an answer can't be read")
                 found.append(identifier)
-                if len(found) > _MAX_ANSWERS:
-                    association.abort()
-                    raise PacsError(f"a query has more than {_MAX_ANSWERS} answers", str(self._address))
 
-            status = self._read_status(association.send_c_find(query, _FIND), keep)
+            status, _ = self._read_end(association.send_c_find(query, _FIND), keep)
         if status != 0:
             raise PacsError(f"the PACS refuses the query (status {status:04X})", str(self._address))
         return found
 
-    def _read_status(
+    def _read_end(
         self, answers: Iterator[tuple[Any, Any]], keep: Callable[[Any], None] = lambda identifier: None
-    ) -> int:
-        """Return the last status of `answers`. Raises ConnectionError if the association ended before it."""
-        status = None
-        for answer, identifier in answers:
+    ) -> tuple[int, Dataset]:
+        """Return the last status of `answers`, and its elements.
+
+        Raises ConnectionError if the association ended before it.
+        """
+        status, answer = None, Dataset()
+        begin = time.monotonic()
+        for number, (answer, identifier) in enumerate(answers):
+            if number > _MAX_ANSWERS or time.monotonic() - begin > _MAX_SECONDS:
+                self._drop()
+                raise PacsError(f"a request has more than {_MAX_ANSWERS} answers, or has no end", str(self._address))
             status = answer.get("Status")
             if status is None:
                 break
@@ -280,11 +310,11 @@ class DimsePacs:
                 keep(identifier)
         if status is None:
             raise ConnectionError("the association ended")
-        return int(status)
+        return int(status), answer
 
-    def _wait_for_file(self, seconds: float) -> None:
+    def _wait_for_files(self, number: int, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while not (self._arrived or self._is_too_large) and time.monotonic() < until:
+        while len(self._arrived) < number and not self._is_too_large and time.monotonic() < until:
             time.sleep(0.02)
 
     def _on_store(self, event: Any) -> int:
@@ -297,6 +327,7 @@ class DimsePacs:
     def _keep(self, instance: str, data: bytes) -> int:
         """Keep the file that was asked for, and refuse every other one (data set does not match, PS3.4 B.2.3)."""
         if self._wanted not in (instance, _ALL):
+            self._refused += 1
             return 0xA900
         if sum(map(len, self._arrived)) + len(data) > MAX_FILM_BYTES:
             self._is_too_large = True
@@ -336,17 +367,23 @@ class DimsePacs:
 
 def _film_contexts() -> list[Any]:
     """Return one presentation context for each class and syntax, so that the PACS can send each file as it is stored."""
-    return [
+    films = [
         build_context(sop_class, syntaxes)
         for sop_class in FILM_CLASSES
         for syntaxes in (PLAIN_SYNTAXES, *([each] for each in COMPRESSED_SYNTAXES))
     ]
+    return [*films, build_context(KEY_OBJECTS, PLAIN_SYNTAXES)]
+
+
+def _count(answer: Dataset, kind: str) -> int:
+    """Return the number of sub-operations of a C-GET or C-MOVE (PS3.4 C.4.2), 0 if the PACS states none."""
+    return read_count(_value(answer, f"NumberOf{kind}Suboperations")) or 0
 
 
 def _value(answer: Dataset, keyword: str) -> str:
-    """Return an element as a text, or an empty text for one that is absent or can't be parsed."""
+    """Return an element as a text with backslashes between its values; empty if it is absent or can't be parsed."""
     try:
         value = answer.get(keyword)
-        return "" if value is None else bounded(value)
+        return bounded("\\".join(map(bounded, value)) if isinstance(value, MultiValue) else value)
     except Exception:  # a damaged element makes its parser raise almost anything
         return ""

@@ -8,7 +8,7 @@ for a listed ID and is not fetched is counted with its reason.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -16,17 +16,17 @@ from time import sleep
 from typing import TypeVar
 
 from ratui.errors import FilmError, PacsError, PacsLostError
+from ratui.pacs.listing import ListedFilm, Listing, StudyLister
 from ratui.pacs.patient_list import ListedPatient
-from ratui.pacs.person_choice import choose_studies
-from ratui.pacs.source import PacsSource, is_uid
+from ratui.pacs.person_choice import choose_studies, names_another_person
+from ratui.pacs.source import PacsSource
 from ratui.pacs.spool import MAX_FILM_BYTES, Spool, SpoolFullError, TooLargeError
 from ratui.study.importing import ReaderProcess
 
-__all__ = ["FILM_MODALITIES", "FetchReport", "FetchedPatient", "fetch_films"]
+__all__ = ["FILM_MODALITIES", "FetchReport", "FetchedPatient", "fetch_films", "finish_key_objects"]
 
 FILM_MODALITIES = ("CR", "DX", "RG")
 """Modalities of radiographs (PS3.3 C.7.3.1.1.1)."""
-_KEY_OBJECTS = "series of key objects, which may reject films for their quality: look at it in the PACS"
 _DELAYS = (1.0, 3.0, 10.0)  # seconds before a request is repeated
 Result = TypeVar("Result")
 ProgressCallback = Callable[[int, int], None]
@@ -42,7 +42,9 @@ class FetchedPatient:
     line
         Line of the list, by which messages name the patient.
     files
-        The patient's films that wait in the spool.
+        The patient's films and key objects that wait in the spool.
+    key_objects
+        Those of `files` that are key objects, which may reject films for their quality.
     finished
         Number of films that an earlier run has fetched and imported.
     left_out
@@ -56,6 +58,7 @@ class FetchedPatient:
 
     line: int
     files: list[Path] = field(default_factory=list)
+    key_objects: list[Path] = field(default_factory=list)
     finished: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     losses: Counter[str] = field(default_factory=Counter)
@@ -81,8 +84,8 @@ class FetchReport:
 
     @property
     def files(self) -> list[Path]:
-        """The films of all patients of whom a repetition would fetch no more."""
-        return [file for patient in self.patients if patient.is_ready for file in patient.files]
+        """The films of all patients of whom a repetition would fetch no more, each once: two lines may name one person."""
+        return list(dict.fromkeys(file for patient in self.patients if patient.is_ready for file in patient.files))
 
     @property
     def is_complete(self) -> bool:
@@ -157,17 +160,19 @@ def fetch_films(
     return FetchReport(tuple(results), lost)
 
 
+def finish_key_objects(report: FetchReport, spool: Spool) -> None:
+    """Remove the key objects of each patient whose films were all imported, and remember them. Call it after the import.
+
+    The others stay for the next import, because they may reject films that still wait.
+    """
+    for patient in report.patients:
+        keys = set(patient.key_objects)
+        if patient.is_ready and keys and not any(file not in keys and spool.has(file.name) for file in patient.files):
+            spool.finish(keys)
+
+
 class _AmbiguousUidError(PacsError):
     """A film that the PACS does not return because it has several with the same UID."""
-
-
-@dataclass(frozen=True)
-class _Film:
-    """The UIDs of a film in the PACS."""
-
-    study: str
-    series: str
-    instance: str
 
 
 @dataclass
@@ -186,39 +191,37 @@ class _PatientRun:
     def fetch(self) -> None:
         """Fetch all films of the patient. Raises PacsError if a query fails."""
         result = self.result
-        chosen = choose_studies(self.patient, self._repeat(lambda: self.source.find_studies(self.patient)))
-        result.left_out += chosen.left_out
-        result.losses += chosen.losses
-        films = [film for study in chosen.uids for film in self._find_films(study)]
-        uses = Counter(film.instance for film in films)
-        for film in films:
+        listing = self._list_films()
+        uses = Counter(film.instance for film in listing.films)
+        for film in listing.films:  # key objects come last
             name = Spool.name(self.address, self.patient.id, film.study, film.series, film.instance)
-            if self.spool.is_finished(name):
-                result.finished += 1
+            path = self.spool.path(name)
+            # A key object is needed again as long as a film waits for the import.
+            if self.spool.is_finished(name) and not (film.is_key and result.files):
+                result.finished += not film.is_key
             elif self.spool.has(name):
-                result.files.append(self.spool.path(name))
+                result.files.append(path)
             else:
-                self._fetch_film(name, film, is_ambiguous=uses[film.instance] > 1)
+                self._fetch_film(name, film, is_ambiguous=uses[film.instance] > 1 or film.instance in listing.repeated)
+            if film.is_key and path in result.files:
+                result.key_objects.append(path)
         if not (result.files or result.finished or result.missing or result.left_out or result.losses):
             result.left_out["patient without a study in the PACS"] += 1
 
-    def _find_films(self, study: str) -> Iterator[_Film]:
-        """Yield the films of a study that are wanted, and count the others."""
-        for series in self._repeat(lambda: self.source.find_series(study)):
-            modality = series.modality.upper()
-            if modality not in self.modalities:
-                is_key = modality == "KO"
-                self.result.left_out[_KEY_OBJECTS if is_key else "series of another modality"] += 1
-            elif not is_uid(series.uid):
-                self.result.losses["series without a valid UID"] += 1
-            else:
-                for instance in self._repeat(lambda uid=series.uid: self.source.find_instances(study, uid)):  # type: ignore[misc]
-                    if is_uid(instance):
-                        yield _Film(study, series.uid, instance)
-                    else:
-                        self.result.losses["film without a valid UID"] += 1
+    def _list_films(self) -> Listing:
+        """Return the films of the patient, and count in the result what is not among them."""
+        lister = StudyLister(self.source, self.modalities, self._repeat)
+        listing = Listing()
+        found = lister.find_studies(self.patient, listing)
+        chosen = choose_studies(self.patient, found)
+        for study in chosen.uids:
+            lister.list_study(study, found, listing)
+        self.result.left_out += chosen.left_out + listing.left_out
+        self.result.losses += chosen.losses + listing.losses
+        self.result.missing += listing.missing
+        return listing
 
-    def _fetch_film(self, name: str, film: _Film, *, is_ambiguous: bool) -> None:
+    def _fetch_film(self, name: str, film: ListedFilm, *, is_ambiguous: bool) -> None:
         try:
             data = b"" if is_ambiguous else self._retrieve_one(film)
             path = self.spool.store(name, data or self._retrieve_among_others(film))
@@ -236,10 +239,13 @@ class _PatientRun:
         if self._names_another_person(path):
             self.spool.finish([path], remember=False)
             self.result.losses["film whose header names another person"] += 1
+        elif self._is_another_film(path, film):
+            self.spool.finish([path], remember=False)
+            self.result.losses["film whose header has another UID than was asked for"] += 1
         else:
             self.result.files.append(path)
 
-    def _retrieve_one(self, film: _Film) -> bytes:
+    def _retrieve_one(self, film: ListedFilm) -> bytes:
         """Return a film by its UID. If the PACS can't do that, look for it among the films of its series."""
         try:
             return self._repeat(lambda: self.source.retrieve(film.study, film.series, film.instance))
@@ -252,7 +258,7 @@ class _PatientRun:
             except _AmbiguousUidError:
                 raise error from None
 
-    def _retrieve_among_others(self, film: _Film) -> bytes:
+    def _retrieve_among_others(self, film: ListedFilm) -> bytes:
         """Return a film from those of its series, or of its study: a PACS may refuse a UID that it has more than once.
 
         Raises _AmbiguousUidError if exactly one such film of the patient is not there.
@@ -269,7 +275,7 @@ class _PatientRun:
                 return found.pop()
         raise _AmbiguousUidError("film with a UID that the PACS has more than once, and does not return")
 
-    def _is_film(self, data: bytes, film: _Film) -> bool:
+    def _is_film(self, data: bytes, film: ListedFilm) -> bool:
         """Return whether a file has the UIDs of `film` and does not contradict the list."""
         path = self.spool.store(Spool.name("one of several", sha256(data).hexdigest()), data)
         try:
@@ -277,7 +283,7 @@ class _PatientRun:
         except FilmError:
             return False
         else:
-            uids = _Film(header.study_uid.strip(), header.series_uid.strip(), header.instance_uid.strip())
+            uids = ListedFilm(header.study_uid.strip(), header.series_uid.strip(), header.instance_uid.strip())
             return uids == film and not self._names_another_person(path)
         finally:
             self.spool.finish([path], remember=False)
@@ -288,9 +294,17 @@ class _PatientRun:
             header = self.reader.read_header(path)
         except FilmError:
             return False
-        wanted = self.patient
-        pairs = (wanted.id, header.patient_id), (wanted.issuer, header.issuer), (wanted.birth_date, header.birth_date)
-        return any(listed and stated.strip() and listed != stated.strip() for listed, stated in pairs)
+        return names_another_person(self.patient, header)
+
+    def _is_another_film(self, path: Path, film: ListedFilm) -> bool:
+        """Return whether the header of a file has another SOP Instance UID than `film`.
+
+        The other two UIDs may differ: an archive may correct them in its index alone.
+        """
+        try:
+            return self.reader.read_header(path).instance_uid.strip() != film.instance
+        except FilmError:
+            return False
 
     def _repeat(self, request: Callable[[], Result]) -> Result:
         """Return the result of `request`, repeated while the connection is lost."""

@@ -50,8 +50,12 @@ class Inbox:
         """Begin to wait for further files."""
         self.has_news = False
 
-    def describe(self, refused_kinds: int) -> Iterator[str]:
-        """Yield lines about what was not stored; `refused_kinds` counts offers of objects that are no radiographs."""
+    def describe(self, refused_kinds: int, refused_forms: int = 0) -> Iterator[str]:
+        """Yield lines about what was not stored.
+
+        `refused_kinds` counts offers of objects that are no radiographs, `refused_forms` those of radiographs in a form that
+        can't be read.
+        """
         with self._guard:
             refused, repeated = dict(self._refused), self._repeated
         for reason, count in refused.items():
@@ -60,3 +64,8 @@ class Inbox:
             yield f"  received again, and imported earlier: {repeated}"
         if refused_kinds:
             yield f"  offered by senders and not accepted: {refused_kinds} × a kind of object that is no radiograph"
+        if refused_forms:
+            yield (
+                f"  offered by senders and not accepted: {refused_forms} × a kind of radiograph in a form (transfer syntax) "
+                "that is not accepted"
+            )

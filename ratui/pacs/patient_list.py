@@ -10,6 +10,8 @@ from pathlib import Path
 
 from ratui.bounded_parsing import read_bounded
 from ratui.errors import PacsError
+from ratui.study.importing.birth_dates import birth_digits
+from ratui.study.importing.stated_times import parse_date
 
 __all__ = ["ListedPatient", "read_patient_list"]
 
@@ -60,7 +62,7 @@ def read_patient_list(path: Path) -> tuple[ListedPatient, ...]:
     lines = text.splitlines()
     first = next((line for line in lines if line.strip()), "")
     delimiter = next((each for each in ";\t," if each in first), ",")
-    names = [name.strip().lower() for name in first.split(delimiter)]
+    names = [name.strip().strip('"').lower() for name in first.split(delimiter)]  # some programs quote all cells
     is_table = names[0] == "patient" or "patient" in names
     if is_table and not (set(names) <= set(_COLUMNS) and len(set(names)) == len(names)):
         raise PacsError("the list has other columns", path, _FORM)
@@ -97,7 +99,18 @@ def _patient(values: dict[str, str], path: Path, number: int) -> ListedPatient:
             raise PacsError(
                 f"the {name} is too long, or has a wildcard (* ?), a backslash or a control character", where
             )
-    birth_date = values.get("birth_date", "").replace("-", "")
-    if birth_date and not re.fullmatch(r"\d{8}", birth_date):
+    return ListedPatient(number, values["patient"], values.get("issuer", ""), _birth_date(values, where))
+
+
+def _birth_date(values: dict[str, str], where: str) -> str:
+    """Return the date of birth in DICOM form, or an empty text. Raises PacsError if it is no date, or stands for none."""
+    text = values.get("birth_date", "")
+    if not text:
+        return ""
+    day = parse_date(text) if re.fullmatch(r"[0-9]{8}|[0-9]{4}-[0-9]{2}-[0-9]{2}", text) else None
+    if day is None:
         raise PacsError("the date of birth is not of the form YYYY-MM-DD", where)
-    return ListedPatient(number, values["patient"], values.get("issuer", ""), birth_date)
+    digits = f"{day:%Y%m%d}"
+    if not birth_digits(digits):
+        raise PacsError("the date of birth stands for an unknown one", where, "Leave it empty")
+    return digits

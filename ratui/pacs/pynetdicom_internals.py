@@ -1,12 +1,14 @@
 """Limits for pynetdicom, which reads whatever length a peer announces, up to 4 GB for one PDU and more for a data set.
 
-It waits without end for the rest of a PDU, too. This module limits both, and switches the library's log off.
+It waits without end for the rest of a PDU, too. This module limits both, and switches the library's log off. It also keeps
+the thread of an association from taking answers that belong to a request.
 """
 
 from __future__ import annotations
 
 import socket
 import time
+from threading import Event, Lock
 from typing import Any
 
 from pynetdicom import _config
@@ -15,7 +17,7 @@ from pynetdicom.transport import AssociationSocket
 from ratui.pacs.silence import silence_libraries
 from ratui.pacs.spool import MAX_FILM_BYTES
 
-__all__ = ["MAX_PDU_BYTES", "connection_opened", "limit_messages", "message_ended", "sent_too_much"]
+__all__ = ["MAX_PDU_BYTES", "connection_opened", "end_waiting", "limit_messages", "message_ended", "sent_too_much"]
 
 MAX_PDU_BYTES = 16_000_000
 """Maximum length of one protocol data unit. Common ones have 16 to 128 kB."""
@@ -63,9 +65,55 @@ def message_ended(event: Any) -> None:
 
 
 def connection_opened(event: Any) -> None:
-    """Send short messages at once. A handler for ``EVT_CONN_OPEN``.
+    """Send short messages at once, and keep the answers for their requests. A handler for ``EVT_CONN_OPEN``.
 
     The library sends a command and its data set separately. The kernel would hold the second back until the peer has
     acknowledged the first.
     """
     event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if event.assoc.is_requestor:
+        _keep_answers(event.assoc)
+
+
+def end_waiting(association: Any) -> None:
+    """End the thread of an association whose connection was closed before the peer asked for anything.
+
+    The library would let it wait for its whole timeout. Such threads count as associations, and a peer that opens and closes
+    connections would shut out all others.
+    """
+    if not association.is_established:
+        association.dul.to_user_queue.put(None)
+
+
+class _Checkpoint(Event):
+    """The gate at which the thread of an association waits during a request. It closes only between two of its looks."""
+
+    def __init__(self, guard: Lock) -> None:
+        super().__init__()
+        self._guard = guard
+        self.set()
+
+    def clear(self) -> None:
+        with self._guard:
+            super().clear()
+
+
+def _keep_answers(association: Any) -> None:
+    """Make the thread of an association leave messages in the queue while a request waits for its answers.
+
+    At the end of a request the library wakes this thread, which looks for a message and waits again. On a busy machine it
+    wakes so late that the next request has been sent already. It then takes an answer of that request, finds that it is not
+    a request, and drops it. A query would have one answer fewer, with the status of success.
+    """
+    guard = Lock()
+    checkpoint = _Checkpoint(guard)
+    take = association.dimse.get_msg
+
+    def get_message(block: bool = False) -> Any:
+        if block:  # by the request itself
+            return take(block=True)
+        with guard:
+            return take(block=False) if checkpoint.is_set() else (None, None)
+
+    association._reactor_checkpoint = checkpoint
+    association.dimse.get_msg = get_message

@@ -11,15 +11,16 @@ from pydicom.uid import (
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
     DigitalXRayImageStorageForProcessing,
+    KeyObjectSelectionDocumentStorage,
     SecondaryCaptureImageStorage,
 )
 from pynetdicom import AE, evt
 
 from ratui.errors import PacsError
 from ratui.pacs.address import Certificates
-from ratui.pacs.pynetdicom_internals import MAX_PDU_BYTES, connection_opened, limit_messages, message_ended
+from ratui.pacs.pynetdicom_internals import MAX_PDU_BYTES, connection_opened, end_waiting, limit_messages, message_ended
 
-__all__ = ["COMPRESSED_SYNTAXES", "FILM_CLASSES", "PLAIN_SYNTAXES", "StorageReceiver"]
+__all__ = ["COMPRESSED_SYNTAXES", "FILM_CLASSES", "KEY_OBJECTS", "PLAIN_SYNTAXES", "StorageReceiver"]
 
 FILM_CLASSES = tuple(
     map(
@@ -32,7 +33,9 @@ FILM_CLASSES = tuple(
         ),
     )
 )
-"""Storage classes of radiographs. Objects of other classes are not accepted."""
+"""Storage classes of radiographs."""
+KEY_OBJECTS = str(KeyObjectSelectionDocumentStorage)
+"""Storage class of documents that may reject films for their quality. Objects of other classes are not accepted."""
 PLAIN_SYNTAXES = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"]
 """Explicit and Implicit VR Little Endian."""
 COMPRESSED_SYNTAXES = [
@@ -94,7 +97,7 @@ class StorageReceiver:
         self._address = (host, port)
         self._context = certificates.server_context() if certificates is not None else None
         self._guard = Lock()
-        self._refused = 0
+        self._refused_kinds = self._refused_forms = 0
         self._last = time.monotonic()
         self._server: Any = None
         self.on_closed: Callable[[Any], None] = lambda event: None
@@ -107,6 +110,7 @@ class StorageReceiver:
         entity.add_supported_context(_VERIFICATION)
         for each in FILM_CLASSES:
             entity.add_supported_context(each, [*PLAIN_SYNTAXES, *COMPRESSED_SYNTAXES])
+        entity.add_supported_context(KEY_OBJECTS, PLAIN_SYNTAXES)
         self._entity = entity
 
     @property
@@ -118,7 +122,13 @@ class StorageReceiver:
     def refused_kinds(self) -> int:
         """Number of kinds of objects that senders offered and that are no radiographs."""
         with self._guard:
-            return self._refused
+            return self._refused_kinds
+
+    @property
+    def refused_forms(self) -> int:
+        """Number of kinds of radiographs that senders offered only in forms (transfer syntaxes) that are not accepted."""
+        with self._guard:
+            return self._refused_forms
 
     def quiet_seconds(self) -> float:
         """Return the seconds since the last film or accepted connection."""
@@ -132,7 +142,7 @@ class StorageReceiver:
             (evt.EVT_ACCEPTED, self._on_accepted),
             (evt.EVT_DIMSE_RECV, message_ended),
             (evt.EVT_CONN_OPEN, connection_opened),
-            (evt.EVT_CONN_CLOSE, lambda event: self.on_closed(event)),
+            (evt.EVT_CONN_CLOSE, self._on_closed),
         ]
         try:
             self._server = self._entity.start_server(
@@ -154,10 +164,18 @@ class StorageReceiver:
     def __exit__(self, *error: object) -> None:
         self.stop()
 
+    def _on_closed(self, event: Any) -> None:
+        end_waiting(event.assoc)
+        self.on_closed(event)
+
     def _on_accepted(self, event: Any) -> None:
         with self._guard:
             self._last = time.monotonic()
-            self._refused += len({each.abstract_syntax for each in event.assoc.rejected_contexts})
+            refused = {str(each.abstract_syntax) for each in event.assoc.rejected_contexts}
+            refused -= {str(each.abstract_syntax) for each in event.assoc.accepted_contexts}
+            known = refused.intersection((*FILM_CLASSES, KEY_OBJECTS, _VERIFICATION))
+            self._refused_forms += len(known)
+            self._refused_kinds += len(refused - known)
 
     def _on_store(self, event: Any) -> int:
         try:

@@ -8,10 +8,11 @@ from typing import Protocol
 
 from ratui.pacs.patient_list import ListedPatient
 
-__all__ = ["FoundSeries", "FoundStudy", "PacsSource", "bounded", "is_uid"]
+__all__ = ["FoundSeries", "FoundStudy", "PacsSource", "bounded", "is_uid", "read_count"]
 
 _MAX_TEXT = 256
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+_COUNT = re.compile(r"[0-9]{1,9}")
 
 
 def bounded(value: object) -> str:
@@ -24,9 +25,18 @@ def is_uid(text: str) -> bool:
     return len(text) <= 64 and _UID.fullmatch(text) is not None
 
 
+def read_count(text: str) -> int | None:
+    """Return the number that a PACS states, or None if it states none."""
+    return int(text) if _COUNT.fullmatch(text) else None
+
+
 @dataclass(frozen=True)
 class FoundStudy:
-    """A study in a PACS, with its patient. Texts come from the PACS, and `repr` shows none of them."""
+    """A study in a PACS, with its patient. Texts come from the PACS, and `repr` shows none of them.
+
+    `studies`, `series` and `instances` are the numbers of studies of the patient, and of series and objects of the study,
+    as far as the PACS states them.
+    """
 
     uid: str = field(repr=False)
     patient_id: str = field(default="", repr=False)
@@ -34,14 +44,18 @@ class FoundStudy:
     birth_date: str = field(default="", repr=False)
     sex: str = field(default="", repr=False)
     name: str = field(default="", repr=False)
+    studies: int | None = None
+    series: int | None = None
+    instances: int | None = None
 
 
 @dataclass(frozen=True)
 class FoundSeries:
-    """A series in a PACS."""
+    """A series in a PACS; `instances` is the number of its objects, if the PACS states it."""
 
     uid: str = field(repr=False)
     modality: str = field(default="", repr=False)
+    instances: int | None = None
 
 
 class PacsSource(Protocol):

@@ -45,11 +45,13 @@ class ModelPerformance:
     no_change, no_change_changed
         Error of always answering "no change", in the same joints.
     status
-        Error of the score of a time point.
+        Error of the score of a time point, also where the other time point has no score or no film.
     raters, raters_status
         Mean difference between two raters' changes, and scores; NaN with a single rater.
     is_training_unknown
         True if the run does not list its training cases.
+    single
+        Number of scores that count for `status` only, because rater or model have none at the other time point.
     """
 
     model: str
@@ -63,6 +65,7 @@ class ModelPerformance:
     status: Estimate
     raters_status: float
     is_training_unknown: bool = False
+    single: int = 0
 
 
 def evaluate_models(study: Study, released: ReleasedReadings, *, seed: int = 0) -> tuple[ModelPerformance, ...]:
@@ -116,18 +119,17 @@ def _evaluate_scale(
 ) -> ModelPerformance:
     places = scores.scale_mask(scale)
     rated, predictions = scores.values[:, :, places], predicted[:, None, places]
-    known = np.isfinite(rated).all(axis=-1) & np.isfinite(predictions).all(axis=-1)
+    known = np.asarray(np.isfinite(rated).all(axis=-1) & np.isfinite(predictions).all(axis=-1))
     seen = np.where(known, rated[..., 1] - rated[..., 0], np.nan)
     error = np.abs((predictions[..., 1] - predictions[..., 0]) - seen)
-    status = np.where(known, np.abs(predictions - rated).mean(axis=-1), np.nan)
+    status = np.abs(predictions - rated)
     moved = np.where(seen != 0, 1.0, np.nan)
     pairs = list(combinations(range(len(scores.raters)), 2))
     changes = [np.abs(seen[:, a] - seen[:, b]) for a, b in pairs]
-    apart = [np.abs(rated[:, a] - rated[:, b]).mean(axis=-1) for a, b in pairs]
-    cases = np.repeat(np.arange(len(error)), error[0].size)
+    apart = [np.abs(rated[:, a] - rated[:, b]) for a, b in pairs]
 
     def mean(values: _Floats) -> Estimate:
-        return bootstrap_mean(values.ravel(), cases, rng)
+        return bootstrap_mean(values.ravel(), np.repeat(np.arange(len(values)), values[0].size), rng)
 
     return ModelPerformance(
         model,
@@ -141,6 +143,7 @@ def _evaluate_scale(
         mean(status),
         _finite_mean(np.stack(apart)) if pairs else float("nan"),
         is_training_unknown,
+        int((np.isfinite(status) & ~known[..., None]).sum()),
     )
 
 
@@ -175,6 +178,8 @@ def model_table(found: Sequence[ModelPerformance]) -> TextTable:
     )
     if any(each.is_training_unknown for each in found):
         note += " * The run does not list its training cases: it may have been trained on these cases."
+    if single := sum(each.single for each in found):
+        note += f" {single} scores have none at the other time point; they count for the status only."
     return TextTable("Models against the raters", headers, rows, text_columns=2, note=note)
 
 

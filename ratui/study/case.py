@@ -15,6 +15,7 @@ from ratui.scheme import Scheme, Site
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_list, as_number, as_text
 
 __all__ = [
+    "MOST_DAYS",
     "MOST_VISITS",
     "Case",
     "FilmRecord",
@@ -28,7 +29,8 @@ __all__ = [
 MOST_VISITS = 8
 """Limit of the examinations of a patient."""
 _MOST_PIXELS = 1_000_000  # along one side of a film
-_MOST_DAYS = 100_000
+MOST_DAYS = 100_000
+"""Largest difference of a film's day from the first film of its case."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ class FilmRecord:
         as_integer(film.rows, 1, _MOST_PIXELS)
         as_integer(film.columns, 1, _MOST_PIXELS)
         if film.day is not None:
-            as_integer(film.day, -_MOST_DAYS, _MOST_DAYS)
+            as_integer(film.day, -MOST_DAYS, MOST_DAYS)
         as_number(film.aspect, 1e-6, 1e6)
         return film
 

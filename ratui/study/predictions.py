@@ -7,6 +7,7 @@ Predictions are in a sealed table file per case. Table ``meta`` has one record: 
 and ``scheme`` (digest of the study's scheme). Table ``answers`` has one record for each scale of each site. Its ``films``
 are the IDs of the site's two films, sorted, and the other values are in the order of these films. So the file, which raters
 can read, does not reveal which film is the earlier one. In format 1 the values were in the order of the time points.
+Table ``single``, which may be missing, has one record for each scale of each site that the model has seen on one film only.
 """
 
 from __future__ import annotations
@@ -29,12 +30,15 @@ from ratui.study.study import Study
 
 __all__ = [
     "ORDER",
+    "FilmPrediction",
     "Prediction",
     "intact_expected_grades",
     "list_prediction_models",
     "load_expected_grades",
+    "load_film_predictions",
     "load_predictions",
     "load_reading_order",
+    "load_unblinded_film_predictions",
     "load_unblinded_predictions",
     "read_stored_order",
     "save_predictions",
@@ -44,6 +48,7 @@ __all__ = [
 ORDER = "order.json"
 """Name of the file in ``models`` with the reading order."""
 _FORMAT = 2
+_REMEDY = "Run ratui-train propose again"
 
 
 @dataclass(frozen=True)
@@ -108,26 +113,94 @@ class Prediction:
                 as_number(record["doubt"]),
             )
         except ODD_VALUE_ERRORS as error:
-            raise StoreError(
-                f"not a prediction of a model: {clean_text(error)}", where, "Run ratui-train propose again"
-            ) from error
+            raise StoreError(f"not a prediction of a model: {clean_text(error)}", where, _REMEDY) from error
         for grade, values in zip(prediction.grades, prediction.probabilities, strict=True):
-            if not (0 <= grade < len(values) and abs(math.fsum(values) - 1) < 1e-3):
-                raise StoreError(
-                    "the probabilities of a prediction do not fit its grade", where, "Run ratui-train propose again"
-                )
+            _check_probabilities(grade, values, where)
         return prediction
 
 
-def save_predictions(study: Study, run: str, case: str, found: Iterable[Prediction]) -> None:
-    """Replace the predictions of the scorer `run` for `case`. Raises StoreError."""
+@dataclass(frozen=True)
+class FilmPrediction:
+    """A model's prediction for one scale of a site that it has seen at one time point only. It says nothing on the change.
+
+    Attributes
+    ----------
+    site, scale
+        Key of the site and name of the scale.
+    time
+        Time point of the film. In a rater's view of a blinded study: its position.
+    grade
+        Predicted grade.
+    probabilities
+        Probability of each grade from 0 on; they add up to 1.
+    uncertainty
+        Expected absolute error of `grade`, in grades.
+    """
+
+    site: str
+    scale: str
+    time: int
+    grade: int
+    probabilities: tuple[float, ...]
+    uncertainty: float
+
+    @property
+    def expected(self) -> float:
+        """The mean grade under the predicted probabilities."""
+        return math.fsum(grade * probability for grade, probability in enumerate(self.probabilities))
+
+    def to_record(self, film: str) -> dict[str, Any]:
+        """Return the prediction as it is stored, with the ID of its film in place of the time point."""
+        return {
+            "site": self.site,
+            "scale": self.scale,
+            "film": film,
+            "grade": self.grade,
+            "chances": self.probabilities,
+            "doubt": self.uncertainty,
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], times: Mapping[str, int], where: object = "") -> FilmPrediction:
+        """Return the prediction in a stored record; `times` has the time point of each film of the case.
+
+        Raises StoreError, naming the file `where`, for anything else.
+        """
+        try:
+            prediction = cls(
+                as_text(record["site"]),
+                as_text(record["scale"]),
+                times.get(as_text(record["film"]), -1),
+                as_integer(record["grade"], 0, 1000),
+                tuple(as_number(value, 0.0, 1.0 + 1e-6) for value in as_list(record["chances"])),
+                as_number(record["doubt"]),
+            )
+        except ODD_VALUE_ERRORS as error:
+            raise StoreError(f"not a prediction of a model: {clean_text(error)}", where, _REMEDY) from error
+        if prediction.time not in (0, 1):
+            raise StoreError("the film of a prediction is not one of the case", where, _REMEDY)
+        _check_probabilities(prediction.grade, prediction.probabilities, where)
+        return prediction
+
+
+def _check_probabilities(grade: int, values: Sequence[float], where: object) -> None:
+    if not (0 <= grade < len(values) and abs(math.fsum(values) - 1) < 1e-3):
+        raise StoreError("the probabilities of a prediction do not fit its grade", where, _REMEDY)
+
+
+def save_predictions(
+    study: Study, run: str, case: str, found: Iterable[Prediction], single: Iterable[FilmPrediction] = ()
+) -> None:
+    """Replace the predictions of the scorer `run` for `case`; `single` are those of single films. Raises StoreError."""
     file = _file(study, run, case)
     read_intact(file)  # raises an error for a file of a newer format, which must not be replaced
     meta = {"format": _FORMAT, "model": run, "scheme": study.config.scheme}
     films = study.case(case)
-    answers = [_to_stored(prediction, films, study, file.path) for prediction in found]
+    tables = {"meta": [meta], "answers": [_to_stored(prediction, films, study, file.path) for prediction in found]}
+    if records := [_to_single_record(prediction, films, study, file.path) for prediction in single]:
+        tables["single"] = records
     with StudyLock(study.folder).shared():
-        write_tables(file, {"meta": [meta], "answers": answers})
+        write_tables(file, tables)
 
 
 def list_prediction_models(study: Study) -> tuple[str, ...]:
@@ -145,6 +218,18 @@ def load_predictions(study: Study, case: str, *, run: str | None = None) -> tupl
     For managers, and for an adjudicator after their own answer; raters get `load_unblinded_predictions`. Raises StoreError
     for a damaged file.
     """
+    return _load(study, case, run)[0]
+
+
+def load_film_predictions(study: Study, case: str, *, run: str | None = None) -> tuple[FilmPrediction, ...]:
+    """Return the predictions for joints that the model has seen on one film only, as `load_predictions` does.
+
+    Raises StoreError.
+    """
+    return _load(study, case, run)[1]
+
+
+def _load(study: Study, case: str, run: str | None) -> tuple[tuple[Prediction, ...], tuple[FilmPrediction, ...]]:
     for model in (run,) if run else reversed(list_prediction_models(study)):
         file = _file(study, model, case)
         stored = read_intact(file, unsealed=False)
@@ -159,9 +244,12 @@ def load_predictions(study: Study, case: str, *, run: str | None = None) -> tupl
                 answers = [_to_stored(prediction, earlier, study, file.path) for prediction in found]
             films = study.case(case)
             found = tuple(_from_stored(record, films, file.path) for record in answers)
-            _check_joints(found, study, file.path)
-            return found
-    return ()
+            times = {film.id: film.time for film in films.films}
+            records = stored.tables.get("single", [])
+            single = tuple(FilmPrediction.from_record(record, times, file.path) for record in records)
+            _check_joints((*found, *single), study, file.path)
+            return found, single
+    return (), ()
 
 
 def _to_stored(prediction: Prediction, case: Case, study: Study, file: object) -> dict[str, Any]:
@@ -172,8 +260,20 @@ def _to_stored(prediction: Prediction, case: Case, study: Study, file: object) -
         raise StoreError(error.problem, file, error.remedy) from error
     films = [film.id for time in (0, 1) if (film := case.film(time, site.side, site.part, study.scheme))]
     if len(films) != 2:
-        raise StoreError(f"{clean_text(prediction.site)} has no two films", file, "Run ratui-train propose again")
+        raise StoreError(f"{clean_text(prediction.site)} has no two films", file, _REMEDY)
     return {**(prediction if films == sorted(films) else prediction.exchanged()).to_record(), "films": sorted(films)}
+
+
+def _to_single_record(prediction: FilmPrediction, case: Case, study: Study, file: object) -> dict[str, Any]:
+    """Return `prediction` as stored. Raises StoreError if the case has no film of its site at its time point."""
+    try:
+        site = study.scheme.site(prediction.site)
+    except SchemeError as error:
+        raise StoreError(error.problem, file, error.remedy) from error
+    film = case.film(prediction.time, site.side, site.part, study.scheme)
+    if film is None:
+        raise StoreError(f"{clean_text(prediction.site)} has no film", file, _REMEDY)
+    return prediction.to_record(film.id)
 
 
 def _from_stored(record: Mapping[str, Any], case: Case, file: object) -> Prediction:
@@ -183,19 +283,18 @@ def _from_stored(record: Mapping[str, Any], case: Case, file: object) -> Predict
     try:
         films = [times.get(as_text(film)) for film in as_list(record["films"])]
     except ODD_VALUE_ERRORS as error:
-        raise StoreError(
-            f"not a prediction of a model: {clean_text(error)}", file, "Run ratui-train propose again"
-        ) from error
+        raise StoreError(f"not a prediction of a model: {clean_text(error)}", file, _REMEDY) from error
     if sorted(films, key=str) != [0, 1]:
-        raise StoreError("the films of a prediction are not those of the case", file, "Run ratui-train propose again")
+        raise StoreError("the films of a prediction are not those of the case", file, _REMEDY)
     return prediction if films == [0, 1] else prediction.exchanged()
 
 
 def load_expected_grades(study: Study, run: str, case: str) -> Mapping[Field, float]:
     """Return the mean grade that the scorer `run` predicts for each field of `case`. Raises StoreError."""
-    return {
+    found, single = _load(study, case, run)
+    return {Field(each.site, each.scale, each.time): each.expected for each in single} | {
         Field(prediction.site, prediction.scale, time): prediction.expected(time)
-        for prediction in load_predictions(study, case, run=run)
+        for prediction in found
         for time in (0, 1)
     }
 
@@ -208,8 +307,17 @@ def intact_expected_grades(study: Study, run: str, case: str) -> Mapping[Field, 
 
 def load_unblinded_predictions(study: Study, rater: str, case: str) -> tuple[Prediction, ...]:
     """Return the predictions for a rater who has signed `case`, and none before that. Raises StoreError."""
+    return load_predictions(study, case) if _has_signed(study, rater, case) else ()
+
+
+def load_unblinded_film_predictions(study: Study, rater: str, case: str) -> tuple[FilmPrediction, ...]:
+    """Return `load_film_predictions` for a rater who has signed `case`, and none before that. Raises StoreError."""
+    return load_film_predictions(study, case) if _has_signed(study, rater, case) else ()
+
+
+def _has_signed(study: Study, rater: str, case: str) -> bool:
     reading = study.reading(rater, case)
-    return load_predictions(study, case) if reading is not None and reading.signed_at else ()
+    return reading is not None and reading.signed_at is not None
 
 
 def save_reading_order(study: Study, cases: Sequence[str], model: str) -> None:
@@ -227,9 +335,7 @@ def read_stored_order(study: Study) -> list[str]:
     try:
         return [as_text(record["case"]) for record in stored.tables.get("order", [])] if stored else []
     except ODD_VALUE_ERRORS as error:
-        raise StoreError(
-            f"not an order of cases: {clean_text(error)}", file.path, "Run ratui-train propose again"
-        ) from error
+        raise StoreError(f"not an order of cases: {clean_text(error)}", file.path, _REMEDY) from error
 
 
 def load_reading_order(study: Study) -> tuple[str, ...]:
@@ -258,11 +364,11 @@ def _check_meta(meta: Sequence[Mapping[str, Any]], study: Study, run: str, file:
     if about.get("format") not in (1, _FORMAT):
         raise StoreError(f"the predictions have format {clean_text(about.get('format'))}", file, "Update ratui")
     if about.get("model") != run or about.get("scheme") != study.config.scheme:
-        raise StoreError("they are of another model or scheme", file, "Run ratui-train propose again")
+        raise StoreError("they are of another model or scheme", file, _REMEDY)
     return int(about["format"])
 
 
-def _check_joints(found: Sequence[Prediction], study: Study, file: object) -> None:
+def _check_joints(found: Sequence[Prediction | FilmPrediction], study: Study, file: object) -> None:
     """Raise StoreError unless each prediction has a scale of its site and a probability for each of its grades."""
     for prediction in found:
         try:
@@ -271,9 +377,8 @@ def _check_joints(found: Sequence[Prediction], study: Study, file: object) -> No
             raise StoreError(
                 f"no {clean_text(prediction.scale)} at {clean_text(prediction.site)}",
                 file,
-                "Run ratui-train propose again",
+                _REMEDY,
             ) from error
-        if any(len(values) != top + 1 for values in prediction.probabilities):
-            raise StoreError(
-                "the probabilities of a prediction do not fit its scale", file, "Run ratui-train propose again"
-            )
+        tables = prediction.probabilities if isinstance(prediction, Prediction) else (prediction.probabilities,)
+        if any(len(values) != top + 1 for values in tables):
+            raise StoreError("the probabilities of a prediction do not fit its scale", file, _REMEDY)

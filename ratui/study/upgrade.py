@@ -17,7 +17,12 @@ from ratui.study.case import Case
 from ratui.study.config import CONSENSUS, SEALED_FORMAT, SPLIT_FORMAT, write_settings
 from ratui.study.film_files import write_films
 from ratui.study.layout import make_private_folder
-from ratui.study.predictions import list_prediction_models, load_predictions, save_predictions
+from ratui.study.predictions import (
+    list_prediction_models,
+    load_film_predictions,
+    load_predictions,
+    save_predictions,
+)
 from ratui.study.reading_session import ReadingSession
 from ratui.study.store import FileLock, StoredTables, StudyLock
 from ratui.study.store.tables import read_intact, read_tail
@@ -104,7 +109,7 @@ def _convert_predictions(study: Study) -> Iterator[str]:
             try:
                 found = load_predictions(study, case, run=run)
                 if found:
-                    save_predictions(study, run, case, found)
+                    save_predictions(study, run, case, found, load_film_predictions(study, case, run=run))
             except RatuiError:
                 yield f"models/{run}/answers/{case}.json"
 

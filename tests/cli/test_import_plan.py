@@ -1,5 +1,6 @@
 """``ratui import --dry-run`` and ``--save-manifest``: the printed plan, and a repeated import."""
 
+import csv
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from click.testing import CliRunner, Result
 from ratui.cli.main import commands
 from ratui.study import Study
 from tests.films import film_file, hospital
+from tests.support.sources import zip_of
 
 
 def run(*arguments: object) -> Result:
@@ -31,14 +33,38 @@ def test_the_plan_is_printed_and_nothing_is_imported(study: Study, tmp_path: Pat
     assert lines[1].startswith("  take      no. 1: person 1, time point 0, L, hand")
     assert lines[2].startswith("  take      no. 2: person 1, time point 1, L, hand")
     assert lines[3].startswith("  leave out no. 3: it is not a DICOM file")
-    assert lines[4:] == [
-        "2 films of 1 person to take, 1 doubtful, 1 to leave out",
-        "the numbers are those of the rows that --save-manifest FILE writes",
-        "nothing was imported",
-    ]
+    assert lines[4] == "2 films of 1 person to take, 1 doubtful, 1 to leave out"
+    assert lines[5].startswith("list of the files by number: ")
+    assert lines[6:] == ["this list identifies patients: do not store it with the study", "nothing was imported"]
     assert "secret" not in done.output.lower()
     assert not study.cases()
     assert not (tmp_path / "key.json").exists()
+
+
+def test_what_is_not_read_is_listed_with_its_path(study: Study, tmp_path: Path) -> None:
+    folder = hospital(tmp_path / "h", sides="L")
+    (folder / ".hidden").write_text("x")
+    (folder / "old.7z").write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(100))
+    (folder / "gone").symlink_to(tmp_path / "nothing")
+    (folder / "copy").symlink_to(folder / "P0_0_L.dcm")
+    zip_of(folder / "x.zip", {"../out.dcm": b"1", "a\nb/.c": b"2"})
+    manifest = folder / "plan.csv"
+    done = run(study.path, folder, "--key", tmp_path / "key.json", "--dry-run", "--save-manifest", manifest)
+    assert done.exit_code == 3
+    (listing,) = tmp_path.glob("key-plan-*.csv")
+    assert listing.stat().st_mode & 0o077 == 0
+    for path in (listing, manifest):
+        with path.open(encoding="utf-8") as file:
+            found = list(csv.DictReader(file))
+        reasons = {row["file"].rpartition("/h/")[2]: row.get("outcome") or row["reason"] for row in found}
+        numbers = {name: number for number, name in enumerate(reasons, start=1)}
+        unread = {name: reason for name, reason in reasons.items() if reason.startswith("not read: ")}
+        assert {name.rpartition("/")[2] for name in unread} == {".hidden", "old.7z", "gone", "copy", "out.dcm", ".c"}
+        line = f"  not read  no. {numbers['old.7z']}: an archive of a kind that can't be read."
+        assert line in done.stdout
+    again = run(study.path, "--manifest", manifest, "--key", tmp_path / "key.json")
+    assert again.exit_code == 0, again.output
+    assert "2 films of 1 case imported, 0 files refused" in again.output
 
 
 def test_a_plan_without_films_fails(study: Study, tmp_path: Path) -> None:

@@ -128,6 +128,28 @@ class TestPatientLists:
             ("P3", "", ""),
         ]
 
+    def test_a_table_with_quoted_cells(self, tmp_path: Path) -> None:
+        (found,) = self.read(tmp_path, '"patient","birth_date"\n"P1","1950-12-31"')
+        assert (found.id, found.birth_date) == ("P1", "19501231")
+
+    @pytest.mark.parametrize(
+        "birth_date",
+        [
+            "12-03-1945",
+            "12031945",
+            "1945-13-40",
+            "1945-0312",
+            "--194503",
+            "1945031",
+            "١٩٤٥٠٣١٢",
+            "1900-01-01",
+            "99999999",
+        ],
+    )
+    def test_a_date_of_birth_that_matches_nobody_is_refused(self, tmp_path: Path, birth_date: str) -> None:
+        with pytest.raises(PacsError, match="the date of birth"):
+            self.read(tmp_path, f"patient,birth_date\nP1,{birth_date}")
+
     @pytest.mark.parametrize(
         "text",
         [

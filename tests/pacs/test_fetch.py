@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from ratui.cli.main import commands
 from ratui.errors import PacsError, RatuiError
 from ratui.pacs.address import Certificates, Credentials, parse_address
 from ratui.pacs.dicomweb import DicomwebPacs
-from ratui.pacs.dimse import DimsePacs, MoveDestination
+from ratui.pacs.dimse import DimsePacs
 from ratui.pacs.fetch import FetchReport, fetch_films
 from ratui.pacs.patient_list import ListedPatient
 from ratui.pacs.spool import Spool
@@ -82,21 +82,6 @@ def films(tmp_path: Path, orthanc: Orthanc) -> Path:
     folder = hospital(tmp_path / "hospital", 3)
     orthanc.upload(*sorted(folder.glob("*.dcm")))
     return folder
-
-
-Source = Callable[[], DicomwebPacs | DimsePacs]
-
-
-@pytest.fixture(params=["DICOMweb", "C-GET", "C-MOVE"])
-def source(request: pytest.FixtureRequest, orthanc: Orthanc) -> Iterator[DicomwebPacs | DimsePacs]:
-    made: DicomwebPacs | DimsePacs
-    if request.param == "DICOMweb":
-        made = DicomwebPacs(parse_address(orthanc.url), ACCOUNT)
-    else:
-        move = MoveDestination("127.0.0.1", orthanc.move_port) if request.param == "C-MOVE" else None
-        made = DimsePacs(parse_address(orthanc.dicom_url), move=move)
-    with closing(made):
-        yield made
 
 
 def test_fetched_films_are_those_of_the_hospital(

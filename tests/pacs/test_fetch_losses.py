@@ -138,7 +138,7 @@ class TestARealArchive:
         assert "1 film of 1 case imported" in done.output
         assert "0 of 1 patient complete" in done.output
         assert "not fetched, look at the PACS: 1 × study without an issuer" in done.output
-        assert "left out: 1 × series of key objects" in done.output
+        assert "1 film and 1 key object here" in done.output
 
 
 def study_of(uid: str, issuer: str = "", birth_date: str = "", name: str = "") -> FoundStudy:
@@ -164,3 +164,53 @@ def test_a_study_without_an_issuer_needs_one_person_in_all_answers(found: list[F
     unsettled = [study for study in found if study.uid not in chosen and study.issuer != "SOUTH"]
     assert sum(result.losses.values()) == len(unsettled)
     assert sum(result.left_out.values()) == sum(study.issuer == "SOUTH" for study in found)
+
+
+SLIP = "study of one of several persons with this patient ID: give issuer or birth_date"
+
+
+@pytest.mark.parametrize(
+    ("other", "is_one_person"),
+    [
+        (("19530412", "F", "DOE^ANN"), True),  # one digit
+        (("19530421", "F", "Doe^Ann"), True),  # the same
+        (("19520422", "F", "Doe^Ann"), False),  # two places
+        (("19620421", "F", "Doe^Ann"), False),
+        (("19350421", "F", "Doe^Ann"), True),  # two neighbours
+        (("19530101", "F", "Doe^Ann"), False),  # an unknown day
+        (("19530422", "", "Doe^Ann"), False),  # no sex
+        (("19530422", "M", "Doe^Ann"), False),
+        (("19530422", "O", "Doe^Ann"), False),
+        (("19530421", "O", "Doe^Ann"), True),  # other or unknown: no statement
+        (("19530421", "M", "Doe^Ann"), False),
+        (("19530421", "female", "Doe^Ann"), True),
+        (("19530422", "F", "Doe^Anna"), False),
+        (("19530422", "F", ""), False),
+        (("", "F", "Roe^Eve"), True),  # no date that differs
+    ],
+)
+def test_one_slip_in_the_birth_date_is_accepted_as_in_the_import(
+    other: tuple[str, str, str], is_one_person: bool
+) -> None:
+    first = FoundStudy("1.1", "P1", "", "19530421", "F", "Doe^Ann")
+    birth_date, sex, name = other
+    found = [first, FoundStudy("1.2", "P1", "", birth_date, sex, name)]
+    for answers in (found, found[::-1]):
+        chosen = choose_studies(ListedPatient(1, "P1"), answers)
+        assert chosen.uids == (["1.1", "1.2"] if is_one_person else [])
+        assert chosen.losses == ({} if is_one_person else {SLIP: 2})
+
+
+def test_a_third_person_among_two_who_differ_by_a_slip_is_noticed() -> None:
+    births = ("19530421", "19530422", "19600310")
+    found = [FoundStudy(f"1.{place}", "P1", "", birth, "F", "Doe^Ann") for place, birth in enumerate(births)]
+    assert choose_studies(ListedPatient(1, "P1"), found).losses == {SLIP: 3}
+
+
+@pytest.mark.parametrize(("birth_date", "is_loss"), [("19530422", True), ("19600310", False)])
+def test_a_study_that_differs_from_the_list_by_a_slip_is_no_silent_omission(birth_date: str, is_loss: bool) -> None:
+    found = [FoundStudy("1.1", "P1", "", "19530421"), FoundStudy("1.2", "P1", "", birth_date)]
+    chosen = choose_studies(ListedPatient(1, "P1", "", "19530421"), found)
+    assert chosen.uids == ["1.1"]
+    assert sum(chosen.losses.values()) == is_loss
+    assert sum(chosen.left_out.values()) == (not is_loss)

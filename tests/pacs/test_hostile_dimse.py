@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,7 @@ import pydicom
 import pynetdicom.association
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import ComputedRadiographyImageStorage, JPEGLSLossless
-from pynetdicom import AE, evt
+from pynetdicom import AE
 
 from ratui.errors import PacsError, PacsLostError
 from ratui.pacs.address import parse_address
@@ -24,75 +23,16 @@ from ratui.pacs.patient_list import ListedPatient
 from ratui.pacs.spool import Spool
 from ratui.study import Study
 from tests.films import film_file
+from tests.pacs.fake_archive import FIND, FakeArchive, answer
 
 pytestmark = pytest.mark.slow
 
 PATIENT = ListedPatient(1, "P1")
-FIND, GET = "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.3"
-
-
-class FakeArchive:
-    """A PACS whose answers a test chooses.
-
-    Attributes
-    ----------
-    find
-        Function that yields the answers to a query, as pairs of status and identifier.
-    films
-        Files that a C-GET sends, whatever was asked for.
-    """
-
-    def __init__(self) -> None:
-        self.find: Callable[[Dataset], Iterator[Any]] = lambda query: iter([])
-        self.films: list[Path] = []
-        entity = AE(ae_title="ARCHIVE")
-        entity.add_supported_context(FIND)
-        entity.add_supported_context(GET)
-        entity.add_supported_context(ComputedRadiographyImageStorage, JPEGLSLossless, scu_role=True, scp_role=True)
-        handlers: list[Any] = [(evt.EVT_C_FIND, self._on_find), (evt.EVT_C_GET, self._on_get)]
-        self.server: Any = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-
-    def stop(self) -> None:
-        """End all connections and the server."""
-        if self.server is not None:
-            for association in self.server.active_associations:
-                association.abort()
-            self.server.shutdown()
-            self.server = None
-
-    def _on_find(self, event: Any) -> Iterator[Any]:
-        yield from self.find(event.identifier)
-
-    def _on_get(self, event: Any) -> Iterator[Any]:
-        yield len(self.films)
-        for film in self.films:
-            yield 0xFF00, pydicom.dcmread(film)
-
-
-@pytest.fixture
-def archive() -> Iterator[FakeArchive]:
-    made = FakeArchive()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def pacs(archive: FakeArchive) -> Iterator[DimsePacs]:
-    made = DimsePacs(parse_address(f"dicom://ARCHIVE@127.0.0.1:{archive.server.server_address[1]}"))
-    yield made
-    made.close()
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     return Study.create(tmp_path / "study", "fingers", ["anna"])
-
-
-def answer(**values: str) -> Dataset:
-    dataset = Dataset()
-    for keyword, value in values.items():
-        setattr(dataset, keyword, value)
-    return dataset
 
 
 def one_film(query: Dataset) -> Iterator[Any]:
@@ -184,6 +124,17 @@ def test_answers_without_end_are_cut(archive: FakeArchive, pacs: DimsePacs, monk
         pacs.find_studies(PATIENT)
     archive.find = one_film
     assert [each.uid for each in pacs.find_studies(PATIENT)] == ["1.2"]  # by a new association
+
+
+def test_a_retrieval_without_end_is_cut(
+    archive: FakeArchive, pacs: DimsePacs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ratui.pacs.dimse._MAX_ANSWERS", 5)
+    archive.films = [film(tmp_path / "other.dcm", "9.9")] * 30
+    with pytest.raises(PacsError, match="more than 5 answers"):
+        pacs.retrieve("1.2", "1.2.3", "1.2.3.4")
+    archive.films = [film(tmp_path / "right.dcm", "1.2.3.4")]
+    assert pacs.retrieve("1.2", "1.2.3", "1.2.3.4")  # by a new association
 
 
 def odd_answers(query: Dataset) -> Iterator[Any]:

@@ -16,7 +16,13 @@ from typing import Any
 
 import pydicom
 import pytest
-from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, ExplicitVRLittleEndian, JPEGLSLossless
+from pydicom.uid import (
+    ComputedRadiographyImageStorage,
+    CTImageStorage,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    JPEGLSLossless,
+)
 from pynetdicom import AE
 
 from ratui.errors import PacsError
@@ -95,6 +101,25 @@ class TestTheReceiver:
             assert [each.abstract_syntax for each in association.rejected_contexts] == [CTImageStorage]
             association.release()
             assert receiver.refused_kinds == 1
+
+    def test_connections_that_are_opened_and_closed_do_not_shut_out_others(self, study: Study, tmp_path: Path) -> None:
+        with Spool(study, "receive", tmp_path / "spool") as spool, receiving(spool) as receiver:
+            for _ in range(20):
+                socket.create_connection(("127.0.0.1", receiver.port), 10).close()
+            time.sleep(1)
+            assert send(receiver.port, film_file(tmp_path / "film.dcm")) == [0x0000]
+
+    def test_a_radiograph_in_another_form_is_counted_as_such(self, study: Study, tmp_path: Path) -> None:
+        entity = AE(ae_title="SENDER")
+        entity.add_requested_context(ComputedRadiographyImageStorage, ExplicitVRBigEndian)
+        with Spool(study, "receive", tmp_path / "spool") as spool, receiving(spool) as receiver:
+            entity.associate("127.0.0.1", receiver.port, ae_title="RATUI").release()
+            entity.add_requested_context(ComputedRadiographyImageStorage, ExplicitVRLittleEndian)
+            entity.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
+            entity.associate("127.0.0.1", receiver.port, ae_title="RATUI").release()
+            assert (receiver.refused_kinds, receiver.refused_forms) == (1, 1)
+            (line,) = Inbox(spool).describe(0, receiver.refused_forms)
+            assert "1 × a kind of radiograph in a form" in line
 
     def test_a_full_spool_refuses_with_the_right_status(self, study: Study, tmp_path: Path) -> None:
         films = [film_file(tmp_path / f"{n}.dcm", seed=n) for n in range(3)]

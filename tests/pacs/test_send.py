@@ -42,6 +42,7 @@ PLANTED = {
     "ImageComments": "PLANTED-COMMENT",
     "StudyID": "PLANTED-ID",
 }
+PROJECTION = {"ProtocolName": "Hand d.p."}  # the planted description has unknown words
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
                 side=side,
                 seed=ord(side) + time,
                 StudyInstanceUID=f"1.2.999.{time}",
-                **PLANTED,
+                **(PLANTED | PROJECTION),
             )
     made = Study.create(folder / "study", "fingers", ["anna"])
     import_films(made, [folder / "h"], key=folder / "key.json", converter=InProcessConverter())
@@ -264,7 +265,14 @@ def test_a_study_goes_from_the_pacs_to_the_readings_and_back(orthanc: Orthanc, t
         for side in "LR":
             uid = {"StudyInstanceUID": f"1.2.999.{time}", "SOPInstanceUID": f"1.2.999.{time}.{ord(side)}"}
             film = originals / f"{time}{side}.dcm"
-            film_file(film, patient="PLANTED-PATIENT", day=day, side=side, seed=ord(side) + time, **(PLANTED | uid))
+            film_file(
+                film,
+                patient="PLANTED-PATIENT",
+                day=day,
+                side=side,
+                seed=ord(side) + time,
+                **(PLANTED | PROJECTION | uid),
+            )
             dataset = pydicom.dcmread(film)
             dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
             dataset.save_as(film)

@@ -18,7 +18,7 @@ def test_a_short_walk_finds_no_fault(kind: type[Walk]) -> None:
 
 @pytest.mark.slow
 def test_a_long_walk_finds_no_fault_and_reaches_every_kind() -> None:
-    tally = walk(Walk, runs=120, length=100)
+    tally = walk(Walk, runs=60, length=100, repeatable=True)
     check_reach(tally, blinded=False)
     assert {"fall", "jump"} <= set(tally.doubts)
     assert tally.outcomes["copy_entry", True]
@@ -26,7 +26,7 @@ def test_a_long_walk_finds_no_fault_and_reaches_every_kind() -> None:
 
 @pytest.mark.slow
 def test_a_long_blinded_walk_never_reveals_the_order() -> None:
-    tally = walk(BlindedWalk, runs=120, length=100)
+    tally = walk(BlindedWalk, runs=60, length=100, repeatable=True)
     check_reach(tally, blinded=True)
     assert set(tally.doubts) == {"jump", "none"}
     assert not tally.outcomes["copy_entry", True]
@@ -34,7 +34,7 @@ def test_a_long_blinded_walk_never_reveals_the_order() -> None:
 
 def check_reach(tally: Tally, *, blinded: bool) -> None:
     """Check that the run covered every value of each kind of field, every command accepted and rejected, and signatures."""
-    assert tally.steps > 16_000
+    assert tally.steps > 6_000
     assert every_kind(blinded=blinded) - set(tally.kinds) == set()
     for command in COMMANDS:
         assert tally.outcomes[command, True], f"{command} never succeeded"

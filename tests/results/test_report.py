@@ -19,7 +19,7 @@ from ratui.results.released import released_readings
 from ratui.results.report import render_report
 from ratui.results.totals import get_rule
 from ratui.study import DisplayUse, Study
-from ratui.study.predictions import save_predictions
+from ratui.study.predictions import FilmPrediction, load_predictions, save_predictions
 from tests.model_answers import answer
 from tests.results.studies import NOTE, Special, noisy_study, read_study
 
@@ -143,6 +143,19 @@ class TestModels:
         assert ero.status.value == pytest.approx((0.5 + 1) / 40)
         assert jsn.change.value == 0
         assert np.isnan(jsn.changed.value)
+
+    def test_scores_of_one_time_point_count_for_the_status_only(self, tmp_path: Path) -> None:
+        study = self.study(tmp_path, 2.0)
+        for case in study.cases():
+            kept = [each for each in load_predictions(study, case) if each.site != "L.MCP2"]
+            chances = (0.0, 1.0, 0.0, 0.0, 0.0, 0.0)
+            save_predictions(study, "scorer", case, kept, [FilmPrediction("L.MCP2", "ERO", 1, 1, chances, 0.0)])
+        ero, _ = evaluate_models(study, released_readings(study))
+        # Of 20 ERO joints one has no change; the model scores its later film as 1, anna as 3, bert as 0.
+        assert ero.change.value == ero.no_change == 0
+        assert ero.status.value == pytest.approx((2 + 1) / (2 * (19 * 2 + 1)))
+        assert ero.single == 4
+        assert "4 scores have none at the other time point" in page(study, plots=False)["Models against the raters"]
 
     def test_cases_that_it_has_learnt_from_do_not_count(self, tmp_path: Path) -> None:
         study = self.study(tmp_path, 2.0, patients=3)

@@ -1,7 +1,4 @@
-"""A slow implementation of docs/intake.md, "What a film shows", with the tables of docs/intake-words.md.
-
-It was written from these pages, not from ratui, and uses nothing of ratui but the header.
-"""
+"""A slow implementation of "What a film shows" in docs/intake.md, written from that page and its tables of words."""
 
 from __future__ import annotations
 
@@ -15,7 +12,6 @@ from pathlib import Path
 from ratui.study.importing import FilmHeader
 from tests.study.intake_tables import read_tables
 
-WORDS_PAGE = Path(__file__).parents[2] / "docs" / "intake-words.md"
 FRONTAL = {"PA", "AP", "frontal"}
 PROJECTIONS = {*FRONTAL, "lateral", "oblique", "Norgaard", "Brewerton", "scaphoid", "tangential"}
 PLURALS = {"hands": "hand", "wrists": "wrist", "feet": "foot"}
@@ -23,7 +19,7 @@ OTHERS = {"L", "R", "B", "both", "with", "and", "views", "two", "nothing", *PROJ
 SEPARATORS = ",;/+&|\\・、"
 
 
-TABLES = read_tables(WORDS_PAGE.read_text(encoding="utf-8"))
+TABLES = read_tables((Path(__file__).parents[2] / "docs" / "intake-words.md").read_text(encoding="utf-8"))
 LANGUAGES = [name for name in TABLES if name not in ("codes", "positions", "weak words", "harmless", "rejection")]
 PARTS = {meaning for name in LANGUAGES for meaning, _ in TABLES[name]} - OTHERS
 NEUTRAL = ("right handed", "left handed")
@@ -35,7 +31,6 @@ def listed(text: str) -> list[str]:
 
 
 HARMLESS = {word for _, text in TABLES["harmless"] for word in listed(text)}
-REJECTION = {word for _, text in TABLES["rejection"] for word in listed(text)}
 
 
 @cache
@@ -68,6 +63,7 @@ class Said:
     weak: bool = False
     unknown: bool = False
     unread: bool = False
+    fraction: bool = False
 
 
 def common_form(text: str) -> str:
@@ -79,7 +75,7 @@ def common_form(text: str) -> str:
             spaced += " "
         spaced += letter
     text = spaced.casefold()
-    for one, other in (("ø", "o"), ("æ", "ae"), ("œ", "oe"), ("ł", "l")):
+    for one, other in (("°", " degree "), ("ø", "o"), ("æ", "ae"), ("œ", "oe"), ("ł", "l")):
         text = text.replace(one, other)
     decomposed = unicodedata.normalize("NFKD", text)
     text = unicodedata.normalize("NFC", "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f"))
@@ -134,9 +130,11 @@ def words_of(text: str) -> list[tuple[str, list[tuple[str, str]], bool, bool]]:
         taken, found = 1, (text[start:stop], [], separated, kind == "digit" or text[start:stop] in HARMLESS)
         if kind == "letter":
             single = stop - start == 1
-            near_digit = (start > 0 and text[start - 1].isdigit()) or text[stop : stop + 1].isdigit()
-            if single and near_digit:
-                found = (text[start:stop], [("English", "views")] if text[start] == "v" else [], separated, True)
+            after, before = start > 0 and text[start - 1].isdigit(), text[stop : stop + 1].isdigit()
+            if single and (after or before):
+                letter = text[start]
+                views = letter == "v" or (letter in "er" and after and not before)
+                found = (letter, [("English", "views")] if views else [], separated, before or letter in "dwmy")
             else:
                 for count in (3, 2, 1):
                     some = groups[place : place + count]
@@ -156,9 +154,8 @@ def words_of(text: str) -> list[tuple[str, list[tuple[str, str]], bool, bool]]:
 
 def has_unread_japanese(text: str) -> bool:
     while text:
-        sizes = [
-            n for n in range(len(text), 0, -1) if "Japanese" in dict(meanings_of(text[:n])) or text[:n] in HARMLESS
-        ]
+        starts = {text[:n]: n for n in range(1, len(text) + 1)}
+        sizes = [n for word, n in starts.items() if "Japanese" in dict(meanings_of(word)) or word in HARMLESS][::-1]
         if not sizes:
             return True
         text = text[sizes[0] :]
@@ -169,10 +166,9 @@ def said_by_words(text: str) -> Said:
     said = Said("", 0, False)
     form = common_form(text)
     words = words_of(form)
-    said.unread = any(
-        (kind == "other" and character.isalpha())
-        for character, kind in ((character, kind_of(character)) for character in form)
-    ) or any(kind == "japanese" and has_unread_japanese(form[start:stop]) for start, stop, kind in groups_of(form))
+    said.unread = any(kind_of(character) == "other" and character.isalpha() for character in form)
+    japanese = [form[start:stop] for start, stop, kind in groups_of(form) if kind == "japanese"]
+    said.unread = said.unread or any(map(has_unread_japanese, japanese))
     spoken = {
         language
         for _, meanings, _, _ in words
@@ -184,7 +180,8 @@ def said_by_words(text: str) -> Said:
         known = {meaning for _, meaning in meanings}
         if not known and not (number == 0 and word == "dx"):
             known = {meaning for language, meaning in meanings_of(word, weak=True) if language in spoken}
-        said.unread = said.unread or not (known or harmless)
+        said.fraction = said.fraction or (word == "troisquart" and not known)
+        said.unread = said.unread or not (known or harmless or word == "troisquart")
         named.append((word, known, separated))
     phrases: list[list[set[str]]] = [[]]
     for _, known, separated in named:
@@ -217,7 +214,8 @@ def said_by_words(text: str) -> Said:
         said.projections |= projections
     for one, other in pairwise(named):
         is_number = one[0].isdigit() and 2 <= int(one[0]) <= 9
-        if (is_number or "two" in one[1]) and "views" in other[1]:
+        last_e = other is named[-1] and other[0] == "e"
+        if (is_number or "two" in one[1]) and ("views" in other[1] or last_e):
             said.projections |= {"frontal", "lateral", "oblique"}
     if both or said.sides == {"L", "R"}:
         said.express = both or len(said.parts) <= 1
@@ -266,7 +264,9 @@ def all_said(header: FilmHeader) -> list[Said]:
             text = header.elements.get(element, "")
             said = said_by_words(text)
             said.element, said.rank, said.code = element, rank, kind != "words"
-            said.unread = said.unread and kind == "words"
+            is_unread_part = kind == "part" and not said.parts and (said.unread or said.fraction)
+            said.unread = is_unread_part or (kind == "words" and said.unread)
+            said.fraction = said.fraction and kind == "words"
             if kind == "side":
                 said.parts, said.projections = set(), set()
                 if text.upper() in ("L", "R", "B"):
@@ -274,11 +274,13 @@ def all_said(header: FilmHeader) -> list[Said]:
             elif kind == "part":
                 said.projections = set()
             elif kind == "position":
-                known = [meaning for meaning, values in TABLES["positions"] if text.upper() in listed(values)]
-                said = Said(element, rank, True, projections=said.projections)
-                if known:
-                    said.projections = {known[0]} & PROJECTIONS
-                said.unknown = bool(text) and not known and not said.projections
+                said = Said(element, rank, True)
+                for value in text.split("\\"):
+                    known = [meaning for meaning, values in TABLES["positions"] if value.upper() in listed(values)]
+                    words = said_by_words(value)
+                    said.projections |= {known[0]} & PROJECTIONS if known else words.projections
+                    if value and not known and (words.unread or not words.projections):
+                        said.unknown = True
             elif kind in ("codes", "view codes"):
                 terms = [t for key, many in header.codes.items() if (key + ".").startswith(element + ".") for t in many]
                 every = set().union(*(meaning_of_code(term.scheme, term.value) for term in terms))
@@ -292,7 +294,7 @@ def all_said(header: FilmHeader) -> list[Said]:
                 said = Said(element, rank, True, every & PARTS, sides, projections)
                 joined = (" " if kind == "view codes" else ", ").join(term.meaning for term in terms)
                 meaning = said_by_words(joined)
-                meaning.element, meaning.rank = f"{element} (meaning)", rank
+                meaning.element, meaning.rank, meaning.fraction = f"{element} (meaning)", rank, False
                 if kind == "view codes":
                     meaning.unread = bool(terms) and not said.projections and not meaning.projections
                     said.parts, said.sides = set(), set()
@@ -345,6 +347,9 @@ def identify(header: FilmHeader, views: tuple[str, ...]) -> tuple[str, str, str,
     said = all_said(header)
     wide = header.columns > header.rows
     _, part = decide([(each, each.parts) for each in said])
+    unexamined = any(each.element == "BodyPartExamined" and each.unread for each in said)
+    if unexamined and part and not any(each.parts and each.rank <= 2 for each in said):
+        part = DOUBT
     unclear = part in ("", DOUBT)
     known = part in views
     if not unclear and not known:
@@ -352,18 +357,22 @@ def identify(header: FilmHeader, views: tuple[str, ...]) -> tuple[str, str, str,
         unclear = bool(wanted)
 
     grouped = [(each, {"frontal" if value in FRONTAL else value for value in each.projections}) for each in said]
+    all_near = [each for each, values in grouped if values and each.rank <= 3]
     grouped = without_default([(each, values) for each, values in grouped if values])
     first, projection = decide(grouped)
-    near = [values for each, values in grouped if each.rank <= 3]
-    is_unknown = not grouped and any(each.unknown for each in said)
-    is_unread = not near and any(each.unread and each.rank <= 3 for each in said)
-    is_several = projection == "" and bool(grouped)
+    near = [values for each, values in sorted(grouped, key=lambda pair: pair[0].rank) if each.rank <= 3]
+    is_unknown = any(each.unknown for each in said) and not [n for n in all_near if n.element != "ViewPosition"]
+    unread = {each.element for each in said if each.unread and each.rank <= 3} - {"BodyPartExamined"}
+    own = unread & {"AcquisitionDeviceProcessingDescription", "SeriesDescription", *PROTOCOLS}
+    defaults = [each.element == "ViewPosition" and each.projections in ({"PA"}, {"AP"}) for each in all_near]
+    is_unread = (not near and bool(unread)) or (bool(own) and any(defaults) and all(defaults))
     is_contrary = projection != DOUBT and any(projection not in values for values in near)
-    if is_unknown or is_unread or is_several or is_contrary:
+    if is_unknown or is_unread or is_contrary or (projection == "" and grouped):
         projection = DOUBT
+    if near and all(len(values) == 1 and "frontal" not in values for values in near):
+        (projection,) = near[0]
     elif projection == "frontal" and first is not None and first.projections in ({"PA"}, {"AP"}):
         (projection,) = first.projections
-
     two = [each for each in said if each.express or each.weak]
     first, side = decide([(each, each.sides | ({"B"} if each in two else set())) for each in said])
     if side in ("L", "R") and first is not None:
@@ -379,12 +388,11 @@ def identify(header: FilmHeader, views: tuple[str, ...]) -> tuple[str, str, str,
             if wide or (two[0].express and of_film):
                 side = "B"
 
-    comments = ("ImageComments", "SeriesDescription", *PROTOCOLS)
-    marked = any(
-        common_form(header.elements.get(element, ""))[start:stop] in REJECTION
-        for element in comments
-        for start, stop, _ in groups_of(common_form(header.elements.get(element, "")))
-    )
+    comment = said_by_words(header.elements.get("ImageComments", ""))
+    shown = "frontal" if projection in FRONTAL else projection
+    views_said = {"frontal" if value in FRONTAL else value for value in comment.projections}
+    compared = ((part, comment.parts), (side, comment.sides), (shown, views_said))
+    marked = any(value != DOUBT and its and value not in its for value, its in compared)
     doubtful = unclear or marked or DOUBT in (projection, side)
     wrong_view = projection not in ("", DOUBT) and projection not in FRONTAL
     rejected = (not unclear and not known) or wrong_view

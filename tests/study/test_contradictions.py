@@ -76,7 +76,18 @@ def test_descriptions_of_known_and_harmless_words_are_certain_without_a_projecti
 @pytest.mark.parametrize("words", ["Hand li quer", "Hand L лев", "左手 xyz", "Linke Hand Lagerung"])
 def test_unknown_words_are_asked_about_unless_a_projection_is_stated(words: str) -> None:
     assert not shown(SeriesDescription=words).is_certain
-    assert shown(SeriesDescription=words, ViewPosition="PA").is_certain
+    assert not shown(SeriesDescription=words, ViewPosition="PA").is_certain  # the default of many devices
+    assert shown(SeriesDescription=f"{words} PA").is_certain
+    assert shown(SeriesDescription=words, ViewPosition="PA", ProtocolName="Hand d.p.").is_certain
+
+
+@pytest.mark.parametrize("position", ["", "PA", "OBL"])
+def test_elements_that_name_different_projections_but_no_frontal_one_reject(position: str) -> None:
+    stated = {"SeriesDescription": "Hand L Norgaard", "PerformedProcedureStepDescription": "Hand L oblique"}
+    projection = "oblique" if position == "OBL" else "Norgaard"
+    assert shown(ViewPosition=position, **stated).rejection.startswith(f"its projection is {projection};")
+    frontal = shown(ViewPosition=position, ProtocolName="Hand L PA", **stated)
+    assert (frontal.rejection, bool(frontal.doubts)) == ("", True)
 
 
 def test_a_film_of_doubtful_part_is_rejected_for_its_projection() -> None:

@@ -77,7 +77,35 @@ class TestDates:
         (point,) = points(doubtful)
         assert point.time is None
 
-    @pytest.mark.parametrize("wrong", ["19000101", "19700101", "19800101", "20000101", "20990101"])
+    @pytest.mark.parametrize(
+        ("elements", "problem"),
+        [
+            ({"ConversionType": "SI"}, "digitised"),
+            ({"NominalScannedPixelSpacing": "0.1\\0.1"}, "digitised"),
+            ({"LongitudinalTemporalInformationModified": "REMOVED"}, "its dates were removed"),
+            ({"PatientAge": "052Y"}, "does not fit the age"),
+            ({"PatientAge": "068Y"}, "does not fit the age"),
+            ({"PatientAge": "058Y"}, ""),
+            ({"PatientAge": "062Y"}, ""),
+            ({"PatientAge": "000Y"}, ""),
+            ({"LongitudinalTemporalInformationModified": "MODIFIED"}, ""),
+            ({"LongitudinalTemporalInformationModified": "UNMODIFIED"}, ""),
+            ({"ConversionType": "DI"}, ""),
+        ],
+    )
+    def test_other_elements_make_a_date_doubtful(self, elements: dict[str, str], problem: str) -> None:
+        header = FilmHeader(birth_date="19600102", dates={"StudyDate": "20200302"}, elements=elements)
+        found = date_film(header, TODAY)
+        assert problem in found.doubt
+        assert bool(found.doubt) == bool(problem)
+
+    @pytest.mark.parametrize(("change", "is_doubtful"), [("MODIFIED", True), ("REMOVED", True), ("", False)])
+    def test_a_first_of_january_of_an_anonymised_film_is_doubtful(self, change: str, is_doubtful: bool) -> None:
+        elements = {"LongitudinalTemporalInformationModified": change}
+        found = date_film(FilmHeader(dates={"StudyDate": "20210101"}, elements=elements), TODAY)
+        assert ("1 January" in found.doubt) == is_doubtful
+
+    @pytest.mark.parametrize("wrong", ["19691231", "19000101", "19700101", "19800101", "20000101", "20990101"])
     @pytest.mark.parametrize("element", ["StudyDate", "SeriesDate", "ContentDate", "AcquisitionDate"])
     def test_one_implausible_date_does_not_count_against_two_that_agree(self, element: str, wrong: str) -> None:
         dates = dict.fromkeys(("StudyDate", "SeriesDate", "ContentDate", "AcquisitionDate"), "20200302")
@@ -129,11 +157,15 @@ class TestVisits:
         assert times(film("1.2", "20200302"), film("1.2", "20210302")) == [0, 1]
 
     @pytest.mark.parametrize("clock", ["", "120000"])
-    def test_studies_of_two_days_in_a_row_are_doubtful(self, clock: str) -> None:
-        found = points(film("1.2", "20200302", clock), film("1.3", "20200303", clock), film("1.4", "20210504"))
+    @pytest.mark.parametrize("day", ["20200303", "20200304", "20200309"])
+    def test_studies_of_two_dates_within_a_week_are_doubtful(self, clock: str, day: str) -> None:
+        found = points(film("1.2", "20200302", clock), film("1.3", day, clock), film("1.4", "20210504"))
         assert [point.time for point in found] == [None] * 3
-        assert all("two days in a row" in point.doubt for point in found[:2])
+        assert all("two dates within a week" in point.doubt for point in found[:2])
         assert "order of the days is uncertain" in found[2].doubt
+
+    def test_studies_more_than_a_week_apart_are_two_visits(self) -> None:
+        assert times(film("1.2", "20200302"), film("1.3", "20200310")) == [0, 1]
 
     def test_one_study_of_three_days_is_doubtful(self) -> None:
         found = points(*(film("1.2", f"2020030{day}") for day in (1, 2, 3)))
@@ -162,7 +194,7 @@ class TestTimePoints:
         known = (date(2020, 3, 2), date(2021, 3, 2))
         assert times(film(day="20210302"), known=known) == [1]
         (point,) = points(film(day="20220302"), known=known, is_in_study=True)
-        assert "in the study already" in point.doubt
+        assert "with two time points of other days" in point.doubt
 
     def test_a_manifest_decides_for_all_films_of_a_day(self) -> None:
         films = {Path("a"): film(day="20200302"), Path("b"): film(day="20200302"), Path("c"): film(day="20210302")}

@@ -1,5 +1,7 @@
 """A small run of the fault harness of `benchmarks/faults`: no acknowledged entry is lost, and all damage is detected."""
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,13 @@ from tests.support.fault_harness.syscalls import KINDS, failing_calls, power_cut
 from tests.support.fault_harness.together import all_at_once
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Return a folder on a disk: in memory a save takes so little time that a kill rarely interrupts it."""
+    with tempfile.TemporaryDirectory(prefix="ratui-tests-") as folder:
+        yield Path(folder)
 
 
 def test_killed_at_random_moments(tmp_path: Path) -> None:

@@ -204,6 +204,21 @@ class TestWithdrawal:
         assert len(study.case(case).films) == 4
         assert check_study(study.path).is_intact
 
+    @pytest.mark.parametrize("clock", ["", "101500"])
+    def test_a_withdrawn_film_in_the_folder_does_not_exclude_the_right_one(self, tmp_path: Path, clock: str) -> None:
+        study = make_study(tmp_path, sides="L")
+        (case,) = study.cases()
+        (tmp_path / "hospital" / "P0_1_L.dcm").unlink()
+        times = {"AcquisitionDate": "20210504", "AcquisitionTime": clock} if clock else {}
+        wrong = film_file(tmp_path / "hospital" / "z.dcm", patient="P0", day="20210504", side="R", seed=71, **times)
+        import_films(study, [wrong], key=tmp_path / "key.json", converter=InProcessConverter())
+        withdraw_films(study, case, [film_of(study, case, 1, "R")], reason="wrong film")
+        film_file(tmp_path / "hospital" / "a.dcm", patient="P0", day="20210504", side="R", seed=72, **times)
+        again = import_films(study, [tmp_path / "hospital"], key=tmp_path / "key.json", converter=InProcessConverter())
+        assert [each.path.name for each in again.imported] == ["a.dcm"]
+        reasons = {each.path.name: each.reason.partition(".")[0] for each in again.rejected}
+        assert reasons["z.dcm"] == "it was withdrawn from the study"
+
     def test_new_films_of_a_case_that_was_withdrawn_wait_for_a_decision(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L")
         (case,) = study.cases()

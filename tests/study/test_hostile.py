@@ -148,7 +148,8 @@ def test_escape_sequences_are_never_printed(tmp_path: Path, run_ratui: RunRatui)
     evil = "\x1b]0;x\x07\x1b[2J\x9b31m\r\u202e"
     hospital = tmp_path / f"h{evil}"
     names = ("PatientID", "PatientName", "StudyDescription", "SeriesDescription", "InstitutionName")
-    more = {**dict.fromkeys(names, f"X{evil}"), "SpecificCharacterSet": "ISO_IR 192"}
+    named = dict.fromkeys(names, f"X{evil}")
+    more = {**named, "SeriesDescription": "Hand PA", "SpecificCharacterSet": "ISO_IR 192"}
     for number, day in enumerate(("20200302", "20210504")):
         film_file(hospital / f"{number}{evil}.dcm", day=day, seed=number, **more)
     film_file(hospital / f"side{evil}.dcm", side="", **{**more, "SeriesDescription": evil})

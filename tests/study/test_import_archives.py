@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+import lzma
 import os
 import struct
 import tarfile
@@ -14,7 +15,7 @@ import pytest
 
 from ratui.errors import StudyError
 from ratui.study import InProcessConverter, Study, import_films
-from ratui.study.importing import archive_entries, scratch_folder
+from ratui.study.importing import archive_entries, scratch_folder, xz_stream
 from ratui.study.importing.sources import open_sources
 from tests.films import film_file, hospital
 from tests.support.sources import find, tar_of, write, zip_of
@@ -41,7 +42,7 @@ class TestArchives:
             assert not skipped
         assert not list(temporary.iterdir())
 
-    @pytest.mark.parametrize("mode", ["w:", "w:gz", "w:bz2"])
+    @pytest.mark.parametrize("mode", ["w:", "w:gz", "w:bz2", "w:xz"])
     @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
     def test_a_tar_file_is_read(self, tmp_path: Path, mode: str, form: int) -> None:
         names = ["a/one.dcm", f"{'folder/' * 20}{'n' * 90}", "b/ä"]
@@ -77,7 +78,7 @@ class TestArchives:
     def test_a_manifest_names_files_in_an_archive(self, tmp_path: Path) -> None:
         folder = tmp_path / "m"
         film_file(folder / "one.dcm", patient="ignored", seed=1)
-        two = film_file(tmp_path / "two.dcm", patient="ignored", seed=2).read_bytes()
+        two = film_file(tmp_path / "two.dcm", patient="ignored", day="20210302", seed=2).read_bytes()
         zip_of(folder / "x.zip", {"d/two.dcm": two, "d/other.dcm": b"not asked for"})
         (folder / "films.csv").write_text(
             "file,patient,time,side\none.dcm,P1,0,L\nx.zip/d/two.dcm,P1,1,L\nx.zip/none,P1,1,R\n"
@@ -145,7 +146,7 @@ class TestArchives:
         }
 
     @pytest.mark.parametrize("part", [0.2, 0.5, 0.9, 0.999])
-    @pytest.mark.parametrize("mode", ["zip", "w:", "w:gz", "w:bz2"])
+    @pytest.mark.parametrize("mode", ["zip", "w:", "w:gz", "w:bz2", "w:xz"])
     def test_a_truncated_archive_is_never_a_success(self, tmp_path: Path, mode: str, part: float) -> None:
         entries = {f"d/{number}": os.urandom(9_000) for number in range(4)}
         archive = zip_of(tmp_path / "x", entries) if mode == "zip" else tar_of(tmp_path / "x", entries, mode)
@@ -162,6 +163,32 @@ class TestArchives:
         assert list(files) == ["d/a"]
         assert "incomplete" in skipped[f"{tmp_path.name}/x"]
 
+    def test_a_changed_byte_in_an_xz_archive_is_noticed(self, tmp_path: Path) -> None:
+        entries = {f"d/{number}": os.urandom(9_000) for number in range(4)}
+        archive = tar_of(tmp_path / "x", entries, "w:xz")
+        data = bytearray(archive.read_bytes())
+        data[len(data) // 2] ^= 1
+        archive.write_bytes(data)
+        files, skipped = find(archive)
+        assert "damaged" in skipped[f"{tmp_path.name}/x"]
+        assert all(entries[name] == content for name, content in files.items()) or len(files) == 4
+
+    def test_an_xz_archive_of_several_streams_with_padding_is_read(self, tmp_path: Path) -> None:
+        content = os.urandom(700_000)
+        plain = tar_of(tmp_path / "plain", {"d/a": content, "d/b": b"2"}).read_bytes()
+        parts = [plain[:100], plain[100:600_000], plain[600_000:]]
+        (tmp_path / "x").write_bytes(b"".join(lzma.compress(part) + bytes(8) for part in parts))
+        (tmp_path / "plain").unlink()
+        assert find(tmp_path / "x") == ({"d/a": content, "d/b": b"2"}, {})
+
+    def test_an_xz_archive_that_needs_much_memory_is_not_read(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(xz_stream, "_MOST_MEMORY", 1_000_000)
+        files, skipped = find(tar_of(tmp_path / "x", {"d/a": b"1"}, "w:xz"))
+        assert not files
+        assert list(skipped.values()) == ["a compressed file that is no tar archive, or damaged. Unpack it"]
+
     def test_an_archive_in_an_archive_is_named(self, tmp_path: Path) -> None:
         inner = zip_of(tmp_path / "inner", {"a": b"1"}).read_bytes()
         archive = tar_of(tmp_path / "x", {"d/inner.zip": inner, "d/film": b"1", "d/inner.gz": gzip.compress(b"1")})
@@ -175,7 +202,9 @@ class TestArchives:
         [
             (b"7z\xbc\xaf\x27\x1c" + bytes(100), "can't be read. Unpack it"),
             (b"Rar!\x1a\x07\x01\x00" + bytes(100), "can't be read. Unpack it"),
-            (b"\xfd7zXZ\0" + bytes(100), "can't be read. Unpack it"),
+            (b"\x28\xb5\x2f\xfd" + bytes(100), "can't be read. Unpack it"),
+            (b"\xfd7zXZ\0" + bytes(100), "no tar archive, or damaged"),
+            (lzma.compress(b"a letter"), "no tar archive"),
             (gzip.compress(b"a letter", mtime=0), "no tar archive"),
             (bz2.compress(b"a letter"), "no tar archive"),
             (b"PK\3\4" + bytes(100), "end is missing"),
@@ -186,6 +215,29 @@ class TestArchives:
         files, skipped = find(path)
         assert not files
         assert says in skipped["h/x"]
+
+    @pytest.mark.parametrize("mode", ["zip", "w:", "w:gz"])
+    def test_two_archives_in_one_file_lose_nothing_silently(self, tmp_path: Path, mode: str) -> None:
+        def make(name: str, entry: str) -> bytes:
+            path = tmp_path / name
+            made = zip_of(path, {entry: b"1" * 3000}) if mode == "zip" else tar_of(path, {entry: b"1" * 3000}, mode)
+            return made.read_bytes()
+
+        archive = write(tmp_path / "h" / "x", make("a", "one") + make("b", "two"))
+        files, skipped = find(archive)
+        assert len(files) == 1
+        assert list(skipped) == ["h/x"]
+        assert skipped["h/x"].startswith("the archive contains more files than its list names")
+
+    def test_an_entry_that_the_list_of_a_zip_file_hides_is_noticed(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in ("one", "two", "three"):
+                archive.writestr(name, name * 100)
+            archive.filelist.pop(1)
+        files, skipped = find(path)
+        assert sorted(files) == ["x.zip/one", "x.zip/three"]
+        assert "more files than its list names" in str(skipped)
 
     def test_a_document_is_no_archive_of_films(self, tmp_path: Path) -> None:
         archive = zip_of(tmp_path / "letter.docx", {"[Content_Types].xml": b"", "word/document.xml": b"Dear"})
@@ -208,6 +260,7 @@ class TestHostileArchives:
             "zip": zip_of(tmp_path / "zip", {"d/a": bytes(5_000_000)}),
             "gz": tar_of(tmp_path / "gz", {"d/a": bytes(5_000_000)}, "w:gz"),
             "bz2": tar_of(tmp_path / "bz2", {"d/a": bytes(5_000_000)}, "w:bz2"),
+            "xz": tar_of(tmp_path / "xz", {"d/a": bytes(5_000_000)}, "w:xz"),
         }.items():
             files, skipped = find(archive)
             assert not files

@@ -88,6 +88,23 @@ class TestSeveralIDs:
         film("b.dcm", **self.A | {"patient": "8", "IssuerOfPatientID": issuers[1]} | names | other)
         assert len({row.patient for row in plan_of(study, tmp_path).taken}) == 2
 
+    def test_an_id_without_any_other_statement_proves_nothing(
+        self, study: Study, film: FilmWriter, tmp_path: Path
+    ) -> None:
+        bare = {"PatientName": "", "PatientBirthDate": "", "PatientSex": "F"}
+        film("a.dcm", patient="P1", **bare)
+        film("b.dcm", patient="P2", day="20210302", OtherPatientIDs="P1", **bare)
+        found = outcomes(plan_of(study, tmp_path)).values()
+        assert all(decision == "doubtful" and "no name or birth date" in str(reason) for decision, reason in found)
+
+    @pytest.mark.parametrize(("number", "is_taken"), [(3, False), (4, True)])
+    def test_a_name_and_birth_date_of_four_persons_are_those_of_a_program(
+        self, study: Study, film: FilmWriter, tmp_path: Path, number: int, is_taken: bool
+    ) -> None:
+        for patient in range(number):
+            film(f"{patient}.dcm", patient=f"A{patient}", **self.A)
+        assert len({row.patient for row in plan_of(study, tmp_path).taken}) == (number if is_taken else 0)
+
     def test_a_later_import_asks_about_a_second_id(self, study: Study, film: FilmWriter, tmp_path: Path) -> None:
         film("a.dcm", patient="P1", **self.A)
         import_films(study, [tmp_path / "h"], key=tmp_path / "key.json", converter=InProcessConverter())

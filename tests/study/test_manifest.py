@@ -33,6 +33,24 @@ class TestForms:
         rows = self.read(tmp_path, f"{HEAD}{end}a.dcm,P1,0,L{end}b.dcm,P1,1,L{end}")
         assert [row.path.name for row in rows] == ["a.dcm", "b.dcm"]
 
+    def test_a_column_that_occurs_twice_is_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(StudyError, match="a column twice"):
+            self.read(tmp_path, f"{HEAD},Side\na.dcm,P1,0,L,R\n")
+
+    @pytest.mark.parametrize("row", ["a, left.dcm,P1,0,L", "a.dcm,P1,0,L,x"])
+    def test_a_row_with_more_cells_than_the_first_line_is_an_error(self, tmp_path: Path, row: str) -> None:
+        with pytest.raises(StudyError, match="more cells than the first line") as caught:
+            self.read(tmp_path, f"{HEAD}\n{row}\n")
+        assert "line 2" in str(caught.value)
+
+    def test_empty_cells_after_the_last_column_are_ignored(self, tmp_path: Path) -> None:
+        (row,) = self.read(tmp_path, f"{HEAD}\na.dcm,P1,0,L,,\n")
+        assert row.patient == "P1"
+
+    def test_a_table_without_rows_is_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(StudyError, match="the manifest has no rows"):
+            self.read(tmp_path, f"{HEAD}\n")
+
     def test_an_error_names_the_line_also_after_empty_rows(self, tmp_path: Path) -> None:
         with pytest.raises(StudyError, match="the side must be") as caught:
             self.read(tmp_path, f"{HEAD}\n\n,,,\na.dcm,P1,0,up\n")
@@ -50,7 +68,7 @@ class TestForms:
         (row,) = self.read(tmp_path, "file;patient;time;side;spacing\na.dcm;P1;0;L;0,15\n")
         assert row.spacing == (0.15, 0.15)
 
-    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
     def test_encodings_of_spreadsheets(self, tmp_path: Path, encoding: str) -> None:
         (row,) = self.read(tmp_path, f"{HEAD}\na.dcm,Ä1,0,L\n".encode(encoding))
         assert row.patient == "Ä1"
@@ -141,6 +159,93 @@ class TestContradictions:
             film_file(tmp_path / "h" / f"{time}.dcm", day="", seed=time)
         rows = [f"{time}.dcm,P1,{time},L,,{400 - 400 * time}" for time in (0, 1)]
         self.check(study, tmp_path, rows, "the days of its patient's rows are not in the order")
+
+    @pytest.mark.parametrize(
+        ("dates", "days"),
+        [
+            (("", ""), ("5", "5")),
+            (("20200302", "20200302"), ("", "")),
+            (("20200302", "20200302"), ("0", "")),
+            (("20200302", "20200302"), ("", "0")),
+        ],
+    )
+    def test_one_day_at_two_time_points(
+        self, study: Study, tmp_path: Path, dates: tuple[str, str], days: tuple[str, str]
+    ) -> None:
+        for time in (0, 1):
+            film_file(tmp_path / "h" / f"{time}.dcm", day=dates[time], seed=time)
+        rows = [f"{time}.dcm,P1,{time},L,,{days[time]}" for time in (0, 1)]
+        self.check(study, tmp_path, rows, "one day or examination of its patient are named as two time points")
+
+    def test_one_visit_past_midnight_at_two_time_points(self, study: Study, tmp_path: Path) -> None:
+        for time, day in enumerate(("20200302", "20200303")):
+            film_file(tmp_path / "h" / f"{time}.dcm", day=day, seed=time, StudyInstanceUID="1.2")
+        rows = [f"{time}.dcm,P1,{time},L,," for time in (0, 1)]
+        self.check(study, tmp_path, rows, "one day or examination of its patient are named as two time points")
+
+    def test_a_day_is_compared_with_a_date_if_other_rows_have_both(self, study: Study, tmp_path: Path) -> None:
+        film_file(tmp_path / "h" / "a.dcm", day="20200302", seed=0)
+        film_file(tmp_path / "h" / "b.dcm", day="", seed=1)
+        film_file(tmp_path / "h" / "c.dcm", day="20200303", seed=2, side="R")
+        rows = ["a.dcm,P1,0,L,,40", "b.dcm,P1,1,L,,41", "c.dcm,P1,0,R,,"]
+        reasons = [item.reason for item in self.run(study, tmp_path, rows, override=False).rejected]
+        assert ["named as two time points" in reason for reason in reasons] == [True, True]
+
+    @pytest.mark.parametrize(
+        ("dates", "days"),
+        [(("", ""), ("0", "90")), (("20200302", "20200602"), ("", "")), (("20200302", "20200602"), ("", "92"))],
+    )
+    def test_one_time_point_of_two_examinations(
+        self, study: Study, tmp_path: Path, dates: tuple[str, str], days: tuple[str, str]
+    ) -> None:
+        for number, side in enumerate("LR"):
+            film_file(tmp_path / "h" / f"{number}.dcm", day=dates[number], side=side, seed=number)
+        rows = [f"{number}.dcm,P1,0,{side},,{days[number]}" for number, side in enumerate("LR")]
+        self.check(study, tmp_path, rows, "too far apart for one examination")
+
+    def test_successive_days_may_be_one_time_point(self, study: Study, tmp_path: Path) -> None:
+        for number, side in enumerate("LR"):
+            film_file(tmp_path / "h" / f"{number}.dcm", day=f"2020030{2 + number}", side=side, seed=number)
+        rows = [f"{number}.dcm,P1,0,{side},," for number, side in enumerate("LR")]
+        assert len(self.run(study, tmp_path, rows, override=False).imported) == 2
+
+    @pytest.mark.parametrize(
+        ("row", "is_refused"),
+        [("x.dcm,P1,1,R,,0", True), ("x.dcm,P1,0,R,,200", True), ("x.dcm,P1,0,R,,1", False)],
+    )
+    def test_a_day_against_the_films_in_the_study(
+        self, study: Study, tmp_path: Path, row: str, is_refused: bool
+    ) -> None:
+        for time in (0, 1):
+            film_file(tmp_path / "h" / f"{time}.dcm", day="", seed=time)
+        self.run(study, tmp_path, [f"{time}.dcm,P1,{time},L,,{365 * time}" for time in (0, 1)], override=False)
+        film_file(tmp_path / "h" / "x.dcm", day="", seed=7, side="R")
+        report = self.run(study, tmp_path, [row], override=False)
+        assert ["contradicts the time points" in item.reason for item in report.rejected] == [True] * is_refused
+        assert len(self.run(study, tmp_path, [row], override=True).imported) == is_refused
+
+    def test_a_day_of_the_first_visit_for_the_later_one_in_the_study(self, study: Study, tmp_path: Path) -> None:
+        film_file(tmp_path / "h" / "a.dcm", day="", seed=1)
+        film_file(tmp_path / "h" / "b.dcm", day="", seed=2, side="R")
+        self.run(study, tmp_path, ["a.dcm,P1,1,L,,7"], override=False)
+        report = self.run(study, tmp_path, ["b.dcm,P1,0,R,,7"], override=False)
+        assert [item.path.name for item in report.rejected] == ["b.dcm"]
+
+    @pytest.mark.parametrize("override", [False, True])
+    def test_a_day_that_no_film_list_can_contain(self, study: Study, tmp_path: Path, override: bool) -> None:
+        for time in (0, 1):
+            film_file(tmp_path / "h" / f"{time}.dcm", day="", seed=time)
+        rows = [f"{time}.dcm,P1,{time},L,,{900000 * time}" for time in (0, 1)]
+        report = self.run(study, tmp_path, rows, override=override)
+        assert ["more than 100000 days" in item.reason for item in report.rejected] == [True]
+        assert len(study.case(study.cases()[0]).films) == 1
+
+    @pytest.mark.parametrize("other", ["p1", "0P1"])
+    def test_two_spellings_of_one_patient(self, study: Study, tmp_path: Path, other: str) -> None:
+        for time in (0, 1):
+            film_file(tmp_path / "h" / f"{time}.dcm", day=f"202{time}0302", patient="", seed=time)
+        rows = [f"{time}.dcm,{patient},{time},L,," for time, patient in enumerate(("P1", other))]
+        self.check(study, tmp_path, rows, "differ in capital letters or leading zeros only")
 
     def test_days_against_the_dates(self, study: Study, tmp_path: Path) -> None:
         for time, day in enumerate(("20200302", "20210302")):

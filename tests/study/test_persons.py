@@ -54,6 +54,19 @@ class TestIDs:
         assert not one
         assert "differ in the sex" in other
 
+    def test_a_film_without_issuer_may_show_another_person_who_has_none(self) -> None:
+        named = record(issuer="North", name="Doe^Ann", birth_date="19450312")
+        other, unnamed = record(name="Roe^Bob"), record(sex="F")
+        assert [bool(doubt) for _, doubt in persons(named, other, unnamed)] == [False, True, True]
+        dated = record(birth_date="19450312", sex="F")
+        assert [bool(doubt) for _, doubt in persons(named, other, dated)] == [False, True, False]
+        assert [bool(doubt) for _, doubt in persons(named, unnamed)] == [False, False]
+
+    @pytest.mark.parametrize("birth_date", ["", "19450312"])
+    def test_a_film_without_issuer_does_not_join_doubtful_films(self, birth_date: str) -> None:
+        two = [record(issuer="North", name=name, birth_date=birth_date) for name in ("Doe^Ann", "Roe^Bob")]
+        assert all(doubt for _, doubt in persons(*two, record(birth_date=birth_date)))
+
     def test_two_films_without_issuer_that_contradict_each_other_are_doubtful(self) -> None:
         named = record(issuer="North")
         found = persons(named, record(birth_date="19600101"), record(birth_date="19610101"))
@@ -77,7 +90,25 @@ class TestIDs:
         assert all("another issuer" in doubt for _, doubt in found)
 
     @pytest.mark.parametrize(
-        "text", ["", " ", "0", "000", "ANONYMOUS", "Unknown", "none", "N/A", "---", "XXXX", "No ID"]
+        "text",
+        [
+            "",
+            " ",
+            "0",
+            "000",
+            "ANONYMOUS",
+            "Unknown",
+            "none",
+            "N/A",
+            "---",
+            "XXXX",
+            "XXX",
+            "No ID",
+            "ANONYMISÉ",
+            "匿名",
+            "NOTFALL",
+            "Default",
+        ],
     )
     def test_a_placeholder_is_nobody(self, text: str) -> None:
         assert is_placeholder(text)
@@ -85,9 +116,39 @@ class TestIDs:
         assert not key
         assert "names no patient" in doubt
 
-    @pytest.mark.parametrize("text", ["1", "P0", "10", "X", "ANON12", "A-000", "٣٤"])
+    @pytest.mark.parametrize("text", ["1", "P0", "10", "X", "12345", "ANON12", "A-000", "٣٤"])
     def test_a_real_id_is_no_placeholder(self, text: str) -> None:
         assert not is_placeholder(text)
+
+
+def aged(age: str, day: str, **values: str) -> PatientRecord:
+    header = FilmHeader(patient_id="P1", dates={"StudyDate": day}, elements={"PatientAge": age}, **values)  # type: ignore[arg-type]
+    return patient_record(header)
+
+
+class TestAges:
+    """An anonymised film often has an age and no birth date."""
+
+    @pytest.mark.parametrize(
+        ("one", "other", "is_doubtful"),
+        [
+            (aged("061Y", "20200302"), aged("020Y", "20210504"), True),
+            (aged("061Y", "20200302"), aged("066Y", "20210504"), True),
+            (aged("061Y", "20200302"), aged("062Y", "20210504"), False),
+            (aged("061Y", "20200302"), aged("063Y", "20210504"), False),
+            (aged("061Y", "20200302"), record(birth_date="19580102"), False),
+            (aged("061Y", "20200302"), record(birth_date="19700102"), True),
+            (aged("006M", "20200302"), aged("010Y", "20210504"), True),
+            (aged("000Y", "20200302"), aged("010Y", "20210504"), False),
+            (aged("061Y", "20200302", birth_date="19590102"), aged("099Y", "20210504", birth_date="19590102"), False),
+            (aged("061Y", ""), aged("010Y", "20210504"), False),
+        ],
+    )
+    def test_ages_of_two_persons_contradict_each_other(
+        self, one: PatientRecord, other: PatientRecord, is_doubtful: bool
+    ) -> None:
+        doubts = [doubt for _, doubt in persons(one, other)]
+        assert doubts == ["films with its patient ID differ in the age" if is_doubtful else ""] * 2
 
 
 class TestContradictions:
@@ -97,6 +158,8 @@ class TestContradictions:
             ({"birth_date": "19600101"}, {"birth_date": "19600102"}, "birth date"),
             ({"birth_date": "1960"}, {"birth_date": "19610102"}, "birth date"),
             ({"sex": "F"}, {"sex": "M"}, "sex"),
+            ({"sex": "W"}, {"sex": "M"}, "sex"),
+            ({"sex": "female"}, {"sex": "MALE"}, "sex"),
             ({"name": "Doe^Jane"}, {"name": "Doe^John"}, "name"),
             ({"name": "Doe^Jane"}, {"name": "Smith^Jane"}, "name"),
             ({"name": "山田^太郎"}, {"name": "Yamada^Taro=山田^花子"}, "name"),
@@ -105,6 +168,43 @@ class TestContradictions:
     def test_one_id_of_two_persons_is_doubtful(self, one: dict[str, str], other: dict[str, str], element: str) -> None:
         found = persons(record(**one), record(**other), record())
         assert [doubt for _, doubt in found] == [f"films with its patient ID differ in the {element}"] * 3
+
+    @pytest.mark.parametrize(
+        ("birth", "is_slip"),
+        [
+            ("19530417", True),  # one digit
+            ("19430427", True),
+            ("19430471", True),  # two neighbours, although that is no date
+            ("19340417", True),
+            ("19431704", True),  # day and month
+            ("19440317", False),  # two digits exchanged that are no neighbours
+            ("19530418", False),
+            ("19430101", False),
+            ("19441704", False),
+        ],
+    )
+    def test_one_slip_in_the_birth_date_is_noted_if_all_else_agrees(self, birth: str, is_slip: bool) -> None:
+        values = {"name": "Doe^Jane", "sex": "F", "birth_date": "19430417"}
+        for changed, agrees in (
+            ({}, True),
+            ({"sex": ""}, False),
+            ({"name": "Doe"}, False),
+            ({"name": "Doe^Jane^Mary"}, False),
+            ({"name": "Doe^J"}, False),
+            ({"name": "Smith^Jane"}, False),
+            ({"name": ""}, False),
+        ):
+            films = {1: record(**values), 2: record(**{**values, "birth_date": birth, **changed}), 3: record()}
+            found = group_persons(films).values()
+            texts = {person.doubt or person.note for person in found}
+            assert len(texts) == 1
+            assert ("differ in one place" in texts.pop()) == (is_slip and agrees)
+            assert all(bool(person.note) != bool(person.doubt) for person in found)
+
+    def test_default_days_are_no_slip(self) -> None:
+        values = {"name": "Doe^Jane", "sex": "F"}
+        found = group_persons({year: record(birth_date=f"{year}0101", **values) for year in (1960, 1961)})
+        assert all("differ in the birth date" in person.doubt for person in found.values())
 
     @pytest.mark.parametrize(
         ("one", "other"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,10 @@ from ratui.errors import FilmError
 from ratui.imaging import Film, read_stored_film
 from ratui.study import Study, import_films
 from ratui.study.importing import FilmRequest, InProcessConverter, ReaderProcess
+from ratui.study.importing.import_plan import Decision
+from ratui.study.importing.importer import open_import
 from tests.films import film_file, real_films
+from tests.support.picture_files import four_bits, replaced, twice, with_chunk
 
 Array = np.ndarray[Any, Any]
 REQUEST = FilmRequest("C-X", "L", "00")
@@ -50,6 +55,16 @@ def palette(path: Path, greys: Array, kind: str = "P") -> Path:
     return saved(path, image)
 
 
+def deep_tiff(path: Path, *planes: Array) -> Path:
+    assert cv2.imwrite(str(path), np.stack(planes, axis=-1))
+    return path
+
+
+def big_tiff(path: Path) -> Path:
+    Image.fromarray(DEEP).save(path, "TIFF", big_tiff=True)
+    return path
+
+
 def deep_png(path: Path, *planes: Array) -> Path:
     assert cv2.imwrite(str(path), np.stack(planes, axis=-1))
     return path
@@ -69,6 +84,8 @@ FORMS: dict[str, tuple[str, Callable[[Path], Path], Array]] = {
     "TIFF": ("a.tif", lambda p: saved(p, Image.fromarray(GREY)), GREY),
     "TIFF, 16 bits, LZW": ("a.tif", lambda p: saved(p, Image.fromarray(DEEP), compression="tiff_lzw"), DEEP),
     "TIFF, deflate": ("a.tif", lambda p: saved(p, channels(GREY, GREY, GREY), compression="tiff_adobe_deflate"), GREY),
+    "TIFF, three channels of 16 bits": ("a.tif", lambda p: deep_tiff(p, DEEP, DEEP, DEEP), DEEP),
+    "BigTIFF": ("a.tif", big_tiff, DEEP),
     "TIFF, palette": ("a.tif", lambda p: palette(p, GREY), GREY),
     "BMP": ("a.bmp", lambda p: saved(p, Image.fromarray(GREY)), GREY),
     "BMP, palette": ("a.bmp", lambda p: palette(p, GREY), GREY),
@@ -124,6 +141,35 @@ class TestOrientation:
         assert bool(note) == (orientation > 1)
         assert ("mirrored" in note) == (orientation in (2, 4, 5, 7))
 
+    @pytest.mark.parametrize("is_compressed", [False, True])
+    @pytest.mark.parametrize("name", [b"exif", b"APP1"])
+    def test_the_orientation_in_a_text_of_a_png(self, tmp_path: Path, name: bytes, is_compressed: bool) -> None:
+        data = exif(6)
+        assert data.startswith(b"Exif\0\0")
+        text = b"\n" + name + b"\n%8d\n" % len(data) + data.hex().encode() + b"\n"
+        content = b"Raw profile type " + name + (b"\0\0" + zlib.compress(text) if is_compressed else b"\0" + text)
+        path = with_chunk(
+            saved(tmp_path / "a.png", Image.fromarray(GREY)), b"zTXt" if is_compressed else b"tEXt", content
+        )
+        film, note = convert(path)
+        assert np.array_equal(film.pixels, np.rot90(GREY, -1))
+        assert note == "it was turned as its EXIF orientation states"
+
+    def test_a_deep_tiff_in_colours_is_turned(self, tmp_path: Path) -> None:
+        plain = saved(tmp_path / "a.tif", Image.fromarray(DEEP), tiffinfo={274: 6})
+        colours = tmp_path / "b.tif"
+        pixels = np.stack([DEEP] * 3, axis=-1).astype("<u2").tobytes()
+        rows, columns = DEEP.shape
+        tags = {256: columns, 257: rows, 258: 16, 259: 1, 262: 2, 273: 0, 274: 6, 277: 3, 278: rows, 279: len(pixels)}
+        start = 14 + 12 * len(tags)
+        tags[273] = start + 6
+        entries = (struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items() if tag != 258)
+        bits = struct.pack("<HHII", 258, 3, 3, start)
+        data = b"".join(sorted((*entries, bits), key=lambda entry: struct.unpack_from("<H", entry)[0]))
+        head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + data + bytes(4)
+        colours.write_bytes(head + struct.pack("<3H", 16, 16, 16) + pixels)
+        assert np.array_equal(convert(colours)[0].pixels, convert(plain)[0].pixels)
+
     def test_a_damaged_orientation_is_none(self, tmp_path: Path) -> None:
         for data in (b"II*\0", b"II*\0\xff\xff\xff\xff", exif(6).replace(b"\x06\0", b"\x63\0")):
             path = saved(tmp_path / "a.png", Image.fromarray(GREY), exif=data)
@@ -164,8 +210,39 @@ REFUSED: dict[str, tuple[str, Callable[[Path], Path], str]] = {
         "several pictures",
     ),
     "JPEG in a TIFF": ("a.tif", lambda p: saved(p, Image.fromarray(GREY), compression="jpeg"), "rare compression"),
-    "a GIF": ("a.png", lambda p: saved(p, Image.fromarray(GREY), format="GIF"), "it is a GIF file"),
-    "a PDF": ("a.jpg", lambda p: saved(p, Image.fromarray(GREY), format="PDF"), "it is a PDF file"),
+    "a GIF": (
+        "a.png",
+        lambda p: saved(p, Image.fromarray(GREY), format="GIF"),
+        "it is a file of the format GIF, which is not read",
+    ),
+    "a PDF": ("a.jpg", lambda p: saved(p, Image.fromarray(GREY), format="PDF"), "it is a file of the format PDF"),
+    "a transparent grey of 16 bits": (
+        "a.png",
+        lambda p: with_chunk(saved(p, Image.fromarray(DEEP)), b"tRNS", struct.pack(">H", int(DEEP[3, 5]))),
+        "transparent",
+    ),
+    "a transparent grey of 4 bits": (
+        "a.png",
+        lambda p: with_chunk(four_bits(p), b"tRNS", struct.pack(">H", 7)),
+        "transparent",
+    ),
+    "a transparent colour of 16 bits": (
+        "a.png",
+        lambda p: with_chunk(deep_png(p, DEEP, DEEP, DEEP), b"tRNS", struct.pack(">3H", *[int(DEEP[3, 5])] * 3)),
+        "transparent",
+    ),
+    "one level": ("a.png", lambda p: saved(p, Image.fromarray(np.zeros_like(GREY))), "all its pixels are equal"),
+    "two JPEG pictures": ("a.jpg", lambda p: twice(saved(p, Image.fromarray(GREY))), "it contains 2 pictures"),
+    "negative numbers of 8 bits": (
+        "a.tif",
+        lambda p: saved(p, Image.fromarray(GREY), tiffinfo={339: 2}),
+        "it has negative values",
+    ),
+    "a TIFF of a rare kind": (
+        "a.tif",
+        lambda p: saved(p, Image.fromarray(DEEP)) and replaced(p, struct.pack("<HHIHH", 258, 3, 1, 16, 0), 24),
+        "it is damaged, or a TIFF file of a rare kind",
+    ),
     "a stamp": ("a.png", lambda p: saved(p, Image.fromarray(GREY[:10, :10])), "not that of a radiograph"),
 }
 
@@ -175,6 +252,53 @@ def test_everything_else_is_refused_with_its_reason(tmp_path: Path, kind: str) -
     name, write, reason = REFUSED[kind]
     with pytest.raises(FilmError, match=reason):
         convert(write(tmp_path / name))
+
+
+def other_formats() -> dict[str, bytes]:
+    """Return a file of each format that is not read: as Pillow writes it, or the first bytes that its standard states."""
+    heads = {
+        "HEIC": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+        "AVIF": b"\0\0\0\x1cftypavif\0\0\0\0",
+        "MP4 video": b"\0\0\0\x20ftypisom\0\0\2\0",
+        "AVI video": b"RIFF\x10\0\0\0AVI LIST",
+        "Photoshop": b"8BPS\0\1" + bytes(6),
+        "JPEG XL": b"\0\0\0\x0cJXL \r\n\x87\n",
+        "DjVu": b"AT&TFORM",
+        "PostScript": b"%!PS-Adobe-3.0",
+    }
+    found = {format: head + bytes(200) for format, head in heads.items()}
+    for format, name in {"WebP": "WEBP", "GIF": "GIF", "PDF": "PDF", "PGM": "PPM", "icon": "ICO", "DDS": "DDS"}.items():
+        data = io.BytesIO()
+        picture = Image.fromarray(GREY)
+        (picture.convert("RGB") if name == "DDS" else picture).save(data, name)
+        found[format] = data.getvalue()
+    return found
+
+
+@pytest.mark.parametrize("format", other_formats())
+@pytest.mark.parametrize("listed", [False, True])
+def test_other_formats_are_named(tmp_path: Path, format: str, listed: bool) -> None:
+    """The plan names the format, with and without a manifest, and says what to do."""
+    folder = tmp_path / "h"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(other_formats()[format])
+    manifest = folder / "films.csv"
+    if listed:
+        manifest.write_text("file,patient,time,side\na.png,P1,0,L\n")
+    study = Study.create(tmp_path / "study", "fingers", ["anna"])
+    opened = open_import(
+        study,
+        [] if listed else [folder],
+        manifest=manifest if listed else None,
+        key=tmp_path / "key.json",
+        converter=InProcessConverter(),
+    )
+    with opened as current:
+        (row,) = current.plan().rows
+    assert row.decision is Decision.LEAVE_OUT
+    assert row.reason == (
+        f"it is a file of the format {format}, which is not read. Convert it to PNG or TIFF, or get the film as a DICOM file"
+    )
 
 
 @pytest.mark.parametrize("form", [*FORMS, "JPEG", "JPEG, progressive"])

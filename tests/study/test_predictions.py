@@ -1,6 +1,7 @@
 """Model answers: stored unchanged, shown to a rater only after signing; and the reading order that a model proposes."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,19 +11,25 @@ from ratui.reading import Field
 from ratui.study import Study
 from ratui.study.check import check_study
 from ratui.study.predictions import (
+    FilmPrediction,
     Prediction,
     list_prediction_models,
     load_expected_grades,
+    load_film_predictions,
     load_predictions,
     load_reading_order,
+    load_unblinded_film_predictions,
     load_unblinded_predictions,
     save_predictions,
     save_reading_order,
 )
 from ratui.study.store import read_intact, write_tables
+from tests.films import exchange_positions, make_study
 from tests.study.conftest import by_stage
+from tests.tui.readings import store_reading
 
 EARLIER, LATER = (0.1, 0.8, 0.1, 0.0, 0.0, 0.0), (0.0, 0.25, 0.75, 0.0, 0.0, 0.0)
+SINGLE = FilmPrediction("L.MCP3", "ERO", 1, 2, LATER, 0.25)
 ANSWER = Prediction("L.MCP2", "ERO", (1, 2), (EARLIER, LATER), 1, 0.3)
 
 
@@ -118,6 +125,85 @@ class TestAnswers:
     def test_names_can_not_leave_the_study(self, study: Study) -> None:
         with pytest.raises(StudyError, match="model"):
             save_predictions(study, "../../away", study.cases()[0], [ANSWER])
+
+
+class TestSingleFilms:
+    def test_they_are_stored_with_their_film_beside_the_others(self, study: Study) -> None:
+        case, other = study.cases()[:2]
+        save_predictions(study, "scorer", case, [ANSWER], [SINGLE])
+        save_predictions(study, "scorer", other, [ANSWER])
+        assert load_predictions(study, case) == (ANSWER,)
+        assert load_film_predictions(study, case) == (SINGLE,)
+        assert load_film_predictions(study, other) == load_film_predictions(study, study.cases()[2]) == ()
+        stored = read_intact(study.path / "models" / "scorer" / "answers" / f"{case}.json")
+        assert stored is not None
+        (record,) = stored.tables["single"]
+        film = study.case(case).film(1, "L", "hand", study.scheme)
+        assert film is not None
+        assert record["film"] == film.id
+        assert "time" not in record
+        expected = load_expected_grades(study, "scorer", case)
+        assert expected[Field("L.MCP3", "ERO", 1)] == pytest.approx(1.75)
+        assert Field("L.MCP3", "ERO", 0) not in expected
+        assert len(expected) == 3
+        assert not check_study(study.path).findings
+
+    def test_a_rater_sees_them_only_after_signing(self, study: Study) -> None:
+        signed, begun = by_stage(study, "signed"), by_stage(study, "reading")
+        for case in (signed, begun):
+            save_predictions(study, "scorer", case, [], [SINGLE])
+        assert load_unblinded_film_predictions(study, SAMPLE_RATER, signed) == (SINGLE,)
+        assert load_unblinded_film_predictions(study, SAMPLE_RATER, begun) == ()
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"grade": 6},
+            {"grade": -1},
+            {"grade": True},
+            {"chances": (0.5, 0.2)},
+            {"chances": ()},
+            {"film": "other"},
+            {"film": ["L1"]},
+            {"site": "L.NONE"},
+            {"scale": "NONE"},
+            {"chances": LATER[:3]},
+            {"doubt": "much"},
+        ],
+    )
+    def test_impossible_ones_are_rejected(self, study: Study, wrong: dict[str, object]) -> None:
+        case = study.cases()[0]
+        save_predictions(study, "scorer", case, [ANSWER], [SINGLE])
+        file = study.path / "models" / "scorer" / "answers" / f"{case}.json"
+        stored = read_intact(file, unsealed=False)
+        assert stored is not None
+        tables = {name: [dict(each) for each in records] for name, records in stored.tables.items()}
+        tables["single"][0].update(wrong)
+        write_tables(file, tables)
+        with pytest.raises(StoreError):
+            load_film_predictions(study, case)
+        with pytest.raises(StoreError):
+            load_predictions(study, case)  # so `ratui check`, which calls it, reports the file
+
+    @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+    def test_a_rater_of_a_blinded_study_sees_positions(self, tmp_path: Path, order: tuple[int, int]) -> None:
+        study = make_study(tmp_path, blinded=True)
+        (case,) = study.cases()
+        exchange_positions(study, case, "anna", order)
+        save_predictions(study, "m", case, [], [replace(SINGLE, site="L.MCP2")])
+        store_reading(study, case, signed=True)
+        (shown,) = load_unblinded_film_predictions(study.as_rater("anna"), "anna", case)
+        assert shown.time == order.index(1)
+
+    def test_a_site_without_a_film_has_no_prediction(self, study: Study) -> None:
+        case = study.cases()[0]
+        known = study.case(case)
+        study.save_case(replace(known, films=tuple(film for film in known.films if film.time == 0)))
+        with pytest.raises(StoreError, match="no film"):
+            save_predictions(study, "scorer", case, [], [SINGLE])
+        earlier = replace(SINGLE, time=0)
+        save_predictions(study, "scorer", case, [], [earlier])
+        assert load_film_predictions(study, case) == (earlier,)
 
 
 class TestOrder:

@@ -15,6 +15,8 @@ from ratui.errors import StudyError
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.backup import back_up
 from ratui.study.importing.import_report import ImportReport, fold_lines
+from ratui.study.importing.importer import open_import
+from ratui.study.importing.sources import open_sources
 from tests.films import film_file, hospital
 from tests.support.sources import find, write, zip_of
 
@@ -133,6 +135,8 @@ class TestFolders:
         assert report.exit_code == 0
         back_up(study, tmp_path / "x.backup")
         assert "a backup of one" in find(tmp_path / "x.backup")[1][f"{tmp_path.name}/x.backup"]
+        with open_sources([tmp_path / "x.backup"]) as sources:
+            assert [item.is_harmless for item in sources.skipped] == [True]
         with pytest.raises(StudyError, match="is a study of ratui"):
             find(study.path)
 
@@ -156,6 +160,20 @@ class TestFolders:
         files, skipped = find(tmp_path / "h" / "p", tmp_path / "h", tmp_path / "h" / "p" / "film")
         assert list(files) == ["p/film"]
         assert not skipped
+
+    @pytest.mark.parametrize("is_grown", [True, False])
+    def test_a_file_that_changes_between_header_and_pixels_is_refused(self, tmp_path: Path, is_grown: bool) -> None:
+        folder = hospital(tmp_path / "hospital")
+        changing = folder / "P0_0_L.dcm"
+        other = film_file(tmp_path / "other.dcm", patient="P9", seed=99).read_bytes()
+        study = Study.create(tmp_path / "study", "fingers", ["anna"])
+        with open_import(study, [folder], key=tmp_path / "key.json", converter=InProcessConverter()) as current:
+            plan = current.plan()
+            changing.write_bytes(other + bytes(100) if is_grown else other)
+            report = current.execute(plan)
+        assert len(report.imported) == 3
+        reasons = {item.path.name: item.reason for item in report.rejected}
+        assert reasons == {"P0_0_L.dcm": "it has changed since it was read first. Import it again when it is complete"}
 
     @pytest.mark.parametrize("what", ["missing", "empty", "file/below"])
     def test_a_path_without_a_file_is_an_error(self, tmp_path: Path, what: str) -> None:

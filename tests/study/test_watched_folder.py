@@ -14,7 +14,8 @@ from ratui.errors import DamagedError, StudyError
 from ratui.study import Study
 from ratui.study.importing.import_report import ImportedFilm, ImportReport, RejectedFile
 from ratui.study.importing.watched_folder import Signature, WatchedFolder
-from tests.films import film_file, hospital
+from tests.films import film_file, hospital, make_study
+from tests.tui.readings import store_reading
 
 A, B, C = Path("/in/a"), Path("/in/b"), Path("/in/c.zip")
 
@@ -164,6 +165,20 @@ def test_films_are_imported_as_they_arrive(tmp_path: Path, capsys: pytest.Captur
         study, inbox, key=tmp_path / "key.json", second_key=False, settle=0.01, goes_on=lambda: next(steps) < 12
     )
     assert "no." not in capsys.readouterr().out, "a restart repeats nothing"
+
+
+def test_films_that_come_after_a_signature_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = make_study(tmp_path, sides="L")
+    (case,) = study.cases()
+    store_reading(study, case, {}, rater="anna", signed=True)
+    inbox = hospital(tmp_path / "in", sides="LR")
+    steps = iter(range(100))
+    watch_folder(
+        study, inbox, key=tmp_path / "key.json", second_key=False, settle=0.01, goes_on=lambda: next(steps) < 8
+    )
+    output = capsys.readouterr().out
+    assert output.count("imported no.") == 2
+    assert f"  {case}: films came after anna signed it; they have to reopen it" in output
 
 
 def test_a_failed_import_is_tried_again(

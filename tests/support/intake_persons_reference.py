@@ -9,17 +9,12 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from itertools import combinations
 
 __all__ = [
-    "Known",
-    "ReferenceFilm",
-    "birth_digits",
-    "complete_birth",
-    "find_persons",
-    "is_placeholder",
-    "reach",
+    *("Known", "ReferenceFilm", "birth_digits", "complete_birth"),
+    *("find_persons", "is_placeholder", "issuer_text", "reach"),
 ]
 
 PLACEHOLDERS = {"anonymous", "unknown", "none", "patient", "test"}
@@ -27,7 +22,10 @@ PLACEHOLDERS = {"anonymous", "unknown", "none", "patient", "test"}
 
 @dataclass(frozen=True)
 class ReferenceFilm:
-    """A film as the document describes it; `side` and `view` are empty if they are not certain."""
+    """A film as the document describes it; `side` and `view` are empty if they are not certain.
+
+    A key object note has a `title`, and names images in `evidence` and `named`.
+    """
 
     number: int
     patient: str = "P1"
@@ -36,6 +34,7 @@ class ReferenceFilm:
     name: str = ""
     birth: str = ""
     sex: str = ""
+    age: str = ""
     study: str = ""
     acquired: str = ""
     clock: str = ""
@@ -49,11 +48,19 @@ class ReferenceFilm:
     intent: str = ""
     derived: bool = False
     picture: str = ""
+    uid: str = ""
+    source: str = ""
+    comment: str = ""
+    series: str = ""
+    title: str = ""
+    evidence: tuple[tuple[str, str], ...] = ()
+    named: tuple[str, ...] = ()
+    overflows: bool = False
 
 
 @dataclass(frozen=True)
 class Known:
-    """A person of an earlier import, with dates of time points, and whether the case is in the study."""
+    """A person of an earlier import: dates of time points, whether the case is in the study, with the first visit only."""
 
     key: str
     patient: str
@@ -62,6 +69,7 @@ class Known:
     sex: str = ""
     dates: tuple[date, ...] = ()
     in_study: bool = False
+    one_visit: bool = False
 
 
 def is_placeholder(patient: str) -> bool:
@@ -111,6 +119,21 @@ def names_contradict(one: ReferenceFilm, other: ReferenceFilm) -> bool:
     return not (is_married and len(births) == 1 and len(births.pop()) == 8)
 
 
+def is_slip(one: ReferenceFilm, other: ReferenceFilm) -> bool:
+    """Return whether the birth dates differ by one slip, and sex and full name are equal."""
+    births = complete_birth(one), complete_birth(other)
+    dummies = ("0101", "0615", "0630", "0701", "1231")
+    if not all(births) or any(birth.endswith(dummies) for birth in births):
+        return False
+    slips = {births[0][:place] + digit + births[0][place + 1 :] for place in range(8) for digit in "0123456789"}
+    for place in range(7):
+        slips.add(births[0][:place] + births[0][place + 1] + births[0][place] + births[0][place + 2 :])
+    slips.add(births[0][:4] + births[0][6:] + births[0][4:6])
+    words, given = name_words(one)
+    is_full = bool(given) and words != given and (words, given) == name_words(other)
+    return births[1] in slips and is_full and one.sex == other.sex and one.sex in ("F", "M")
+
+
 def contradict(one: ReferenceFilm, other: ReferenceFilm) -> bool:
     def differ(left: str, right: str) -> bool:
         return bool(left and right) and left != right
@@ -121,8 +144,37 @@ def contradict(one: ReferenceFilm, other: ReferenceFilm) -> bool:
         return True
     births = birth_digits(one.birth), birth_digits(other.birth)
     if all(births) and not births[0].startswith(births[1]) and not births[1].startswith(births[0]):
+        return not is_slip(one, other)
+    if ages_differ(one, other):
         return True
     return {one.sex, other.sex} == {"M", "F"} or names_contradict(one, other)
+
+
+def birth_days(film: ReferenceFilm) -> tuple[float, float] | None:
+    """Return the first and the last possible day of birth as numbers, from the birth date, else from the age in years."""
+    if complete_birth(film):
+        day = read_day(complete_birth(film))
+        return (day, day) if day else None
+    day = next(filter(None, map(read_day, (film.studied, film.acquired, film.content))), None)
+    if not film.age or day is None:
+        return None
+    years = int(film.age[:3])
+    return (day - (years + 1) * 365.25, day - years * 365.25)
+
+
+def read_day(text: str) -> int | None:
+    try:
+        return datetime.strptime(text, "%Y%m%d").toordinal() if len(text) == 8 else None
+    except ValueError:
+        return None
+
+
+def ages_differ(one: ReferenceFilm, other: ReferenceFilm) -> bool:
+    spans = birth_days(one), birth_days(other)
+    if spans[0] is None or spans[1] is None or (complete_birth(one) and complete_birth(other)):
+        return False
+    (first, last), (begin, end) = spans
+    return begin - last > 367 or first - end > 367
 
 
 def complete_birth(film: ReferenceFilm | Known) -> str:
@@ -186,8 +238,10 @@ def join_ids(
         if {one, other} <= settled:
             continue
         is_zeros = bool(zeros) and not issuers_differ(left, right)
-        is_named = names_other(left, right) or names_other(right, left)
-        if (is_zeros and (not agree or is_contradictory)) or (is_named and is_contradictory):
+        links_found = [*names_other(left, right), *names_other(right, left)]
+        is_named = bool(links_found)
+        is_sure = all(links_found) or any(confirm(a, b) for a in left for b in right)
+        if (is_zeros and (not agree or is_contradictory)) or (is_named and (is_contradictory or not is_sure)):
             doubtful |= {one, other}
         if (is_zeros and agree and not is_contradictory) or (is_named and not is_contradictory):
             links[one].add(other)
@@ -205,7 +259,11 @@ def join_ids(
     for one, other in pairs:
         if {one, other} <= settled or groups[one] == groups[other]:
             continue
-        if any(are_namesakes(a, b) for a in members[one] for b in members[other]):
+        namesakes = [
+            sum(any(are_namesakes(a, b) for a in members[x] for b in members[y]) for x, y in pairs if each in (x, y))
+            for each in (one, other)
+        ]
+        if any(are_namesakes(a, b) for a in members[one] for b in members[other]) and max(namesakes) < 3:
             wrong |= groups[one] | groups[other]
     return {
         number: (key, is_doubtful) if is_doubtful or key in settled else (joined.get(key, key), key in wrong)
@@ -225,12 +283,21 @@ def differ_in_person(one: ReferenceFilm | Known, other: ReferenceFilm | Known) -
     is_known = isinstance(one, Known) or isinstance(other, Known)
     births = [complete_birth(each) if is_known else birth_digits(each.birth) for each in (one, other)]
     if all(births) and not births[0].startswith(births[1]) and not births[1].startswith(births[0]):
-        return True
+        return is_known or not is_slip(one, other)  # type: ignore[arg-type]
     if {one.sex, other.sex} == {"M", "F"}:
         return True
     if isinstance(one, Known) or isinstance(other, Known):
         return False
-    return names_contradict(one, other)
+    return ages_differ(one, other) or names_contradict(one, other)
+
+
+def confirm(one: ReferenceFilm | Known, other: ReferenceFilm | Known) -> bool:
+    """Return whether two films state one complete birth date, or names that agree."""
+    if complete_birth(one) and complete_birth(one) == complete_birth(other):
+        return True
+    if isinstance(one, Known) or isinstance(other, Known):
+        return False
+    return bool(name_words(one)[0] and name_words(other)[0]) and not differ_in_person(one, other)
 
 
 def agree_fully(one: ReferenceFilm | Known, other: ReferenceFilm | Known) -> bool:
@@ -255,11 +322,16 @@ def issuers_differ(some: Sequence[ReferenceFilm | Known], others: Sequence[Refer
     return False
 
 
-def names_other(some: Sequence[ReferenceFilm | Known], others: Sequence[ReferenceFilm | Known]) -> bool:
+def names_other(some: Sequence[ReferenceFilm | Known], others: Sequence[ReferenceFilm | Known]) -> list[bool]:
+    """Return, for each link of `some` to an ID of `others`, whether both state the issuer."""
     stated = {pair for film in some if isinstance(film, ReferenceFilm) for pair in film.others}
     issuers = {issuer_text(each.issuer) for each in others} - {""}
     ids = {each.patient.strip() for each in others}
-    return any(name in ids and (not issuer or not issuers or issuer_text(issuer) in issuers) for name, issuer in stated)
+    return [
+        bool(issuer and issuers)
+        for name, issuer in stated
+        if name in ids and (not issuer or not issuers or issuer_text(issuer) in issuers)
+    ]
 
 
 def persons_of_id(patient: str, films: list[ReferenceFilm], known: list[Known]) -> dict[int, tuple[str, bool]]:
@@ -288,12 +360,17 @@ def persons_of_id(patient: str, films: list[ReferenceFilm], known: list[Known]) 
         else:
             joining.setdefault("", []).append(film)
             doubtful.add(film.number)
-    for issuer, group in joining.items():
-        if issuer and any(contradict(one, other) for one, other in combinations(group, 2)):
-            doubtful |= {film.number for film in group}
+    for group in (joining[issuer] for issuer in joining if issuer):
+        doubtful |= {film.number for pair in combinations(group, 2) if contradict(*pair) for film in group}
     for one, other in combinations(sorted(groups), 2):  # rule 3
         if any(is_one_person(left, right) for left in groups[one] for right in groups[other]):
             doubtful |= {film.number for film in groups[one] + groups[other]}
+    doubtful |= {  # rule 2
+        film.number
+        for issuer, film in [(issuer, film) for issuer in groups for film in joining.get(issuer, [])]
+        if doubtful & {each.number for each in groups[issuer]}
+        or (joining.get("") and not any(same_birth(film, each) for each in groups[issuer]))
+    }
     for issuer, group in joining.items():
         groups[issuer] = groups.get(issuer, []) + group
     found = {}

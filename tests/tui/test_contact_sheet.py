@@ -1,5 +1,6 @@
 """The contact sheet: one joint of all cases of the rater, their order and pictures, and the effect of Enter."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,27 @@ async def sheet_of(pilot: Pilot[None]) -> ContactSheetScreen:
 def captions(pilot: Pilot[None]) -> list[str]:
     lines = [str(cell._caption.render()).strip() for cell in pilot.app.screen.query(ContactCell)]
     return [line for line in lines if line]
+
+
+async def test_the_message_of_the_loading_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = make_study(tmp_path, patients=1, sides="L")
+    store_reading(study, study.cases()[0], ero(0, 2), signed=True)
+    may_load, load = threading.Event(), ContactSheetScreen._load_cards
+
+    def load_later(screen: ContactSheetScreen) -> None:
+        may_load.wait(20)
+        load(screen)
+
+    monkeypatch.setattr(ContactSheetScreen, "_load_cards", load_later)
+    async with reading_as(study, "anna", size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("tab")
+        while "reading your cases" not in label_text(pilot):
+            await pilot.pause(0.01)
+        may_load.set()
+        await settle(pilot)
+        assert captions(pilot)
+        assert "reading your cases" not in label_text(pilot)
 
 
 async def test_it_shows_the_joint_of_every_case_that_the_rater_has_read_and_no_other(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ async def test_doubtful_films_come_first_with_reason_and_pictures(folder: Path, 
         shown = rows(pilot)
         assert len(shown) == 6, "two competing films, three dates, one without side"
         assert all(line[1] == "?" for line in shown)
-        assert shown[0].startswith("▸? #2      2020-03-02  earlier  whole hand    L   2 films of that side")
+        assert shown[0].startswith("▸? #2      2020-03-02  earlier  whole hand    PA   L   2 films of that s")
         assert "2 films of that side and day are equally suitable" in label_text(pilot)
         assert "3 taken" in label_text(pilot)
         await settle(pilot)

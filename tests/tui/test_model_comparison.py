@@ -9,8 +9,9 @@ import pytest
 
 from ratui.reading import Entry, Field, GradeEntry
 from ratui.study import Study
-from ratui.study.predictions import save_predictions
-from ratui.tui.entry.model_comparison import find_differences
+from ratui.study.predictions import FilmPrediction, save_predictions
+from ratui.tui.entry.model_comparison import find_differences, format_model_scores
+from ratui.tui.i18n.catalog import Catalog
 from tests.films import exchange_positions, make_study
 from tests.model_answers import answer
 from tests.tui.conftest import label_text, reading_as, settle
@@ -47,6 +48,20 @@ def test_a_different_change_or_two_grades_differ(tmp_path: Path, earlier: int, l
     reading = study.reading("anna", study.cases()[0])
     assert reading is not None
     assert bool(find_differences(study, reading)) is differs
+
+
+@pytest.mark.parametrize(("grade", "text"), [(2, ""), (3, ""), (4, "model: ERO –→4"), (0, "model: ERO –→0")])
+def test_a_prediction_of_one_film_differs_by_two_grades(tmp_path: Path, grade: int, text: str) -> None:
+    study = read(tmp_path, signed=True)
+    (case,) = study.cases()
+    chances = tuple(float(each == grade) for each in range(6))
+    save_predictions(study, "scorer", case, [], [FilmPrediction("L.MCP2", "ERO", 1, grade, chances, 0.0)])
+    reading = study.reading("anna", case)
+    assert reading is not None
+    found = find_differences(study, reading)
+    shown = format_model_scores(Catalog("en"), reading, found["L.MCP2"]) if found else ""
+    assert text in shown
+    assert bool(text) == bool(shown)
 
 
 async def test_after_the_signature_overview_and_joint_show_differences(tmp_path: Path) -> None:

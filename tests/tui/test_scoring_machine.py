@@ -270,10 +270,10 @@ def test_any_keys_at_all(template: Path) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=12,
+            max_examples=9,
             stateful_step_count=25,
             suppress_health_check=list(HealthCheck),
             phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking a failure takes minutes
         ),
     )
-    assert machine.checked > 20, "too few answers to say that all of them were made in front of painted films"
+    assert machine.checked > 15, "too few answers to say that all of them were made in front of painted films"

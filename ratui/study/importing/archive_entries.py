@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import os
 import stat
 import struct
@@ -18,9 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, Protocol, TypeAlias, cast
 
+from ratui.study.importing.xz_stream import XzStream
+
 __all__ = ["STUDY", "ArchiveEntry", "ArchiveKind", "UnreadableArchiveError", "read_tar", "read_zip"]
 
-ArchiveKind: TypeAlias = Literal["zip", "tar", "tar.gz", "tar.bz2", "unsupported", "document", ""]
+ArchiveKind: TypeAlias = Literal["zip", "tar", "tar.gz", "tar.bz2", "tar.xz", "unsupported", "document", ""]
 
 _MAX_ENTRIES = 300_000
 _MAX_DIRECTORY_BYTES = 100_000_000  # of the list of entries in a ZIP file
@@ -30,6 +33,8 @@ _MAX_HEADER_BYTES = 4_000_000  # that the tar reader may ask for at once
 _CHUNK = 1 << 20
 _END = struct.Struct("<4s4H2LH")  # end of central directory (APPNOTE.TXT 4.3.16)
 _LONGEST_COMMENT = 0xFFFF
+_ENTRY = b"PK\3\4"  # begins an entry of a ZIP file
+_UNLISTED = "the archive contains more files than its list names, or is several in one. Unpack it with another program"
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)  # LZMA may ask for gigabytes of memory
 STUDY = "a study of ratui or a backup of one, no films of a hospital. See: ratui restore, ratui merge"
@@ -103,8 +108,27 @@ def read_zip(path: Path) -> Iterator[ArchiveEntry]:
                 raise UnreadableArchiveError("a document or a program, no archive of films")
             for info in entries:
                 yield _ZipEntry(archive, info, info.filename, info.file_size, _find_zip_problem(info))
+            if _has_unlisted_entries(path, archive):
+                raise UnreadableArchiveError(_UNLISTED)
     except (zipfile.BadZipFile, NotImplementedError, struct.error, UnicodeDecodeError, OSError, ValueError) as error:
         raise UnreadableArchiveError("the archive is damaged or incomplete. Get it again") from error
+
+
+def _has_unlisted_entries(path: Path, archive: zipfile.ZipFile) -> bool:
+    """Return whether a file lies between those in the list of entries, as in two archives that were joined to one file."""
+    with path.open("rb") as file:
+
+        def begins_entry(start: int, end: int) -> bool:
+            file.seek(start)
+            return _ENTRY in file.read(min(max(end - start, 0), _CHUNK))
+
+        place = 0
+        for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
+            if begins_entry(place, info.header_offset):
+                return True
+            file.seek(info.header_offset + 26)  # the lengths of name and extra field (APPNOTE.TXT 4.3.7)
+            place = info.header_offset + 30 + sum(struct.unpack("<2H", file.read(4))) + info.compress_size
+        return begins_entry(place, archive.start_dir)
 
 
 def _find_zip_problem(info: zipfile.ZipInfo) -> str:
@@ -211,9 +235,18 @@ def read_tar(path: Path, kind: ArchiveKind) -> Iterator[ArchiveEntry]:
                 # At the end is a block of zeros; without it the archive was cut off between two entries.
                 if len(bounded.last) < 512 or bounded.last.strip(b"\0"):
                     raise EOFError
-                while kind != "tar" and bounded.read(_CHUNK):
-                    pass  # to the end, where the checksum is
-    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, OverflowError, RecursionError) as error:
+                while rest := bounded.read(_CHUNK):  # to the end, where the checksum of a compressed one is
+                    if rest.strip(b"\0"):
+                        raise UnreadableArchiveError(_UNLISTED)
+    except (
+        tarfile.TarError,
+        zlib.error,
+        EOFError,
+        OSError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         if count == 0 and kind != "tar":
             raise UnreadableArchiveError("a compressed file that is no tar archive, or damaged. Unpack it") from error
         raise UnreadableArchiveError(
@@ -224,6 +257,8 @@ def read_tar(path: Path, kind: ArchiveKind) -> Iterator[ArchiveEntry]:
 def _open_stream(path: Path, kind: ArchiveKind) -> IO[bytes]:
     if kind == "tar.gz":
         return cast("IO[bytes]", gzip.open(path, "rb"))
+    if kind == "tar.xz":
+        return cast("IO[bytes]", io.BufferedReader(XzStream(path)))
     return cast("IO[bytes]", bz2.open(path, "rb")) if kind == "tar.bz2" else path.open("rb")
 
 

@@ -99,7 +99,9 @@ def find_archive_kind(path: Path) -> ArchiveKind:
         return "tar.gz"
     if head.startswith(b"BZh"):
         return "tar.bz2"
-    if head.startswith((b"7z\xbc\xaf\x27\x1c", b"Rar!", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"PK\7\x08PK\3\4")):
+    if head.startswith(b"\xfd7zXZ\0"):
+        return "tar.xz"
+    if head.startswith((b"7z\xbc\xaf\x27\x1c", b"Rar!", b"\x28\xb5\x2f\xfd", b"PK\7\x08PK\3\4")):
         return "unsupported"
     return ""
 
@@ -161,7 +163,7 @@ def unpack_archive(
             if problem:
                 skipped.append(SkippedItem(origin, problem, problem == HIDDEN))
     except UnreadableArchiveError as error:
-        skipped.append(SkippedItem(path, str(error)))
+        skipped.append(SkippedItem(path, str(error), str(error) == STUDY))
     if not files and not skipped:
         skipped.append(SkippedItem(path, "the archive contains no file"))
     return files, skipped

@@ -17,6 +17,7 @@ import io
 import json
 import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -31,7 +32,7 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import DSfloat
 
-from ratui.imaging import Film, LookupTable, SpacingSource, Window
+from ratui.imaging import Film, LookupTable, Pixels, SpacingSource, Window
 from ratui.imaging.dicom_header import parse_number
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "deidentify",
     "encode_film",
     "extract_retained_attributes",
+    "hash_uids",
     "new_uid",
 ]
 
@@ -150,8 +152,8 @@ def new_uid(key: bytes, *old: str) -> str:
 def deidentify(film: Film, attributes: RetainedAttributes, *, case: str, side: str, key: bytes) -> bytes:
     """Return the bytes of a new DICOM file with the image of `film`, stored without loss.
 
-    A source may repeat a UID: an archive gives one to several films, or one study to two patients. So the UID of the film
-    depends on its pixels, and those of its study and series on the case.
+    A source may repeat a UID: an archive gives one to several films, or one study to two patients, and a manifest can give
+    one film to two patients. So all new UIDs depend on the case, and that of the film also on its pixels.
 
     Parameters
     ----------
@@ -166,18 +168,32 @@ def deidentify(film: Film, attributes: RetainedAttributes, *, case: str, side: s
     key
         Secret for the hashed UIDs.
     """
-    kept = [keyword for keyword in _UIDS if keyword != "FrameOfReferenceUID" or keyword in attributes.uids]
-    pixels = hashlib.sha256(np.ascontiguousarray(film.pixels).tobytes()).hexdigest()
-    old = attributes.uids
+    uids = hash_uids(attributes.uids, film.pixels, case=case, key=key)
+    return encode_film(film, replace(attributes, uids=uids), case=case, side=side)
+
+
+def hash_uids(old: Mapping[str, str], pixels: Pixels, *, case: str, key: bytes) -> dict[str, str]:
+    """Return the new UIDs of a film by keyword. A missing old one gives a random UID, or none for a frame of reference.
+
+    Parameters
+    ----------
+    old
+        UIDs of the source by keyword.
+    pixels
+        The stored values.
+    case, key
+        As for `deidentify`.
+    """
+    kept = [keyword for keyword in _UIDS if keyword != "FrameOfReferenceUID" or keyword in old]
+    digest = hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
     study = old.get("StudyInstanceUID", "")
     parts = {
-        "SOPInstanceUID": (old.get("SOPInstanceUID", ""), pixels),
+        "SOPInstanceUID": (case, old.get("SOPInstanceUID", ""), digest),
         "StudyInstanceUID": (case, study),
         "SeriesInstanceUID": (case, study, old.get("SeriesInstanceUID", "")),
         "FrameOfReferenceUID": (case, old.get("FrameOfReferenceUID", "")),
     }
-    uids = {keyword: new_uid(key, keyword, *parts[keyword]) for keyword in kept}
-    return encode_film(film, replace(attributes, uids=uids), case=case, side=side)
+    return {keyword: new_uid(key, keyword, *parts[keyword]) for keyword in kept}
 
 
 def encode_film(

@@ -14,8 +14,9 @@ from itertools import pairwise
 from typing import TypeVar
 
 from ratui.study.importing.film_header import FilmHeader
+from ratui.study.importing.stated_times import parse_date, read_age
 
-__all__ = ["DatedFilm", "Examination", "date_film", "group_examinations", "parse_date"]
+__all__ = ["FEWEST_DAYS", "DatedFilm", "Examination", "date_film", "group_examinations", "parse_date"]
 
 Film = TypeVar("Film", bound=Hashable)
 # The first of these that states a valid date decides. The later ones must agree with it.
@@ -33,17 +34,13 @@ _EXPOSURE = _ORDER[:-1]
 _WITNESSES = 2  # elements that must agree to overrule another one
 _TIMES = {"AcquisitionDate": "AcquisitionTime", "ContentDate": "ContentTime"}  # of an exposure, not of a study's begin
 _FIRST_YEAR = 1950
-_CLOCK_STARTS = frozenset({date(1970, 1, 1), date(1980, 1, 1), date(2000, 1, 1)})
-"""Dates that a clock without power shows."""
+_CLOCK_STARTS = frozenset({date(1969, 12, 31), date(1970, 1, 1), date(1980, 1, 1), date(2000, 1, 1)})
+"""Dates that a clock without power shows; west of Greenwich, 1970 begins on the evening before."""
 _MOST_DAYS_APART = 2
 _ONE_VISIT = timedelta(hours=6)
-_DIGITISED = ("DF", "SD")  # conversion types: digitised film, scanned document
-# The time of day is present in type DT only. Old files have points between the numbers, foreign programs hyphens.
-_DATE = re.compile(
-    r"(?P<year>[0-9]{4})([.\-/]?)(?P<month>[0-9]{2})\2(?P<day>[0-9]{2})"
-    r"([0-9]{2}){0,3}(\.[0-9]{1,6})?([+-][0-9]{4})?",
-    re.ASCII,
-)
+_DIGITISED = ("DF", "SD", "SI")  # conversion types: digitised film, scanned document, scanned image
+FEWEST_DAYS = timedelta(days=8)  # between two time points
+_AGE_TOLERANCE = 2 * 365.25  # days; an age may be that of the registration
 
 
 @dataclass(frozen=True)
@@ -87,15 +84,6 @@ def date_film(header: FilmHeader, today: date) -> DatedFilm:
     return DatedFilm(header.study_uid, day, moment, doubt)
 
 
-def parse_date(text: str) -> date | None:
-    """Return the date in a DICOM value of type DA or DT, or None if there is no valid one."""
-    parts = _DATE.fullmatch(text.strip())
-    try:
-        return date(int(parts["year"]), int(parts["month"]), int(parts["day"])) if parts else None
-    except ValueError:
-        return None
-
-
 def group_examinations(films: Mapping[Film, DatedFilm]) -> dict[Film, Examination]:
     """Return the examination of each film of one person. Films with a doubt, or without a day, are left out.
 
@@ -114,7 +102,7 @@ def group_examinations(films: Mapping[Film, DatedFilm]) -> dict[Film, Examinatio
             runs.append([day])
     doubts = [_SPAN if len(run) > 2 else "" for run in runs]
     for place, (run, after) in enumerate(pairwise(runs)):
-        if after[0] - run[-1] == timedelta(days=1):
+        if after[0] - run[-1] < FEWEST_DAYS:
             doubts[place] = doubts[place] or _NEXT_DAY
             doubts[place + 1] = _NEXT_DAY
     found = {day: Examination(tuple(run), doubt) for run, doubt in zip(runs, doubts, strict=True) for day in run}
@@ -122,7 +110,7 @@ def group_examinations(films: Mapping[Film, DatedFilm]) -> dict[Film, Examinatio
 
 
 _SPAN = "films with its study UID are from more than two days in a row"
-_NEXT_DAY = "its patient has films of two days in a row, which may be one visit"
+_NEXT_DAY = "its patient has films of two dates within a week, which may be one visit"
 
 
 def _trust_dates(dates: Mapping[str, date], header: FilmHeader, today: date) -> tuple[dict[str, date], str]:
@@ -151,9 +139,22 @@ def _trust_dates(dates: Mapping[str, date], header: FilmHeader, today: date) -> 
     if _are_apart(counted.values()):
         early, late = min(counted, key=counted.__getitem__), max(counted, key=counted.__getitem__)
         return dict(dates), f"its {early} and {late} are more than {_MOST_DAYS_APART} days apart"
-    if header.elements.get("ConversionType", "").upper() in _DIGITISED and not is_older:
+    if _is_digitised(header) and not is_older:
         return dict(dates), "it was digitised, so its date may be that of the digitisation"
+    if _find_change(header) == "REMOVED":
+        return dict(dates), "its header says that its dates were removed"
     return dict(exposed), ""
+
+
+def _find_change(header: FilmHeader) -> str:
+    """Return how an anonymising program changed the dates: MODIFIED, REMOVED, or an empty text."""
+    change = header.elements.get("LongitudinalTemporalInformationModified", "").upper()
+    return change if change in ("MODIFIED", "REMOVED") else ""
+
+
+def _is_digitised(header: FilmHeader) -> bool:
+    is_scan = bool(header.elements.get("NominalScannedPixelSpacing")) or header.modality.upper() == "HC"
+    return is_scan or header.elements.get("ConversionType", "").upper() in _DIGITISED
 
 
 def _find_fault(day: date, header: FilmHeader, today: date) -> str:
@@ -165,7 +166,16 @@ def _find_fault(day: date, header: FilmHeader, today: date) -> str:
         return f"is before {_FIRST_YEAR}"
     if day in _CLOCK_STARTS:
         return "is the day on which a clock without power starts"
-    return "is not after the birth of the patient" if birth and day <= birth else ""
+    if (day.month, day.day) == (1, 1) and _find_change(header):
+        return "is a 1 January, as anonymising programs write it for any day of a year"
+    if birth is None:
+        return ""
+    if day <= birth:
+        return "is not after the birth of the patient"
+    age, lived = read_age(header.elements.get("PatientAge", "")), (day - birth).days
+    if age and not age[0] - _AGE_TOLERANCE <= lived <= age[1] + _AGE_TOLERANCE:
+        return "does not fit the age of the patient"
+    return ""
 
 
 def _are_apart(days: Collection[date]) -> bool:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 from pathlib import Path
 
+from ratui.errors import FilmError, RatuiError
+from ratui.study.case import MOST_DAYS, Case
 from ratui.study.importing.import_plan import ImportPlan, PlanRow
+from ratui.study.importing.manifest_checks import split_visits
 from ratui.study.importing.pseudonyms import KeyFile
+from ratui.study.study import Study
 
-__all__ = ["count_days"]
+__all__ = ["check_day", "count_days", "has_first_visit_only"]
 
 
 def count_days(plan: ImportPlan, keys: KeyFile) -> dict[Path, int | None]:
@@ -29,6 +33,51 @@ def count_days(plan: ImportPlan, keys: KeyFile) -> dict[Path, int | None]:
         else:
             days |= _count_from_dates(patient, group, plan, keys)
     return days
+
+
+def check_day(
+    case: Case, time: int, day: int | None, others: Collection[int | None], path: Path, *, is_override: bool
+) -> None:
+    """Raise FilmError if the day of a new film contradicts the films of its case that are in the study.
+
+    A day that a film list can't contain is an error in any case.
+
+    Parameters
+    ----------
+    case
+        The case in the study.
+    time, day
+        Time point and day of the new film.
+    others
+        Days of all new films of that time point.
+    path
+        The film's file, for the error.
+    is_override
+        True if a person stated that the day is right in spite of a contradiction.
+    """
+    if day is None:
+        return
+    if abs(day) > MOST_DAYS:
+        problem = f"its day is more than {MOST_DAYS} days from the first film of its patient"
+        raise FilmError(problem, path, "Correct its row in the manifest")
+    stored = [(film.number, film.day) for film in case.films if film.day is not None]
+    same = {there for number, there in stored if number == time}
+    visit = next(
+        days for days in split_visits(each for each in (*same, *others, day) if each is not None) if day in days
+    )
+    is_reversed = any(there == day or (number < time) != (there < day) for number, there in stored if number != time)
+    if not is_override and (is_reversed or (same and same.isdisjoint(visit))):
+        remedy = "Correct its row in the manifest, or write yes in its column override"
+        raise FilmError("its day contradicts the time points of its case", path, remedy)
+
+
+def has_first_visit_only(study: Study, case_id: str) -> bool:
+    """Return whether a case has films of time point 0 and of no other one, also no withdrawn ones."""
+    try:
+        case = study.case(case_id)
+    except RatuiError:  # a damaged case gets no further visit; its own films report the damage
+        return False
+    return {film.number for film in case.films} == {0} and all(time == 0 for _, time in case.withdrawn)
 
 
 def _count_as_manifest(patient: str, rows: list[PlanRow], keys: KeyFile) -> dict[Path, int | None]:

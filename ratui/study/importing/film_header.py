@@ -19,7 +19,8 @@ from pydicom.multival import MultiValue
 
 from ratui.bounded_parsing import parse_json
 from ratui.errors import FilmError
-from ratui.imaging import read_header
+from ratui.imaging.dicom_reader import read_header_with_offset
+from ratui.study.importing.key_objects import KeyReferences, is_key_object, read_references
 from ratui.study.importing.picture_digest import picture_digest
 from ratui.study.importing.picture_reader import check_no_picture
 
@@ -51,11 +52,17 @@ _ELEMENTS = (
     *("StudyDescription", "PresentationIntentType", "PhotometricInterpretation", "SamplesPerPixel", "NumberOfFrames"),
     *("ConversionType", "SeriesNumber", "InstanceNumber", "AcquisitionNumber", "AccessionNumber", "StudyID"),
     *("LongitudinalTemporalInformationModified", "SpecificCharacterSet", "PatientAge", "BurnedInAnnotation"),
-    *("QualityControlImage", "RejectionInformation", "ManufacturerModelName", "IrradiationEventUID"),
+    *(
+        "NominalScannedPixelSpacing",
+        "QualityControlImage",
+        "RejectionInformation",
+        "ManufacturerModelName",
+        "IrradiationEventUID",
+    ),
 )
 _CODES = (
     *("ViewCodeSequence", "AnatomicRegionSequence", "PrimaryAnatomicStructureSequence", "ProcedureCodeSequence"),
-    *("PerformedProtocolCodeSequence", "RequestedProcedureCodeSequence"),
+    *("PerformedProtocolCodeSequence", "RequestedProcedureCodeSequence", "ConceptNameCodeSequence"),
 )
 _SINGLE_TEXTS = (
     *("patient_id", "issuer", "issuer_qualifiers", "name", "birth_date", "sex"),
@@ -103,6 +110,8 @@ class FilmHeader:
         Size of the image, 0 if the header states none.
     content
         Digest of the stored picture, see `picture_digest`, or empty.
+    key_references
+        The images that a key object note names; empty for other objects.
     """
 
     patient_id: str = ""
@@ -125,6 +134,7 @@ class FilmHeader:
     rows: int = 0
     columns: int = 0
     content: str = ""
+    key_references: KeyReferences = field(default_factory=KeyReferences)
 
 
 def read_film_header(path: Path) -> FilmHeader:
@@ -137,7 +147,7 @@ def read_film_header(path: Path) -> FilmHeader:
         element and repeats no text of the file.
     """
     check_no_picture(path)
-    dataset = read_header(path)
+    dataset, offset = read_header_with_offset(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reader = _ElementReader(path, repairs=not _charset(dataset))
@@ -153,6 +163,11 @@ def read_film_header(path: Path) -> FilmHeader:
             for key, terms in reader.codes(item, _REQUEST_CODES).items():
                 place = f"RequestAttributesSequence.{key}"
                 codes[place] = (*codes.get(place, ()), *terms)[:_MAX_ITEMS]
+        sop_class = reader.text(dataset, "SOPClassUID") or reader.text(meta, "MediaStorageSOPClassUID")
+        modality = reader.text(dataset, "Modality")
+        named = KeyReferences()
+        if is_key_object(sop_class, modality):
+            named = read_references(dataset, reader.all_items, reader.text)
         return FilmHeader(
             patient_id=reader.text(dataset, "PatientID"),
             issuer=reader.text(dataset, "IssuerOfPatientID"),
@@ -164,7 +179,7 @@ def read_film_header(path: Path) -> FilmHeader:
             study_uid=reader.text(dataset, "StudyInstanceUID"),
             series_uid=reader.text(dataset, "SeriesInstanceUID"),
             instance_uid=reader.text(dataset, "SOPInstanceUID"),
-            sop_class=reader.text(dataset, "SOPClassUID") or reader.text(meta, "MediaStorageSOPClassUID"),
+            sop_class=sop_class,
             source_uids=tuple(
                 filter(
                     None,
@@ -174,25 +189,16 @@ def read_film_header(path: Path) -> FilmHeader:
                     ),
                 )
             ),
-            modality=reader.text(dataset, "Modality"),
+            modality=modality,
             image_type=reader.text(dataset, "ImageType"),
             dates=reader.texts(dataset, _DATES),
             elements=elements,
             codes=codes,
             rows=_size(reader.text(dataset, "Rows")),
             columns=_size(reader.text(dataset, "Columns")),
-            content=_content(path),
+            content=picture_digest(path, dataset, offset),
+            key_references=named,
         )
-
-
-def _content(path: Path) -> str:
-    try:
-        return picture_digest(path)
-    except OSError as error:
-        cause = error.strerror or "its end is missing"
-        raise FilmError(f"it can't be read: {cause}", path, "Check its permissions, or copy it again") from error
-    except Exception as error:  # pydicom raises many types for damaged files
-        raise FilmError(f"its header is damaged ({type(error).__name__})", path, "Export it again") from error
 
 
 def encode_header(header: FilmHeader) -> bytes:
@@ -224,6 +230,11 @@ def decode_header(data: bytes) -> FilmHeader:
         rows=_size(str(raw["rows"])),
         columns=_size(str(raw["columns"])),
         content=_checked(raw["content"]),
+        key_references=KeyReferences(
+            tuple((_checked(study), _checked(uid)) for study, uid in raw["key_references"]["evidence"]),
+            tuple(map(_checked, raw["key_references"]["content"])),
+            raw["key_references"]["is_complete"] is True,
+        ),
     )
 
 
@@ -266,8 +277,12 @@ class _ElementReader:
 
     def items(self, dataset: pydicom.Dataset, keyword: str) -> list[pydicom.Dataset]:
         """Return the first items of a sequence."""
+        return self.all_items(dataset, keyword)[:_MAX_ITEMS]
+
+    def all_items(self, dataset: pydicom.Dataset, keyword: str) -> list[pydicom.Dataset]:
+        """Return the items of a sequence."""
         value = self._value(dataset, keyword)
-        return list(value[:_MAX_ITEMS]) if isinstance(value, pydicom.Sequence) else []
+        return list(value) if isinstance(value, pydicom.Sequence) else []
 
     def codes(self, dataset: pydicom.Dataset, keywords: tuple[str, ...]) -> dict[str, tuple[CodedTerm, ...]]:
         """Return the coded terms of the sequences that are not empty, with those of their modifiers."""

@@ -178,7 +178,7 @@ def convert_film(path: Path, request: FilmRequest) -> ConvertedFilm:
         )
     else:
         film = rewrite_tables(read_film(path))
-        attributes = extract_retained_attributes(read_header(path))
+        attributes = _add_loss(extract_retained_attributes(read_header(path)), film)
     if film.pixels.min() == film.pixels.max():
         raise FilmError("all its pixels are equal", path, "Export it again")
     notes = list(film.notes)
@@ -198,6 +198,16 @@ def convert_film(path: Path, request: FilmRequest) -> ConvertedFilm:
     return ConvertedFilm(
         data, int(rows), int(columns), spacing, pixel_digest(film.pixels, key), aspect, "; ".join(notes), plain, source
     )
+
+
+def _add_loss(attributes: RetainedAttributes, film: Film) -> RetainedAttributes:
+    """Return the attributes with the loss that the compressed image of `film` shows, whatever the header says."""
+    if not film.lossy:
+        return attributes
+    words = {**attributes.words, "LossyImageCompression": "01"}
+    words.setdefault("LossyImageCompressionMethod", film.lossy)
+    ratio = attributes.ratio or round(film.lossy_ratio or 1.0, 2)
+    return replace(attributes, words=words, ratio=ratio)
 
 
 def pixel_digest(pixels: Pixels, key: bytes) -> str:

@@ -1,24 +1,22 @@
-"""Statements of single elements of a header: the parts, sides and projections that each element names.
+"""Statements of texts and codes of a header: the parts, sides and projections that they name.
 
-Every element is evaluated on its own. The rules between the elements are in `identification`.
+`film_elements` reads the elements. The rules between the elements are in `identification`.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from itertools import pairwise
 
-from ratui.study.importing.film_codes import CODES, LATERALITIES, SCHEMES, VIEW_POSITIONS
-from ratui.study.importing.film_header import CodedTerm, FilmHeader
 from ratui.study.importing.film_words import CJK_WORDS, LANGUAGES, NEUTRAL_WORDS, PARTS, PROJECTIONS, WEAK_WORDS
-from ratui.study.importing.harmless_words import HARMLESS_WORDS, REJECTION_WORDS
+from ratui.study.importing.harmless_words import HARMLESS_WORDS, REJECTION_WORDS, UNCLEAR_REJECTION_WORDS
 
-__all__ = ["FRONTAL", "Both", "Rank", "Statement", "find_rejection_word", "parse_words", "read_statements"]
+__all__ = ["FRONTAL", "Both", "Rank", "Statement", "combine_projections", "find_rejection_words", "parse_words"]
 
 FRONTAL = frozenset(("PA", "AP", "frontal"))
 """Frontal projections."""
@@ -28,7 +26,11 @@ _SEPARATORS = re.compile(r"[,;/+&|\\・、]")
 _JOINING_GAP = re.compile(r"[ _\-‐–]*")
 _CJK = r"[\u3041-\u30fa\u30fc-\u30ff\u3400-\u9fff\u3005]"
 _TOKEN = re.compile(rf"[a-z]+|\d+|{_CJK}+")
-_LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l"})
+_VIEW_LETTERS = "er"
+"""Letters after a digit that mean views: Ebenen, and Richtungen in Japan."""
+_TIME_LETTERS = "dwmy"
+"""Letters after a digit that mean days, weeks, months and years."""
+_LETTERS = str.maketrans({"°": " degree ", "ø": "o", "æ": "ae", "œ": "oe", "ł": "l"})
 
 
 class Rank(IntEnum):
@@ -66,6 +68,8 @@ class Statement:
         The element has a value of View Position that is in no table.
     has_unknown_words
         The element contains words that are in no table, not even among the harmless ones.
+    may_be_oblique
+        The element contains 3/4 without a word of a language in which that means an oblique projection.
     """
 
     element: str
@@ -77,6 +81,7 @@ class Statement:
     both: Both = Both.NO
     is_unknown: bool = False
     has_unknown_words: bool = False
+    may_be_oblique: bool = False
 
 
 def _split(words: str) -> list[str]:
@@ -97,12 +102,11 @@ def _index_words(languages: Mapping[str, Mapping[str, str]]) -> dict[str, set[tu
 _WORDS = _index_words(LANGUAGES)
 _WEAK = _index_words(WEAK_WORDS)
 _CJK_INDEX = _index_words({"Japanese": CJK_WORDS})
+_FRACTION = "troisquart"
 _NEUTRAL = frozenset(_split(NEUTRAL_WORDS))
 _HARMLESS = frozenset(word for words in HARMLESS_WORDS.values() for word in _split(words))
 _REJECTIONS = frozenset(_split(REJECTION_WORDS))
-_CODE_INDEX = {value: meaning.split() for meaning, values in CODES.items() for value in _split(values)}
-_CODE_INDEX |= {value: [meaning] for meaning, values in CODES.items() if meaning in PARTS for value in _split(values)}
-_POSITIONS = {value: meaning for meaning, values in VIEW_POSITIONS.items() for value in _split(values)}
+_UNCLEAR_REJECTIONS = frozenset(_split(UNCLEAR_REJECTION_WORDS))
 
 
 @dataclass
@@ -136,7 +140,7 @@ def parse_words(text: str) -> Statement:
         every = set().union(*meanings) if meanings else set()
         express = express or "both" in every
         sides |= every & {"L", "R"}
-        projections |= _combine_projections(every & set(PROJECTIONS))
+        projections |= combine_projections(every & set(PROJECTIONS))
     if _names_several_views(words):
         projections |= {"frontal", "lateral", "oblique"}
     both = Both.NO
@@ -144,6 +148,7 @@ def parse_words(text: str) -> Statement:
         both = Both.EXPRESS if express or len(parts) < 2 else Both.PLURAL
     elif plural and not sides:
         both = Both.PLURAL
+    unknown = {word.text for word in words if not (word.meanings or word.is_harmless)}
     return Statement(
         "",
         Rank.STUDY,
@@ -151,13 +156,19 @@ def parse_words(text: str) -> Statement:
         sides=frozenset("LR") if both else frozenset(sides),
         projections=frozenset(projections),
         both=both,
-        has_unknown_words=_has_unread_letters(text) or any(not (word.meanings or word.is_harmless) for word in words),
+        has_unknown_words=_has_unread_letters(text) or bool(unknown - {_FRACTION}),
+        may_be_oblique=_FRACTION in unknown,
     )
 
 
-def find_rejection_word(text: str) -> bool:
-    """Return True if `text` contains a word that marks a rejected exposure."""
-    return any(token[0] in _REJECTIONS for token in _TOKEN.finditer(_normalize(text)))
+def find_rejection_words(text: str) -> tuple[bool, bool]:
+    """Return whether `text` contains a word for a rejected exposure, and whether it is clear.
+
+    It is not clear beside a word for a repeat or a negation, or a question mark: "repeat of a rejected film".
+    """
+    words = {token[0] for token in _TOKEN.finditer(_normalize(text))}
+    is_marked = not words.isdisjoint(_REJECTIONS)
+    return is_marked, is_marked and words.isdisjoint(_UNCLEAR_REJECTIONS) and "?" not in text
 
 
 def _has_unread_letters(text: str) -> bool:
@@ -182,7 +193,7 @@ def _normalize(text: str) -> str:
     text = re.sub(r"\br/o\b", " ", text)  # rule out
     text = text.replace("3\u20444", " three quarters ")  # NFKC of "¾"
     text = re.sub(r"\bw/", " with ", text)
-    text = re.sub(r"(?<![0-9/])3/4(?![0-9/])", " troisquart ", text)  # a French oblique projection
+    text = re.sub(r"(?<![0-9/])3/4(?![0-9/])", f" {_FRACTION} ", text)  # a French oblique projection
     text = re.sub(r"\b[ld]['’](?=[a-z])", " ", text)  # the French article before a vowel
     return re.sub(r"\b([adp])\. ?([apv])\.", r"\1\2 ", text)  # a.p., p.a., d.p. and d.v.
 
@@ -199,8 +210,8 @@ def _read_words(text: str) -> list[_Word]:
         count = 1
         if "a" <= token[0][0] <= "z":
             count, found = _longest_word(text, tokens, place)
-            if _is_beside_digit(text, token):
-                found = _Word(token[0], {("English", "views")} if token[0] == "v" else set(), is_harmless=True)
+            if len(token[0]) == 1:
+                found = _read_letter(text, token) or found
             added = [found]
         elif token[0].isascii():
             added = [_Word(token[0], set(), is_harmless=True)]
@@ -228,10 +239,16 @@ def _longest_word(text: str, tokens: list[re.Match[str]], place: int) -> tuple[i
     return 1, _Word(tokens[place][0], set(), is_harmless=tokens[place][0] in _HARMLESS)
 
 
-def _is_beside_digit(text: str, token: re.Match[str]) -> bool:
-    """Return True for a single letter directly beside a digit, such as a number of a finger or of a vertebra."""
-    around = text[max(token.start() - 1, 0) : token.start()] + text[token.end() : token.end() + 1]
-    return len(token[0]) == 1 and any(character.isdigit() for character in around)
+def _read_letter(text: str, token: re.Match[str]) -> _Word | None:
+    """Return the meaning of a single letter directly beside a digit, or None: "3V", "2E" and "2R" are numbers of views."""
+    is_after = text[max(token.start() - 1, 0) : token.start()].isdigit()
+    is_before = text[token.end() : token.end() + 1].isdigit()
+    letter = token[0]
+    if not (is_after or is_before):
+        return None
+    if letter == "v" or (letter in _VIEW_LETTERS and is_after and not is_before):
+        return _Word(letter, {("English", "views")})
+    return _Word(letter, set(), is_harmless=is_before or letter in _TIME_LETTERS)
 
 
 def _read_cjk(text: str) -> Iterator[_Word]:
@@ -271,7 +288,7 @@ def _named_parts(meanings: list[set[str]]) -> set[str]:
     return named
 
 
-def _combine_projections(named: set[str]) -> set[str]:
+def combine_projections(named: set[str]) -> set[str]:
     """Return the projections of one phrase: "PA oblique" is an oblique projection."""
     if named & _SPECIAL:
         return named & _SPECIAL
@@ -284,110 +301,7 @@ def _names_several_views(words: list[_Word]) -> bool:
     """Return True if a number of views above one is named."""
     for one, other in pairwise(words):
         many = (one.text.isdigit() and 2 <= int(one.text) <= 9) or any(m == "two" for _, m in one.meanings)
-        if many and any(meaning == "views" for _, meaning in other.meanings):
+        is_plane = other.text == "e" and other is words[-1]  # "in 2 E": Ebenen
+        if many and (is_plane or any(meaning == "views" for _, meaning in other.meanings)):
             return True
     return False
-
-
-def read_statements(header: FilmHeader) -> list[Statement]:
-    """Return the statements of all elements of `header` that name something, the most specific first."""
-    found = []
-    for keyword, rank, read in _ELEMENTS:
-        for statement in read(header, keyword):
-            named = replace(statement, element=statement.element or keyword, rank=rank)
-            if named.parts or named.sides or named.projections or named.is_unknown or named.has_unknown_words:
-                found.append(named)
-    return found
-
-
-def _read_description(header: FilmHeader, keyword: str) -> Iterator[Statement]:
-    yield parse_words(header.elements.get(keyword, ""))
-
-
-def _read_laterality(header: FilmHeader, keyword: str) -> Iterator[Statement]:
-    text = header.elements.get(keyword, "")
-    words, side = parse_words(text), LATERALITIES.get(text.upper(), "")
-    sides = frozenset(side) if side else words.sides
-    both = Both.NO if side else words.both
-    yield Statement("", Rank.IMAGE, is_code=True, sides=sides, both=both)
-
-
-def _read_body_part(header: FilmHeader, keyword: str) -> Iterator[Statement]:
-    words = parse_words(header.elements.get(keyword, ""))
-    yield Statement("", Rank.IMAGE, is_code=True, parts=words.parts, sides=words.sides, both=words.both)
-
-
-def _read_view_position(header: FilmHeader, keyword: str) -> Iterator[Statement]:
-    text = header.elements.get(keyword, "")
-    meaning = _POSITIONS.get(text.upper(), "")
-    projections = frozenset((meaning,)) if meaning in PROJECTIONS else parse_words(text).projections
-    is_unknown = bool(text) and not meaning and not projections
-    yield Statement("", Rank.IMAGE, is_code=True, projections=projections, is_unknown=is_unknown)
-
-
-def _read_view_codes(header: FilmHeader, keyword: str) -> Iterator[Statement]:
-    terms = _terms(header, keyword)
-    projections = _combine_projections(set().union(*map(_code_meanings, terms)) & set(PROJECTIONS))
-    yield Statement("", Rank.IMAGE, is_code=True, projections=frozenset(projections))
-    meaning = parse_words(" ".join(term.meaning for term in terms))
-    is_unclear = bool(terms) and not projections and not meaning.projections
-    yield Statement(f"{keyword} (meaning)", Rank.IMAGE, projections=meaning.projections, has_unknown_words=is_unclear)
-
-
-def _read_codes(header: FilmHeader, keyword: str) -> Iterator[Statement]:
-    terms = _terms(header, keyword)
-    meanings = set().union(*map(_code_meanings, terms))
-    yield Statement(
-        "",
-        Rank.IMAGE,
-        is_code=True,
-        parts=frozenset(meanings & set(PARTS)),
-        sides=frozenset("B") if meanings >= {"L", "R"} else frozenset(meanings & {"L", "R", "B"}),
-        projections=frozenset(_combine_projections(meanings & set(PROJECTIONS))),
-    )
-    words = parse_words(", ".join(term.meaning for term in terms))
-    yield Statement(
-        f"{keyword} (meaning)",
-        Rank.IMAGE,
-        parts=words.parts,
-        sides=words.sides,
-        projections=words.projections,
-        both=words.both,
-    )
-
-
-def _terms(header: FilmHeader, keyword: str) -> list[CodedTerm]:
-    """Return the terms of a sequence and of its modifiers."""
-    return [
-        term for key, terms in header.codes.items() if key == keyword or key.startswith(f"{keyword}.") for term in terms
-    ]
-
-
-def _code_meanings(term: CodedTerm) -> set[str]:
-    return set(_CODE_INDEX.get(term.value, ())) if term.scheme.upper() in SCHEMES else set()
-
-
-_ELEMENTS: tuple[tuple[str, Rank, Callable[[FilmHeader, str], Iterator[Statement]]], ...] = (
-    ("ImageLaterality", Rank.IMAGE, _read_laterality),
-    ("FrameLaterality", Rank.IMAGE, _read_laterality),
-    ("ViewPosition", Rank.IMAGE, _read_view_position),
-    ("ViewCodeSequence", Rank.IMAGE, _read_view_codes),
-    ("AnatomicRegionSequence", Rank.IMAGE, _read_codes),
-    ("PrimaryAnatomicStructureSequence", Rank.IMAGE, _read_codes),
-    ("AcquisitionDeviceProcessingDescription", Rank.SERIES, _read_description),
-    ("Laterality", Rank.SERIES, _read_laterality),
-    ("BodyPartExamined", Rank.SERIES, _read_body_part),
-    ("SeriesDescription", Rank.SERIES, _read_description),
-    ("ProtocolName", Rank.PROTOCOL, _read_description),
-    ("AcquisitionProtocolName", Rank.PROTOCOL, _read_description),
-    ("PerformedProcedureStepDescription", Rank.PROTOCOL, _read_description),
-    ("RequestAttributesSequence.ScheduledProcedureStepDescription", Rank.PROTOCOL, _read_description),
-    ("PerformedProtocolCodeSequence", Rank.PROTOCOL, _read_codes),
-    ("RequestAttributesSequence.ScheduledProtocolCodeSequence", Rank.PROTOCOL, _read_codes),
-    ("RequestedProcedureDescription", Rank.STUDY, _read_description),
-    ("RequestAttributesSequence.RequestedProcedureDescription", Rank.STUDY, _read_description),
-    ("StudyDescription", Rank.STUDY, _read_description),
-    ("RequestedProcedureCodeSequence", Rank.STUDY, _read_codes),
-    ("RequestAttributesSequence.RequestedProcedureCodeSequence", Rank.STUDY, _read_codes),
-    ("ProcedureCodeSequence", Rank.STUDY, _read_codes),
-)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ratui.study.importing.nordic_words import NORDIC_WORDS
+from ratui.study.importing.slavic_words import SLAVIC_WORDS
 
 __all__ = ["CJK_WORDS", "LANGUAGES", "NEUTRAL_WORDS", "PARTS", "PROJECTIONS", "WEAK_WORDS"]
 
@@ -41,7 +42,7 @@ LANGUAGES: Mapping[str, Mapping[str, str]] = {
         "wrists": "wrists",
         "foot": "foot, forefoot, lfoot, rfoot",
         "feet": "feet, forefeet",
-        "finger": "finger, fingers, fngr, thumb, thumbs, digit, digits",
+        "finger": "finger, fingers, fngr, thumb, thumbs, digit, digits, index, phalanx, phalanges, mcp, pip, dip",
         "toe": "toe, toes, hallux, great toe",
         "metacarpus": "metacarpus, metacarpal, metacarpals",
         "ankle": "ankle, ankles",
@@ -69,7 +70,7 @@ LANGUAGES: Mapping[str, Mapping[str, str]] = {
         "frontal": "frontal, dp, dv",
         "lateral": "lateral, lat, lateromedial, latero medial, mediolateral, medio lateral, lats, laterals",
         "oblique": "oblique, obliques, obl, oblq, semisupinated, semipronated, three quarter, three quarters",
-        "Norgaard": "norgaard, noergaard, ball catcher, ball catchers, ballcatcher, ballcatchers",
+        "Norgaard": "norgaard, noergaard, norgard, norgaards, ball catcher, ball catchers, ball catch, ball catching",
         "Brewerton": "brewerton",
         "scaphoid": "scaphoid",
         "tangential": "tangential, axial, skyline, carpal tunnel, gaynor hart, sesamoid, sesamoids",
@@ -81,7 +82,7 @@ LANGUAGES: Mapping[str, Mapping[str, str]] = {
     "German": {
         "hand": "hand, handskelett, handaufnahme",
         "hands": "hande, haende, handen",
-        "wrist": "handgelenk, handwurzel",
+        "wrist": "handgelenk, handwurzel, kahnbein",
         "wrists": "handgelenke, handgelenken",
         "foot": "fuss, vorfuss, fussskelett",
         "feet": "fusse, fuesse, fussen, fuessen, vorfusse, vorfuesse",
@@ -113,7 +114,8 @@ LANGUAGES: Mapping[str, Mapping[str, str]] = {
         ),
         "oblique": (
             "schrag, schrage, schraege, schraeg, schragaufnahme, zitherspieler, zitterspieler, zitherspielerstellung, "
-            "schr, schrager, schrages, halbschrag, halbschraege, dreiviertel"
+            "schr, schrager, schrages, halbschrag, halbschraege, dreiviertel, zither, zitherstellung, zitheraufnahme, "
+            "zitherspielerhaltung"
         ),
         "tangential": "tangentialaufnahme, axiale, tangential, axial",
         "with": "mit, inkl, einschl",
@@ -128,7 +130,7 @@ LANGUAGES: Mapping[str, Mapping[str, str]] = {
         "wrists": "poignets",
         "foot": "pied, avant pied",
         "feet": "pieds, avant pieds",
-        "finger": "doigt, doigts, pouce, pouces",
+        "finger": "doigt, doigts, pouce, pouces, index, majeur, annulaire, auriculaire, phalange, phalanges",
         "toe": "orteil, orteils",
         "metacarpus": "metacarpe, metacarpien, metacarpiens",
         "ankle": "cheville, chevilles",
@@ -146,7 +148,7 @@ LANGUAGES: Mapping[str, Mapping[str, str]] = {
         "chest": "poumon, poumons",
         "head": "crane, machoire",
         "L": "gauche, gauches, gche",
-        "R": "droit, droite, droits, droites, drte, dte",
+        "R": "droit, droite, droits, droites, drte, dte, drt, dt",
         "both": "bilaterale, bilaterales, bilateraux, bilat",
         "frontal": "face",
         "lateral": "profil, profils, lat, laterale",
@@ -166,7 +168,7 @@ LANGUAGES: Mapping[str, Mapping[str, str]] = {
         "wrists": "munecas",
         "foot": "pie, antepie",
         "feet": "pies, antepies",
-        "finger": "pulgar, pulgares, dedo, dedos",
+        "finger": "pulgar, pulgares, dedo, dedos, indice, falange, falanges",
         "toe": "ortejo, ortejos",
         "metacarpus": "metacarpo, metacarpiano, metacarpianos",
         "ankle": "tobillo, tobillos",
@@ -278,8 +280,8 @@ LANGUAGES: Mapping[str, Mapping[str, str]] = {
         "wrist": "punho, pulso, escafoide",
         "wrists": "punhos, pulsos",
         "foot": "antepe",
-        "finger": "polegar, polegares, dedo, dedos",
-        "toe": "halux",
+        "finger": "polegar, polegares, dedo, dedos, quirodactilo, quirodactilos, indicador",
+        "toe": "halux, pododactilo, pododactilos",
         "metacarpus": "metacarpo",
         "ankle": "tornozelo, tornozelos",
         "heel": "calcaneo, calcanhar",
@@ -309,6 +311,7 @@ LANGUAGES: Mapping[str, Mapping[str, str]] = {
         "two": "duas, tres",
     },
     **NORDIC_WORDS,
+    **SLAVIC_WORDS,
 }
 """Words by language and by meaning, with commas between. ``hands``, ``wrists`` and ``feet`` also mean both sides."""
 
@@ -359,9 +362,10 @@ CJK_WORDS: Mapping[str, str] = {
     "both": "両, 両側, 左右",
     "PA": "背掌",
     "AP": "背底",
+    "Norgaard": "ノルガード, ノルゴール",
     "frontal": "正面, 正面像, 正位",
     "lateral": "側面, 側面像, 側位, 侧位",
-    "oblique": "斜位, 斜位像, 斜",
+    "oblique": "斜位, 斜位像, 斜, シャイ",
     "scaphoid": "舟状骨",
     "tangential": "軸位",
     "views": "方向",

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ratui.scheme import View
+from ratui.study.importing.film_elements import read_statements
 from ratui.study.importing.film_header import FilmHeader
-from ratui.study.importing.film_statements import FRONTAL, Both, Rank, Statement, find_rejection_word, read_statements
+from ratui.study.importing.film_statements import FRONTAL, Both, Rank, Statement, find_rejection_words, parse_words
 from ratui.study.importing.film_words import PARTS
 from ratui.study.importing.radiograph_check import find_capture_doubt, find_object_kind
 
@@ -19,6 +20,10 @@ __all__ = ["FilmIdentity", "identify"]
 
 _SIDES = {"L": "left", "R": "right", "B": "both sides"}
 _PROTOCOLS = ("ProtocolName", "AcquisitionProtocolName")
+_UNKNOWN_POSITION = "its View Position has a value that ratui does not know"
+_EXAMINED = "BodyPartExamined"
+_OWN_TEXTS = ("AcquisitionDeviceProcessingDescription", "SeriesDescription", *_PROTOCOLS)
+"""Descriptions of the exposure itself; those of steps of a procedure often describe an order of several views."""
 _COMMENTED = ("ImageComments", "SeriesDescription", *_PROTOCOLS)
 
 
@@ -47,6 +52,10 @@ class FilmIdentity:
         Reasons why a person must decide. A film with a doubt is not imported without a manifest.
     rejection
         Reason why the file is no film of the scheme, or empty.
+    marks, unclear_marks
+        Elements with words that say that the exposure was rejected; unclear ones also name a repeat, or negate it.
+    may_be_oblique
+        Element with 3/4, which may name an oblique projection or number the films, or empty.
     """
 
     part: str = ""
@@ -57,11 +66,14 @@ class FilmIdentity:
     contradictions: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     rejection: str = ""
+    marks: tuple[str, ...] = ()
+    unclear_marks: tuple[str, ...] = ()
+    may_be_oblique: str = ""
 
     @property
     def is_certain(self) -> bool:
         """True if the film can be imported as the part and the side of this identity without a person."""
-        return not self.rejection and not self.doubts
+        return not (self.rejection or self.doubts or self.marks or self.unclear_marks or self.may_be_oblique)
 
 
 @dataclass(frozen=True)
@@ -99,11 +111,8 @@ def identify(header: FilmHeader, views: Mapping[str, View]) -> FilmIdentity:
     if len(matching) > 1:
         doubts.append(f"the scheme has several views of the {part.value}")
     doubts.append(find_capture_doubt(header))
-    doubts += [
-        f"{keyword} says that the exposure was rejected"
-        for keyword in _COMMENTED
-        if find_rejection_word(header.elements.get(keyword, ""))
-    ]
+    marks = {keyword: find_rejection_words(header.elements.get(keyword, "")) for keyword in _COMMENTED}
+    doubts += _compare_comment(header, decisions)
     contrary = _find_wanted_part(part, statements, views)
     is_other_part = bool(part.value) and not matching
     if is_other_part and contrary:
@@ -121,6 +130,9 @@ def identify(header: FilmHeader, views: Mapping[str, View]) -> FilmIdentity:
         tuple(text for decision in decisions.values() for text in decision.contradictions),
         tuple(filter(None, doubts)),
         rejection,
+        tuple(keyword for keyword, (_, is_clear) in marks.items() if is_clear),
+        tuple(keyword for keyword, (is_marked, is_clear) in marks.items() if is_marked and not is_clear),
+        next((each.element for each in statements if each.may_be_oblique and each.rank < Rank.STUDY), ""),
     )
 
 
@@ -146,26 +158,58 @@ def _decide_part(statements: list[Statement]) -> _Decision:
     decision = _decide(named)
     if not decision.value and not decision.doubt:
         return _Decision(doubt=f"its elements name several parts: {_quote(*named[0])}")
+    examined = [each for each in statements if each.element == _EXAMINED and each.has_unknown_words]
+    if examined and not any(each.rank <= Rank.SERIES for each, _ in named):
+        return _Decision(doubt="its Body Part Examined has a value that ratui does not know")
     return decision
 
 
+def _compare_comment(header: FilmHeader, decisions: Mapping[str, _Decision]) -> list[str]:
+    """Return the contradictions between the comment on the image and the decisions. A comment decides nothing."""
+    comment = replace(parse_words(header.elements.get("ImageComments", "")), element="ImageComments")
+    stated = {"part": comment.parts, "side": comment.sides, "projection": _merge_frontal(comment.projections)}
+    found = []
+    for name, values in stated.items():
+        decision = decisions[name]
+        value = "frontal" if decision.value in FRONTAL else decision.value
+        if values and value not in values and not decision.doubt:
+            said = _quote(comment, values)
+            other = f"{decision.element} says {_SIDES.get(value, value)}"
+            found.append(f"{said}, {other}" if value else f"{said}, no other element states it")
+    return found
+
+
+def _merge_frontal(projections: Iterable[str]) -> frozenset[str]:
+    return frozenset("frontal" if value in FRONTAL else value for value in projections)
+
+
 def _decide_projection(statements: list[Statement]) -> _Decision:
-    named = [
-        (each, frozenset("frontal" if value in FRONTAL else value for value in each.projections))
-        for each in statements
-        if each.projections
-    ]
+    named = [(each, _merge_frontal(each.projections)) for each in statements if each.projections]
     is_unknown = any(each.is_unknown for each in statements)
-    if not named and is_unknown:
-        return _Decision(doubt="its View Position has a value that ratui does not know")
-    unread = [each for each in statements if each.has_unknown_words and each.rank < Rank.STUDY]
+    is_unknown = is_unknown and all(each.element == "ViewPosition" or each.rank == Rank.STUDY for each, _ in named)
+    if is_unknown and not any(each.rank < Rank.STUDY for each, _ in named):
+        return _Decision(doubt=_UNKNOWN_POSITION)
+    unread = [
+        each for each in statements if each.has_unknown_words and each.rank < Rank.STUDY and each.element != _EXAMINED
+    ]
     if unread and not any(each.rank < Rank.STUDY for each, _ in named):
         return _Decision(
             doubt=f"{unread[0].element} has words that ratui does not know, and no other element states the projection"
         )
     if not named:
         return _Decision(contradictions=("its header doesn't state the projection",))
+    own = [each for each in unread if each.element in _OWN_TEXTS]
+    if own and all(_may_be_default(each) for each, _ in named if each.rank < Rank.STUDY):
+        return _Decision(
+            doubt=f"{own[0].element} has words that ratui does not know, and only ViewPosition states the projection"
+        )
     default, described = _find_default(named)
+    film = [pair for pair in named if pair[0].rank < Rank.STUDY and pair[0] is not default]
+    if film and all(len(values) == 1 and "frontal" not in values for _, values in film):
+        first, values = min(film, key=lambda pair: pair[0].rank)
+        return _Decision(next(iter(values)), first.element)  # others may name another one, but none a frontal one
+    if is_unknown:
+        return _Decision(doubt=_UNKNOWN_POSITION)
     if default is not None:
         remark = f"{_quote(default, frozenset(('frontal',)))}, {_quote(*described[0])}"
         decision = _decide([pair for pair in named if pair[0] is not default])
@@ -198,12 +242,16 @@ def _find_default(named: _Named) -> tuple[Statement | None, _Named]:
     Many devices write PA or AP into each film, unless somebody chooses another value.
     """
     film = [pair for pair in named if pair[0].rank < Rank.STUDY]
-    positions = [each for each, _ in film if each.element == "ViewPosition" and each.projections in ({"PA"}, {"AP"})]
+    positions = [each for each, _ in film if _may_be_default(each)]
     others = [pair for pair in film if pair[0].element != "ViewPosition"]
     described = [pair for pair in others if not pair[0].is_code and pair[0].rank > Rank.IMAGE and len(pair[1]) == 1]
     if not positions or not described or any("frontal" in values for _, values in others):
         return None, []
     return positions[0], described
+
+
+def _may_be_default(statement: Statement) -> bool:
+    return statement.element == "ViewPosition" and statement.projections in ({"PA"}, {"AP"})
 
 
 def _decide_side(statements: list[Statement], *, is_wide: bool) -> _Decision:

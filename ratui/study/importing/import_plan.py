@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ratui.errors import StudyError
 from ratui.scheme import Scheme
+from ratui.study.importing.archives import SkippedItem
 from ratui.study.importing.manifest import ManifestRow, write_manifest
 from ratui.study.importing.persons import PatientRecord
 from ratui.study.importing.selection import Decision
@@ -53,6 +54,8 @@ class PlanRow:
         Day of the examination that a manifest states, counted from any day, or None.
     spacing
         Size of a pixel in millimetres that a manifest states, or None.
+    projection
+        Projection that the header states, one of `PROJECTIONS`, or empty if it states none or it is not read.
     is_override
         True if a person decided against what the film's header says.
     is_listed
@@ -78,6 +81,7 @@ class PlanRow:
     exam_date: date | None = None
     day: int | None = None
     spacing: tuple[float, float] | None = None
+    projection: str = ""
     is_override: bool = False
     is_listed: bool = False
     has_other_id: bool = False
@@ -105,12 +109,15 @@ class ImportPlan:
         Dates of the time points of each person, in order, by name in the key file.
     records
         Statements of the films about each person, by name in the key file. They identify patients.
+    skipped
+        Files, folders, links and entries of archives that are not read, each with a reason.
     """
 
     scheme: Scheme
     rows: tuple[PlanRow, ...]
     dates: Mapping[str, tuple[date, ...]] = field(default_factory=dict, hash=False)
     records: Mapping[str, PatientRecord] = field(default_factory=dict, hash=False)
+    skipped: tuple[SkippedItem, ...] = ()
 
     @property
     def taken(self) -> tuple[PlanRow, ...]:
@@ -237,10 +244,11 @@ class ImportPlan:
     def save_manifest(self, path: Path) -> None:
         """Write the decisions as a manifest, with which the same import can be repeated. It identifies patients.
 
-        A doubtful film is written as one that is not taken. Raises StudyError if a film is outside the folder of `path`, or
-        the file can't be written.
+        A doubtful film is written as one that is not taken. What is not read follows, for the reader only. Raises StudyError
+        if a film is outside the folder of `path`, or the file can't be written.
         """
-        write_manifest(path, ((_manifest_row(row), row.reason) for row in self.rows))
+        rows = ((_manifest_row(row), row.reason) for row in self.rows)
+        write_manifest(path, rows, ((item.origin, item.reason) for item in self.skipped))
 
     def _check_complete(self, row: PlanRow) -> None:
         missing = [name for name in ("patient", "side", "view") if not getattr(row, name)]

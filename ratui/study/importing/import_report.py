@@ -14,7 +14,7 @@ from ratui.errors import clean_text
 from ratui.files import make_folder, write_bytes
 from ratui.study.importing.archives import SkippedItem
 
-__all__ = ["ImportReport", "ImportedFilm", "RejectedFile", "find_exit_code", "fold_lines"]
+__all__ = ["ImportReport", "ImportedFilm", "RejectedFile", "find_exit_code", "fold_lines", "save_file_list"]
 
 _LINES_OF_A_REASON = 5  # with one line each; more are folded
 _LINES_OF_FILMS = 60
@@ -83,11 +83,6 @@ class ImportReport:
 
         Rows have the same numbers as the lines of the command-line output, which names no file. Raises StoreError.
         """
-        now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-        path = self.key.with_name(f"{self.key.stem}-import-{now}-{secrets.token_hex(2)}.csv")
-        text = io.StringIO()
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(["number", "file", "outcome"])
         outcomes = [
             *(
                 (item.path, f"case {item.case}, film {item.film}, time point {item.time}, {item.side}")
@@ -96,11 +91,7 @@ class ImportReport:
             *((item.path, item.reason) for item in self.rejected),
             *((item.origin, f"not read: {item.reason}") for item in self.skipped),
         ]
-        for number, (file, outcome) in enumerate(outcomes, start=1):
-            rows.writerow([number, clean_text(file, 4000), outcome])
-        make_folder(path.parent)
-        write_bytes(path, text.getvalue().encode(), copy=False, private=True)
-        return path
+        return save_file_list(self.key, "import", outcomes)
 
     def format_lines(self) -> list[str]:
         """Return the lines for the screen, with the numbers of `save_list`. They name no file; long lists are folded."""
@@ -119,6 +110,35 @@ class ImportReport:
         lines += fold_lines("refused ", enumerate((item.reason for item in self.rejected), start=first))
         first += len(self.rejected)
         return lines + fold_lines("not read", enumerate((item.reason for item in self.skipped), start=first))
+
+
+def save_file_list(key: Path, name: str, outcomes: Iterable[tuple[Path, str]]) -> Path:
+    """Write a CSV table of files and their outcomes beside `key`, for its owner alone, and return its path.
+
+    Parameters
+    ----------
+    key
+        The key file.
+    name
+        Part of the name of the new file.
+    outcomes
+        Files with their outcomes; they are numbered from 1.
+
+    Raises
+    ------
+    StoreError
+        If it can't be written.
+    """
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    path = key.with_name(f"{key.stem}-{name}-{now}-{secrets.token_hex(2)}.csv")
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["number", "file", "outcome"])
+    for number, (file, outcome) in enumerate(outcomes, start=1):
+        rows.writerow([number, clean_text(file, 4000), outcome])
+    make_folder(path.parent)
+    write_bytes(path, text.getvalue().encode(), copy=False, private=True)
+    return path
 
 
 def find_exit_code(films: int, skipped: Iterable[SkippedItem]) -> int:

@@ -19,16 +19,17 @@ from ratui.study.accounts import act_as_owner
 from ratui.study.case import Case, FilmRecord
 from ratui.study.film_files import write_films
 from ratui.study.importing import FilmConverter, FilmRequest, ReaderProcess
-from ratui.study.importing.film_days import count_days
+from ratui.study.importing.film_days import check_day, count_days, has_first_visit_only
 from ratui.study.importing.import_plan import Decision, ImportPlan
 from ratui.study.importing.import_report import ImportedFilm, ImportReport, RejectedFile, find_exit_code
+from ratui.study.importing.late_rejections import name_late_rejections
 from ratui.study.importing.manifest import ManifestRow, read_manifest
 from ratui.study.importing.picture_digest import digest_file
-from ratui.study.importing.picture_reader import find_picture_kind
+from ratui.study.importing.picture_reader import check_picture_kind, find_picture_kind
 from ratui.study.importing.planner import FilmSource, KnownStudy, plan_films
 from ratui.study.importing.pseudonyms import KeyFile
 from ratui.study.importing.sources import LocatedConverter, Sources, open_sources
-from ratui.study.importing.stored_pixels import find_pixel_digests, find_withdrawn_digests
+from ratui.study.importing.stored_pixels import find_pixel_digests, find_withdrawn_digests, list_withdrawn_digests
 from ratui.study.store import FileLock
 from ratui.study.study import Study
 
@@ -92,17 +93,20 @@ class OpenImport:
             if progress:
                 progress(number, len(self.files))
             found.append(self._read(file, self._rows.get(file)))
-        in_study, persons = set(self.study.cases()), self._keys.persons
-        known = KnownStudy(
-            persons,
-            self._keys.digest,
-            self._keys.dates,
-            frozenset(person.key for person in persons if self._keys.find_case(person.key) in in_study),
+        cases, persons = set(self.study.cases()), self._keys.persons
+        in_study = frozenset(person.key for person in persons if self._keys.find_case(person.key) in cases)
+        one_visit = frozenset(
+            person
+            for person in in_study
+            if len(self._keys.days(person)) == 1 and has_first_visit_only(self.study, self._keys.find_case(person))
         )
+        withdrawn = list_withdrawn_digests(self.study, {each: self._keys.find_case(each) for each in in_study})
+        known = KnownStudy(persons, self._keys.digest, self._keys.dates, in_study, one_visit, withdrawn)
         plan = plan_films(found, self.study.scheme, known, today=datetime.now(UTC).date(), verify=self._digest_pixels)
         if progress:
             progress(len(self.files), len(self.files))
-        return plan
+        headers = {file.path: file.header for file in found if file.header}
+        return name_late_rejections(replace(plan, skipped=self.skipped), headers, self.study, self._keys)
 
     def execute(self, plan: ImportPlan, progress: Progress | None = None) -> ImportReport:
         """Import the films that `plan` takes, and return a report on all files.
@@ -136,7 +140,8 @@ class OpenImport:
 
     def _read(self, file: Path, row: ManifestRow | None) -> FilmSource:
         try:
-            if row is not None and find_picture_kind(self.files[file]):
+            if row is not None and (kind := find_picture_kind(self.files[file])):
+                check_picture_kind(file, kind)
                 return FilmSource(file, row=row, content=digest_file(self.files[file]))
             header = self._converter.read_header(file)
             return FilmSource(file, header, row, content=header.content)
@@ -299,12 +304,16 @@ def _import_case(
     is_closed = bool(case.withdrawn) and not case.films
     files: dict[str, bytes] = {}
     new_pixels: dict[str, str] = {}
+    stored, days = case, defaultdict(set)
+    for candidate in candidates:
+        days[candidate.time].add(candidate.day)
     for candidate in candidates:
         on_film()
         try:
             if is_closed and not candidate.is_override:  # the patient may have withdrawn the consent
                 raise FilmError("all films of its case were withdrawn from the study", candidate.path, _IMPORT_AGAIN)
-            _check_day(case, candidate)
+            others = days[candidate.time]
+            check_day(stored, candidate.time, candidate.day, others, candidate.path, is_override=candidate.is_override)
             known_pixels: Mapping[str, str] = ChainMap(new_pixels, stored_pixels)
             if candidate.is_override:  # a person stated that an equal picture of another patient is right
                 known_pixels = {digest: there for digest, there in known_pixels.items() if there == case.id}
@@ -374,17 +383,6 @@ def _convert_film(
         aspect=converted.aspect,
     )
     return record, converted.data
-
-
-def _check_day(case: Case, candidate: _ImportCandidate) -> None:
-    """Raise FilmError if the day of a film contradicts the order of the time points of its case."""
-    days = [(film.number, film.day) for film in case.films if film.day is not None]
-    if candidate.day is None or candidate.is_override:
-        return
-    if any((time < candidate.time) != (day < candidate.day) and time != candidate.time for time, day in days):
-        raise FilmError(
-            "its day contradicts the time points of its case", candidate.path, "Correct its row in the manifest"
-        )
 
 
 def _join(*notes: str) -> str:

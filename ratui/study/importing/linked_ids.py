@@ -6,7 +6,7 @@ person twice. Two IDs are joined only if the statements about the patient agree;
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -26,9 +26,11 @@ from ratui.study.importing.persons import (
 __all__ = ["join_ids"]
 
 Film = TypeVar("Film")
+_SHARED = 3  # persons with one other person's name and birth date: an anonymising program wrote them
 _COMPLETE = 8  # digits of a complete birth date; a digest is longer
 _ZEROS = "its patient ID differs from another one in leading zeros only, but not all statements about the patient agree"
 _LINKED = "its header links its patient ID to another one, but the films differ in the {}"
+_UNPROVED = "its header links its patient ID to another one, but no name or birth date confirms it"
 _TWO_KNOWN = "its patient ID is linked to two patients of earlier imports or of the manifest"
 _TWICE = "films of another patient ID have the same name and birth date"
 
@@ -84,7 +86,8 @@ def join_ids(
         if not person.key or person.doubt or person.key in settled:
             results[film] = person
         else:
-            results[film] = PersonFound(joined.get(person.key, person.key), doubts.get(person.key, ""))
+            doubt = doubts.get(person.key, "")
+            results[film] = replace(person, key=joined.get(person.key, person.key), doubt=doubt)
     return results
 
 
@@ -153,7 +156,9 @@ def _linked_pairs(persons: Mapping[str, _Person]) -> Iterator[tuple[str, str, st
                 issuers = {record.issuer for record in persons[other].records} - {""}
                 if not _share_id(person, persons[other]) and (not issuer or not issuers or issuer in issuers):
                     element = _contradiction(person, persons[other])
-                    yield (*sorted((key, other)), _LINKED.format(element) if element else "")  # type: ignore[misc]
+                    is_proved = bool(issuer and issuers) or _have_evidence(person, persons[other])
+                    reason = _LINKED.format(element) if element else "" if is_proved else _UNPROVED
+                    yield (*sorted((key, other)), reason)  # type: ignore[misc]
 
 
 def _same_persons(persons: Mapping[str, _Person]) -> Iterator[tuple[str, str]]:
@@ -164,11 +169,14 @@ def _same_persons(persons: Mapping[str, _Person]) -> Iterator[tuple[str, str]]:
             if record.birth_date and record.name.scripts:
                 by_birth[record.birth_date].add(key)
     pairs = {pair for keys in by_birth.values() for pair in combinations(sorted(keys), 2)}
-    for one, other in sorted(pairs):
-        if _share_id(persons[one], persons[other]):
-            continue
-        if any(_are_namesakes(left, right) for left, right in _pairs(persons[one], persons[other])):
-            yield one, other
+    namesakes = [
+        (one, other)
+        for one, other in sorted(pairs)
+        if not _share_id(persons[one], persons[other])
+        and any(_are_namesakes(left, right) for left, right in _pairs(persons[one], persons[other]))
+    ]
+    counts = Counter(key for pair in namesakes for key in pair)
+    yield from (pair for pair in namesakes if all(counts[key] < _SHARED for key in pair))
 
 
 def _pairs(one: _Person, other: _Person) -> Iterator[tuple[PatientRecord, PatientRecord]]:
@@ -187,7 +195,23 @@ def _without_issuer(record: PatientRecord) -> PatientRecord:
 
 def _contradiction(one: _Person, other: _Person) -> str:
     found = {find_contradiction(left, right) for left, right in _pairs(one, other)}
-    return next((element for element in ("birth date", "sex", "name") if element in found), "")
+    return next((element for element in ("birth date", "age", "sex", "name") if element in found), "")
+
+
+def _have_evidence(one: _Person, other: _Person) -> bool:
+    """Return whether a complete birth date or a name is common to both."""
+    return any(
+        _are_born_together(left, right) or (_share_script(left, right) and not find_contradiction(left, right))
+        for left, right in _pairs(one, other)
+    )
+
+
+def _are_born_together(one: PatientRecord, other: PatientRecord) -> bool:
+    return len(one.birth_date) >= _COMPLETE and one.birth_date == other.birth_date
+
+
+def _share_script(one: PatientRecord, other: PatientRecord) -> bool:
+    return bool(set(one.name.scripts) & set(other.name.scripts))
 
 
 def _agree(one: PatientRecord, other: PatientRecord) -> bool:
@@ -199,15 +223,9 @@ def _agree(one: PatientRecord, other: PatientRecord) -> bool:
 
 
 def _are_namesakes(one: PatientRecord, other: PatientRecord) -> bool:
-    is_named = bool(set(one.name.scripts) & set(other.name.scripts))
     names_differ = names_contradict(one.name, other.name, same_birth_date=False)
     sexes_differ = bool(one.sex and other.sex) and one.sex != other.sex
-    return (
-        is_named
-        and len(one.birth_date) >= _COMPLETE
-        and one.birth_date == other.birth_date
-        and not names_differ | sexes_differ
-    )
+    return _share_script(one, other) and _are_born_together(one, other) and not names_differ | sexes_differ
 
 
 def _share_id(one: _Person, other: _Person) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from ratui.bounded_parsing import read_bounded
-from ratui.errors import StudyError
+from ratui.errors import StudyError, clean_text
 from ratui.files import write_bytes
 from ratui.scheme import Scheme
 
@@ -36,6 +36,7 @@ _ANSWERS = {
     "0": False,
     "false": False,
 }
+_UNREAD = "not read: "
 _LARGEST = 20_000_000  # bytes
 _MAX_ROWS = 100_000
 _MAX_DELIMITERS = 1_000_000
@@ -86,7 +87,8 @@ def read_manifest(path: Path, scheme: Scheme) -> list[ManifestRow]:
 
     Required columns are ``file``, ``patient``, ``time`` and ``side``; ``issuer``, ``view``, ``day``, ``spacing``, ``take``
     and ``override`` are optional, and others are ignored. Commas, semicolons or tabs separate the columns. Empty rows are
-    skipped. Names of files may contain backslashes in place of ``/``, and accents in either form of Unicode.
+    skipped, and so are those about what was not read (see `write_manifest`). Names of files may contain backslashes in
+    place of ``/``, and accents in either form of Unicode.
 
     Raises
     ------
@@ -100,7 +102,10 @@ def read_manifest(path: Path, scheme: Scheme) -> list[ManifestRow]:
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
         if first:  # a line such as "sep=;", by which spreadsheets know the delimiter
             next(reader.reader)
-        columns = {(name or "").strip().lower() for name in reader.fieldnames or ()}
+        names = [(name or "").strip().lower() for name in reader.fieldnames or ()]
+        columns = set(names)
+        if any(names.count(name) > 1 for name in (*_COLUMNS, *_OPTIONAL)):
+            raise StudyError("the manifest has a column twice", path, "Remove one of them")
         missing = ", ".join(column for column in _COLUMNS if column not in columns)
         if missing:
             raise StudyError(
@@ -109,22 +114,31 @@ def read_manifest(path: Path, scheme: Scheme) -> list[ManifestRow]:
                 "Its first line names the columns, with commas between",
             )
         folder = _ManifestFolder(path)
-        rows = [
-            _parse_row(folder, reader.line_num, values, scheme)
-            for raw in reader
-            if any((values := _strip(raw)).values())
-        ]
+        rows, is_empty = [], True
+        for raw in reader:
+            values, is_empty = _strip(raw), False
+            if any(cell.strip() for cell in raw.get(None) or ()):
+                problem = "the row has more cells than the first line"
+                raise StudyError(problem, f"{path}, line {reader.line_num}", "Put texts with commas in quotation marks")
+            if any(values.values()) and not _is_unread(values):
+                rows.append(_parse_row(folder, reader.line_num, values, scheme))
     except OSError as error:
         raise StudyError(f"the manifest can't be read: {error.strerror}", path, "Check the path") from error
     except (ValueError, csv.Error) as error:
         raise StudyError("the manifest can't be read", path, "Save it as CSV in UTF-8") from error
+    if is_empty:
+        raise StudyError("the manifest has no rows", path, "Add a row for each film")
     if len({row.path for row in rows}) < len(rows):
         raise StudyError("the manifest names a file twice", path, "Name each film once")
     return rows
 
 
-def write_manifest(path: Path, rows: Iterable[tuple[ManifestRow, str]]) -> None:
+def write_manifest(
+    path: Path, rows: Iterable[tuple[ManifestRow, str]], unread: Iterable[tuple[Path, str]] = ()
+) -> None:
     """Write rows with their reasons, for the account alone, so that `read_manifest` returns the same rows.
+
+    `unread` are paths and reasons of what an import does not read. These rows inform a person; they are not read again.
 
     Raises
     ------
@@ -155,6 +169,10 @@ def write_manifest(path: Path, rows: Iterable[tuple[ManifestRow, str]]) -> None:
                 reason,
             ]
         )
+    for origin, reason in unread:
+        name = origin.relative_to(folder) if origin.is_relative_to(folder) else origin
+        values = dict.fromkeys(_WRITTEN, "") | {"file": clean_text(name, 4000), "take": "no"}
+        writer.writerow((values | {"reason": f"{_UNREAD}{clean_text(reason)}"}).values())
     try:
         write_bytes(path, text.getvalue().encode("utf-8"), copy=False, private=True)
     except (OSError, UnicodeEncodeError) as error:
@@ -162,7 +180,11 @@ def write_manifest(path: Path, rows: Iterable[tuple[ManifestRow, str]]) -> None:
 
 
 def _decode(data: bytes) -> str:
-    return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16")
+    if b"\0" in data[:2]:  # UTF-16 without a mark: each Latin letter has a byte of zero
+        return data.decode("utf-16-be" if data[:1] == b"\0" else "utf-16-le")
+    return data.decode("utf-8-sig")
 
 
 def _find_header(text: str) -> tuple[bool, str]:
@@ -182,6 +204,11 @@ def _check_complexity(text: str, delimiter: str, path: Path) -> None:
 
 def _strip(raw: Mapping[str | None, str | list[str] | None]) -> dict[str, str]:
     return {str(key).strip().lower(): value.strip() for key, value in raw.items() if key and isinstance(value, str)}
+
+
+def _is_unread(values: Mapping[str, str]) -> bool:
+    """Return whether `write_manifest` wrote a row for something that was not read, and nobody has changed the answer."""
+    return values.get("reason", "").startswith(_UNREAD) and _ANSWERS.get(values.get("take", "").lower()) is False
 
 
 class _ManifestFolder:

@@ -12,13 +12,14 @@ from datetime import date, timedelta
 from itertools import combinations
 from pathlib import Path
 
-from ratui.study.importing.examinations import DatedFilm
+from ratui.study.importing.examinations import DatedFilm, group_examinations
 from ratui.study.importing.manifest import ManifestRow
 from ratui.study.importing.persons import PatientRecord, is_placeholder, normalize_issuer
 
-__all__ = ["ListedFilm", "find_contradictions"]
+__all__ = ["ListedFilm", "find_contradictions", "split_visits"]
 
 _MOST_DAYS_APART = 2
+_DAYS_OF_ONE_VISIT = 1  # between two of its days
 _ONE_DAY = timedelta(days=1)
 
 
@@ -78,6 +79,12 @@ def _compare_headers(films: Mapping[Path, ListedFilm]) -> Iterator[tuple[Path, s
 
 
 def _compare_patients(films: Mapping[Path, ListedFilm]) -> Iterator[tuple[Path, str]]:
+    spellings: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for film in films.values():
+        spellings[_plain(film)].add(film.row.patient)
+    for path, film in films.items():
+        if len(spellings[_plain(film)]) > 1:
+            yield path, "patients of the manifest differ in capital letters or leading zeros only"
     ids: dict[tuple[str, str], set[str]] = defaultdict(set)
     patients: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
     stated = {
@@ -95,6 +102,11 @@ def _compare_patients(films: Mapping[Path, ListedFilm]) -> Iterator[tuple[Path, 
             yield path, "its patient ID belongs to films of two patients in the manifest"
 
 
+def _plain(film: ListedFilm) -> tuple[str, str]:
+    """Return the patient of a row without the differences that spreadsheets and typing make."""
+    return film.row.patient.casefold().lstrip("0"), film.patient[1]
+
+
 def _compare_times(films: Mapping[Path, ListedFilm]) -> Iterator[tuple[Path, str]]:
     by_patient: dict[tuple[str, str], dict[Path, ListedFilm]] = defaultdict(dict)
     for path, film in films.items():
@@ -103,7 +115,8 @@ def _compare_times(films: Mapping[Path, ListedFilm]) -> Iterator[tuple[Path, str
         times = {path: film.row.time or 0 for path, film in group.items()}
         days = {path: film.row.day for path, film in group.items() if film.row.day is not None}
         dates = {path: film.exam_date for path, film in group.items() if film.exam_date is not None}
-        for path in _find_reversed(times, days):
+        counted = _count_days(days, dates)
+        for path in _find_reversed(times, counted):
             yield path, "the days of its patient's rows are not in the order of the time points"
         for path in _find_reversed(times, {path: day.toordinal() for path, day in dates.items()}):
             yield path, "the dates of its patient's films are not in the order of the time points"
@@ -112,6 +125,60 @@ def _compare_times(films: Mapping[Path, ListedFilm]) -> Iterator[tuple[Path, str
         for path, pair in both.items():
             if pair in wrong:
                 yield path, "the days of its patient's rows do not agree with the dates of the films"
+        yield from _compare_visits(times, counted, counted)
+        if not dates.keys() <= days.keys():  # else all dates may be one that an archive gave to every film
+            exams = group_examinations({path: group[path].dated for path in dates})
+            first = {path: exam.days[0].toordinal() for path, exam in exams.items()}
+            yield from _compare_visits(times, first, {path: day.toordinal() for path, day in dates.items()})
+
+
+def _count_days(days: Mapping[Path, int], dates: Mapping[Path, date]) -> dict[Path, int]:
+    """Return the day of each row; without one, that of the film's date, if rows with both state how days are counted."""
+    offsets = {dates[path].toordinal() - day for path, day in days.items() if path in dates}
+    if len(offsets) != 1:
+        return dict(days)
+    (offset,) = offsets
+    return {path: day.toordinal() - offset for path, day in dates.items()} | dict(days)
+
+
+def _compare_visits(
+    times: Mapping[Path, int], visits: Mapping[Path, int], days: Mapping[Path, int]
+) -> Iterator[tuple[Path, str]]:
+    """Yield films of one visit at two time points, and films of one time point whose days are no single visit.
+
+    Parameters
+    ----------
+    times
+        Time point of each row.
+    visits
+        First day of the visit of each film whose day is known.
+    days
+        Day of each of these films.
+    """
+    at_visit: dict[int, set[int]] = defaultdict(set)
+    for path, visit in visits.items():
+        at_visit[visit].add(times[path])
+    for path, visit in visits.items():
+        if len(at_visit[visit]) > 1:
+            yield path, "films of one day or examination of its patient are named as two time points"
+    by_time: dict[int, dict[Path, int]] = defaultdict(dict)
+    for path, day in days.items():
+        by_time[times[path]][path] = day
+    for group in by_time.values():
+        if len(split_visits(group.values())) > 1:
+            for path in group:
+                yield path, "the days of its patient's films of one time point are too far apart for one examination"
+
+
+def split_visits(days: Iterable[int]) -> list[list[int]]:
+    """Return ascending days in groups: successive days may be one visit, other days can't."""
+    groups: list[list[int]] = []
+    for day in sorted(set(days)):
+        if groups and day - groups[-1][-1] <= _DAYS_OF_ONE_VISIT:
+            groups[-1].append(day)
+        else:
+            groups.append([day])
+    return groups
 
 
 def _find_reversed(times: Mapping[Path, int], days: Mapping[Path, int]) -> Iterator[Path]:

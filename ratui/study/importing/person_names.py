@@ -7,15 +7,11 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["NameParts", "PersonName", "names_contradict", "parse_name"]
+from ratui.study.importing.placeholders import is_placeholder_name
+
+__all__ = ["NameParts", "PersonName", "names_contradict", "names_equal", "parse_name"]
 
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "þ": "th", "ı": "i"})
-_PLACEHOLDERS = frozenset(
-    (
-        *("anonymous", "anon", "anonymized", "anonymised", "deidentified", "unknown", "unbekannt", "inconnu"),
-        *("desconocido", "none", "noname", "null", "patient", "name", "test", "dummy", "removed"),
-    )
-)
 _JOINED_SCRIPTS = ("CJK", "KATAKANA")
 """Scripts whose names are often written without a space between family name and given name."""
 
@@ -64,7 +60,7 @@ def parse_name(text: str, patient_id: str = "") -> PersonName:
     for group in text.split("=")[:3]:
         parts = group.split("^") if "^" in group else group.split(",")
         families, givens = _words(parts[0]), [word for part in parts[1:3] for word in _words(part)]
-        if {*families, *givens} <= _PLACEHOLDERS:
+        if is_placeholder_name({*families, *givens}):
             continue
         for script in {_script(word) for word in (*families, *givens)}:
             family = [word for word in families if _script(word) == script]
@@ -86,6 +82,14 @@ def names_contradict(one: PersonName, other: PersonName, *, same_birth_date: boo
         _parts_contradict(parts, other.scripts[script], script, same_birth_date=same_birth_date)
         for script, parts in one.scripts.items()
         if script in other.scripts
+    )
+
+
+def names_equal(one: PersonName, other: PersonName) -> bool:
+    """Return whether two names have the same words, family and given names, in a script that both have."""
+    return any(
+        parts == other.scripts.get(script) and bool(parts.given) and (parts.words != parts.given)
+        for script, parts in one.scripts.items()
     )
 
 

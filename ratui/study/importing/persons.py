@@ -15,34 +15,35 @@ from itertools import combinations
 from typing import Any, TypeVar
 
 from ratui.stored_values import as_text
+from ratui.study.importing.birth_dates import birth_digits, births_contradict, is_misspelled
 from ratui.study.importing.film_header import FilmHeader
-from ratui.study.importing.person_names import NameParts, PersonName, names_contradict, parse_name
+from ratui.study.importing.patient_ages import BirthSpan, are_spans_apart, birth_span
+from ratui.study.importing.person_names import NameParts, PersonName, names_contradict, names_equal, parse_name
+from ratui.study.importing.placeholders import is_placeholder
 
 __all__ = [
     "Digest",
     "KnownPerson",
     "PatientRecord",
     "PersonFound",
+    "differ_by_slip",
     "digest_record",
     "find_contradiction",
     "group_persons",
+    "is_one_person",
     "is_placeholder",
     "normalize_issuer",
+    "normalize_sex",
     "patient_record",
     "person_key",
 ]
 
 Film = TypeVar("Film", bound=Hashable)
 Digest = Callable[[str], str]
-_PLACEHOLDERS = frozenset(
-    (
-        *("anonymous", "anonym", "anon", "anonymized", "anonymised", "anonymus", "deidentified", "unidentified"),
-        *("unknown", "unbekannt", "inconnu", "desconocido", "none", "no", "id", "noid", "noname", "null", "nil", "na"),
-        *("nan", "patient", "patientid", "test", "dummy", "removed", "undefined", "unassigned", "tbd"),
-    )
-)
 _TEXTS = ("issuer", "universal", "birth_date", "sex")
-_ELEMENTS = ("issuer", "birth date", "sex", "name")
+_ELEMENTS = ("issuer", "birth date", "age", "sex", "name")
+_SEXES = {"M": "M", "MALE": "M", "F": "F", "FEMALE": "F", "W": "F", "WEIBLICH": "F"}
+_MISSPELLED = "the birth dates of its patient's films differ in one place, all else agrees: check it at the site"
 _MOST_KINDS = 100  # of statements about one ID; more are not compared, and all are doubtful
 
 
@@ -64,6 +65,8 @@ class PatientRecord:
         ``M``, ``F`` or empty.
     other_ids
         Other patient IDs of the same person, as pairs of ID and issuer. They are not kept in the key file.
+    born
+        Days between which the patient was born by the age, if the birth date is not complete. Not kept in the key file.
     """
 
     id: str
@@ -73,6 +76,7 @@ class PatientRecord:
     birth_date: str = ""
     sex: str = ""
     other_ids: frozenset[tuple[str, str]] = frozenset()
+    born: BirthSpan | None = None
 
     def to_digests(self) -> dict[str, Any]:
         """Return a record of digests as stored in a key file."""
@@ -109,23 +113,27 @@ class PersonFound:
         Name of the person in the key file: the patient ID, or ``ID^^^issuer``. Empty if the film names no patient.
     doubt
         Reason why a person must decide, or empty.
+    note
+        A remark on a film whose person is certain, or empty.
     """
 
     key: str
     doubt: str = ""
+    note: str = ""
 
 
 def patient_record(header: FilmHeader) -> PatientRecord:
     """Return the statements of a header about the patient."""
-    sex = header.sex.strip().upper()
+    birth_date = birth_digits(header.birth_date)
     return PatientRecord(
         _normalize_id(header.patient_id),
         normalize_issuer(header.issuer),
         normalize_issuer(header.issuer_qualifiers),
         parse_name(header.name, header.patient_id),
-        _birth_digits(header.birth_date),
-        sex if sex in ("M", "F") else "",
+        birth_date,
+        normalize_sex(header.sex),
         frozenset((_normalize_id(patient), normalize_issuer(issuer)) for patient, issuer in header.other_ids),
+        birth_span(header) if len(birth_date) < 8 else None,
     )
 
 
@@ -151,27 +159,41 @@ def normalize_issuer(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def is_placeholder(patient: str) -> bool:
-    """Return whether a patient ID is a placeholder that belongs to nobody, such as ``0`` or ``ANONYMOUS``."""
-    words = re.findall(r"[^\W_]+", patient.casefold())
-    bare = "".join(words)
-    is_repeated = len(set(bare)) == 1 and (len(bare) > 3 or bare[0] == "0")
-    return not bare or is_repeated or bare in _PLACEHOLDERS or set(words) <= _PLACEHOLDERS
+def normalize_sex(text: str) -> str:
+    """Return ``M`` or ``F``, or an empty text for all other values, such as ``O``, which state neither."""
+    return _SEXES.get(text.strip().upper(), "")
 
 
 def find_contradiction(one: PatientRecord, other: PatientRecord) -> str:
     """Return the element by which two films show different persons, or an empty text.
 
-    The elements are issuer (if both name one in the same form), birth date, sex and name.
+    The elements are issuer (if both name one in the same form), birth date, age, sex and name.
     """
     if _differ(one.issuer, other.issuer) or _differ(one.universal, other.universal):
         return "issuer"
-    births = one.birth_date, other.birth_date
-    if all(births) and not (births[0].startswith(births[1]) or births[1].startswith(births[0])):
+    if births_contradict(one.birth_date, other.birth_date) and not differ_by_slip(one, other):
         return "birth date"
+    if are_spans_apart(one.born, one.birth_date, other.born, other.birth_date):
+        return "age"
     if _differ(one.sex, other.sex):
         return "sex"
     return "name" if names_contradict(one.name, other.name, same_birth_date=_same_birth_date(one, other)) else ""
+
+
+def differ_by_slip(one: PatientRecord, other: PatientRecord) -> bool:
+    """Return whether the birth dates differ by one slip, and sex and name, which both state, agree; see `is_misspelled`."""
+    all_else_agrees = bool(one.sex) and one.sex == other.sex and names_equal(one.name, other.name)
+    return all_else_agrees and is_misspelled(one.birth_date, other.birth_date)
+
+
+def is_one_person(one: PatientRecord, other: PatientRecord) -> bool:
+    """Return whether two films state the same complete birth date and name, without a contradiction but in the issuer."""
+    one, other = (replace(each, issuer="", universal="") for each in (one, other))
+    return (
+        _same_birth_date(one, other)
+        and bool(one.name.scripts and other.name.scripts)
+        and not find_contradiction(one, other)
+    )
 
 
 def group_persons(
@@ -240,12 +262,23 @@ class _OneID(dict[str, list[Film]]):
             self._doubt_if_contradictory([film for film in films if film not in self._doubts])
         for one, other in combinations(sorted(self), 2):
             self._doubt_if_one_person(self[one], self[other])
+        self._doubt_if_several_persons(joined)
         for issuer, films in joined.items():
             self.setdefault(issuer, []).extend(films)
         keys: dict[Film, str] = {}
         for issuer, films in self.items():
             keys.update(dict.fromkeys(films, self._find_known(issuer, films) or person_key(self._patient, issuer)))
-        return {film: PersonFound(keys[film], self._doubts.get(film, "")) for film in self._films}
+        misspelled = {keys[film] for films in self.values() if self._has_misspelling(films) for film in films}
+        return {
+            film: PersonFound(keys[film], doubt)
+            if (doubt := self._doubts.get(film, ""))
+            else PersonFound(keys[film], note=_MISSPELLED if keys[film] in misspelled else "")
+            for film in self._films
+        }
+
+    def _has_misspelling(self, films: Iterable[Film]) -> bool:
+        births = {self._films[film].birth_date for film in films if film not in self._doubts}
+        return any(is_misspelled(one, other) for one, other in combinations(births, 2))
 
     def _doubt(self, films: Iterable[Film], doubt: str) -> None:
         for film in films:
@@ -274,13 +307,23 @@ class _OneID(dict[str, list[Film]]):
             self._doubt([film], "several issuers use its patient ID, and it names none of them")
         return ""
 
+    def _doubt_if_several_persons(self, joined: Mapping[str, list[Film]]) -> None:
+        """Add a doubt to films that joined an issuer without naming it, if the films of their ID show several persons."""
+        strangers = joined.get("", [])
+        for issuer in filter(None, joined):
+            own = self[issuer]
+            for film in joined[issuer]:
+                is_dated = any(_same_birth_date(self._films[film], self._films[each]) for each in own)
+                if any(each in self._doubts for each in own) or (strangers and not is_dated):
+                    self._doubt([film], "films with its patient ID show several persons, and it names no issuer")
+
     def _contradiction(self, record: PatientRecord, films: Iterable[Film]) -> str:
         return _first({find_contradiction(record, other) for other in {self._films[film] for film in films}})
 
     def _doubt_if_one_person(self, some: list[Film], others: list[Film]) -> None:
         """Add a doubt if films of two issuers state the same name and the same birth date."""
         pairs = ((one, other) for one in self._kinds(some) for other in self._kinds(others))
-        if any(_is_one_person(one, other) for one, other in pairs):
+        if any(is_one_person(one, other) for one, other in pairs):
             self._doubt([*some, *others], "films of another issuer have its patient ID, name and birth date")
 
     def _kinds(self, films: Iterable[Film]) -> list[PatientRecord]:
@@ -301,7 +344,7 @@ class _OneID(dict[str, list[Film]]):
         free = [person for person in candidates if not against[person.key]]
         if not candidates:
             strangers = ((one.record, record) for one in self._known for record in set(records.values()))
-            if any(_is_one_person(replace(one, issuer="", universal=""), record) for one, record in strangers):
+            if any(is_one_person(one, record) for one, record in strangers):
                 self._doubt(records, "a person of another issuer in the study has its patient ID, name and birth date")
         elif len(candidates) == 1 and (same or self._is_only_claim(issuer)):
             if not free:
@@ -320,15 +363,6 @@ class _OneID(dict[str, list[Film]]):
         return not any(each != issuer and each and self._digest(each) not in named for each in self)
 
 
-def _is_one_person(one: PatientRecord, other: PatientRecord) -> bool:
-    both = replace(other, issuer="", universal="")
-    return (
-        _same_birth_date(one, both)
-        and bool(one.name.scripts and both.name.scripts)
-        and not find_contradiction(one, both)
-    )
-
-
 def _same_birth_date(one: PatientRecord, other: PatientRecord) -> bool:
     return len(one.birth_date) >= 8 and one.birth_date == other.birth_date
 
@@ -343,16 +377,6 @@ def _first(elements: set[str]) -> str:
 
 def _normalize_id(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip()
-
-
-def _birth_digits(text: str) -> str:
-    """Return the known digits of a birth date: 00 is an unknown month or day, 1900 and earlier an unknown year."""
-    digits = re.sub(r"[.\-/ ]", "", text)
-    if not re.fullmatch(r"[0-9]{4}|[0-9]{6}|[0-9]{8}", digits) or digits[:4] <= "1900":
-        return ""
-    if digits[4:6] in ("", "00"):
-        return digits[:4]
-    return digits[:6] if digits[6:] in ("", "00") else digits
 
 
 def _as_digest(value: object) -> str:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from pathlib import Path
 from typing import BinaryIO
 
-import pydicom
+from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from ratui.errors import FilmError
@@ -22,24 +21,33 @@ __all__ = ["digest_file", "picture_digest"]
 _SAMPLES, _SAMPLE = 64, 4096  # number and bytes
 
 
-def picture_digest(path: Path) -> str:
+def picture_digest(path: Path, header: Dataset, offset: int) -> str:
     """Return a digest of samples of a DICOM file from its pixels on, or an empty text if there are none.
 
-    The header must have been read before. A deflated file has no digest, because its header is in the same stream.
+    A deflated file has no digest, because its header is in the same stream.
+
+    Parameters
+    ----------
+    path
+        The file.
+    header, offset
+        Its header, and the offset of its pixels in bytes.
+
+    Raises
+    ------
+    FilmError
+        If it can't be read.
     """
-    with path.open("rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        dataset = pydicom.dcmread(file, stop_before_pixels=True)
-        if dataset.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-            return ""
-        return _digest_samples(file, file.tell())  # pydicom stops at the element with the pixels
+    if header.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        return ""
+    return digest_file(path, offset)
 
 
-def digest_file(path: Path) -> str:
-    """Return the digest of a file without a header, such as a PNG file. Raises FilmError if it can't be read."""
+def digest_file(path: Path, offset: int = 0) -> str:
+    """Return the digest of a file from the byte `offset` on. Raises FilmError if it can't be read."""
     try:
         with path.open("rb") as file:
-            return _digest_samples(file, 0)
+            return _digest_samples(file, offset)
     except OSError as error:
         raise FilmError(f"it can't be read: {error.strerror}", path, "Check the path") from error
 

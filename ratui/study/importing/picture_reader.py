@@ -16,33 +16,54 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ratui.errors import FilmError
 from ratui.imaging import MAX_PIXELS, MAX_SIDE, Pixels
-from ratui.imaging.codestream import read_codestream
+from ratui.imaging.codestream import count_pictures, read_codestream
 from ratui.imaging.dicom_reader import check_file
 from ratui.imaging.jpeg_damage import is_jpeg_damaged
 from ratui.study.importing.png_reader import select_picture
 
-__all__ = ["Picture", "check_no_picture", "find_picture_kind", "read_picture"]
+__all__ = ["Picture", "check_no_picture", "check_picture_kind", "find_picture_kind", "read_picture"]
 
 _SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",  # BigTIFF
+    b"MM\0+": "TIFF",
     b"BM": "BMP",
     b"GIF8": "GIF",
     b"%PDF": "PDF",
+    b"%!PS": "PostScript",
+    b"8BPS": "Photoshop",
     b"\0\0\0\x0cjP  ": "JPEG 2000",
     b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"\xff\x0a": "JPEG XL",
+    b"DDS ": "DDS",
+    b"\0\0\1\0": "icon",
+    b"AT&TFORM": "DjVu",
+    b"SIMPLE  =": "FITS",
+    b"NRRD0": "NRRD",
+    b"\x89HDF\r\n\x1a\n": "HDF5",
 }
+_PNM = {b"P1": "PBM", b"P2": "PGM", b"P3": "PPM", b"P4": "PBM", b"P5": "PGM", b"P6": "PPM"}  # and a space
+_RIFF = {b"WEBP": "WebP", b"AVI ": "AVI video"}  # at byte 8 of a file that begins with RIFF
+_BRANDS = dict.fromkeys((b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"), "HEIC") | {
+    b"avif": "AVIF",
+    b"avis": "AVIF",
+}
+"""Major brands of files by ISO/IEC 14496-12; all others are videos."""
 _READ = ("PNG", "JPEG", "TIFF", "BMP")
-_GIVE = "Give DICOM, PNG, JPEG, TIFF or BMP files"
+_CONVERT = "Convert it to PNG or TIFF, or get the film as a DICOM file"
 _HEAD_BYTES = 132  # of a file: the preamble and the prefix of a DICOM file (PS3.10 section 7.1)
 _TOLERANCE = 3  # between the channels of a grey picture that was compressed with loss
-_ORIENTATION, _COMPRESSION, _PHOTOMETRIC = 274, 259, 262  # tags of TIFF 6.0, and of EXIF
+# Tags of TIFF 6.0, and of EXIF.
+_ORIENTATION, _COMPRESSION, _PHOTOMETRIC, _BITS, _SAMPLE_FORMAT = 274, 259, 262, 258, 339
+_SIGNED = 2  # value of SampleFormat
 _MOST_DEEP = 65_535
 _TWO_LEVELS = "it has two levels only"
 # Compressions of TIFF without loss: none, LZW, deflate, PackBits, old deflate, LZMA, Zstandard. Others fill missing parts.
@@ -84,7 +105,19 @@ def find_picture_kind(path: Path) -> str:
         raise FilmError(f"it can't be read: {error.strerror}", path, "Check its permissions") from error
     if head[128:132] == b"DICM":  # the preamble of a DICOM file may be the start of a TIFF file
         return ""
+    if head[:4] == b"RIFF":
+        return _RIFF.get(head[8:12], "")
+    if head[:2] in _PNM and head[2:3].isspace():
+        return _PNM[head[:2]]
+    if head[4:8] == b"ftyp":
+        return _BRANDS.get(head[8:12], "MP4 video")
     return next((kind for signature, kind in _SIGNATURES.items() if head.startswith(signature)), "")
+
+
+def check_picture_kind(path: Path, kind: str) -> None:
+    """Raise FilmError if pictures of a kind that `find_picture_kind` found are not read."""
+    if kind and kind not in _READ:
+        raise FilmError(f"it is a file of the format {kind}, which is not read", path, _CONVERT)
 
 
 def check_no_picture(path: Path) -> None:
@@ -92,8 +125,7 @@ def check_no_picture(path: Path) -> None:
     kind = find_picture_kind(path)
     if kind in _READ:
         raise FilmError(f"a {kind} file does not name its patient", path, "Name it in a manifest")
-    if kind:
-        raise FilmError(f"it is a {kind} file", path, _GIVE)
+    check_picture_kind(path, kind)
 
 
 def read_picture(path: Path, kind: str) -> Picture:
@@ -104,8 +136,7 @@ def read_picture(path: Path, kind: str) -> Picture:
     FilmError
         If it is not one complete grey picture of the size of a film, or of a kind that is not read.
     """
-    if kind not in _READ:
-        raise FilmError(f"it is a {kind} file", path, _GIVE)
+    check_picture_kind(path, kind)
     data = path.read_bytes()
     try:
         with warnings.catch_warnings():
@@ -119,6 +150,11 @@ def read_picture(path: Path, kind: str) -> Picture:
         raise
     except MemoryError:
         raise
+    except (
+        UnidentifiedImageError
+    ) as error:  # Pillow knows no such combination of tags, or the first of them are damaged
+        problem = f"it is damaged, or a {kind} file of a rare kind"
+        raise FilmError(problem, path, "Save it as grey of 8 or 16 bits") from error
     # Pillow raises many types for damaged files.
     except Exception as error:
         raise FilmError(f"it is not a readable {kind} file", path, "Export it again") from error
@@ -127,15 +163,21 @@ def read_picture(path: Path, kind: str) -> Picture:
 def _read_png(data: bytes, path: Path) -> Picture:
     selected = select_picture(data, path)
     if selected.depth == 16 and selected.channels > 1:
-        values = _decode_deep_png(selected.data)
+        values = _decode_deep_colours(selected.data)
+        _check_key(values[..., ::-1], selected.transparency, path)
     else:
         with _opened(selected.data, "PNG", path) as image:
-            values = _to_greys(image, path, transparency=selected.transparency)
+            transparency = selected.transparency
+            if transparency is not None and image.mode == "L" and selected.depth < 8:
+                # Pillow spreads greys of fewer bits over 8 bits.
+                (key,) = struct.unpack(">H", transparency)
+                transparency = struct.pack(">H", key * 255 // ((1 << selected.depth) - 1))
+            values = _to_greys(image, path, transparency=transparency)
     return _turn(_check_channels(values, path), selected.orientation)
 
 
-def _decode_deep_png(data: bytes) -> npt.NDArray[Any]:
-    """Return the values of a PNG picture with channels of 16 bits, which Pillow reduces to 8 bits."""
+def _decode_deep_colours(data: bytes) -> npt.NDArray[Any]:
+    """Return the values of a PNG or TIFF picture with channels of 16 bits, which Pillow reduces to 8 bits."""
     import cv2
 
     values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -149,6 +191,9 @@ def _read_jpeg(data: bytes, path: Path) -> Picture:
     if stream is None or stream.coding != "JPEG":
         raise FilmError("it is a JPEG file of a rare kind", path, "Convert it to PNG without loss")
     _check_size(stream.columns, stream.rows, path)
+    pictures = count_pictures([data])
+    if pictures > 1:
+        raise FilmError(f"it contains {pictures} pictures", path, "Export one film per file")
     if is_jpeg_damaged(data):
         raise FilmError("it is cut off or damaged", path, "Copy it again")
     with _opened(data, "JPEG", path) as image:
@@ -170,6 +215,16 @@ def _read_tiff(data: bytes, path: Path) -> Picture:
         # Pillow inverts pictures of 8 bits of this kind, and does not invert deeper ones.
         is_inverted = tags.get(_PHOTOMETRIC) == 0 and image.mode not in ("1", "L")
         values = _to_greys(image, path)
+        is_deep = values.ndim == 3 and max(tags.get(_BITS, (8,))) > 8
+        if values.dtype == np.uint8 and tags.get(_SAMPLE_FORMAT, (1,))[0] == _SIGNED and int(values.max()) > 127:
+            raise FilmError("it has negative values", path, "Save it as grey of 8 or 16 bits")
+    if is_deep:
+        deep = _check_channels(_decode_deep_colours(data), path)
+        # Some versions of the decoder apply the orientation. Pillow does, and gives the upper byte of each value.
+        for grey in (deep, _turn(deep, orientation).pixels):
+            if np.array_equal(grey >> 8, values[..., 0]):
+                return Picture(grey, notes=_describe_turn(orientation))
+        raise ValueError("decoded in two ways")
     grey = _check_channels(values, path)
     return Picture(grey, is_inverted, notes=_describe_turn(orientation))  # Pillow has applied the orientation
 
@@ -206,10 +261,10 @@ def _to_greys(image: Image.Image, path: Path, *, transparency: bytes | None = No
         return _apply_palette(image, path, transparency)
     values = np.asarray(image)
     if image.mode in ("L", "LA", "RGB", "RGBA"):
-        if transparency is not None and _uses_key(values, transparency):
-            raise FilmError("parts of it are transparent", path, "Export it without transparency")
+        _check_key(values, transparency, path)
         return values
     if image.mode in ("I", "I;16", "I;16B", "I;16L"):
+        _check_key(values, transparency, path)
         if int(values.min()) < 0 or int(values.max()) > _MOST_DEEP:
             raise FilmError("its values are not those of a grey film of 16 bits", path, "Export it again")
         return values.astype(np.uint16)
@@ -218,11 +273,14 @@ def _to_greys(image: Image.Image, path: Path, *, transparency: bytes | None = No
     raise FilmError("it is a colour image, not a grey film", path, "Export the original radiograph")
 
 
-def _uses_key(values: npt.NDArray[Any], transparency: bytes) -> bool:
-    """Return whether a pixel has the value that a PNG file without alpha channel declares transparent."""
+def _check_key(values: npt.NDArray[Any], transparency: bytes | None, path: Path) -> None:
+    """Raise FilmError if a pixel has the value that a PNG file without alpha channel declares transparent."""
+    if transparency is None:
+        return
     channels = values.shape[2] if values.ndim == 3 else 1
     key = struct.unpack(f">{channels}H", transparency)
-    return bool((values.reshape(-1, channels) == np.array(key)).all(axis=1).any())
+    if (values.reshape(-1, channels) == np.array(key)).all(axis=1).any():
+        raise FilmError("parts of it are transparent", path, "Export it without transparency")
 
 
 def _apply_palette(image: Image.Image, path: Path, transparency: bytes | None) -> npt.NDArray[Any]:
@@ -253,6 +311,8 @@ def _check_channels(values: npt.NDArray[Any], path: Path, *, tolerance: int = 0)
         if int(spread.max()) > tolerance:
             raise FilmError("it is a colour image, not a grey film", path, "Export the original radiograph")
         values = values[..., 0]
+    if values.min() == values.max():
+        raise FilmError("all its pixels are equal", path, "Export it again")
     if ((values == values.min()) | (values == values.max())).all():
         raise FilmError(_TWO_LEVELS, path, "Export the original radiograph")
     return np.ascontiguousarray(values)

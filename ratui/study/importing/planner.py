@@ -11,15 +11,17 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
-from ratui.errors import RatuiError
+from ratui.errors import FilmError, RatuiError
 from ratui.scheme import Scheme
 from ratui.study.importing.examinations import DatedFilm, date_film
+from ratui.study.importing.exposures import copy_marks, exposure_marks
 from ratui.study.importing.film_header import FilmHeader
 from ratui.study.importing.identification import identify
 from ratui.study.importing.import_plan import Decision, ImportPlan, PlanRow, number_persons
 from ratui.study.importing.linked_ids import join_ids
 from ratui.study.importing.manifest import ManifestRow
 from ratui.study.importing.manifest_checks import ListedFilm, find_contradictions
+from ratui.study.importing.merged_records import merge_records
 from ratui.study.importing.persons import (
     KnownPerson,
     PatientRecord,
@@ -28,7 +30,8 @@ from ratui.study.importing.persons import (
     normalize_issuer,
     patient_record,
 )
-from ratui.study.importing.selection import Candidate, choose_films, exposure_marks, find_contested, intent_rank
+from ratui.study.importing.rejections import FilmPlace, Mark, MarkKind, Marks, find_marks
+from ratui.study.importing.selection import Candidate, choose_films, find_contested, intent_rank
 from ratui.study.importing.time_points import TimePoint, assign_time_points
 
 __all__ = ["FilmSource", "KnownStudy", "plan_films"]
@@ -76,12 +79,18 @@ class KnownStudy:
         Dates of the time points, by name in the key file.
     in_study
         Names in the key file of the persons whose cases are in the study.
+    one_visit
+        Those of them of whom the study has films of the first time point only.
+    withdrawn
+        Digests of pictures that were withdrawn from the study, by name in the key file of the person.
     """
 
     persons: tuple[KnownPerson, ...] = ()
     digest: Callable[[str], str] = str
     dates: Mapping[str, tuple[date, ...]] = field(default_factory=dict)
     in_study: frozenset[str] = frozenset()
+    one_visit: frozenset[str] = frozenset()
+    withdrawn: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,9 +99,11 @@ class _Facts:
 
     side: str = ""
     view: str = ""
+    projection: str = ""
     refusal: str = ""
     doubt: str = ""
     note: str = ""
+    words: tuple[Mark, ...] = ()
 
 
 def plan_films(
@@ -139,6 +150,7 @@ class _Planner:
         records = self._records()
         persons = group_persons(records, known.persons, known.digest, listed=listed)
         self._persons = join_ids(persons, records, known.persons, known.digest, listed=listed)
+        self._marks = self._find_marks()
 
     def _interpret(self, path: Path, header: FilmHeader, today: date) -> None:
         """Read what a header states about its film. A header that causes an unforeseen error is left out, not all files."""
@@ -152,6 +164,26 @@ class _Planner:
         else:
             self._facts[path], self._dated[path] = facts, dated
 
+    def _find_marks(self) -> Marks:
+        """Return the marks of rejected films, and add what key object notes say to the facts of their films."""
+        headers = {path: file.header for path, file in self._files.items() if file.header}
+        places = {
+            path: FilmPlace(
+                self._persons.get(path, _NOBODY).key,
+                self._scheme.views[facts.view].part if (facts := self._facts[path]).view else "",
+                facts.side,
+                facts.words,
+            )
+            for path in headers
+        }
+        marks = find_marks(headers, places)
+        for path, facts in self._facts.items():
+            note = "; ".join(filter(None, (facts.note, marks.notes.get(path, ""))))
+            doubt = "; ".join(filter(None, (marks.doubts.get(path, ""), facts.doubt)))
+            refusal = marks.documents.get(path, facts.refusal)
+            self._facts[path] = replace(facts, note=note, doubt=doubt, refusal=refusal)
+        return marks
+
     def plan(self, verify: Callable[[Path, str], str]) -> ImportPlan:
         self._check_rows()
         self._check_films()
@@ -162,6 +194,8 @@ class _Planner:
                 content = verify(path, candidates[path].side)
                 row = self._files[path].row
                 if row is None or not row.is_override:  # a person stated that an equal picture is right
+                    if content in self._known.withdrawn.get(self._persons.get(path, _NOBODY).key, ()):
+                        raise FilmError("it was withdrawn from the study", path)
                     candidates[path] = replace(candidates[path], content=content)
             except RatuiError as error:
                 self._reasons[path] = Decision.LEAVE_OUT, error.problem
@@ -217,7 +251,9 @@ class _Planner:
             elif person.doubt:
                 self._reasons[path] = Decision.DOUBTFUL, f"{person.doubt}. Name its patient in a manifest"
             elif facts.doubt or facts.view not in self._scheme.views or not facts.side:
+                mark = self._marks.films.get(path)
                 doubt = facts.doubt or "its part or its side is unknown"
+                doubt = f"{mark.reason}; {doubt}" if mark and mark.kind is not MarkKind.VIEW else doubt
                 self._reasons[path] = Decision.DOUBTFUL, f"{doubt}. Name it in a manifest"
 
     def _time_points(self) -> tuple[dict[Path, TimePoint], dict[str, tuple[date, ...]]]:
@@ -241,6 +277,7 @@ class _Planner:
                 },
                 known=self._known.dates.get(person_key, ()),
                 is_in_study=person_key in self._known.in_study,
+                has_one_visit=person_key in self._known.one_visit,
             )
             times |= found.films
             dates[person_key] = found.dates
@@ -273,6 +310,8 @@ class _Planner:
                 rank if row is None else (0, 0, 0, 0),
                 "" if row and row.is_override else file.content,
                 exposure_marks(header),
+                copy_marks(header) if row is None or not row.is_override else frozenset(),
+                self._marks.films.get(path) if row is None else None,
                 header.dates.get("ContentDate", "") + header.dates.get("ContentTime", ""),
                 header.instance_uid,
             )
@@ -311,11 +350,19 @@ class _Planner:
             spacing=row.spacing if row else None,
             is_override=bool(row and row.is_override),
             is_listed=row is not None,
+            projection=self._facts[path].projection,
             has_other_id=row is None and self._has_other_id(path, patient),
             awaits_dates=self._awaits_dates(path, point),
             content=file.content,
-            note="" if row else self._facts[path].note,
+            note=self._note(path),
         )
+
+    def _note(self, path: Path) -> str:
+        """Return the remark on a film. A person who names it in a manifest decides, but is told that it was rejected."""
+        mark = self._marks.films.get(path)
+        if self._files[path].row is None:
+            return "; ".join(filter(None, (self._facts[path].note, self._persons.get(path, _NOBODY).note)))
+        return f"{mark.reason}; the manifest takes it" if mark else ""
 
     def _merged_records(self, rows: Iterable[PlanRow]) -> dict[str, PatientRecord]:
         """Return the statements of the films of each person together."""
@@ -324,33 +371,25 @@ class _Planner:
         for row in rows:
             if row.patient and not self._persons[row.path].doubt:
                 groups[row.patient].append(records[row.path])
-        return {patient: _merge(patient, group) for patient, group in groups.items()}
-
-
-def _merge(person: str, records: Iterable[PatientRecord]) -> PatientRecord:
-    """Return one record with the fullest statements of `records`, which do not contradict each other.
-
-    ID and issuer are those of the name of the person in the key file, if films with several IDs were joined.
-    """
-    records = sorted(records, key=lambda record: (str(record.name), record.issuer, record.universal))
-    patient = person.partition("^^^")[0]
-    own = [record for record in records if record.id == patient]
-    return PatientRecord(
-        patient if own else records[0].id,
-        max(record.issuer for record in own or records),
-        max(record.universal for record in own or records),
-        max((record.name for record in records), key=lambda name: sum(len(p.words) for p in name.scripts.values())),
-        max((record.birth_date for record in records), key=len),
-        max(record.sex for record in records),
-    )
+        return {patient: merge_records(patient, group) for patient, group in groups.items()}
 
 
 def _read_facts(header: FilmHeader, scheme: Scheme) -> _Facts:
     identity = identify(header, scheme.views)
+    words = []
+    if identity.marks:
+        words.append(Mark(MarkKind.EXPOSURE, f"{identity.marks[0]} says that the exposure was rejected"))
+    elif identity.unclear_marks:
+        reason = f"{identity.unclear_marks[0]} has words for rejected and for repeated exposures"
+        words.append(Mark(MarkKind.UNCLEAR, reason))
+    if identity.may_be_oblique:
+        words.append(Mark(MarkKind.VIEW, f"{identity.may_be_oblique} says 3/4, which may name an oblique view"))
     return _Facts(
         identity.side,
         identity.view,
+        identity.projection,
         identity.rejection,
         "; ".join(identity.doubts),
         "; ".join(identity.contradictions),
+        tuple(words),
     )

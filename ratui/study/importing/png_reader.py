@@ -23,6 +23,7 @@ _PICTURE_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _CHUNK_BYTES = 1 << 20
 _ORIENTATION = 274  # tag of EXIF
+_MAX_PROFILE = 1 << 20  # bytes; the first directory is at the start
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def select_picture(data: bytes, path: Path) -> SelectedPicture:
     if max(width, height) > MAX_SIDE or min(width, height) < 16 or width * height > MAX_PIXELS:
         raise FilmError(f"its size {width} × {height} is not that of a radiograph", path, "Give the film itself")
     parts, compressed, others = [_SIGNATURE], [], {}
-    offset, kind = len(_SIGNATURE), b""
+    offset, kind, profile = len(_SIGNATURE), b"", b""
     while kind != b"IEND" and offset < len(data):
         length, kind = struct.unpack_from(">I4s", data, offset)
         end = offset + 12 + length
@@ -76,6 +77,8 @@ def select_picture(data: bytes, path: Path) -> SelectedPicture:
             compressed.append(data[offset + 8 : end - 4])
         if kind in (b"tRNS", b"eXIf", b"acTL"):
             others[kind] = data[offset + 8 : end - 4]
+        if kind in (b"tEXt", b"zTXt"):
+            profile = profile or _read_profile(data[offset + 8 : end - 4], is_compressed=kind == b"zTXt")
         offset = end
     if kind != b"IEND":
         raise FilmError("it is cut off", path, "Copy it again")
@@ -85,8 +88,25 @@ def select_picture(data: bytes, path: Path) -> SelectedPicture:
     expected = _count_bytes(width, height, depth * channels, bool(interlaced))
     if not _inflates_to(compressed, expected):
         raise FilmError("rows of it are missing, or it has too many", path, "Copy it again, or export it again")
-    orientation = _read_orientation(others.get(b"eXIf", b""))
+    orientation = _read_orientation(others.get(b"eXIf", b"") or profile)
     return SelectedPicture(b"".join(parts), depth, channels, others.get(b"tRNS"), orientation)
+
+
+def _read_profile(text: bytes, *, is_compressed: bool) -> bytes:
+    """Return the EXIF data in a text, in which programs wrote them before PNG had a chunk for them, or nothing.
+
+    After the keyword follow a name, the number of bytes, and the bytes in hexadecimal digits.
+    """
+    keyword, _, value = text.partition(b"\0")
+    if keyword not in (b"Raw profile type exif", b"Raw profile type APP1"):
+        return b""
+    try:
+        if is_compressed:
+            value = zlib.decompressobj().decompress(value[1:], _MAX_PROFILE)
+        digits = b"".join(value[:_MAX_PROFILE].split()[2:])
+        return bytes.fromhex(digits.decode("ascii")).removeprefix(b"Exif\0\0")
+    except (ValueError, zlib.error):
+        return b""
 
 
 def _read_orientation(exif: bytes) -> int:

@@ -114,6 +114,20 @@ class KeyFile:
             )
         return keys
 
+    @classmethod
+    def create(cls, path: Path, *, secret: bytes) -> KeyFile:
+        """Return a key whose pseudonyms follow from `secret` and the patient IDs, for patients who are simulated.
+
+        Raises
+        ------
+        StudyError
+            If there is a key file at `path`.
+        """
+        path = path.absolute()
+        if path.exists():
+            raise StudyError("there is a key file here already", path, "Choose another file with --key")
+        return cls(path, hashlib.sha256(secret).hexdigest(), {}, {})
+
     @property
     def uid_key(self) -> bytes:
         """Secret for hashing UIDs: an old UID gets the same new one everywhere in this study, and another elsewhere."""

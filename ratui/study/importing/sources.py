@@ -40,7 +40,7 @@ _LEADS_BACK = "a link that leads back to a folder above it"
 _FILE_SET = "a DICOMDIR, the list of the files beside it"
 _NOT_LISTED = "the DICOMDIR does not list it. Give the folder to import it too"
 _MISSING = "the DICOMDIR lists this file, but it is missing. Get it, or the whole disc again"
-_UNSUPPORTED = "an archive of a kind that can't be read. Unpack it"
+_UNSUPPORTED = "an archive of a kind that can't be read. Unpack it, and import the folder"
 _HARMLESS = {STUDY, _EMPTY, _READ_ANYWAY, _LEADS_BACK, _FILE_SET, _NOT_LISTED, HIDDEN}
 
 
@@ -61,18 +61,35 @@ class Sources:
 
 
 class LocatedConverter:
-    """A converter that reads the file of each origin."""
+    """A converter that reads the file of each origin, and refuses a file that changed after its header was read."""
 
     def __init__(self, converter: FilmConverter, files: Mapping[Path, Path]) -> None:
         self._converter, self._files = converter, files
+        self._states: dict[Path, tuple[int, ...]] = {}
 
     def read_header(self, path: Path) -> FilmHeader:
         """Return what the header of the file with the origin `path` says about the film. Raises FilmError."""
-        return self._converter.read_header(self._files.get(path, path))
+        file = self._files.get(path, path)
+        self._states[path] = _state(file)
+        return self._converter.read_header(file)
 
     def convert(self, path: Path, request: FilmRequest) -> ConvertedFilm:
         """Return the film with the origin `path`, de-identified. Raises FilmError."""
-        return self._converter.convert(self._files.get(path, path), request)
+        file = self._files.get(path, path)
+        before = self._states.setdefault(path, _state(file))
+        converted = self._converter.convert(file, request)
+        if _state(file) != before:
+            raise FilmError("it has changed since it was read first", path, "Import it again when it is complete")
+        return converted
+
+
+def _state(file: Path) -> tuple[int, ...]:
+    """Return what differs after a change of `file`, nothing if it can't be read: the reader reports that."""
+    try:
+        found = file.stat()
+    except OSError:
+        return ()
+    return found.st_size, found.st_mtime_ns, found.st_ino, found.st_dev
 
 
 @contextmanager
@@ -168,13 +185,16 @@ class _Search:
     def add_named(self, named: Collection[Path]) -> None:
         """Add the files of a manifest; of an archive only those that it names."""
         archives: dict[Path, set[Path]] = {}
+        skipped = {item.origin for item in self.skipped}
         for path in named:
-            if path in self.files:
+            if path in self.files or path in skipped:
                 continue
             archive = _find_archive_above(path)
             if archive is None:
                 if path.exists() and not path.is_file():
                     self._skip(path, "not a regular file")
+                elif find_archive_kind(path) == "unsupported":
+                    self._skip(path, _UNSUPPORTED)
                 else:
                     self.files[path] = path  # also if it is missing: the reader then says so
             elif archive not in self._unpacked:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ratui.errors import RatuiError
 from ratui.study.case import Case
 from ratui.study.study import Study
 
-__all__ = ["find_pixel_digests", "find_withdrawn_digests"]
+__all__ = ["find_pixel_digests", "find_withdrawn_digests", "list_withdrawn_digests"]
 
 
 def find_pixel_digests(study: Study, cases: Iterable[str]) -> dict[str, str]:
@@ -34,3 +34,15 @@ def find_withdrawn_digests(study: Study, case: Case) -> frozenset[str]:
         return frozenset()
     visits = study.visits(case.id)
     return frozenset(visits[film].pixels for film, _ in case.withdrawn if film in visits)
+
+
+def list_withdrawn_digests(study: Study, cases: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    """Return the digests of `find_withdrawn_digests` for each person, whose case `cases` names.
+
+    Damaged cases are left out: their films are refused when they are saved.
+    """
+    found: dict[str, frozenset[str]] = {}
+    for person, case in sorted(cases.items()):
+        with contextlib.suppress(RatuiError):
+            found[person] = find_withdrawn_digests(study, study.case(case))
+    return {person: digests for person, digests in found.items() if digests}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from ratui.study.importing.examinations import DatedFilm, Examination, group_examinations
+from ratui.study.importing.examinations import FEWEST_DAYS, DatedFilm, Examination, group_examinations
 
 __all__ = ["PersonTimes", "TimePoint", "assign_time_points"]
 
@@ -17,6 +17,14 @@ _UNCERTAIN = "another film of its patient has an uncertain date, so that the ord
 _NAME_TIME = "Name its time point in a manifest"
 _LIST_IT = "the manifest names time points of its patient, but not that of its day. Name it in the manifest, too"
 _IN_STUDY = "its case is in the study already. Name it in a manifest to add it"
+_THIRD = (
+    "its case is in the study already, with two time points of other days. Name one of the two in a manifest to add it"
+)
+_EARLIER = (
+    "it is earlier than the films of its case in the study, so that their time point would change. "
+    "To compare with it, withdraw these films and name all films in a manifest"
+)
+_NEARBY = f"it is of the week after the films of its case in the study, and may be of the same visit. {_NAME_TIME}"
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,7 @@ def assign_time_points(
     *,
     known: tuple[date, ...] = (),
     is_in_study: bool = False,
+    has_one_visit: bool = False,
 ) -> PersonTimes:
     """Return the time points of the films of one person.
 
@@ -67,11 +76,13 @@ def assign_time_points(
     known
         Dates of the time points of an earlier import.
     is_in_study
-        True if the person's case is in the study. Then no other date is accepted without a manifest.
+        True if the person's case is in the study. Then no other date is accepted without a manifest, but for the next one.
+    has_one_visit
+        True if the study has films of the first time point of the case only.
     """
     exams = group_examinations(films)
     order = sorted(set(exams.values()), key=lambda exam: exam.days)
-    usual, dates = _count_times(order, known, is_in_study=is_in_study)
+    usual, dates = _count_times(order, known, is_in_study=is_in_study, has_one_visit=has_one_visit)
     stated: dict[Examination, set[int]] = defaultdict(set)
     for path, number in listed.items():
         if path in exams:
@@ -89,7 +100,7 @@ def assign_time_points(
             }
             time = next(iter(same)) if len(same) == 1 and not is_uncertain else None
             found[path] = TimePoint(time, None, f"{film.doubt}. {_NAME_TIME}")
-        elif is_in_study and usual[exam] is not None:
+        elif is_in_study and _find_known(exam, known) is not None:
             found[path] = TimePoint(usual[exam], exam.days[0])
         elif len(stated[exam]) == 1:
             found[path] = TimePoint(next(iter(stated[exam])), exam.days[0])
@@ -100,26 +111,52 @@ def assign_time_points(
         elif usual[exam] is not None:
             found[path] = TimePoint(usual[exam], exam.days[0])
         elif is_in_study:
-            found[path] = TimePoint(None, exam.days[0], _IN_STUDY)
+            found[path] = TimePoint(None, exam.days[0], _explain_other_date(order, exam, known, has_one_visit))
         else:
             reason = f"its patient has {len(order)} dates. Name the two to compare in a manifest"
             found[path] = TimePoint(None, exam.days[0], reason, awaits_dates=not listed)
     return PersonTimes(found, () if is_uncertain or (listed and not agree) else dates)
 
 
+def _find_known(exam: Examination, known: tuple[date, ...]) -> int | None:
+    """Return the time point of which an examination contains the known date, or None."""
+    return next((time for time, day in enumerate(known) if day in exam.days), None)
+
+
 def _count_times(
-    order: list[Examination], known: tuple[date, ...], *, is_in_study: bool
+    order: list[Examination], known: tuple[date, ...], *, is_in_study: bool, has_one_visit: bool
 ) -> tuple[dict[Examination, int | None], tuple[date, ...]]:
     """Return the usual time point of each examination, and the dates of the time points.
 
-    Dates of an earlier import are used if there was one, so that a second run accepts what the first could not.
+    Dates of an earlier import are used if there was one, so that a second run accepts what the first could not. A case with
+    one visit in the study gets the next one.
     """
-    times = {exam: next((time for time, day in enumerate(known) if day in exam.days), None) for exam in order}
-    if is_in_study or None not in times.values():
+    times = {exam: _find_known(exam, known) for exam in order}
+    new = [exam for exam, time in times.items() if time is None]
+    is_next = is_in_study and has_one_visit and len(known) == len(new) == 1 and not new[0].doubt
+    if is_next and new[0].days[0] - known[0] >= FEWEST_DAYS:
+        return times | {new[0]: 1}, (*known, new[0].days[0])
+    if is_in_study or not new:
         return times, known
     if len(order) > _MOST:
         return dict.fromkeys(order), ()
     return {exam: time for time, exam in enumerate(order)}, tuple(exam.days[0] for exam in order)
+
+
+def _explain_other_date(
+    order: list[Examination], exam: Examination, known: tuple[date, ...], has_one_visit: bool
+) -> str:
+    """Return the reason why an examination of a case in the study is doubtful."""
+    if len(known) == _MOST:
+        return _THIRD
+    if not has_one_visit or len(known) != 1:
+        return _IN_STUDY
+    if exam.days[0] < known[0]:
+        return _EARLIER
+    if exam.days[0] - known[0] < FEWEST_DAYS:
+        return _NEARBY
+    others = sum(_find_known(each, known) is None for each in order)
+    return f"its patient has {others} dates that are not in the study. Name the later time point in a manifest"
 
 
 def _is_uncertain(films: Mapping[Path, DatedFilm], exams: Mapping[Path, Examination], order: list[Examination]) -> bool:

@@ -1,26 +1,36 @@
 """Comparison of a signed reading with the predictions of a scorer.
 
-`load_unblinded_predictions` returns nothing before the rater has signed, so that predictions cannot influence a rater.
+`load_unblinded_predictions` and `load_unblinded_film_predictions` return nothing before the rater has signed, so that
+predictions cannot influence a rater.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from ratui.errors import StoreError
 from ratui.reading import Field, Reading
 from ratui.study import Study
-from ratui.study.predictions import Prediction, load_unblinded_predictions
+from ratui.study.predictions import (
+    FilmPrediction,
+    Prediction,
+    load_unblinded_film_predictions,
+    load_unblinded_predictions,
+)
 from ratui.tui.entry.text import join_time_points
 from ratui.tui.i18n.catalog import Catalog
 
-__all__ = ["MIN_DIFFERENCE", "find_differences", "format_model_scores"]
+__all__ = ["MIN_DIFFERENCE", "AnyPrediction", "find_differences", "format_model_scores"]
+
+AnyPrediction: TypeAlias = Prediction | FilmPrediction
+"""A prediction for both time points of a site, or for one."""
 
 MIN_DIFFERENCE = 2
 """Difference in grades at one time point from which a joint counts as different. For the change, any difference counts."""
 
 
-def find_differences(study: Study, reading: Reading) -> Mapping[str, tuple[Prediction, ...]]:
+def find_differences(study: Study, reading: Reading) -> Mapping[str, tuple[AnyPrediction, ...]]:
     """Return the predictions that differ from a reading.
 
     Parameters
@@ -38,17 +48,23 @@ def find_differences(study: Study, reading: Reading) -> Mapping[str, tuple[Predi
     if reading.signed_at is None:
         return {}
     try:
-        found = load_unblinded_predictions(study, reading.rater, reading.case)
+        found: Sequence[AnyPrediction] = (
+            *load_unblinded_predictions(study, reading.rater, reading.case),
+            *load_unblinded_film_predictions(study, reading.rater, reading.case),
+        )
     except StoreError:
         return {}  # a damaged file must not prevent the display of the reading; `ratui check` reports it
-    sites: dict[str, tuple[Prediction, ...]] = {}
+    sites: dict[str, tuple[AnyPrediction, ...]] = {}
     for prediction in found:
         if prediction.site in reading.site_keys and _differs(reading, prediction):
             sites[prediction.site] = (*sites.get(prediction.site, ()), prediction)
     return sites
 
 
-def _differs(reading: Reading, prediction: Prediction) -> bool:
+def _differs(reading: Reading, prediction: AnyPrediction) -> bool:
+    if isinstance(prediction, FilmPrediction):
+        score = reading.score(Field(prediction.site, prediction.scale, prediction.time))
+        return score is not None and abs(prediction.grade - score) >= MIN_DIFFERENCE
     scores = [reading.score(Field(prediction.site, prediction.scale, time)) for time in (0, 1)]
     if scores[0] is None or scores[1] is None:
         return False
@@ -58,10 +74,19 @@ def _differs(reading: Reading, prediction: Prediction) -> bool:
     return max(differences) >= MIN_DIFFERENCE or prediction.change != scores[1] - scores[0]
 
 
-def format_model_scores(t: Catalog, reading: Reading, predictions: Sequence[Prediction]) -> str:
-    """Return the predicted scores as text, with the time points in the order of the films on the screen."""
+def format_model_scores(t: Catalog, reading: Reading, predictions: Sequence[AnyPrediction]) -> str:
+    """Return the predicted scores as text, with the time points in the order of the films on the screen.
+
+    A time point that the model has not seen is a dash.
+    """
     scores = [
-        f"{prediction.scale} {join_time_points(reading, (str(prediction.grades[time]) for time in reading.order))}"
+        f"{prediction.scale} {join_time_points(reading, (_grade_text(prediction, time) for time in reading.order))}"
         for prediction in predictions
     ]
     return t("text.model_scores", scores=", ".join(scores))
+
+
+def _grade_text(prediction: AnyPrediction, time: int) -> str:
+    if isinstance(prediction, FilmPrediction):
+        return str(prediction.grade) if time == prediction.time else "–"
+    return str(prediction.grades[time])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
@@ -16,7 +16,7 @@ from ratui.pacs.fetch import FetchReport, fetch_films
 from ratui.pacs.patient_list import ListedPatient
 from ratui.pacs.spool import Spool
 from tests.pacs.orthanc import PASSWORD, USER, Orthanc
-from tests.support.hospital.truth import Outcome, Truth
+from tests.support.hospital.truth import Truth
 
 __all__ = ["StoredFile", "count_left_out", "fetch_hospital", "find_questions", "match_truth", "store_files"]
 
@@ -89,19 +89,13 @@ def match_truth(
 ) -> tuple[list[Truth], dict[Path, str]]:
     """Return the truth about the objects in the archive, and the original path of each fetched file.
 
-    The archive keeps one of several objects with the same identifiers. Key objects are not fetched, so that exposures which
-    only they reject can't be told from their repeats: a person must be asked.
+    The archive keeps one of several objects with the same identifiers.
     """
     by_path = {truth.path: truth for truth in truths}
     objects: dict[tuple[str, str, str, str], str] = {}
     for file in stored:
         objects[file.patient, *file.uids] = file.path  # the last one replaces the others
-    kept = []
-    for path in objects.values():
-        truth = by_path[path]
-        if truth.oddity == "rejected, by a key object":
-            truth = replace(truth, outcome=Outcome.ASK, reason="the key object that rejects one is not fetched")
-        kept.append(truth)
+    kept = [by_path[path] for path in objects.values()]
     origin = {}
     for received in fetched:
         file = StoredFile.read(received.parent, received.name)

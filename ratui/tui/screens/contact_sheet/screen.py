@@ -146,6 +146,8 @@ class ContactSheetScreen(KeyScreen[str]):
             return
         self._cards.update({card.case: card for card in cards})
         self._is_loading = not is_last
+        if is_last:
+            self.show_message("")  # the sheet may have been drawn before, with the message that readings are loaded
         self._draw()
         if failed:
             self.show_message(format_error(self.t, next(iter(failed.values()))))

@@ -85,8 +85,8 @@ class CompetingFilms(Horizontal):
                 self._show_picture(cell, path, found)
             else:
                 cell.show_problem("")
-                if not cell.view.show(_key(path)):
-                    cell.view.blank()
+                if not cell.show_picture(_key(path)):
+                    cell.show_waiting(self._t("import.loading"))
                     jobs.append((cell, path))
         ahead = [path for path in self._ahead if self._pictures.find(path) is None]
         if (jobs or ahead) and self._cells[0].view.graphics.can_show_films:
@@ -113,7 +113,7 @@ class CompetingFilms(Horizontal):
         if isinstance(found, FilmError):
             cell.show_problem(format_problem(self._t, found))
         else:
-            cell.view.show(_key(path))
+            cell.show_picture(_key(path))
 
 
 def _key(path: Path) -> Hashable:

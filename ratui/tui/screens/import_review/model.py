@@ -13,6 +13,9 @@ from ratui.study.importing.import_plan import Decision
 
 __all__ = ["FilmList", "window"]
 
+_LINES_OF_A_REASON = 5
+"""Files with one reason that have a line each; more are folded."""
+
 
 class FilmList:
     """The list of the films of `plan`, with the first doubtful film selected.
@@ -23,18 +26,22 @@ class FilmList:
         True if all films are listed, False for those that were or are doubtful and those that were changed.
     selected
         The file of the selected film.
+    folded
+        Files of no known person that are left out for one reason, by the first of them, which is listed for all.
     """
 
     def __init__(self, plan: ImportPlan) -> None:
         self._order = [row.path for row in plan.rows_to_review]
         self._first = {row.path: row.decision for row in plan.rows}
+        self.folded = _fold(plan)
+        self._hidden = {path for paths in self.folded.values() for path in paths[1:]}
         self.shows_all = Decision.DOUBTFUL not in self._first.values()
         self.selected = self._order[0]
 
     def list_visible(self, plan: ImportPlan) -> list[Path]:
         """Return the files of the listed films."""
         if self.shows_all:
-            return self._order
+            return [path for path in self._order if path not in self._hidden or path == self.selected]
         now = {row.path: row.decision for row in plan.rows}
         return [
             path
@@ -66,6 +73,15 @@ class FilmList:
         """Return the selected film and those that compete with it, in the order of the list."""
         paths = {self.selected, *(row.path for row in plan.find_competitors(self.selected))}
         return [path for path in self._order if path in paths]
+
+
+def _fold(plan: ImportPlan) -> dict[Path, list[Path]]:
+    """Return the files that are one line of the list, by their first one."""
+    by_reason: dict[str, list[Path]] = {}
+    for row in plan.rows_to_review:
+        if row.decision is Decision.LEAVE_OUT and row.person is None and not row.is_listed:
+            by_reason.setdefault(row.reason, []).append(row.path)
+    return {paths[0]: paths for paths in by_reason.values() if len(paths) > _LINES_OF_A_REASON}
 
 
 def window(paths: Sequence[Path], selected: Path, count: int) -> list[Path]:

@@ -337,10 +337,13 @@ class ImportReviewScreen(ListScreen[str]):
         plan = self._review.plan
         self._visible = self._films.list_visible(plan)
         self.query_one(VirtualList).set_rows(len(self._visible), self._visible.index(self._films.selected))
-        head = texts.format_head(self.t, plan, self.app.size.width, shows_all=self._films.shows_all)
+        place = f"{self._visible.index(self._films.selected) + 1}/{len(self._visible)}"
+        head = texts.format_head(self.t, plan, self.app.size.width, place, shows_all=self._films.shows_all)
         self.query_one("#head", Static).update(head)
         row = self._row
-        lines = [texts.format_details(self.t, plan.scheme, row), texts.format_reason(self.t, row)]
+        folded = self._films.folded.get(row.path)
+        first = self.t("import.folded", count=len(folded)) if folded else texts.format_details(self.t, plan.scheme, row)
+        lines = [first, texts.format_reason(self.t, row)]
         if self._shows_path:
             lines.insert(1, clean_text(row.path, 1000))
         details = Text("\n").join(Text(line) for line in lines if line)
@@ -353,7 +356,13 @@ class ImportReviewScreen(ListScreen[str]):
         row = self._review.row(path)
         is_entered = row != self._review.plan.row(path)
         return texts.format_row(
-            self.t, self._review.plan.scheme, row, width, is_selected=is_selected, is_entered=is_entered
+            self.t,
+            self._review.plan.scheme,
+            row,
+            width,
+            is_selected=is_selected,
+            is_entered=is_entered,
+            count=len(self._films.folded.get(path, [path])),
         )
 
     def format_keys(self) -> Text:

@@ -23,28 +23,36 @@ _REASON = 300
 _SENTENCE_END = re.compile(r"(?:\. |; )")
 
 
-def format_head(t: Catalog, plan: ImportPlan, width: int, *, shows_all: bool) -> str:
-    """Return the line at the top: the number of films for each decision, and the films that are listed."""
+def format_head(t: Catalog, plan: ImportPlan, width: int, place: str, *, shows_all: bool) -> str:
+    """Return the line at the top: the number of films for each decision, the films that are listed; the place in them."""
     counts = plan.count()
     names = {Decision.DOUBTFUL: "doubtful", Decision.TAKE: "taken", Decision.LEAVE_OUT: "left_out"}
     parts = [
         t("import.title"),
         *(f"{MARKS[each]} {t(f'import.{id}', count=counts[each])}" for each, id in names.items()),
     ]
-    left, right = f" {' · '.join(parts)}", t("import.all" if shows_all else "import.doubtful_only")
+    right = f"{t('import.all' if shows_all else 'import.doubtful_only')} {place}"
+    left = f" {' · '.join(parts)}"
+    if cell_len(left) + cell_len(right) + 3 > width:  # the name of the screen is the least important
+        left = f" {' · '.join(parts[1:])}"
     return left + " " * max(width - cell_len(left) - cell_len(right) - 1, 2) + right
 
 
-def format_row(t: Catalog, scheme: Scheme, row: PlanRow, width: int, *, is_selected: bool, is_entered: bool) -> Text:
-    """Return the line of a film in the list, of `width` cells."""
+def format_row(
+    t: Catalog, scheme: Scheme, row: PlanRow, width: int, *, is_selected: bool, is_entered: bool, count: int = 1
+) -> Text:
+    """Return the line of a film in the list, of `width` cells; or that of `count` files that are left out for one reason."""
     values = [
         set_cell_size(_person(t, row), 6),
         set_cell_size(_date(row), 10),
         set_cell_size(_time(t, row), max(cell_len(t("import.time_0")), cell_len(t("import.time_1")))),
         set_cell_size(_view(t, scheme, row), 12),
+        set_cell_size(t(f"import.short_{row.projection}") if row.projection else "·", 3),
         set_cell_size(row.side or "·", 1) + ("*" if is_entered else " "),
         format_reason(t, row),
     ]
+    if count > 1:
+        values = [t("import.folded", count=count), format_reason(t, row)]
     text = f"{'▸' if is_selected else ' '}{MARKS[row.decision]} {'  '.join(values)}"
     style = SELECTED if is_selected else _STYLES[row.decision]
     return Text(no_wrap=True).append(
@@ -54,7 +62,8 @@ def format_row(t: Catalog, scheme: Scheme, row: PlanRow, width: int, *, is_selec
 
 def format_caption(t: Catalog, scheme: Scheme, row: PlanRow, width: int, *, is_selected: bool) -> Text:
     """Return the line above the picture of a film, of `width` cells."""
-    values = (MARKS[row.decision], _date(row), _time(t, row), _view(t, scheme, row), row.side or "·")
+    projection = t(f"import.projection_{row.projection}") if row.projection else ""
+    values = (MARKS[row.decision], _date(row), _time(t, row), _view(t, scheme, row), row.side or "·", projection)
     text = f"{'▸' if is_selected else ' '}{' '.join(values)}"
     return Text(set_cell_size(text, max(width, 1)), BRIGHT if is_selected else PLAIN, no_wrap=True)
 
@@ -68,6 +77,7 @@ def format_details(t: Catalog, scheme: Scheme, row: PlanRow) -> str:
         _time(t, row, long=True),
         _view(t, scheme, row, long=True),
         side,
+        t(f"import.projection_{row.projection or 'none'}"),
     )
     return f"{t(f'import.decision_{row.decision.name.lower()}')}: {' · '.join(values)}"
 

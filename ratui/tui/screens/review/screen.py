@@ -17,9 +17,8 @@ from textual.widgets import Static
 from ratui import reading as rd
 from ratui.reading import Field, LogEntry, Reading, ReviewItem
 from ratui.study import AutoSaver, Study
-from ratui.study.predictions import Prediction
 from ratui.tui.entry import text as texts
-from ratui.tui.entry.model_comparison import find_differences, format_model_scores
+from ratui.tui.entry.model_comparison import AnyPrediction, find_differences, format_model_scores
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.graphics.viewport import CaseFilms, load_case_films
 from ratui.tui.i18n.reading_phrases import format_review_reasons
@@ -79,7 +78,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         auto_saver: AutoSaver | None = None,
         reviewed: dict[str, Hashable] | None = None,
         place: int = 0,
-        predictions: Mapping[str, Sequence[Prediction]] | None = None,
+        predictions: Mapping[str, Sequence[AnyPrediction]] | None = None,
     ) -> None:
         super().__init__()
         self._predictions = predictions or {}

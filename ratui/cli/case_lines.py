@@ -1,0 +1,47 @@
+"""Lines about the cases of an import: those that can't be read yet, and signed ones that got films."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ratui.study import Study
+
+__all__ = ["format_cases"]
+
+_LINES_OF_A_REASON = 5  # with one line each; more are folded
+_NAMED = 4
+
+
+def format_cases(study: Study, cases: Iterable[str], *, unreadable: bool = True) -> list[str]:
+    """Return a line for each case with a message, or for each message that more than five cases share.
+
+    Parameters
+    ----------
+    study
+        The study.
+    cases
+        The cases to which films were added.
+    unreadable
+        Also list the cases that can't be read yet.
+
+    Raises
+    ------
+    StoreError
+        If a file of a case is damaged.
+    """
+    by_message: dict[str, list[str]] = {}
+    for case in sorted(set(cases)):
+        why = study.case(case).unreadable_reason(study.scheme) if unreadable else ""
+        late = [rater for rater in study.raters_of(case) if study.state(rater, case).stage == "changed"]
+        if why:
+            by_message.setdefault(f"can't be read yet: {why}", []).append(case)
+        if late:
+            message = f"films came after {', '.join(late)} signed it; they have to reopen it"
+            by_message.setdefault(message, []).append(case)
+    lines = []
+    for message, found in by_message.items():
+        if len(found) <= _LINES_OF_A_REASON:
+            lines += [f"  {case}: {message}" for case in found]
+        else:
+            lines.append(f"  {len(found)} cases, {', '.join(found[:_NAMED])} …: {message}")
+    return lines
