@@ -10,6 +10,7 @@ import torch
 
 from ratui.demo.simulate import Simulation, simulate_study
 from ratui.study import Study
+from tests.support.ram_h1200 import write_ram_h1200
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +19,12 @@ def phantom_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     folder = tmp_path_factory.mktemp("phantoms")
     what = Simulation(6, {"ada": "shared-shift", "ben": "mixed"}, size=(500, 410), seed=3)
     return simulate_study(folder / "study", what, key=folder / "key.json", progress=lambda *_: None)
+
+
+@pytest.fixture(scope="session")
+def ram_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a set of simulated hands in the layout of RAM-H1200: three patients, one in each part of the split."""
+    return write_ram_h1200(tmp_path_factory.mktemp("ram") / "set", {"train": 1, "val": 1, "test": 1})
 
 
 @pytest.fixture(autouse=True)

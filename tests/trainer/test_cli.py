@@ -44,6 +44,40 @@ def test_an_impossible_request_gives_one_line(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("command", ["scorer", "detector"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(("--batch", value) for value in ("0", "-1", "1.5")),
+        *(("--rate", value) for value in ("nan", "inf", "0", "-1")),
+        *(("--epochs", value) for value in ("0", "-1")),
+        *(("--seconds", value) for value in ("0", "nan", "inf", "-1")),
+        *(("--held-out", value) for value in ("0", "1", "2", "nan", "-0.1")),
+        *(("--validation", value) for value in ("1", "nan", "-0.1")),
+        ("--seed", "-1"),
+        ("--patience", "-1"),
+    ],
+)
+def test_a_number_without_meaning_is_one_clear_error(
+    command: str, arguments: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = error_of([command, "study", "--out", "run", *arguments], monkeypatch, capsys)
+    assert f"Invalid value for '{arguments[0]}'" in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("scorer", "--width", "0"), ("scorer", "--difference", "nan"), ("detector", "--phantoms", "-1")],
+)
+def test_a_setting_of_one_model_without_meaning_is_one_clear_error(
+    arguments: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, option, value = arguments
+    text = error_of([command, "study", "--out", "run", option, value], monkeypatch, capsys)
+    assert f"Invalid value for '{option}'" in text
+
+
 @pytest.mark.parametrize("option", ["--refiner-only", "--near"])
 def test_the_refiner_alone_needs_weights_under_either_name_of_the_option(
     option: str,

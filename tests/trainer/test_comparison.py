@@ -10,12 +10,15 @@ import pytest
 
 from ratui.errors import TrainError
 from ratui.phantom import RATERS
-from trainer.experiments import cohort as drawing
+from trainer.data import cohort as drawing
+from trainer.data.cohort import Cohort, load_cohort, simulate_readings
 from trainer.experiments.arms import ARMS, BASELINE, Budget, Cell, make_cells
-from trainer.experiments.cohort import Cohort, load_cohort, simulate_readings
-from trainer.experiments.comparison import Comparison, parse_part, run_comparison, run_growth
+from trainer.experiments.cells import choose_rule, run_cell
+from trainer.experiments.comparison import Comparison
 from trainer.experiments.comparison_table import CellErrors, error_ratio, format_report
-from trainer.experiments.learning_curve import StudyGrowth
+from trainer.experiments.engines import Engine, run_experiment
+from trainer.experiments.learning_curve import LearningCurve, StudyGrowth
+from trainer.experiments.tasks import Start, parse_part
 
 pytestmark = pytest.mark.slow
 
@@ -24,6 +27,13 @@ SMALL = Budget(steps=3, batch=16, pixels=32, width=8, patients=2)
 
 def quiet(*_: object) -> None:
     pass
+
+
+def compute(experiment: Comparison | LearningCurve, start: Start | None = None, processes: int = 1) -> str:
+    """Compute an experiment, and return its table. No task may fail."""
+    outcome = run_experiment(experiment, start or Start(), Engine(processes), quiet)
+    assert not outcome.failures
+    return experiment.format_table()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -79,39 +89,41 @@ class TestCohort:
 
 class TestCells:
     def test_parts_fill_one_table_and_go_on_where_they_stopped(self, people: Cohort, folder: Path) -> None:
-        what = Comparison((BASELINE, "coupled pair"), ("shared-shift",), (2, 4), 1, SMALL)
-        first = run_comparison(replace(what, part=(0, 2)), folder, quiet)
+        what = Comparison(folder, (BASELINE, "coupled pair"), ("shared-shift",), (2, 4), 1, SMALL)
+        first = compute(what, Start(part=(0, 2)))
         assert "2 of 4 cells" in first
         before = {file.name: file.stat().st_mtime_ns for file in (folder / "cells").iterdir()}
-        assert "4 of 4 cells" in run_comparison(replace(what, part=(1, 2)), folder, quiet)
-        table = run_comparison(what, folder, quiet)
+        assert "4 of 4 cells" in compute(what, Start(part=(1, 2)))
+        table = compute(what)
         assert {name: (folder / "cells" / name).stat().st_mtime_ns for name in before} == before
         assert "### 2 patients" in table
         assert "### 4 patients" in table
         assert "| coupled pair |" in table
 
     def test_a_cell_is_the_same_in_any_process(self, people: Cohort, folder: Path, tmp_path: Path) -> None:
-        what = Comparison(("coupled pair",), ("mixed",), (4,), 1, SMALL)
         for out in (folder, tmp_path):
-            run_comparison(what, out, quiet)
-        name = Cell("coupled pair", "mixed", 4, 0).file_name(SMALL, "")
+            compute(Comparison(out, ("coupled pair",), ("mixed",), (4,), 1, SMALL))
+        name = Cell("coupled pair", "mixed", 4, 0).file_name(SMALL, " from 8")
         one, two = (json.loads((out / "cells" / name).read_text())["measured"] for out in (folder, tmp_path))
         assert one == two
 
     def test_other_patients_to_measure_on_are_other_cells(self, people: Cohort, folder: Path) -> None:
-        what = Comparison((BASELINE,), ("shared-shift",), (2,), 1, SMALL)
-        run_comparison(what, folder, quiet)
+        what = Comparison(folder, (BASELINE,), ("shared-shift",), (2,), 1, SMALL)
+        compute(what)
         before = {file.name for file in (folder / "cells").iterdir()}
-        assert "1 of 1 cells" in run_comparison(replace(what, test=78), folder, quiet)
+        assert "1 of 1 cells" in compute(replace(what, test=78))
         (new,) = {file.name for file in (folder / "cells").iterdir()} - before
         assert json.loads((folder / "cells" / new).read_text())["measured"]["joints"]
 
     def test_a_trunk_with_a_time_limit_resumes(self, tmp_path: Path) -> None:
-        what = Comparison((BASELINE, "coupled pair"), ("mixed",), (2,), 1, SMALL, trunk_steps=3, trunk_patients=2)
-        assert "trunk is not finished" in run_comparison(replace(what, seconds=0.0), tmp_path, quiet)
-        assert "2 of 2 cells" in run_comparison(what, tmp_path, quiet)
+        arms = (BASELINE, "coupled pair")
+        what = Comparison(tmp_path, arms, ("mixed",), (2,), 1, SMALL, trunk_steps=3, trunk_patients=2)
+        assert what.tasks() is None, "their names depend on the trunk"
+        assert "trunk is not finished" in compute(what, Start(seconds=0.0))
+        assert not (tmp_path / "cells").exists()
+        assert "2 of 2 cells" in compute(what)
         whole = (tmp_path / "trunk.pt").stat().st_mtime_ns
-        run_comparison(what, tmp_path, quiet)
+        compute(what)
         assert (tmp_path / "trunk.pt").stat().st_mtime_ns == whole
 
     def test_another_budget_is_another_cell(self) -> None:
@@ -119,9 +131,38 @@ class TestCells:
         assert cell.file_name(SMALL, "") != cell.file_name(replace(SMALL, steps=4), "")
         assert cell.file_name(SMALL, "") != cell.file_name(SMALL, "trunk")
 
-    def test_a_cell_keeps_the_file_name_of_earlier_versions(self) -> None:
+    def test_a_cell_of_an_earlier_version_is_another_one(self) -> None:
         cell = Cell("coupled pair λ1 confusion", "mixed", 4, 0)
-        assert cell.file_name(Budget(), "t") == "coupled-pair-d1-confusion_mixed_4_0_2ef8a79201.json"
+        assert cell.file_name(Budget(), "t") != "coupled-pair-d1-confusion_mixed_4_0_2ef8a79201.json"
+        assert cell.file_name(Budget(), "t").startswith("coupled-pair-d1-confusion_mixed_4_0_")
+
+    def test_each_seed_trains_on_other_patients(self, people: Cohort) -> None:
+        (one, rows), (other, _) = (people.draw(2, seed) for seed in (0, 1))
+        assert one.patients != other.patients
+        assert np.array_equal(one.crops, people.crops[rows])
+        assert np.array_equal(one.true_grades, people.true_grades[rows])
+        assert [people.patients[people.patient_index[row]] for row in rows] == [
+            one.patients[index] for index in one.patient_index
+        ]
+        larger, _ = people.draw(3, 0)
+        assert larger.patients[:2] == one.patients
+        with pytest.raises(TrainError, match="can't be drawn"):
+            people.draw(5, 0)
+
+    def test_the_rule_is_chosen_on_the_readings_of_training_patients(self, people: Cohort) -> None:
+        samples = simulate_readings(people, "mixed", 2, 0)
+        pairs = np.full((len(samples.labels), 2, 6, 6), 1e-9)
+        # The most probable change is none, the expected one 1.2: the rules disagree.
+        pairs[:, :, 0, 0], pairs[:, :, 0, 3] = 0.6, 0.4
+        probabilities = [pairs[:, 0] / pairs[:, 0].sum(axis=(1, 2), keepdims=True)] * 2
+        for change, rule in ((0, "median"), (1, "expectation")):
+            labels = np.zeros_like(samples.labels)
+            labels[..., 1] = change
+            assert choose_rule(replace(samples, labels=labels), probabilities) == rule
+
+    def test_the_errors_of_the_chosen_rule_are_those_of_the_test_patients(self, people: Cohort) -> None:
+        result = run_cell(Cell("compared ce", "mixed", 2, 0), people, people, SMALL)
+        assert result["measured"]["chosen"] == result["measured"][result["rule"]]
 
     def test_unknown_names_are_refused_with_the_known_ones(self) -> None:
         with pytest.raises(TrainError, match="single ce"):
@@ -137,19 +178,20 @@ class TestCells:
 
 class TestGrowth:
     def test_both_orders_begin_alike_and_never_read_a_patient_twice(self, tmp_path: Path) -> None:
-        what = Comparison(("coupled pair",), ("mixed",), (6,), 1, SMALL, trunk_steps=2, trunk_patients=2)
-        growth = StudyGrowth("coupled pair", "mixed", first=2, step=2, rounds=2, seeds=1)
-        table = run_growth(what, growth, tmp_path, quiet)
+        what = Comparison(tmp_path, ("coupled pair",), ("mixed",), (6,), 1, SMALL, trunk_steps=2, trunk_patients=2)
+        growing = LearningCurve(what, StudyGrowth("coupled pair", "mixed", first=2, step=2, rounds=2, seeds=1))
+        table = compute(growing)
         assert [line.split("|")[1].strip() for line in table.splitlines()[4:]] == ["2", "4", "6"]
         first, *_, last = table.splitlines()[4:]
         for line in (first, last):  # the same patients give the same error
             assert line.split("|")[4].strip() == "1.00"
-        assert run_growth(what, growth, tmp_path, quiet) == table
+        assert compute(growing) == table
 
     def test_a_pool_that_is_too_small_is_refused(self, tmp_path: Path) -> None:
-        what = Comparison(("coupled pair",), ("mixed",), (2,), 1, SMALL, trunk_steps=2, trunk_patients=2)
+        what = Comparison(tmp_path, ("coupled pair",), ("mixed",), (2,), 1, SMALL, trunk_steps=2, trunk_patients=2)
         with pytest.raises(TrainError, match="too few"):
-            run_growth(what, StudyGrowth("coupled pair", "mixed"), tmp_path, quiet)
+            compute(LearningCurve(what, StudyGrowth("coupled pair", "mixed")))
+        assert not (tmp_path / "trunk.pt").exists()
 
 
 class TestRatios:

@@ -52,6 +52,11 @@ def test_the_median_of_the_change_needs_no_agreement_of_the_grades() -> None:
     assert decide("median", pairs({(0, 0): 0.6, (0, 3): 0.4})).change.tolist() == [0]
 
 
+def test_the_joint_decision_counts_the_change_twice() -> None:
+    """If the change counted once, the most probable pair (0, 1) would be the cheapest."""
+    assert decide("joint", pairs({(0, 0): 0.35, (0, 1): 0.4, (1, 1): 0.25})).grades.tolist() == [[0, 0]]
+
+
 def test_the_joint_decision_is_the_cheapest_pair() -> None:
     rng = np.random.default_rng(0)
     table = rng.random((20, 4, 4))

@@ -25,8 +25,10 @@ from trainer.models.backbones import build_ssd
 from trainer.models.detector import SHIPPED, Detection, JointDetector, build_detector, detect, load_detector
 from trainer.models.refiner import JointCrops, Refiner, RefinerOutput, crop_joints, draw_joint_crops, refiner_loss
 from trainer.training import detector_training as detector_run
-from trainer.training.detector_training import fit_detector, measure_box_sizes, pick_threshold, split_validation
-from trainer.training.loop import ProcessGroup, TrainingPlan, save_checkpoint
+from trainer.training.detector_calibration import measure_box_sizes, pick_threshold
+from trainer.training.detector_training import fit_detector, split_validation
+from trainer.training.loop import TrainingPlan, save_checkpoint
+from trainer.training.processes import ProcessGroup
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +57,7 @@ class TestLearning:
         monkeypatch.setattr(detector_run, "augment_hands", lambda images, boxes, generator: (images, boxes))
         learn, held = split_validation(drawn, 0.2)
         model = fit_detector(
-            [learn], [], TrainingPlan(epochs=8, rate=3e-3), tmp_path / "run", CPU, ProcessGroup(), batch=4
+            [learn], [], TrainingPlan(epochs=5, rate=3e-3), tmp_path / "run", CPU, ProcessGroup(), batch=3
         ).eval()  # fmt: skip
         usual = np.nanmean(learn.boxes, axis=0)
         ours, trivial = [], []
@@ -119,7 +121,7 @@ def dots(
 
 class TestAugmentation:
     def test_boxes_move_with_the_picture(self, drawn: HandSamples, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("trainer.data.augmentation._vary_exposure", lambda images, draw, generator: images)
+        monkeypatch.setattr("trainer.data.augmentation._vary_exposure", lambda images, noise, draws: images)
         boxes = torch.from_numpy(drawn.boxes[:6])
         images = torch.from_numpy(np.stack([dots(box.numpy() * 3, drawn.kinds) for box in boxes]))[:, None]
         moved, placed = augment_hands(downsample(images), boxes, torch.Generator().manual_seed(3))
@@ -132,7 +134,7 @@ class TestAugmentation:
         assert seen > 30
 
     def test_a_crop_gives_the_offset_of_its_joint(self, drawn: HandSamples, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("trainer.models.refiner._vary_exposure", lambda crops, generator: crops)
+        monkeypatch.setattr("trainer.models.refiner._vary_exposure", lambda crops, noise, draws: crops)
         boxes = torch.from_numpy(drawn.boxes[:4])
         images = torch.from_numpy(np.stack([dots(box.numpy() * 3, drawn.kinds) for box in boxes]))[:, None]
         joint_crops = draw_joint_crops(

@@ -25,7 +25,8 @@ from trainer.models.detector import SHIPPED, build_detector, detect, load_detect
 from trainer.models.losses import LOSSES
 from trainer.models.scorer import PairScorer, load_scorer_network, predict
 from trainer.training.detector_training import detector_batch_loss, fit_detector, make_detector_batches
-from trainer.training.loop import Batches, BatchLoss, ProcessGroup, Training, TrainingPlan, load_checkpoint
+from trainer.training.loop import Batches, BatchLoss, Training, TrainingPlan, load_checkpoint
+from trainer.training.processes import ProcessGroup
 from trainer.training.runs import RunPlan
 from trainer.training.scorer_training import ScorerBatch, make_batch_loss, make_scorer_batches, train_scorer
 
@@ -229,8 +230,8 @@ class TestSpeed:
             model = build_detector(backbone=backbone)
             batches = make_detector_batches([hands], 1, 0, GPU, refiner_only=refiner_only)
             train_without_waits(model, batches, detector_batch_loss, amp=True, mode="warn")
-        # torchvision builds its default boxes from lists of numbers.
-        assert waits / 4 <= (0 if refiner_only else 50)
+        # `tests/trainer/test_operations.py` finds none; libraries of NVIDIA may wait by themselves.
+        assert waits / 4 <= (0 if refiner_only else 5)
 
     def test_the_watch_for_waits_detects_one(self, pairs: PairSamples) -> None:
         model = PairScorer(pairs.grades, len(pairs.group_names), raters=2, width=4)
@@ -281,6 +282,7 @@ import torch
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 import trainer.training.loop as loop
+import trainer.training.processes as processes
 from ratui.study import Study
 from trainer.models.layers import _SumOverProcesses
 from trainer.training.runs import RunPlan
@@ -289,9 +291,9 @@ device = loop.pick_device("cuda")
 os.environ["WORLD_SIZE"] = "2"  # the group is joined, although this is its only process
 join = dist.init_process_group
 dist.init_process_group = lambda *a, **k: (os.environ.update(WORLD_SIZE="1"), join(*a, **k))
-with loop.join_processes(device) as group:
+with processes.join_processes(device) as group:
     assert dist.get_backend() == "nccl" and group.count == dist.get_world_size() == 1
-    several = loop.ProcessGroup(0, 2)  # so that it asks the others, of whom there are none
+    several = processes.ProcessGroup(0, 2, group.control)  # so that it asks the others, of whom there are none
     assert several.broadcast(3.5) == 3.5
     assert several.average(3.0) == 1.5
     several.barrier()

@@ -8,7 +8,7 @@ import pytest
 from ratui.errors import TrainError
 from ratui.scheme import load_scheme
 from trainer.data.hands import HandSamples
-from trainer.data.image_cache import ImageCache
+from trainer.data.image_cache import ImageCache, ImageRows
 from trainer.data.phantoms import simulate_hands
 
 SHAPE = (3, 4, 4)
@@ -60,3 +60,11 @@ def test_simulated_hands_of_other_arguments_keep_their_own_boxes(tmp_path: Path)
     again = draw(0)
     assert np.array_equal(again.images, first.images)
     assert np.array_equal(again.boxes, first.boxes)
+
+
+def test_rows_of_rows_are_those_of_the_array() -> None:
+    images = np.arange(6, dtype=np.uint8)[:, None, None] * np.ones((1, 2, 2), np.uint8)
+    some = ImageRows(ImageRows(images, [5, 1, 3]), [2, 0])
+    assert some.shape == (2, 2, 2)
+    assert some.nbytes == 8
+    assert np.asarray(some)[:, 0, 0].tolist() == [3, 5]

@@ -9,10 +9,10 @@ import pytest
 
 from ratui.phantom import PhantomPatient, simulate_patient
 from ratui.scheme import Scheme
-from trainer.experiments import cohort as drawing
+from trainer.data import cohort as drawing
+from trainer.data.cohort import Cohort, load_cohort
 from trainer.experiments.arms import BASELINE, Budget, Cell
 from trainer.experiments.cells import run_cell
-from trainer.experiments.cohort import Cohort, load_cohort
 from trainer.experiments.comparison_table import DEFAULT_ARM
 
 pytestmark = pytest.mark.slow
@@ -48,7 +48,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cohort, C
 @pytest.mark.parametrize("arm", [DEFAULT_ARM, BASELINE])
 def test_it_beats_the_trivial_answers_on_patients_it_has_not_seen(people: tuple[Cohort, Cohort], arm: str) -> None:
     train, test = people
-    measured = run_cell(Cell(arm, "shared-shift", 24, 0), train, test, BUDGET)["measured"]
+    measured = run_cell(Cell(arm, "shared-shift", 24, 1), train, test, BUDGET)["measured"]
     joints, no_change = sum(measured["joints"]), sum(measured["no change"])
     truth = test.true_grades[:, 0].astype(float)
     always_median = float(np.abs(truth - np.median(truth, axis=0)).mean())

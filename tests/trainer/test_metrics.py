@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from trainer.training.loop import EpochResult
-from trainer.training.runs import MetricLog, format_duration
+from trainer.training.metric_log import MetricLog, format_duration
 
 
 def result(epoch: int, loss: float) -> EpochResult:

@@ -15,8 +15,9 @@ from ratui.phantom import PhantomFilm, render, simulate_patient
 from ratui.scheme import load_scheme
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from trainer.data.hands import normalise_levels
-from trainer.inference.hand_finder import FoundHand, find_hands
-from trainer.inference.predictions import predict_study
+from trainer.inference import hand_finder
+from trainer.inference.hand_finder import FoundHand, _Rotation, find_hands
+from trainer.inference.joint_naming import NamedHand
 from trainer.inference.proposals import ProposalSummary, propose_regions
 from trainer.models.detector import load_detector
 
@@ -146,7 +147,19 @@ def test_a_study_without_hands_is_an_error_that_says_so(tmp_path: Path) -> None:
         propose(study)
 
 
-def test_a_scorer_names_the_missing_time_point_and_no_regions(tmp_path: Path) -> None:
-    study, _ = one_visit(tmp_path, ("L", Orientation.UPRIGHT))
-    with pytest.raises(TrainError, match="two time points"):
-        predict_study(study, tmp_path / "run", "scorer", torch.device("cpu"), tmp_path / "samples")
+@pytest.mark.parametrize(("cost", "searches"), [(19.0, 0), (7.0, 4)])
+def test_a_picture_without_a_hand_is_not_searched_twice(
+    monkeypatch: pytest.MonkeyPatch, cost: float, searches: int
+) -> None:
+    """Count the second searches in one polarity; the best hand of the first ones has this cost in one rotation."""
+    done = []
+
+    def detect_whole(model: object, levels: np.ndarray, scheme: object, sides: object, degrees: int) -> _Rotation:
+        hand = NamedHand({}, "L", cost if degrees == 90 else cost + degrees / 10 + 1, np.eye(2, 3))
+        return _Rotation(degrees, levels, (), hand)
+
+    monkeypatch.setattr(hand_finder, "_detect_whole", detect_whole)
+    monkeypatch.setattr(hand_finder, "_find_hands_in", lambda *_: done.append(1) or [])
+    black = np.zeros((64, 64), np.float32)
+    assert find_hands(load_detector(SHIPPED, torch.device("cpu")), black, SCHEME) == []
+    assert len(done) == 2 * searches

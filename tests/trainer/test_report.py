@@ -17,15 +17,14 @@ from tests.trainer.test_runs import ALONE, CPU
 from trainer.data.pairs import PairSamples
 from trainer.evaluation.evaluate import evaluate_models
 from trainer.evaluation.evaluate_scorer import (
-    ScalePredictions,
     evaluate_by_uncertainty,
     evaluate_calibration,
     evaluate_scale,
     find_worst_joints,
-    match_labels,
 )
 from trainer.evaluation.report import write_report
 from trainer.evaluation.report_document import to_html, to_markdown
+from trainer.evaluation.scale_predictions import ScalePredictions, match_labels
 from trainer.inference.predictions import acquisition_scores, make_predictions, predict_study
 from trainer.training.loop import TrainingPlan
 from trainer.training.runs import RunPlan, load_split
@@ -197,6 +196,7 @@ class TestOfAStudy:
 
     def test_the_report_stands_in_three_forms(self, phantom_study: Study, run: Path, tmp_path: Path) -> None:
         results = evaluate_models(phantom_study, None, run, tmp_path, CPU)
+        results = replace(results, single_scores=results.single_scores + 5)
         text = write_report(results, tmp_path, study=phantom_study, model="scorer")
         facts = json.loads((tmp_path / "report.json").read_text())
         names = [figure["name"] for figure in facts["headline"]]
@@ -206,6 +206,8 @@ class TestOfAStudy:
         ]
         assert all(name in text for name in names)
         assert 1 <= len(facts["worst"]) <= 6
+        assert facts["single_scores"] == results.single_scores
+        assert f"{results.single_scores} scores are of joints that the rater scored at one time point only" in text
         assert {"more", "differences", "doubted", "sure"} <= facts.keys(), "keys of earlier versions"
         assert facts["sure"][0].keys() == {"what", "sure", "right", "count", "error"}
         assert facts["worst"][0].keys() == {"case", "site", "row", "read", "said", "change", "doubt"}

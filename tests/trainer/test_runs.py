@@ -18,11 +18,13 @@ from ratui.errors import TrainError
 from ratui.imaging import Box
 from ratui.study import Study
 from trainer.data.hands import load_hand_samples
-from trainer.data.pairs import load_pair_samples, split_cases
+from trainer.data.pairs import load_pair_samples
+from trainer.data.splits import split_cases
 from trainer.models.detector import build_detector
-from trainer.models.scorer import build_scorer, load_scorer_network
+from trainer.models.scorer import load_scorer_network
 from trainer.training.detector_training import train_detector
-from trainer.training.loop import ProcessGroup, TrainingPlan, load_checkpoint
+from trainer.training.loop import TrainingPlan, load_checkpoint
+from trainer.training.processes import ProcessGroup
 from trainer.training.runs import RunPlan, load_split
 from trainer.training.scorer_training import train_scorer
 
@@ -33,7 +35,7 @@ ALONE = ProcessGroup()
 
 
 def plan(epochs: int, **changes: object) -> RunPlan:
-    return replace(RunPlan(TrainingPlan(epochs=epochs), batch=32), **changes)  # type: ignore[arg-type]
+    return replace(RunPlan(TrainingPlan(epochs=epochs), batch=32, width=8), **changes)  # type: ignore[arg-type]
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -49,7 +51,6 @@ class TestSplit:
     def test_no_patient_is_on_both_sides(self) -> None:
         split = split_cases([f"C-{n}" for n in range(40)], seed=3)
         assert not set(split.train) & set(split.test)
-        assert len(split.test) == 10
         assert split == split_cases([f"C-{n}" for n in range(40)][::-1], seed=3)
         assert split != split_cases([f"C-{n}" for n in range(40)], seed=4)
 
@@ -111,19 +112,21 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 import trainer.training.runs as runs
+from ratui.program import run_program
 from ratui.study import Study
-from trainer.training.loop import TrainingPlan, ProcessGroup
+from trainer.training.loop import TrainingPlan
+from trainer.training.processes import ProcessGroup
 from trainer.training.runs import RunPlan
 from trainer.training.scorer_training import train_scorer
 out, number = Path(sys.argv[2]), getattr(signal, sys.argv[3])
 runs._CHECKPOINT_SECONDS = 0.0  # a checkpoint an epoch, as a run with long ones has
 def stop():
     while not (out / "last.pt").exists(): time.sleep(0.01)
-    time.sleep(0.2)
     os.kill(os.getpid(), number)
 threading.Thread(target=stop, daemon=True).start()
-plan = RunPlan(TrainingPlan(epochs=4), batch=32)
-train_scorer(Study.open(Path(sys.argv[1])), out, plan, torch.device("cpu"), ProcessGroup())
+plan = RunPlan(TrainingPlan(epochs=4), batch=32, width=8)
+study = Study.open(Path(sys.argv[1]))
+run_program("train", lambda: train_scorer(study, out, plan, torch.device("cpu"), ProcessGroup()))
 """
 
 
@@ -143,7 +146,8 @@ class TestResuming:
         broken = tmp_path / "broken"
         command = [sys.executable, "-c", SCRIPT, str(phantom_study.path), str(broken), ended]
         done = subprocess.run(command, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
-        assert done.returncode == (0 if ended == "SIGTERM" else -signal.SIGKILL)
+        assert done.returncode == (128 + signal.SIGTERM if ended == "SIGTERM" else -signal.SIGKILL)
+        assert not (broken / "model.pt").exists(), "a training that is not finished has no result"
         stopped = load_checkpoint(broken / "last.pt")
         assert 1 <= stopped["epoch"] < 4, "it was stopped on its way"
         with (broken / "metrics.jsonl").open("a") as file:  # half a line that was written after the checkpoint
@@ -194,44 +198,68 @@ class TestResuming:
         assert about["scales"] == ["ERO", "JSN"]
 
 
+TWO_PROCESSES = """
+import sys
+from pathlib import Path
+import numpy as np
+import torch
+import trainer.training.scorer_training as scorer_training
+from ratui.study import Study
+from tests.trainer.synthetic import turn_dropout_off
+from trainer.models.scorer import build_scorer
+from trainer.training.loop import TrainingPlan
+from trainer.training.processes import join_processes
+
+torch.set_num_threads(1)
+scorer_training.augment_pairs = lambda crops, generator: crops
+torch.optim.AdamW = lambda parameters, lr, weight_decay: torch.optim.SGD(parameters, lr=lr)
+keep = scorer_training.drop_fixed_scores
+
+def build(about):
+    model = build_scorer(about)
+    turn_dropout_off(model)
+    if not Path(sys.argv[3]).exists():
+        torch.save(model.state_dict(), sys.argv[3])
+    return model
+
+def drop(samples):
+    samples = keep(samples)
+    lost = np.random.default_rng(1).random(samples.labels.shape[:2]) < 0.5
+    samples.labels[lost] = -1  # the processes have different numbers of labels
+    return samples
+
+scorer_training.build_scorer, scorer_training.drop_fixed_scores = build, drop
+cpu = torch.device("cpu")
+fit = TrainingPlan(epochs=1, rate=0.01, channels_last=False)
+plan = scorer_training.RunPlan(fit, batch=40, rater_model="confusion", width=8)
+with join_processes(cpu) as here:
+    scorer_training.train_scorer(Study.open(Path(sys.argv[1])), Path(sys.argv[2]), plan, cpu, here)
+"""
+
+
 @pytest.mark.slow
 def test_two_processes_give_the_result_of_one(phantom_study: Study, tmp_path: Path) -> None:
     """Train without augmentation and dropout, which each process draws for itself, so that gradients are equal.
 
-    Plain gradient descent is used, because Adam turns rounding errors into whole steps.
+    Plain gradient descent is used, because Adam turns rounding errors into whole steps. Only parameters are compared: the
+    running statistics are larger by far and hardly depend on what was learned. With channels last, gradients of torch's
+    batch norm on a CPU have errors of half a percent.
     """
-    script = (
-        "import sys\nfrom pathlib import Path\nimport torch\ntorch.set_num_threads(1)\n"
-        "import trainer.training.scorer_training as scorer_training\nfrom trainer.models.scorer import build_scorer\n"
-        "from ratui.study import Study\nfrom trainer.training.loop import TrainingPlan, join_processes\n"
-        "scorer_training.augment_pairs = lambda crops, generator: crops\n"
-        "def plain(about):\n"
-        "    model = build_scorer(about)\n"
-        "    model.mix[2] = torch.nn.Identity()\n"
-        "    return model\n"
-        "scorer_training.build_scorer = plain\n"
-        "torch.optim.AdamW = lambda p, lr, weight_decay: torch.optim.SGD(p, lr=lr)\n"
-        "cpu = torch.device('cpu')\n"
-        "with join_processes(cpu) as here:\n"
-        "    scorer_training.train_scorer(Study.open(Path(sys.argv[1])), Path(sys.argv[2]), "
-        "scorer_training.RunPlan(TrainingPlan(epochs=1, rate=0.01), batch=40, rater_model='confusion'), cpu, here)\n"
-    )
-    file = tmp_path / "train.py"
-    file.write_text(script)
-    here = str(Path(trainer.__file__).parent.parent)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": here}
+    file, start = tmp_path / "train.py", tmp_path / "start.pt"
+    file.write_text(TWO_PROCESSES)
+    tests, root = Path(__file__).parents[2], Path(trainer.__file__).parents[1]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{root}{os.pathsep}{tests}"}
     one, two = tmp_path / "one", tmp_path / "two"
-    subprocess.run([sys.executable, str(file), str(phantom_study.path), str(one)], check=True, env=environment)
+    study = str(phantom_study.path)
+    subprocess.run([sys.executable, str(file), study, str(one), str(start)], check=True, env=environment)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(file)]
-    subprocess.run([*launch, str(phantom_study.path), str(two)], check=True, env=environment)
-    alone, together = weights(one), weights(two)
+    subprocess.run([*launch, study, str(two), str(start)], check=True, env=environment)
+    alone, together, before = weights(one), weights(two), torch.load(start)
     assert json.loads((two / "config.json").read_text())["processes"] == 2
-    torch.manual_seed(0)
-    about = load_checkpoint(one / "model.pt")["about"]
-    start = build_scorer(about).state_dict()
-    learnt = sum(float((alone[key] - start[key]).square().sum()) for key in alone) ** 0.5
-    apart = sum(float((alone[key] - together[key]).square().sum()) for key in alone) ** 0.5
-    assert learnt > 0
+    parameters = [name for name in before if "running" not in name and "num_batches" not in name]
+    learnt = sum(float((alone[key] - before[key]).square().sum()) for key in parameters) ** 0.5
+    apart = sum(float((alone[key] - together[key]).square().sum()) for key in parameters) ** 0.5
+    assert learnt > 1e-3
     assert apart < 2e-3 * learnt, (apart, learnt)
 
 

@@ -13,8 +13,8 @@ from ratui.imaging import normalize_intensity, read_film
 from ratui.scheme import load_scheme
 from tests.films import real_films
 from trainer.data.hands import normalise_levels
-from trainer.data.pairs import Split
 from trainer.data.phantoms import simulate_hands
+from trainer.data.splits import Split
 from trainer.inference.hand_finder import FoundHand, find_hands
 from trainer.models.detector import SHIPPED, SHIPPED_RUN, JointDetector, load_detector
 from trainer.training.runs import load_split

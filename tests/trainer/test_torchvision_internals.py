@@ -43,7 +43,7 @@ def test_the_best_boxes_are_those_of_the_ssd_itself(name: str) -> None:
             torch.testing.assert_close(mine[place], score)
 
 
-@pytest.mark.parametrize("name", sorted(BACKBONES))
+@pytest.mark.parametrize("name", sorted(BACKBONES.keys() - {"ssd300-vgg16"}))  # large, and of the same class
 def test_the_loss_is_the_one_of_the_ssd_itself(name: str) -> None:
     torch.manual_seed(0)
     ssd = build_ssd(name).train()

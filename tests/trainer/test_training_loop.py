@@ -14,15 +14,16 @@ from torch import Tensor
 
 from ratui.errors import TrainError
 from ratui.scheme import load_scheme
+from trainer.data.cohort import Cohort
 from trainer.data.pairs import PAIR_CROP_SIZE, PairSamples, augment_pairs
 from trainer.experiments import shared_trunk
 from trainer.experiments.arms import ARMS, BASELINE, Budget, Cell
 from trainer.experiments.cells import TrunkFeatures, train_cell
-from trainer.experiments.cohort import Cohort
 from trainer.experiments.shared_trunk import train_trunk
 from trainer.models.losses import count_labelled, scorer_loss
 from trainer.models.scorer import PairScorer
-from trainer.training.loop import EpochResult, Training, TrainingPlan, join_processes, load_checkpoint
+from trainer.training.loop import EpochResult, Training, TrainingPlan, load_checkpoint
+from trainer.training.processes import join_processes
 
 # 40 joints in batches of 13: the last batch of an epoch holds one joint and is left out.
 BUDGET = Budget(steps=8, batch=13, pixels=24, width=4, raters=2, rate=3e-3)
@@ -228,9 +229,10 @@ class TestEnds:
 def test_processes_wait_for_one_that_prepares_samples_for_hours(monkeypatch: pytest.MonkeyPatch) -> None:
     joined: list[dict[str, object]] = []
     monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setattr("torch.distributed.init_process_group", lambda backend, **given: joined.append(given))
+    for name in ("init_process_group", "new_group"):
+        monkeypatch.setattr(f"torch.distributed.{name}", lambda *args, **given: joined.append(given) or "control")
     for name, value in (("get_rank", 1), ("get_world_size", 2), ("destroy_process_group", None)):
         monkeypatch.setattr(f"torch.distributed.{name}", lambda value=value: value)
     with join_processes(CPU) as group:
-        assert (group.rank, group.count) == (1, 2)
-    assert joined == [{"timeout": timedelta(hours=12)}]
+        assert (group.rank, group.count, group.control) == (1, 2, "control")
+    assert joined == [{}, {"backend": "gloo", "timeout": timedelta(hours=12)}]

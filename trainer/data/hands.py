@@ -17,7 +17,7 @@ from ratui.errors import TrainError
 from ratui.imaging import Box, Film, normalize_intensity
 from ratui.reading import Slot
 from ratui.scheme import Joint, Scheme
-from ratui.study import Case, FilmRecord, Region, Study
+from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from ratui.study.intact import intact_case, intact_regions
 from trainer.data.image_cache import ImageCache
 
@@ -90,6 +90,10 @@ class HandSamples:
         Frame, case, film and side of each hand.
     joints
         Names of the J joints.
+    dependent
+        Number of confirmed boxes that were left out, because a detector proposed them and no rater moved them.
+    source
+        Kind of the data set that the hands are of: ``study``, ``COCO file`` or ``simulated films``.
     """
 
     images: npt.NDArray[np.uint8]
@@ -101,6 +105,8 @@ class HandSamples:
     films: tuple[str, ...]
     sides: tuple[str, ...]
     joints: tuple[str, ...]
+    dependent: int = 0
+    source: str = "study"
 
 
 def finger_joints(scheme: Scheme) -> tuple[Joint, ...]:
@@ -171,30 +177,54 @@ def crop_hand(film: Film, frame: Frame) -> npt.NDArray[np.uint8]:
     return square
 
 
-def load_hand_samples(study: Study, cases: Sequence[str], folder: Path, progress: Progress) -> HandSamples:
-    """Return all hands of `cases` with confirmed regions; the images are cached in `folder`.
+def load_hand_samples(
+    study: Study, cases: Sequence[str], folder: Path, progress: Progress, *, independent: bool = False
+) -> HandSamples:
+    """Return all hands of `cases` with confirmed regions.
 
-    Findings come from signed readings. Raises TrainError if no hand has confirmed regions.
+    Parameters
+    ----------
+    study
+        The study; findings come from its signed readings.
+    cases
+        Cases to load.
+    folder
+        Cache of the images.
+    progress
+        Called with a text, the number done and the total.
+    independent
+        Leave out boxes that a detector proposed, on this or on another film of the case, and that no rater moved. They
+        are what a detector says, not what a rater says, and would measure the detector against itself.
+
+    Raises
+    ------
+    TrainError
+        If no hand has such regions.
     """
     scheme = study.scheme
     joints = finger_joints(scheme)
     entries = []
+    dependent = 0
     for id in cases:
         case = intact_case(study, id)
         if case is None:
             continue
-        regions = _group_by_film(intact_regions(study, case))
+        confirmed = [region for region in intact_regions(study, case) if region.confirmed_by]
+        own = [region for region in confirmed if not independent or not _is_from_model(region, confirmed)]
+        dependent += len(confirmed) - len(own)
+        regions = _group_by_film(own)
         entries += [
             (case, film, side, _hand_frame(regions[film.id], film, side), regions[film.id])
             for film, side, _ in iterate_hands(case, scheme)
             if film.id in regions
         ]
     if not entries:
-        raise TrainError(
-            "no film has confirmed regions of finger joints",
-            study.path,
-            "Confirm the regions of some hands first",
-        )
+        problem = "no film has confirmed regions of finger joints"
+        if dependent:
+            raise TrainError(
+                f"{problem} but those that a detector proposed", study.path, "Correct, or draw, some regions by hand"
+            )
+        raise TrainError(problem, study.path, "Confirm the regions of some hands first")
     content = [(FINE_SIZE, film.file or film.id, film.orientation, frame) for _, film, _, frame, _ in entries]
     cache = ImageCache(folder, "hands", (len(entries), FINE_SIZE, FINE_SIZE), content)
     boxes = np.full((len(entries), len(joints), 4), np.nan, np.float32)
@@ -225,7 +255,17 @@ def load_hand_samples(study: Study, cases: Sequence[str], folder: Path, progress
         tuple(film.id for _, film, *_ in entries),
         tuple(side for _, _, side, *_ in entries),
         tuple(joint.id for joint in joints),
+        dependent,
     )
+
+
+def _is_from_model(region: Region, confirmed: Sequence[Region]) -> bool:
+    """Return whether the box of a region is a detector's, or was copied or registered from a detector's on another film."""
+    if region.source is RegionSource.MODEL:
+        return True
+    if region.source not in (RegionSource.REGISTERED, RegionSource.ESTIMATED, RegionSource.OTHER_FILM):
+        return False
+    return any(other.site == region.site and other.source is RegionSource.MODEL for other in confirmed)
 
 
 def _hand_frame(regions: dict[str, Region], film: FilmRecord, side: str) -> Frame:
@@ -239,9 +279,8 @@ def _hand_frame(regions: dict[str, Region], film: FilmRecord, side: str) -> Fram
 
 
 def _group_by_film(regions: Sequence[Region]) -> dict[str, dict[str, Region]]:
-    """Return the confirmed regions by film and site."""
+    """Return the regions by film and site."""
     by_film: dict[str, dict[str, Region]] = {}
     for region in regions:
-        if region.confirmed_by:
-            by_film.setdefault(region.film, {})[region.site] = region
+        by_film.setdefault(region.film, {})[region.site] = region
     return by_film

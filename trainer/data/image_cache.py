@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
+import secrets
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from ratui.errors import TrainError
 from ratui.files import move_into_place
 
-__all__ = ["ImageCache"]
+__all__ = ["ImageCache", "ImageRows"]
 
 
 class ImageCache:
@@ -46,7 +47,7 @@ class ImageCache:
     def __init__(self, folder: Path, name: str, shape: tuple[int, ...], content: object) -> None:
         digest = hashlib.sha256(repr((shape, content)).encode()).hexdigest()[:20]
         self.path = folder / f"{name}-{digest}.npy"
-        self._partial = self.path.with_suffix(f".partial-{os.getpid()}")
+        self._partial = self.path.with_suffix(f".partial-{secrets.token_hex(6)}")
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # the order of the crops is that of the time points
             self.is_complete = self.path.exists()
@@ -70,8 +71,37 @@ class ImageCache:
             if isinstance(self.images, np.memmap):
                 self.images.flush()
             move_into_place(self._partial, self.path)
+            self.images = np.lib.format.open_memmap(self.path, "r", np.uint8, self.images.shape)
         except OSError as error:
             raise TrainError(
                 f"the samples can't be saved: {error.strerror}", self.path, "Free some disk space there"
             ) from error
         self.is_complete = True
+
+
+class ImageRows:
+    """Some rows of an array of images, read from it when they are needed: a copy of all might not fit into memory."""
+
+    def __init__(self, images: npt.NDArray[np.uint8] | ImageRows, rows: Sequence[int]) -> None:
+        chosen = np.asarray(rows, np.int64)
+        self._images: npt.NDArray[np.uint8] = images._images if isinstance(images, ImageRows) else images
+        self._rows: npt.NDArray[np.int64] = images._rows[chosen] if isinstance(images, ImageRows) else chosen
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array that these rows would be."""
+        return (len(self._rows), *self._images.shape[1:])
+
+    @property
+    def nbytes(self) -> int:
+        """Size of that array in bytes."""
+        return int(np.prod(self.shape, dtype=np.int64)) * self._images.dtype.itemsize
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, where: Any) -> npt.NDArray[np.uint8]:
+        return np.asarray(self._images[self._rows[where]])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.asarray(self._images[self._rows], dtype)

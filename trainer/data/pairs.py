@@ -1,4 +1,4 @@
-"""Training samples for the scorer: crops of joints at both time points, their labels, and the split by patient.
+"""Training samples for the scorer: crops of joints at both time points, and their labels.
 
 Crops are cached and augmented later, on the device. Right hands are mirrored, so that every sample is a left hand. Labels
 come from signed readings only.
@@ -6,10 +6,10 @@ come from signed readings only.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,21 +21,23 @@ from torch.nn import functional as F  # noqa: N812
 from ratui.errors import TrainError
 from ratui.imaging import Box, normalize_intensity
 from ratui.reading import Field, Slot
+from ratui.scheme import Scheme, Site
 from ratui.study import Case, FilmRecord, Study
 from ratui.study.intact import intact_case, intact_proposals, intact_regions
-from trainer.data.device import copy_to_device
-from trainer.data.image_cache import ImageCache
+from trainer.data.image_cache import ImageCache, ImageRows
+from trainer.data.random_draws import Ranges, copy_draws, draw_uniform
 
 __all__ = [
     "MARGIN",
     "PAIR_CROP_SIZE",
     "PairSamples",
-    "Split",
     "augment_pairs",
+    "check_learnable",
     "crop_joint",
+    "drop_fixed_scores",
     "list_signed_cases",
     "load_pair_samples",
-    "split_cases",
+    "select_pairs",
 ]
 
 PAIR_CROP_SIZE = 72
@@ -43,14 +45,6 @@ PAIR_CROP_SIZE = 72
 MARGIN = 1.25
 """Side of the part of the film that a crop shows, in sides of the region's box."""
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Split:
-    """The cases to train on and the cases held out. No case is in both, and a case is one patient."""
-
-    train: tuple[str, ...]
-    test: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -73,6 +67,9 @@ class PairSamples:
         Case and site of each joint.
     group_names, scales
         Names of the groups and of the scales.
+    single_times
+        Time point of each joint that has a region at one time point only, by its row. Both of its crops show that film, and
+        it has no score at the other time point.
     """
 
     crops: npt.NDArray[np.uint8]
@@ -84,27 +81,17 @@ class PairSamples:
     sites: tuple[str, ...]
     group_names: tuple[str, ...]
     scales: tuple[str, ...]
+    single_times: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def grades(self) -> tuple[int, ...]:
         """Number of grades of each scale."""
         return tuple(int(largest) + 1 for largest in self.max_grades.max(axis=0))
 
-
-def split_cases(cases: Sequence[str], *, seed: int = 0, held_out: float = 0.25) -> Split:
-    """Split `cases` at random; the share `held_out` is not trained on. The same cases and `seed` give the same split.
-
-    Raises TrainError for fewer than two cases.
-    """
-    if len(cases) < 2:
-        raise TrainError(
-            f"{len(cases)} read case{'s' * (len(cases) != 1)} can't be split into training and test cases",
-            "",
-            "Sign the readings of at least two cases; fifty give a useful model",
-        )
-    ranked = sorted(cases, key=lambda case: hashlib.sha256(f"{seed}/{case}".encode()).digest())
-    test = min(max(1, round(held_out * len(cases))), len(cases) - 1)
-    return Split(train=tuple(sorted(ranked[test:])), test=tuple(sorted(ranked[:test])))
+    @property
+    def single_scores(self) -> int:
+        """Number of scores by raters who scored that joint and scale at one time point only."""
+        return int(((self.labels >= 0).sum(axis=3) == 1).sum())
 
 
 def crop_joint(levels: npt.NDArray[np.float32], box: Box, mirrored: bool) -> npt.NDArray[np.uint8]:
@@ -132,6 +119,20 @@ def crop_joint(levels: npt.NDArray[np.float32], box: Box, mirrored: bool) -> npt
     return np.asarray(values[:, ::-1] if mirrored else values)
 
 
+_CHANGES: Ranges = {
+    "angle": (-0.25, 0.25, 1),
+    "angle_of_film": (-0.06, 0.06, 2),
+    "scale": (-0.12, 0.12, 1),
+    "scale_of_film": (-0.04, 0.04, 2),
+    "shift": (-0.05, 0.05, 1, 2),
+    "shift_of_film": (-0.03, 0.03, 2, 2),
+    "mirrored": (0, 1, 1),
+    "exposure": (-0.3, 0.3, 2, 1, 1),
+}
+"""Random changes of a joint: 1 number for both films, or 2, one for each."""
+_NOISE: Ranges = {"noise": (0, 0.03, 2, 1, 1)}
+
+
 def augment_pairs(crops: Tensor, generator: torch.Generator, *, side: int | None = None) -> Tensor:
     """Return crops (N, 2, S, S) as other films of the same joints could show them, `side` pixels square (default S).
 
@@ -141,32 +142,32 @@ def augment_pairs(crops: Tensor, generator: torch.Generator, *, side: int | None
     n, device = len(crops), crops.device
     whole = crops.shape[-1]
     side = side or whole
-
-    def draw(low: float, high: float, *shape: int) -> Tensor:
-        return copy_to_device(torch.rand(*shape, generator=generator) * (high - low) + low, device)
-
-    angle = draw(-0.25, 0.25, n, 1) + draw(-0.06, 0.06, n, 2)
-    scale = torch.exp(draw(-0.12, 0.12, n, 1) + draw(-0.04, 0.04, n, 2))
-    shift = draw(-0.05, 0.05, n, 1, 2) + draw(-0.03, 0.03, n, 2, 2)
+    draws = draw_uniform(_CHANGES, n, generator)
+    # The noise is drawn on the device, because a batch of it takes long to copy to a GPU.
+    own = torch.Generator(device).manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
+    r = copy_draws({**draws, **draw_uniform(_NOISE, n, generator)}, device)
+    angle = r["angle"] + r["angle_of_film"]
+    scale = torch.exp(r["scale"] + r["scale_of_film"])
+    shift = r["shift"] + r["shift_of_film"]
     cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
-    flip = torch.where(draw(0, 1, n, 1) < 0.5, -1.0, 1.0)  # a joint looks much the same in a mirror
+    flip = torch.where(r["mirrored"] < 0.5, -1.0, 1.0)  # a joint looks much the same in a mirror
     theta = torch.stack(
         [torch.stack([cos * flip, -sin, shift[..., 0]], -1), torch.stack([sin * flip, cos, shift[..., 1]], -1)], -2
     )
     flat = crops.reshape(2 * n, 1, whole, whole)
     grid = F.affine_grid(theta.reshape(2 * n, 2, 3), [2 * n, 1, side, side], align_corners=False)
     moved = F.grid_sample(flat, grid, align_corners=False, padding_mode="border").reshape(n, 2, side, side)
-    moved = moved.clamp(1e-4, 1) ** torch.exp(draw(-0.3, 0.3, n, 2, 1, 1))
-    # The noise is drawn on the device, because a batch of it takes long to copy to a GPU.
-    own = torch.Generator(device).manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
+    moved = moved.clamp(1e-4, 1) ** torch.exp(r["exposure"])
     noise = torch.randn(moved.shape, generator=own, device=device)
-    return moved + noise * draw(0, 0.03, n, 2, 1, 1)
+    return moved + noise * r["noise"]
 
 
 def load_pair_samples(
     study: Study, cases: Sequence[str], folder: Path, progress: Progress, *, proposed: bool = False
 ) -> PairSamples:
-    """Return all joints of `cases` that have regions on the films of both time points, with or without labels.
+    """Return all joints of `cases` that have a region at one time point or at both, with or without labels.
+
+    A joint with a region at one time point is shown by that film twice. Cases of more than two time points are left out.
 
     Parameters
     ----------
@@ -179,36 +180,41 @@ def load_pair_samples(
     progress
         Called with a text, the number done and the total.
     proposed
-        Use a detector's proposal where a joint has no confirmed region.
+        Use a detector's proposal where a joint has no confirmed region. Joints that nobody can read, because their side has
+        a film at one time point only, are then loaded as well.
 
     Raises
     ------
     TrainError
-        If no joint has regions on both films.
+        If no joint has a region.
     """
     study.check_manager("train models on it")
     scheme = study.scheme
     names = tuple(dict.fromkeys(joint.group for joint in scheme.joints))
-    entries: list[tuple[Case, str, tuple[tuple[FilmRecord, Box], ...]]] = []
+    entries: list[tuple[Case, str, tuple[tuple[int, FilmRecord, Box], ...]]] = []
     for id in cases:
         case = intact_case(study, id)
         if case is None:
             continue
         known = (*(intact_proposals(study, case) if proposed else ()), *intact_regions(study, case))
         regions = {(region.site, region.film): region.box for region in known}
-        for site in case.sites(scheme):
-            films = [case.film(time, site.side, site.part, scheme) for time in (0, 1)]
-            placed = [(film, box) for film in films if film and (box := regions.get((site.key, film.id))) is not None]
-            if len(placed) == 2:
-                entries.append((case, site.key, tuple(placed)))
+        for site in _sites_with_films(case, scheme) if proposed else case.sites(scheme):
+            films = [(time, case.film(time, site.side, site.part, scheme)) for time in (0, 1)]
+            seen = [
+                (time, film, box)
+                for time, film in films
+                if film and (box := regions.get((site.key, film.id))) is not None
+            ]
+            if seen:
+                entries.append((case, site.key, tuple(seen)))
     if not entries:
-        raise TrainError("no joint has regions at both time points", study.path, "Confirm regions first")
+        raise TrainError("no joint has a region", study.path, "Confirm regions first")
     raters, scales = study.config.raters, scheme.scales
     content = [
         MARGIN,
         [
-            (key, [(film.file or film.id, film.orientation, tuple(box)) for film, box in pair])
-            for _, key, pair in entries
+            (key, [(film.file or film.id, film.orientation, tuple(box)) for _, film, box in placed])
+            for _, key, placed in entries
         ],
     ]
     cache = ImageCache(folder, "pairs", (len(entries), 2, PAIR_CROP_SIZE, PAIR_CROP_SIZE), content)
@@ -218,7 +224,7 @@ def load_pair_samples(
     groups = np.zeros(len(entries), np.int64)
     levels: dict[str, npt.NDArray[np.float32]] = {}
     current = ""
-    for row, (case, key, pair) in enumerate(entries):
+    for row, (case, key, placed) in enumerate(entries):
         if not cache.is_complete:
             progress("preparing joints", row, len(entries))
         if case.id != current:
@@ -226,7 +232,7 @@ def load_pair_samples(
             readings = {reading.rater: reading for reading in study.signed_readings(case.id)}
         site = scheme.site(key)
         groups[row] = names.index(site.joint.group)
-        for time, (film, box) in enumerate(() if cache.is_complete else pair):
+        for time, film, box in () if cache.is_complete else placed:
             if film.id not in levels:
                 levels[film.id] = _load_levels(study, case.id, film)
             cache.images[row, time] = crop_joint(levels[film.id], box, site.side == "R")
@@ -238,14 +244,67 @@ def load_pair_samples(
                 continue
             for time in (0, 1):
                 found[row, number, time] = reading.finding(Slot(key, time)) is not None
+            for time, *_ in placed:
                 for column, scale in enumerate(scales):
                     if scale in site.joint.scales:
                         score = reading.score(Field(key, scale, time))
                         labels[row, number, column, time] = -1 if score is None else score
+    single = {row: placed[0][0] for row, (*_, placed) in enumerate(entries) if len(placed) == 1}
+    if not cache.is_complete:
+        for row, time in single.items():
+            cache.images[row, 1 - time] = cache.images[row, time]
     cache.finish()
     progress("preparing joints", len(entries), len(entries))
     case_ids, keys = tuple(case.id for case, *_ in entries), tuple(key for _, key, _ in entries)
-    return PairSamples(cache.images, labels, max_grades, groups, found, case_ids, keys, names, scales)
+    return PairSamples(cache.images, labels, max_grades, groups, found, case_ids, keys, names, scales, single)
+
+
+def _sites_with_films(case: Case, scheme: Scheme) -> tuple[Site, ...]:
+    """Return the sites with a film of their part and side, also those that can't be read; none for over two time points."""
+    if not {*case.times} <= {0, 1}:
+        return ()
+    return tuple(
+        site
+        for site in scheme.sites
+        if any(case.film(time, site.side, site.part, scheme) is not None for time in case.times)
+    )
+
+
+def select_pairs(samples: PairSamples, cases: Collection[str]) -> PairSamples:
+    """Return the joints of `cases`. Raises TrainError if there is none."""
+    rows = [row for row, case in enumerate(samples.cases) if case in cases]
+    if not rows:
+        raise TrainError("none of these cases has a region", "", "Confirm regions first")
+    return replace(
+        samples,
+        crops=cast(npt.NDArray[np.uint8], ImageRows(samples.crops, rows)),
+        labels=samples.labels[rows],
+        max_grades=samples.max_grades[rows],
+        groups=samples.groups[rows],
+        has_finding=samples.has_finding[rows],
+        cases=tuple(samples.cases[row] for row in rows),
+        sites=tuple(samples.sites[row] for row in rows),
+        single_times={new: samples.single_times[old] for new, old in enumerate(rows) if old in samples.single_times},
+    )
+
+
+def drop_fixed_scores(samples: PairSamples) -> PairSamples:
+    """Return `samples` without the scores of raters who entered a special finding of that joint at either time point.
+
+    Such a score follows from the finding and says nothing about the picture. The paper leaves them out as well.
+    """
+    is_fixed = np.asarray(samples.has_finding.any(axis=2))[:, :, None, None]
+    return replace(samples, labels=np.where(is_fixed, -1, samples.labels))
+
+
+def check_learnable(samples: PairSamples, study: Path) -> None:
+    """Raise TrainError if no joint of `samples` has a score that a scorer could learn from."""
+    if not (samples.labels >= 0).any():
+        raise TrainError(
+            "no joint has a score in a signed reading",
+            study,
+            "Sign readings with scores; fields that are not assessable teach nothing",
+        )
 
 
 def list_signed_cases(study: Study) -> tuple[str, ...]:

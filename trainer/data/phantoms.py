@@ -91,6 +91,7 @@ def simulate_hands(
         names,
         tuple(map(str, sides)),
         tuple(joint.id for joint in joints),
+        source="simulated films",
     )
 
 

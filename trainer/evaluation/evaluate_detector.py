@@ -1,4 +1,4 @@
-"""Evaluation of the detector: overlap of boxes, detection rate, special findings, false boxes, and names of joints."""
+"""Evaluation of the detector: overlap of boxes, detection rate, findings, false boxes, names, and average precision."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from torchvision.ops import box_iou
 
 from ratui.results.bootstrap import bootstrap_mean
 from trainer.data.hands import JOINT_KINDS, HandSamples
+from trainer.evaluation.average_precision import ImageBoxes, bootstrap_average_precision
 from trainer.evaluation.metrics import RESAMPLES, Metric
 from trainer.models.detector import Detection
 
-__all__ = ["MIN_IOU", "evaluate_detections"]
+__all__ = ["MIN_IOU", "evaluate_detections", "evaluate_named_boxes"]
 
 MIN_IOU = 0.5
 """Minimum IoU (intersection over union) of a joint's box with a detected box of its kind for the joint to count as found."""
@@ -57,7 +58,8 @@ def evaluate_detections(
     true, predicted = np.array(finding_true), np.array(finding_predicted)
     correct = np.where(np.isnan(true), np.nan, true == predicted)
     # Findings are rare, so a model that never finds one has a high accuracy: the baseline to beat.
-    majority_rate = max(float(np.nanmean(true)), 1 - float(np.nanmean(true)))
+    true_share = float(true[~np.isnan(true)].mean()) if not np.isnan(true).all() else None
+    majority_rate = None if true_share is None else max(true_share, 1 - true_share)
 
     # `patients` has one entry for each joint; `hand_patients` one for each hand.
     def make_metric(
@@ -110,7 +112,60 @@ def evaluate_detections(
         make_metric("False boxes per hand", np.array(false_boxes), hand_patients, better="lower"),
         make_metric("Joints found and named correctly", np.array(named), better="higher", unit="%"),
     ]
+    ap50, ap = bootstrap_average_precision(_list_boxes(hands, found), rng.spawn(1)[0])
+    note = f"COCO's average precision of {' and '.join(JOINT_KINDS)} boxes; at an IoU of "
+    for name, value, levels in (("AP50", ap50, "0.5"), ("AP50:95", ap, "0.50 to 0.95")):
+        more.append(Metric(name, value.value, value.low, value.high, better="higher", note=note + levels))
     return headline, more
+
+
+def evaluate_named_boxes(
+    hands: HandSamples, found: Sequence[Mapping[str, Detection]], rng: np.random.Generator
+) -> list[Metric]:
+    """Return the share of joints that have their name and place, and the mean IoU of the boxes by name.
+
+    A joint that was not found, or got another name, has an IoU of 0. The parameters are those of `evaluate_detections`.
+    """
+    patients, overlap = [], []
+    for row, joints in enumerate(found):
+        for column, name in enumerate(hands.joints):
+            true = hands.boxes[row, column]
+            if not np.isfinite(true).all():
+                continue
+            box = torch.tensor([joints[name].box], dtype=torch.float32) if name in joints else None
+            overlap.append(0.0 if box is None else float(box_iou(torch.from_numpy(true)[None], box)))
+            patients.append(hands.cases[row])
+    values = np.array(overlap)
+    has_interval = len(set(patients)) > 1  # one patient says nothing about others
+    found_metrics = []
+    for name, each, unit, note in (
+        ("Joints with the right name and an IoU of at least 0.5", (values >= MIN_IOU).astype(np.float64), "%", ""),
+        ("Mean IoU of the joints by name", values, "", "joints not found count as 0"),
+    ):
+        mean = bootstrap_mean(each, patients, rng, RESAMPLES)
+        low, high = (mean.low, mean.high) if has_interval else (float("nan"), float("nan"))
+        found_metrics.append(Metric(name, mean.value, low, high, "higher", unit, note=note))
+    return found_metrics
+
+
+def _list_boxes(hands: HandSamples, found: Sequence[Mapping[str, Detection]]) -> list[ImageBoxes]:
+    """Return true and detected boxes of each hand, without detected joints whose true box is not known."""
+    images = []
+    for row, joints in enumerate(found):
+        known = np.isfinite(hands.boxes[row]).all(axis=1)
+        unknown = {name for name, is_known in zip(hands.joints, known, strict=True) if not is_known}
+        detections = [detection for name, detection in joints.items() if name not in unknown]
+        images.append(
+            ImageBoxes(
+                hands.cases[row],
+                hands.boxes[row, known].astype(np.float64),
+                hands.kinds[known],
+                np.array([each.box for each in detections], np.float64).reshape(-1, 4),
+                np.array([JOINT_KINDS.index(each.candidate.kind) for each in detections], np.int64),
+                np.array([each.candidate.score for each in detections], np.float64),
+            )
+        )
+    return images
 
 
 def _match(

@@ -1,11 +1,11 @@
 """Evaluation of the scorer against signed readings: errors of change and grades, calibration, and the worst joints.
 
-As in the published reference, joints are left out if a special finding fixes their score at one of the time points. No
-other joint is left out.
+`trainer.evaluation.scale_predictions` says which labels count.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -17,72 +17,20 @@ from scipy.stats import spearmanr
 from ratui.results.bootstrap import bootstrap_interval, bootstrap_mean
 from trainer.data.pairs import PairSamples
 from trainer.evaluation.metrics import RESAMPLES, Floats, Metric
-from trainer.inference.decisions import (
-    Decision,
-    change_probabilities,
-    decide,
-    expected_change_error,
-    expected_grades,
-    marginal_probabilities,
-)
+from trainer.evaluation.scale_predictions import ScalePredictions, StatusPredictions
+from trainer.inference.decisions import change_probabilities, expected_change_error, expected_grades
 
 __all__ = [
     "Calibration",
-    "ScalePredictions",
     "WorstJoint",
     "evaluate_by_uncertainty",
     "evaluate_calibration",
     "evaluate_ranking",
     "evaluate_scale",
     "find_worst_joints",
-    "match_labels",
 ]
 
 _CONFIDENCE_BINS = 10
-
-
-@dataclass(frozen=True)
-class ScalePredictions:
-    """Predictions and labels of one scale, one row for each joint and rater with a label that counts.
-
-    Attributes
-    ----------
-    scale
-        ``ERO`` or ``JSN``.
-    row
-        Index of the joint in the samples, shape (M,).
-    patients
-        IDs of the cases, length M.
-    label
-        Grades by the rater at both time points, shape (M, 2).
-    decision
-        Grades and change by the model.
-    mean
-        Expected grades by the model, shape (M, 2).
-    pair_probabilities
-        Probabilities of the pairs of grades, shape (M, G, G).
-    all_labels
-        Grades of all joints in the samples by rater and time point, shape (N, R, 2); NaN where a label does not count.
-    """
-
-    scale: str
-    row: npt.NDArray[np.int64]
-    patients: tuple[str, ...]
-    label: Floats
-    decision: Decision
-    mean: Floats
-    pair_probabilities: Floats
-    all_labels: Floats
-
-    @property
-    def change(self) -> Floats:
-        """Change by the rater, in grades, shape (M,)."""
-        return np.asarray(self.label[:, 1] - self.label[:, 0])
-
-    @property
-    def errors(self) -> Floats:
-        """Error of the decided change, predicted minus read, in grades, shape (M,)."""
-        return np.asarray(self.decision.change - self.change)
 
 
 @dataclass(frozen=True)
@@ -116,54 +64,25 @@ class WorstJoint:
     uncertainty: float
 
 
-def match_labels(pairs: PairSamples, probabilities: Floats, scale: int, decision: str) -> ScalePredictions:
-    """Match the predictions of one scale with the labels that count.
-
-    A label counts if the rater graded both time points and saw a special finding at neither.
-
-    Parameters
-    ----------
-    pairs
-        Samples with the labels.
-    probabilities
-        Probabilities of the pairs of grades, shape (N, G, G).
-    scale
-        Index of the scale in ``pairs.scales``.
-    decision
-        Name of the decision rule.
-    """
-    labels = pairs.labels[:, :, scale].astype(np.float64)
-    counts = np.asarray((labels >= 0).all(axis=2) & ~pairs.has_finding.any(axis=2))
-    rows, raters = np.nonzero(counts)
-    decided = decide(decision, probabilities)
-    return ScalePredictions(
-        pairs.scales[scale],
-        rows,
-        tuple(pairs.cases[row] for row in rows),
-        labels[rows, raters],
-        Decision(decided.grades[rows], decided.change[rows]),
-        expected_grades(probabilities)[rows],
-        probabilities[rows],
-        np.where(counts[..., None], labels, np.nan),
-    )
-
-
 def evaluate_scale(predictions: ScalePredictions, rng: np.random.Generator) -> tuple[list[Metric], list[Metric]]:
     """Return the metrics of one scale that the published reference has as well, and the other metrics.
 
-    The first list holds the mean error of the change and the share of changes of the wrong sign.
+    The first list holds the mean error of the change and the share of changes of the wrong sign. Scores at one time point
+    only count for the error of the score, and for nothing else.
     """
     name, change, patients = predictions.scale, predictions.change, predictions.patients
     in_paper = name == "ERO"  # the reference reports ERO only
     error = np.abs(predictions.errors)
     raw = np.abs(predictions.mean[:, 1] - predictions.mean[:, 0] - change)
-    status = np.abs(predictions.decision.grades - predictions.label).mean(axis=1)
-    median_grades = np.median(predictions.label, axis=0)
+    status = predictions.status
+    status_error = np.abs(status.grade - status.label)
     changed = change != 0
     no_change_error = float(np.abs(change).mean())
-    raters_change, raters_status = _rater_disagreement(predictions.all_labels)
+    raters_change = _rater_disagreement(predictions.all_labels[..., 1:] - predictions.all_labels[..., :1])
 
-    def make_metric(text: str, values: Floats, better: str = "lower", **facts: Any) -> Metric:
+    def make_metric(
+        text: str, values: Floats, better: str = "lower", patients: Sequence[str] = patients, **facts: Any
+    ) -> Metric:
         mean = bootstrap_mean(np.asarray(values, np.float64), patients, rng, RESAMPLES)
         return Metric(f"{name}, {text}", mean.value, mean.low, mean.high, better, **facts)
 
@@ -219,36 +138,49 @@ def evaluate_scale(predictions: ScalePredictions, rng: np.random.Generator) -> t
         ),
         make_metric(
             "mean error of the score of one time point",
-            status,
-            baseline=float(np.abs(predictions.label - median_grades).mean()),
+            status_error,
+            patients=tuple(status.patients),
+            baseline=_median_grade_error(status),
             baseline_name="always the median grade",
-            raters=raters_status,
+            raters=_rater_disagreement(status.all_labels),
         ),
     ]
     return headline, more
 
 
 def evaluate_ranking(
-    pairs: PairSamples, predictions: ScalePredictions, probabilities: Floats, rng: np.random.Generator
+    pairs: PairSamples,
+    predictions: ScalePredictions,
+    probabilities: Floats,
+    rng: np.random.Generator,
+    more: Sequence[Floats] = (),
 ) -> Metric:
     """Return Spearman's rank correlation of the patients' total change, predicted and read.
 
     Trials evaluate this total. The read change of a joint is the mean over its raters. `probabilities` (N, G, G) are those
-    of all joints in `pairs`.
+    of all joints in `pairs`. If `more` has those of other models, the result is the mean of the models' correlations.
     """
-    labels, mean = predictions.all_labels, expected_grades(probabilities)
+    labels = predictions.all_labels
     known = np.isfinite(labels).all(axis=2)
     safe = np.where(np.isfinite(labels), labels, 0.0)
     count = known.sum(axis=1)
     change = (np.where(known, safe[..., 1] - safe[..., 0], 0.0).sum(axis=1)) / np.maximum(count, 1)
-    predicted = np.where(count > 0, mean[:, 1] - mean[:, 0], 0.0)
     ids = np.array(pairs.cases)
-    totals = np.array([[change[ids == case].sum(), predicted[ids == case].sum()] for case in np.unique(ids)])
-    low, high = bootstrap_interval(
-        lambda draws: [_spearman(totals[draw]) for draw in draws], len(totals), rng, RESAMPLES
-    )
+    totals = []
+    for each in (probabilities, *more):
+        mean = expected_grades(each)
+        predicted = np.where(count > 0, mean[:, 1] - mean[:, 0], 0.0)
+        totals.append([[change[ids == case].sum(), predicted[ids == case].sum()] for case in np.unique(ids)])
+    by_model = np.array(totals)
+
+    def correlate(draw: npt.NDArray[np.int64]) -> float:
+        return float(np.mean([_spearman(each[draw]) for each in by_model]))
+
+    count_of_patients = by_model.shape[1]
+    low, high = bootstrap_interval(lambda draws: [correlate(draw) for draw in draws], count_of_patients, rng, RESAMPLES)
     name = f"{predictions.scale}, rank correlation of the patients' total change"
-    return Metric(name, _spearman(totals), low, high, "higher", baseline=0.0, baseline_name="no change")
+    value = correlate(np.arange(count_of_patients))
+    return Metric(name, value, low, high, "higher", baseline=0.0, baseline_name="no change")
 
 
 def evaluate_calibration(predictions: ScalePredictions, target: str, rng: np.random.Generator) -> Calibration:
@@ -259,9 +191,9 @@ def evaluate_calibration(predictions: ScalePredictions, target: str, rng: np.ran
     """
     pair = predictions.pair_probabilities
     if target == "score":
-        probabilities = marginal_probabilities(pair).reshape(-1, pair.shape[1])
-        decided, read = predictions.decision.grades.ravel(), predictions.label.ravel()
-        patients = np.repeat(np.array(predictions.patients), 2)
+        status = predictions.status
+        probabilities, decided, patients = status.probabilities, status.grade, status.patients
+        read = status.label
     else:
         offset = pair.shape[1] - 1
         probabilities, decided = change_probabilities(pair), predictions.decision.change + offset
@@ -357,12 +289,18 @@ def _spearman(totals: Floats) -> float:
     return float(spearmanr(totals[:, 0], totals[:, 1]).statistic)
 
 
-def _rater_disagreement(labels: Floats) -> tuple[float | None, float | None]:
-    """Return the mean absolute difference of two raters in the change and in the grades; None with a single rater."""
-    change, status = [], []
-    for a, b in combinations(range(labels.shape[1]), 2):
-        both = np.isfinite(labels[:, a]).all(axis=1) & np.isfinite(labels[:, b]).all(axis=1)
-        one, two = labels[both, a], labels[both, b]
-        change += list(np.abs((one[:, 1] - one[:, 0]) - (two[:, 1] - two[:, 0])))
-        status += list(np.abs(one - two).mean(axis=1))
-    return (float(np.mean(change)), float(np.mean(status))) if change else (None, None)
+def _median_grade_error(status: StatusPredictions) -> float:
+    """Return the mean error of always answering the median grade of the time point."""
+    error = np.zeros(len(status.label))
+    for time in np.unique(status.times):
+        rows = status.times == time
+        error[rows] = np.abs(status.label[rows] - np.median(status.label[rows]))
+    return float(error.mean())
+
+
+def _rater_disagreement(values: Floats) -> float | None:
+    """Return the mean absolute difference of two raters in `values` (N, R, T), NaN where unknown; None without any."""
+    pairs = combinations(range(values.shape[1]), 2)
+    found = np.array([np.abs(values[:, a] - values[:, b]) for a, b in pairs])
+    known = found[np.isfinite(found)]
+    return float(known.mean()) if known.size else None

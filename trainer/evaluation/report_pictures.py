@@ -10,10 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from trainer.evaluation.evaluate_scorer import Calibration, WorstJoint
+from trainer.evaluation.saliency import Saliency
 
-__all__ = ["draw_histogram", "draw_reliability", "draw_worst_joints"]
+__all__ = ["FULL_COLOUR", "draw_histogram", "draw_reliability", "draw_saliency", "draw_worst_joints"]
 
 _BLUE, _GREY, _RED = "#3f6f8f", "#8a979f", "#a4493d"
+FULL_COLOUR = 0.05
+"""Effect in grades that has full colour in a saliency map, unless the joint has a larger one."""
 
 
 def draw_histogram(errors: npt.NDArray[np.float64], cases: int) -> bytes:
@@ -74,6 +77,27 @@ def draw_worst_joints(worst: Sequence[WorstJoint], crops: Sequence[npt.NDArray[n
             fontsize=8,
             color=_RED,
         )
+    return _png(figure)
+
+
+def draw_saliency(maps: Sequence[Saliency]) -> bytes:
+    """Draw a row for each joint: both crops, then both with the effect on the grade, and both with that on the change."""
+    titles = ("earlier", "later", "grade, earlier", "grade, later", "change, earlier", "change, later")
+    figure, axes = _axes(9.5, 1.65 * len(maps), len(titles), len(maps))
+    for number, (row, each) in enumerate(zip(np.atleast_2d(axes), maps, strict=True)):
+        effects = (*each.grade_maps, *each.change_maps)
+        limit = max(FULL_COLOUR, *(float(np.abs(effect).max()) for effect in effects))
+        for place, ax in enumerate(row):
+            ax.axis("off")
+            ax.imshow(each.crops[place % 2], cmap="gray", vmin=0, vmax=255)
+            if place >= 2:
+                effect = effects[place - 2]
+                ax.imshow(effect, cmap="RdBu_r", vmin=-limit, vmax=limit, alpha=0.8 * np.abs(effect) / limit)
+            if not number:
+                ax.set_title(titles[place], fontsize=8)
+        text = f"{each.case} {each.site}\n{each.reason}\n{each.scale} {each.grades[0]:.2f}→{each.grades[1]:.2f}"
+        text += f"\ncolour: {limit:.2f} grades"
+        row[0].text(-0.08, 0.5, text, transform=row[0].transAxes, ha="right", va="center", fontsize=8)
     return _png(figure)
 
 

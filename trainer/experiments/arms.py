@@ -28,10 +28,14 @@ class Arm:
     rater_model: str = "none"
 
 
+_VERSION = 2
+"""Version of the experiment, to be raised if cells of the same settings give other results. Version 1 trained all seeds on
+the same patients, and on scores that a finding sets."""
 BASELINE = "single ce"
 ARMS: dict[str, Arm] = {
     BASELINE: Arm("single", "ce"),
     "ce": Arm("paired", "ce"),
+    "compared ce": Arm("compared", "ce"),
     "ce λ1": Arm("paired", "ce", 1.0),
     "soft": Arm("paired", "soft"),
     "marginal": Arm("paired", "marginal"),
@@ -86,7 +90,7 @@ class Cell:
         """Return the name of the cell's file. It contains a digest of budget, trunk and recipe."""
         recipe = asdict(ARMS[self.arm])
         recipe["crowd"] = recipe.pop("rater_model")  # the key that stored cells were named with
-        identity = json.dumps([recipe, asdict(self), asdict(budget), trunk], sort_keys=True)
+        identity = json.dumps([_VERSION, recipe, asdict(self), asdict(budget), trunk], sort_keys=True)
         digest = hashlib.sha256(identity.encode()).hexdigest()[:10]
         name = self.arm.replace(" ", "-").replace("λ", "d")
         return f"{name}_{self.kind}_{self.size}_{self.seed}_{digest}.json"

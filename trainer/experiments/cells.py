@@ -21,17 +21,19 @@ from torch import Tensor
 
 from ratui.errors import TrainError
 from ratui.files import atomic_write
-from trainer.data.pairs import PairSamples, augment_pairs
+from trainer.data.cohort import Cohort, simulate_readings
+from trainer.data.pairs import PairSamples, augment_pairs, drop_fixed_scores
 from trainer.experiments.arms import ARMS, Budget, Cell
-from trainer.experiments.cohort import Cohort, simulate_readings
 from trainer.inference.decisions import DECISIONS, decide, expected_grades
 from trainer.models.scorer import PairScorer
-from trainer.training.loop import ProcessGroup, Schedule, Training, TrainingPlan
+from trainer.training.loop import Schedule, Training, TrainingPlan
+from trainer.training.processes import ProcessGroup
 from trainer.training.scorer_training import ScorerBatch, make_batch_loss
 
 __all__ = [
     "AUGMENTED_COPIES",
     "TrunkFeatures",
+    "choose_rule",
     "draw_batches",
     "make_training",
     "measure_errors",
@@ -60,22 +62,50 @@ class TrunkFeatures:
 
 
 def run_cell(
-    cell: Cell, train: Cohort, test: Cohort, budget: Budget, trunk_features: TrunkFeatures | None = None
+    cell: Cell, pool: Cohort, test: Cohort, budget: Budget, trunk_features: TrunkFeatures | None = None
 ) -> dict[str, Any]:
-    """Train the scorer of `cell` on `train`, measure it on `test`, and return the result for its file.
+    """Train the scorer of `cell` on patients of `pool`, measure it on `test`, and return the result for its file.
 
-    With `trunk_features` only the layers after the trunk are trained.
+    Each seed draws its own patients. With `trunk_features`, those of all patients of `pool`, only the layers after the
+    trunk are trained. ``rule`` is the decision rule with the smallest error on the readings of the training patients, and
+    the errors ``chosen`` are those of this rule.
     """
     started = time.process_time()
-    samples = simulate_readings(train.head(cell.size), cell.kind, budget.raters, cell.seed)
+    train, rows = pool.draw(cell.size, cell.seed)
+    if trunk_features is not None:
+        trunk_features = TrunkFeatures(trunk_features.train[:, torch.from_numpy(rows)], trunk_features.test)
+    samples = drop_fixed_scores(simulate_readings(train, cell.kind, budget.raters, cell.seed))
     model = train_cell(cell, samples, budget, trunk_features)
-    probabilities = _predict(model, test, budget, trunk_features)
+    own = (
+        predict_from_features(model, trunk_features.train[0], train)
+        if trunk_features
+        else _predict(model, train, budget)
+    )
+    rule = choose_rule(samples, own)
+    measured = measure_errors(test, _predict(model, test, budget, trunk_features))
     return {
         "cell": asdict(cell),
         "budget": asdict(budget),
         "seconds": round(time.process_time() - started, 2),
-        "measured": measure_errors(test, probabilities),
+        "rule": rule,
+        "measured": {**measured, "chosen": measured[rule]},
     }
+
+
+def choose_rule(samples: PairSamples, probabilities: list[npt.NDArray[np.float64]]) -> str:
+    """Return the name of the decision rule with the smallest error of the ERO change on the raters' labels.
+
+    Of equal rules, the first in `DECISIONS`. `probabilities` is P of each scale, (N, G, G), for the N joints of `samples`.
+    """
+    scale = samples.scales.index("ERO")
+    labels = samples.labels[:, :, scale]
+    is_read = (labels >= 0).all(axis=2)
+    change = labels[..., 1] - labels[..., 0]
+    errors = {
+        name: float(np.abs(decide(name, probabilities[scale]).change[:, None] - change)[is_read].sum())
+        for name in DECISIONS
+    }
+    return min(errors, key=lambda name: errors[name])
 
 
 def train_cell(
@@ -152,7 +182,7 @@ def warm_up_tenth(done: float, total: float) -> float:
 
 @torch.inference_mode()
 def _predict(
-    model: PairScorer, test: Cohort, budget: Budget, trunk_features: TrunkFeatures | None
+    model: PairScorer, test: Cohort, budget: Budget, trunk_features: TrunkFeatures | None = None
 ) -> list[npt.NDArray[np.float64]]:
     if trunk_features is not None:
         return predict_from_features(model, trunk_features.test, test)

@@ -25,8 +25,6 @@ DEFAULT_ARM, SHARED_SHIFT = "coupled pair", "shared-shift"
 """The recipe of ``ratui-train scorer``, and the kind of raters who shift both time points alike."""
 TARGET_RATIO = 0.85
 """Aim for the ratio of the default recipe's error to the baseline's, with raters of the kind `SHARED_SHIFT`."""
-BASELINE_DECISION = "expectation"
-"""Decision of the baseline: rounded expected grades."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +100,8 @@ def rank_recipes(found: Mapping[Key, CellErrors], decision: str) -> list[tuple[s
     found
         Errors by (recipe, kind of rater, size), from `collect_errors`.
     decision
-        Name of the decision rule for all recipes; see `trainer.inference.decisions`. The baseline's error, by which
-        the others are divided, is always that of `BASELINE_DECISION`.
+        Name of the decision rule for all recipes, the baseline included; see `trainer.inference.decisions`. ``chosen`` is
+        the one that each cell chose on its training patients.
 
     Returns
     -------
@@ -121,7 +119,7 @@ def rank_recipes(found: Mapping[Key, CellErrors], decision: str) -> list[tuple[s
         errors = {arm: each.mean(f"{decision} difference") for arm, each in here.items()}
         wins[min(errors, key=lambda arm: errors[arm])] += 1
         for arm, error in errors.items():
-            ratios[arm].append(error / base.mean(f"{BASELINE_DECISION} difference"))
+            ratios[arm].append(error / errors[BASELINE])
     ranked = [(arm, wins[arm], float(np.exp(np.mean(np.log(each))))) for arm, each in ratios.items()]
     return sorted(ranked, key=lambda row: (row[2], -row[1]))
 
@@ -140,18 +138,41 @@ def format_report(found: Mapping[Key, CellErrors], decision: str) -> str:
         "|---|---|---|",
         *(f"| {arm} | {wins} | {mean:.3f} |" for arm, wins, mean in rank_recipes(found, decision)),
         "",
+        *_format_unrounded(found),
     ]
     return "\n".join(lines)
 
 
+def _format_unrounded(found: Mapping[Key, CellErrors]) -> list[str]:
+    """Return a table of errors that no decision rule rounds: mean ratios to the baseline over all kinds and sizes."""
+    metrics = {"raw": "unrounded change", "raw status": "unrounded grades", "likelihood": "negative log likelihood"}
+    places = sorted({(kind, size) for arm, kind, size in found if arm == BASELINE})
+    lines = [
+        f"### Without rounding: mean ratio to {BASELINE}",
+        "",
+        "| recipe | " + " | ".join(metrics.values()) + " |",
+        "|---|" + "---|" * len(metrics),
+    ]
+    for arm in ARMS:
+        here = [place for place in places if (arm, *place) in found]
+        if not here or any(metric not in found[arm, *here[0]].errors for metric in metrics):
+            continue
+        row = []
+        for metric in metrics:
+            ratios = [found[arm, *place].mean(metric) / found[BASELINE, *place].mean(metric) for place in here]
+            row.append(f"{float(np.exp(np.mean(np.log(ratios)))):.3f}")
+        lines.append(f"| {arm} | " + " | ".join(row) + " |")
+    return [*lines, ""] if len(lines) > 4 else []
+
+
 def _format_verdict(found: Mapping[Key, CellErrors], size: int, decision: str) -> list[str]:
     """Compare the default recipe with the baseline at this size, and with `TARGET_RATIO` for raters with a shared shift."""
-    metric, than = f"{decision} difference", f"{BASELINE_DECISION} difference"
+    metric = f"{decision} difference"
     lines = []
     for kind in dict.fromkeys(kind for arm, kind, each in found if each == size and arm == DEFAULT_ARM):
         if (BASELINE, kind, size) not in found:
             continue
-        r = error_ratio(found[DEFAULT_ARM, kind, size], found[BASELINE, kind, size], metric, than)
+        r = error_ratio(found[DEFAULT_ARM, kind, size], found[BASELINE, kind, size], metric, metric)
         if kind == SHARED_SHIFT:
             word = "reached" if r.value <= TARGET_RATIO else "missed"
             lines.append(
@@ -171,7 +192,7 @@ def _format_size_table(found: Mapping[Key, CellErrors], size: int, decision: str
         f"### {size} patients",
         "",
         (
-            f"Error of the rounded ERO difference by `{decision}` ({BASELINE}: `{BASELINE_DECISION}`), and in brackets "
+            f"Error of the rounded ERO difference by `{decision}`, and in brackets "
             f"its ratio to {BASELINE} with the 95 % interval over patients and seeds. "
             f"No change: {some.mean('no change'):.3f}."
         ),
@@ -186,10 +207,10 @@ def _format_size_table(found: Mapping[Key, CellErrors], size: int, decision: str
             if one is None:
                 row.append("")
                 continue
-            used = BASELINE_DECISION if arm == BASELINE else decision
-            text = f"{one.mean(f'{used} difference'):.3f}"
+            metric = f"{decision} difference"
+            text = f"{one.mean(metric):.3f}"
             if base is not None and arm != BASELINE:
-                r = error_ratio(one, base, f"{used} difference", f"{BASELINE_DECISION} difference")
+                r = error_ratio(one, base, metric, metric)
                 text += f" ({r.value:.2f}, {r.low:.2f} to {r.high:.2f})"
             row.append(text)
         lines.append(f"| {arm} | " + " | ".join(row) + " |")

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -17,15 +18,17 @@ import numpy.typing as npt
 import torch
 
 from ratui.errors import TrainError
-from trainer.data.pairs import PairSamples
+from trainer.data.cohort import Cohort, simulate_readings
+from trainer.data.pairs import PairSamples, drop_fixed_scores
 from trainer.experiments.arms import Budget, Cell
 from trainer.experiments.cells import TrunkFeatures, measure_errors, predict_from_features, save_cell, train_cell
-from trainer.experiments.cohort import Cohort, simulate_readings
+from trainer.experiments.comparison import Comparison
 from trainer.experiments.comparison_table import CellErrors, error_ratio
+from trainer.experiments.tasks import Progress, Task
 from trainer.inference.decisions import DEFAULT_DECISION
 from trainer.inference.predictions import expected_total_error
 
-__all__ = ["Order", "StudyGrowth", "compute_curve", "format_curve", "grow_study"]
+__all__ = ["LearningCurve", "Order", "StudyGrowth", "format_curve", "grow_study"]
 
 Order: TypeAlias = Literal["random", "uncertainty"]
 ORDERS: tuple[Order, ...] = ("random", "uncertainty")
@@ -33,7 +36,6 @@ ORDERS: tuple[Order, ...] = ("random", "uncertainty")
 _TITLES: dict[Order, str] = {"random": "random", "uncertainty": "by uncertainty"}
 _FILE_WORDS: dict[Order, str] = {"random": "chance", "uncertainty": "doubt"}
 """Words for the orders in file names and digests of stored curves, as in earlier versions."""
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -53,27 +55,72 @@ class StudyGrowth:
     decision: str = DEFAULT_DECISION
 
 
-def compute_curve(
-    growth: StudyGrowth,
-    train: Cohort,
-    test: Cohort,
-    budget: Budget,
-    trunk_features: TrunkFeatures,
-    out: Path,
-    progress: Progress,
-) -> str:
-    """Grow each study whose file is missing in `out`, and return the table of all as Markdown. Raises TrainError."""
-    grown: dict[Order, list[list[dict[str, Any]]]] = {order: [] for order in ORDERS}
-    jobs = [(seed, order) for seed in range(growth.seeds) for order in ORDERS]
-    for number, (seed, order) in enumerate(jobs):
-        facts = json.dumps([asdict(growth), asdict(budget), seed, _FILE_WORDS[order]], sort_keys=True)
-        path = out / f"curve_{_FILE_WORDS[order]}_{seed}_{hashlib.sha256(facts.encode()).hexdigest()[:10]}.json"
-        progress(f"growing, {_TITLES[order]}, seed {seed}", number, len(jobs))
-        if not path.exists():
-            save_cell(path, {"rounds": grow_study(growth, order, seed, train, test, budget, trunk_features)})
-        grown[order].append(json.loads(path.read_text(encoding="utf-8"))["rounds"])
-    progress("growing", len(jobs), len(jobs))
-    return format_curve(growth, grown)
+@dataclass(frozen=True)
+class LearningCurve:
+    """The learning curves of both orders; an `trainer.experiments.tasks.Experiment`.
+
+    `comparison` gives the patients, the budget and the fixed trunk. Its cells are not trained.
+    """
+
+    comparison: Comparison
+    growth: StudyGrowth
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the comparison."""
+        return self.comparison.folder
+
+    def tasks(self) -> tuple[Task, ...]:
+        """Return a task for each study and order. Raises TrainError without a fixed trunk, or for too few patients."""
+        growth, pool = self.growth, self.comparison.pool_size
+        if not self.comparison.trunk_steps:  # each round would have to train its own
+            raise TrainError(
+                "a learning curve needs a fixed trunk", "--trunk-steps", "Give as many steps as for compare"
+            )
+        if growth.first + growth.rounds * growth.step > pool:
+            raise TrainError(
+                f"{pool} patients are too few for these rounds",
+                "curve",
+                "Use a smaller step, or simulate more patients",
+            )
+        return tuple(Task(name, f"growing, {_TITLES[order]}, seed {seed}") for name, (seed, order) in self._studies())
+
+    def prepare(self, until: float, progress: Progress) -> None:
+        """Make the trunk, the patients and their features, as far as they are not there."""
+        if not all(map(self.is_finished, self.tasks())):
+            self.comparison.prepare_data(until)
+
+    def is_finished(self, task: Task) -> bool:
+        """Return whether the study has grown to its end."""
+        return self._file(task.name).exists()
+
+    def run(self, task: Task) -> None:
+        """Grow a study, and write the errors of its rounds into a file."""
+        torch.set_num_threads(1)
+        seed, order = dict(self._studies())[task.name]
+        data, budget = self.comparison.shared_data, self.comparison.budget
+        assert data.trunk_features is not None
+        rounds = grow_study(self.growth, order, seed, data.train, data.test, budget, data.trunk_features)
+        save_cell(self._file(task.name), {"rounds": rounds})
+
+    def format_table(self) -> str:
+        """Return the table of a finished experiment as Markdown."""
+        grown: dict[Order, list[list[dict[str, Any]]]] = {order: [] for order in ORDERS}
+        for name, (_, order) in self._studies():
+            grown[order].append(json.loads(self._file(name).read_text(encoding="utf-8"))["rounds"])
+        return format_curve(self.growth, grown)
+
+    def _studies(self) -> list[tuple[str, tuple[int, Order]]]:
+        """Return the name, the seed and the order of each study."""
+        found: list[tuple[str, tuple[int, Order]]] = []
+        for seed, order in product(range(self.growth.seeds), ORDERS):
+            word = _FILE_WORDS[order]
+            facts = json.dumps([2, asdict(self.growth), asdict(self.comparison.budget), seed, word], sort_keys=True)
+            found.append((f"curve_{word}_{seed}_{hashlib.sha256(facts.encode()).hexdigest()[:10]}", (seed, order)))
+        return found
+
+    def _file(self, name: str) -> Path:
+        return self.folder / "curves" / f"{name}.json"
 
 
 def grow_study(
@@ -85,16 +132,12 @@ def grow_study(
     budget: Budget,
     trunk_features: TrunkFeatures,
 ) -> list[dict[str, Any]]:
-    """Return the number of patients and the errors after each round of one study's growth. Raises TrainError."""
+    """Return the number of patients and the errors after each round of one study's growth."""
     pool = len(train.patients)
-    if growth.first + growth.rounds * growth.step > pool:
-        raise TrainError(
-            f"{pool} patients are too few for these rounds", "curve", "Use a smaller step, or simulate more patients"
-        )
     rng = np.random.default_rng([seed, 7])
     shuffled = rng.permutation(pool)
     chosen = list(shuffled[: growth.first])
-    samples = simulate_readings(train, growth.kind, budget.raters, seed)
+    samples = drop_fixed_scores(simulate_readings(train, growth.kind, budget.raters, seed))
     found = []
     for number in range(growth.rounds + 1):
         rows = np.flatnonzero(np.isin(train.patient_index, chosen))

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ratui.errors import TrainError
+from trainer.data.cohort import Cohort
 from trainer.data.pairs import augment_pairs
 from trainer.experiments.arms import Budget
 from trainer.experiments.cells import (
@@ -26,9 +27,9 @@ from trainer.experiments.cells import (
     resize_crops,
     split_rows,
 )
-from trainer.experiments.cohort import Cohort
 from trainer.models.scorer import PairScorer
-from trainer.training.loop import EpochResult, ProcessGroup, load_checkpoint, save_checkpoint
+from trainer.training.loop import EpochResult, load_checkpoint, save_checkpoint
+from trainer.training.processes import ProcessGroup
 from trainer.training.scorer_training import ScorerBatch, make_batch_loss
 
 __all__ = ["extract_trunk_features", "load_trunk", "train_trunk", "trunk_digest"]

@@ -21,8 +21,10 @@ __all__ = [
     "DEFAULT_DECISION",
     "Decision",
     "change_probabilities",
+    "check_decision",
     "decide",
     "expected_change_error",
+    "expected_grade_error",
     "expected_grades",
     "marginal_probabilities",
 ]
@@ -64,6 +66,11 @@ def expected_change_error(pair: _Floats, change: _Integers) -> _Floats:
     grades = pair.shape[1]
     changes = np.arange(1 - grades, grades)
     return np.asarray((change_probabilities(pair) * np.abs(changes - change[:, None])).sum(axis=1))
+
+
+def expected_grade_error(probabilities: _Floats, grade: _Integers) -> _Floats:
+    """Return the expected absolute error of `grade` (N,), in grades, shape (N,), from the probabilities (N, G)."""
+    return np.asarray((probabilities * np.abs(np.arange(probabilities.shape[1]) - grade[:, None])).sum(axis=1))
 
 
 def _median(probabilities: _Floats) -> _Integers:
@@ -135,8 +142,13 @@ def decide(name: str, pair: _Floats) -> Decision:
     TrainError
         If there is no rule of this name.
     """
+    check_decision(name)
+    return DECISIONS[name](pair)
+
+
+def check_decision(name: str) -> None:
+    """Raise TrainError if there is no decision rule of this name."""
     if name not in DECISIONS:
         raise TrainError(
             f"there is no decision named {clean_text(name)}", "--decision", f"Take one of {', '.join(DECISIONS)}"
         )
-    return DECISIONS[name](pair)

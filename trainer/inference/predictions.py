@@ -17,21 +17,38 @@ from ratui.errors import TrainError
 from ratui.progress_bar import ProgressBar
 from ratui.study import Study
 from ratui.study.intact import intact_case
-from ratui.study.predictions import Prediction, save_predictions, save_reading_order
+from ratui.study.predictions import FilmPrediction, Prediction, save_predictions, save_reading_order
 from trainer.data.pairs import PairSamples, load_pair_samples
 from trainer.evaluation.metrics import Floats
-from trainer.inference.decisions import DEFAULT_DECISION, decide, expected_change_error, marginal_probabilities
-from trainer.models.scorer import check_scheme, load_scorer_network, predict
+from trainer.inference.decisions import (
+    DEFAULT_DECISION,
+    decide,
+    expected_change_error,
+    expected_grade_error,
+    marginal_probabilities,
+)
+from trainer.inference.scoring import load_scorers, score_samples
 
-__all__ = ["PredictionSummary", "acquisition_scores", "expected_total_error", "make_predictions", "predict_study"]
+__all__ = [
+    "PredictionSummary",
+    "acquisition_scores",
+    "expected_total_error",
+    "make_film_predictions",
+    "make_predictions",
+    "predict_study",
+]
 
 
 @dataclass(frozen=True)
 class PredictionSummary:
-    """Number of cases with predictions, and the open cases in the order in which the scorer would learn most."""
+    """Number of cases with predictions, and the open cases in the order in which the scorer would learn most.
+
+    `single` is the number of joints with a film at one time point only; they have grades and no change.
+    """
 
     cases: int
     order: tuple[str, ...]
+    single: int = 0
 
 
 def predict_study(
@@ -41,10 +58,13 @@ def predict_study(
     device: torch.device,
     folder: Path,
     *,
+    more_scorers: Sequence[Path] = (),
     decision: str = DEFAULT_DECISION,
     order: bool = False,
 ) -> PredictionSummary:
     """Save the predictions of a scorer for each case that has regions, confirmed or proposed.
+
+    A joint with a region at one time point only gets a prediction of its grades there, also in cases of one time point.
 
     Parameters
     ----------
@@ -58,6 +78,8 @@ def predict_study(
         Device for the network.
     folder
         Folder that caches the crops.
+    more_scorers
+        Folders of further scorers; the mean of the probabilities of all is taken.
     decision
         Name of the decision rule; see `trainer.inference.decisions`.
     order
@@ -66,31 +88,32 @@ def predict_study(
     Raises
     ------
     TrainError
-        If the run cannot be read or does not fit the study's scheme, or if no case has two time points or regions.
+        If the run cannot be read or does not fit the study's scheme, or if no case has one or two time points, or
+        regions.
     """
     study.check_manager("score it by a model")
-    cases = [
-        id
-        for id in study.cases()
-        if (case := intact_case(study, id)) is not None and not case.unreadable_reason(study.scheme)
-    ]
+    found = [case for id in study.cases() if (case := intact_case(study, id)) is not None]
+    readable = {case.id for case in found if not case.unreadable_reason(study.scheme)}
+    cases = [case.id for case in found if case.films and {*case.times} <= {0, 1}]
     if not cases:
-        problem = "no case has films of one side at two time points, which a scorer compares"
-        raise TrainError(problem, study.path, "Import the films of the other time point")
-    model, about = load_scorer_network(run, device)
+        raise TrainError("no case has films of one or two time points", study.path, "Import films")
+    scorers = load_scorers((run, *more_scorers), device)
     with study.snapshot() as snapshot:
         pairs = load_pair_samples(snapshot, cases, folder, ProgressBar(), proposed=True)
-    check_scheme(about, pairs.scales, pairs.group_names, run)
-    probabilities = predict(model, pairs.crops, pairs.groups, pairs.max_grades)
-    for id, predictions in make_predictions(pairs, probabilities, decision).items():
-        save_predictions(study, name, id, predictions)
+    probabilities = score_samples(scorers, pairs)
+    predictions = make_predictions(pairs, probabilities, decision)
+    single = make_film_predictions(pairs, probabilities, decision)
+    for id in dict.fromkeys(pairs.cases):
+        save_predictions(study, name, id, predictions.get(id, ()), single.get(id, ()))
     ranked: tuple[str, ...] = ()
     if order:
-        signed = {case for case in cases if len(study.signed_readings(case)) == len(study.raters_of(case))}
+        signed = {case for case in readable if len(study.signed_readings(case)) == len(study.raters_of(case))}
         scores = acquisition_scores(pairs, probabilities)
-        ranked = tuple(sorted((case for case in scores if case not in signed), key=lambda case: (-scores[case], case)))
+        ranked = tuple(
+            sorted((case for case in scores if case in readable - signed), key=lambda case: (-scores[case], case))
+        )
         save_reading_order(study, ranked, name)
-    return PredictionSummary(len(set(pairs.cases)), ranked)
+    return PredictionSummary(len(set(pairs.cases)), ranked, len(pairs.single_times))
 
 
 def make_predictions(pairs: PairSamples, probabilities: Sequence[Floats], decision: str) -> dict[str, list[Prediction]]:
@@ -108,13 +131,15 @@ def make_predictions(pairs: PairSamples, probabilities: Sequence[Floats], decisi
     Returns
     -------
     dict
-        Predictions by case. A joint has no prediction on a scale that it lacks.
+        Predictions by case. A joint has no prediction on a scale that it lacks, and none if it has one film only.
     """
     result: dict[str, list[Prediction]] = {}
     decisions = [decide(decision, each) for each in probabilities]
     errors = [expected_change_error(each, one.change) for each, one in zip(probabilities, decisions, strict=True)]
     marginals = [marginal_probabilities(each) for each in probabilities]
     for row, (case, site) in enumerate(zip(pairs.cases, pairs.sites, strict=True)):
+        if row in pairs.single_times:
+            continue
         for scale, name in enumerate(pairs.scales):
             top = int(pairs.max_grades[row, scale])
             if top < 0:  # the joint lacks this scale
@@ -134,16 +159,37 @@ def make_predictions(pairs: PairSamples, probabilities: Sequence[Floats], decisi
     return result
 
 
+def make_film_predictions(
+    pairs: PairSamples, probabilities: Sequence[Floats], decision: str
+) -> dict[str, list[FilmPrediction]]:
+    """Return the predictions by case for the joints with one film only; the parameters are those of `make_predictions`."""
+    result: dict[str, list[FilmPrediction]] = {}
+    decisions = [decide(decision, each) for each in probabilities]
+    marginals = [marginal_probabilities(each) for each in probabilities]
+    for row, time in pairs.single_times.items():
+        for scale, name in enumerate(pairs.scales):
+            top = int(pairs.max_grades[row, scale])
+            if top < 0:
+                continue
+            chances, grade = marginals[scale][row, time, : top + 1], decisions[scale].grades[row, time]
+            error = float(expected_grade_error(chances[None], grade[None])[0])
+            result.setdefault(pairs.cases[row], []).append(
+                FilmPrediction(pairs.sites[row], name, time, int(grade), _round_probabilities(chances), round(error, 4))
+            )
+    return result
+
+
 def acquisition_scores(pairs: PairSamples, probabilities: Sequence[Floats]) -> dict[str, float]:
     """Return the acquisition score of each case: the scorer's expected total error, summed over joints and scales.
 
-    The scorer is expected to learn most from the case with the highest score. `probabilities` is as in `make_predictions`.
+    Joints with a film at one time point only do not count. The scorer is expected to learn most from the case with the
+    highest score. `probabilities` is as in `make_predictions`.
     """
     scores: dict[str, float] = dict.fromkeys(pairs.cases, 0.0)
     for scale, pair in enumerate(probabilities):
         errors = expected_total_error(pair)
         for row, case in enumerate(pairs.cases):
-            if pairs.max_grades[row, scale] >= 0:
+            if pairs.max_grades[row, scale] >= 0 and row not in pairs.single_times:
                 scores[case] += float(errors[row])
     return scores
 

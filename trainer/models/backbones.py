@@ -5,13 +5,10 @@ They tell the two kinds of joints apart, but not the fingers.
 
 from __future__ import annotations
 
-import pickle
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torchvision.models.detection import ssd300_vgg16, ssdlite320_mobilenet_v3_large
@@ -20,6 +17,7 @@ from ratui.errors import TrainError, clean_text
 from trainer.data.hands import COARSE_SIZE, JOINT_KINDS
 from trainer.models.layers import ResidualBlock, make_group_norm
 from trainer.models.torchvision_internals import SSD, DefaultBoxGenerator, SquareBoxGenerator
+from trainer.models.weight_files import read_state_dict
 
 __all__ = ["BACKBONES", "build_ssd", "load_torchvision_weights"]
 
@@ -111,14 +109,7 @@ def load_torchvision_weights(ssd: SSD, path: Path) -> int:
     The file holds the ``state_dict`` of a whole SSD or of VGG16 alone. The class head of a whole SSD has other classes and
     is not loaded. No code in the file is run. Raises TrainError if the file has less than 90 % of the backbone's weights.
     """
-    try:
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise TrainError("there is no such file of weights", path, "Check the path") from error
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise TrainError("the weights can't be read safely", path, "Give a state_dict that torch.save wrote") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise TrainError("the file contains no table of weights", path, "Give a state_dict that torch.save wrote")
+    state = read_state_dict(path)
     own = ssd.state_dict()
     fitting: OrderedDict[str, Tensor] = OrderedDict()
     for key, value in own.items():

@@ -28,14 +28,18 @@ from trainer.models.torchvision_internals import count_channels, predict_boxes, 
 from trainer.training.loop import load_checkpoint
 
 __all__ = [
+    "MAX_CANDIDATES",
     "SHIPPED",
     "SHIPPED_RUN",
     "Detection",
     "JointDetector",
+    "RefinedBoxes",
     "build_detector",
     "detect",
+    "finding_log_odds",
     "load_detector",
     "make_targets",
+    "refine_boxes",
     "resolve_run_folder",
 ]
 
@@ -43,10 +47,11 @@ Targets: TypeAlias = tuple[Tensor, Tensor]
 """Boxes and classes of joints: see `make_targets`."""
 SHIPPED = Path("shipped")
 """Stands for the run that comes with ratui: a small detector that was trained on simulated hands only."""
+MAX_CANDIDATES = 40
+"""Largest number of boxes on an image that the refiner sees."""
 SHIPPED_RUN = Path(__file__).parents[1] / "shipped"
 """Folder of that run."""
 _REFINER_PASSES = 3  # each pass crops around the box that the previous one corrected
-_MAX_CANDIDATES = 40
 
 
 class JointDetector(nn.Module):
@@ -110,7 +115,7 @@ def build_detector(weights: Path | None = None, backbone: str = "small") -> Join
         return model
     state = load_checkpoint(weights)
     about = state.get("about")
-    name = about.get("backbone", "small") if isinstance(about, dict) else "small"
+    name = str(about.get("backbone", "small")) if isinstance(about, dict) else "small"
     if name not in BACKBONES:
         raise TrainError(f"these weights are of a backbone {clean_text(name)}", weights, "Give a detector's model.pt")
     if backbone not in ("small", name):
@@ -122,6 +127,8 @@ def build_detector(weights: Path | None = None, backbone: str = "small") -> Join
         model.load_state_dict(state["model"])
     except (RuntimeError, AttributeError, TypeError) as error:
         raise TrainError("these weights are not of this detector", weights, "Give a detector's model.pt") from error
+    if not 0 < float(model.threshold) < 1:
+        raise TrainError("its threshold of findings is no probability", weights, "Train the detector again")
     return model
 
 
@@ -198,21 +205,40 @@ def _select_candidates(boxes: Tensor, probabilities: Tensor, min_score: float) -
     score = kinds.sum(dim=1)
     keep = score > min_score
     boxes, kinds, score = boxes[keep], kinds[keep], score[keep]
-    picked = nms(boxes, score, 0.5)[:_MAX_CANDIDATES]
+    picked = nms(boxes, score, 0.5)[:MAX_CANDIDATES]
     return boxes[picked], kinds[picked]
 
 
-def _refine(
-    model: JointDetector, image: Tensor, boxes: Tensor, kinds: Tensor, threshold: float
-) -> list[Detection]:  # fmt: skip
-    if not len(boxes):
-        return []
+@dataclass(frozen=True)
+class RefinedBoxes:
+    """M joints as the refiner sees them.
+
+    `centres` (M, 2) and `sizes` (M,) are those of their boxes in units of the square, `finding` (M,) the log odds of a
+    finding, calibrated so that 0 is the threshold, `kinds` (M, 1 + kinds) the probabilities of no joint and of each kind.
+    """
+
+    centres: Tensor
+    sizes: Tensor
+    finding: Tensor
+    kinds: Tensor
+
+
+def finding_log_odds(model: JointDetector) -> float:
+    """Return the log odds of the probability above which `model` reports a finding."""
+    return math.log(float(model.threshold) / (1 - float(model.threshold)))
+
+
+def refine_boxes(model: JointDetector, image: Tensor, boxes: Tensor, against: float) -> RefinedBoxes:
+    """Return the corrected `boxes` (M, 4) of joints on `image` (1, FINE_SIZE, FINE_SIZE).
+
+    `against` is the log odds of the threshold of a finding.
+    """
     centres, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).mean(dim=1).clamp_min(2.0)
     # The refiner sees each joint plain and mirrored. The mean of both results is more accurate than either.
     flip = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, 1.0]], device=image.device).reshape(2, 1, 2, 2)
-    n = len(boxes)
+    n = boxes.shape[0]  # not `len`: it would fix the number in an exported model
     turn = flip.expand(2, n, 2, 2).reshape(1, 2 * n, 2, 2)
-    finding, kind_refined = sizes, kinds
+    finding, kind_refined = sizes, boxes
     for _ in range(_REFINER_PASSES):
         refined = model.detail(crop_joints(image[None], centres.repeat(2, 1)[None], sizes.repeat(2)[None], turn))
         moves = refined.moves.float().reshape(2, n, 3)
@@ -221,12 +247,19 @@ def _refine(
         kind_refined = refined.kind.float().softmax(dim=1).reshape(2, n, -1).mean(dim=0)
         centres = centres + moves[:, :2] * sizes[:, None]
         sizes = sizes * moves[:, 2].clamp(-0.5, 0.5).exp()
-    sizes = sizes * (-model.bias).exp()
-    agreed = (kinds * kind_refined[:, 1:]).sqrt()
+    # Shift the log odds so that the threshold becomes a probability of 0.5.
+    return RefinedBoxes(centres, sizes * (-model.bias).exp(), finding - against, kind_refined)
+
+
+def _refine(
+    model: JointDetector, image: Tensor, boxes: Tensor, kinds: Tensor, threshold: float
+) -> list[Detection]:  # fmt: skip
+    if not len(boxes):
+        return []
+    refined = refine_boxes(model, image, boxes, finding_log_odds(model))
+    centres, sizes, finding = refined.centres, refined.sizes, refined.finding.sigmoid()
+    agreed = (kinds * refined.kinds[:, 1:]).sqrt()
     score, kind = agreed.max(dim=1)
-    # Shift the log odds so that the threshold becomes 0.5.
-    against = math.log(float(model.threshold) / (1 - float(model.threshold)))
-    finding = (finding - against).sigmoid()
     keep = (score > threshold) & (sizes > 1)
     square = torch.cat([centres - sizes[:, None] / 2, centres + sizes[:, None] / 2], dim=1)
     return [

@@ -5,17 +5,15 @@ It takes crops of one joint each. Fused joints cannot be recognised at the SSD's
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from trainer.data.augmentation import draw_noise
-from trainer.data.device import copy_to_device
 from trainer.data.hands import COARSE_SIZE, JOINT_KINDS
+from trainer.data.random_draws import Ranges, copy_draws, draw_noise, draw_uniform
 from trainer.models.layers import ResidualBlock, make_group_norm, take_maximum
 
 __all__ = [
@@ -36,7 +34,6 @@ _WIDTHS = (24, 48, 96)
 _JOINTS_PER_HAND, _DECOYS_PER_HAND = 4, 2
 _SMALL_OFFSET, _LARGE_OFFSET = 0.1, 0.42
 """Largest error of the box in training crops, in sides of the box: as after a first pass, and as the SSD leaves it."""
-Draw: TypeAlias = Callable[..., Tensor]
 _FINDING_WEIGHT = 8.0
 """Relative frequency of joints with a finding in training crops; they are rare."""
 
@@ -128,15 +125,18 @@ def draw_joint_crops(
     `findings` (N, J) with NaN where unknown, `kinds` (J,).
     """
     n, device = len(images), images.device
-
-    def draw(low: float, high: float, *shape: int) -> Tensor:
-        return copy_to_device(torch.rand(n, *shape, generator=generator) * (high - low) + low, device)
-
+    joints = boxes.shape[1]
+    k = min(joints, _JOINTS_PER_HAND)
+    draws = draw_uniform(_list_ranges(joints, k), n, generator)
+    side = REFINER_CROP_SIZE
+    noise = draw_noise((n * (k + _DECOYS_PER_HAND), 1, side, side), generator, device)
+    last: Ranges = {"noise": (0.0, 1.0, k + _DECOYS_PER_HAND), "inverted": (0, 1, k + _DECOYS_PER_HAND)}
+    r = copy_draws({**draws, **draw_uniform(last, n, generator)}, device)
     known = torch.isfinite(boxes).all(dim=2)
     ill = torch.nan_to_num(findings, 0.0) >= 0.5
     # Weighted draws without replacement: the smallest of exponential variables with the weights as rates. Joints without a
     # known box come last.
-    order = -torch.log(draw(1e-6, 1.0, boxes.shape[1])) / torch.where(ill, _FINDING_WEIGHT, 1.0)
+    order = -torch.log(r["order"]) / torch.where(ill, _FINDING_WEIGHT, 1.0)
     picked = torch.where(known, order, order + 1e6).argsort(dim=1)[:, :_JOINTS_PER_HAND]
     box = boxes.gather(1, picked[..., None].expand(-1, -1, 4))
     there = known.gather(1, picked)
@@ -144,20 +144,19 @@ def draw_joint_crops(
     centre, size = (box[..., :2] + box[..., 2:]) / 2, (box[..., 2:] - box[..., :2]).mean(dim=2)
     usual = _median_of_known(size).nan_to_num(20.0)
     centre, size = centre.nan_to_num(COARSE_SIZE / 2), torch.where(there, size, usual)
-    k = size.shape[1]
-    near = draw(0, 1, k) < 0.7
+    near = r["near"] < 0.7
     # Findings are read in the last pass, when the box is accurate. So crops with a large error get no finding to learn.
     truth = torch.where(near, truth, torch.nan)
     wide = torch.where(near, _SMALL_OFFSET, _LARGE_OFFSET)[..., None]
-    off, zoom = draw(-1, 1, k, 2) * wide, torch.exp(draw(-1, 1, k) * (wide[..., 0] * 0.7))
+    off, zoom = r["offset"] * wide, torch.exp(r["zoom"] * (wide[..., 0] * 0.7))
     seen = size * zoom
-    turn = _make_rotations(draw(-0.4, 0.4, k + _DECOYS_PER_HAND), draw(0, 1, k + _DECOYS_PER_HAND) < 0.5)
+    turn = _make_rotations(r["angle"], r["mirrored"] < 0.5)
     # The offset of the joint's centre from the crop's, in the rotated axes of the crop.
     moves = torch.cat(
         [torch.einsum("nkdc,nkd->nkc", turn[:, :k], -off * size[..., None]) / seen[..., None], -zoom.log()[..., None]],
         2,
     )
-    places, decoy_sizes, good = _draw_decoys(boxes, usual, draw)
+    places, decoy_sizes, good = _place_decoys(boxes, usual, r)
     crops = crop_joints(
         images,
         torch.cat([centre + off * size[..., None], places], dim=1),
@@ -168,13 +167,37 @@ def draw_joint_crops(
     kind = torch.cat([kind, torch.where(good, 0, -1)], dim=1)
     nothing = torch.full((n, _DECOYS_PER_HAND), torch.nan, device=device)
     return JointCrops(
-        _vary_exposure(crops, generator),
+        _vary_exposure(crops, noise, r),
         torch.cat([torch.where(there[..., None], moves, torch.nan), nothing[..., None].expand(-1, -1, 3)], 1).flatten(
             0, 1
         ),
         torch.cat([truth, nothing], dim=1).flatten(),
         kind.flatten(),
     )
+
+
+def _list_ranges(joints: int, k: int) -> Ranges:
+    """Return the ranges of a hand's random numbers, for `k` crops of its `joints` and for the decoys."""
+    decoys = _DECOYS_PER_HAND
+    return {
+        "order": (1e-6, 1.0, joints),
+        "near": (0, 1, k),
+        "offset": (-1, 1, k, 2),
+        "zoom": (-1, 1, k),
+        "angle": (-0.4, 0.4, k + decoys),
+        "mirrored": (0, 1, k + decoys),
+        "first": (0, 1, decoys, 1),
+        "second": (0, 1, decoys, 1),
+        "along": (-1.0, 2.0, decoys, 1),
+        "anywhere": (0, COARSE_SIZE, decoys, 2),
+        "on_line": (0, 1, decoys, 1),
+        "decoy_size": (-0.3, 0.3, decoys),
+        "gamma": (-0.7, 0.7, k + decoys),
+        "haze_across": (-0.2, 0.2, k + decoys),
+        "haze_down": (-0.2, 0.2, k + decoys),
+        "softer": (0, 1, k + decoys),
+        "blur": (-0.8, 1.0, k + decoys),
+    }
 
 
 def _median_of_known(sizes: Tensor) -> Tensor:
@@ -191,38 +214,36 @@ def _make_rotations(angle: Tensor, mirrored: Tensor) -> Tensor:
     return torch.stack([torch.stack([c * flip, -s], -1), torch.stack([s * flip, c], -1)], -2)
 
 
-def _draw_decoys(boxes: Tensor, usual: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
+def _place_decoys(boxes: Tensor, usual: Tensor, r: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """Return places (N, D, 2) beside the joints, their sizes, and False where one lies on a joint after all."""
     centre = (boxes[..., :2] + boxes[..., 2:]) / 2
-    one, two = (draw(0, 1, _DECOYS_PER_HAND, 1) * boxes.shape[1] for _ in range(2))
-    one, two = (at.long().expand(-1, -1, 2) for at in (one, two))
+    one, two = ((r[name] * boxes.shape[1]).long().expand(-1, -1, 2) for name in ("first", "second"))
     a, b = centre.gather(1, one), centre.gather(1, two)
     # The line through two joints passes shafts, finger tips and carpal bones, which resemble joints most.
-    along = a + (b - a) * draw(-1.0, 2.0, _DECOYS_PER_HAND, 1)
-    anywhere = draw(0, COARSE_SIZE, _DECOYS_PER_HAND, 2)
-    place = torch.where((draw(0, 1, _DECOYS_PER_HAND, 1) < 0.7) & torch.isfinite(along), along, anywhere)
-    size = usual * torch.exp(draw(-0.3, 0.3, _DECOYS_PER_HAND))
+    along = a + (b - a) * r["along"]
+    place = torch.where((r["on_line"] < 0.7) & torch.isfinite(along), along, r["anywhere"])
+    size = usual * torch.exp(r["decoy_size"])
     gap = (place[:, :, None] - centre[:, None]).abs().amax(dim=3).nan_to_num(1e6).amin(dim=2)
     inside = ((place > 0) & (place < COARSE_SIZE)).all(dim=2)
     return place, size, (gap > 0.75 * usual) & inside
 
 
-def _vary_exposure(crops: Tensor, generator: torch.Generator) -> Tensor:
+def _vary_exposure(crops: Tensor, noise: Tensor, r: Mapping[str, Tensor]) -> Tensor:
     """Return the crops with random gamma, haze to one side, blur or sharpening, and noise; 6 % are inverted."""
     m, side = len(crops), crops.shape[-1]
 
-    def draw(low: float, high: float) -> Tensor:
-        return copy_to_device(torch.rand(m, 1, 1, 1, generator=generator) * (high - low) + low, crops.device)
+    def drawn(name: str) -> Tensor:
+        return r[name].reshape(m, 1, 1, 1)
 
-    crops = crops.clamp(1e-4, 1) ** torch.exp(draw(-0.7, 0.7))
+    crops = crops.clamp(1e-4, 1) ** torch.exp(drawn("gamma"))
     ramp = torch.linspace(-1, 1, side, device=crops.device)
-    crops = crops + draw(-0.2, 0.2) * ramp + draw(-0.2, 0.2) * ramp[:, None]
+    crops = crops + drawn("haze_across") * ramp + drawn("haze_down") * ramp[:, None]
     soft = F.avg_pool2d(crops, 3, 1, 1, count_include_pad=False)
     softer = F.avg_pool2d(soft, 5, 1, 2, count_include_pad=False)
-    soft = torch.where(draw(0, 1) < 0.3, softer, soft)
-    crops = crops + draw(-0.8, 1.0) * (soft - crops)  # a negative factor sharpens
-    crops = crops + draw_noise(crops.shape, generator, crops.device) * draw(0.0, 1.0) ** 2 * 0.07
-    return torch.where(draw(0, 1) < 0.06, 1 - crops, crops)
+    soft = torch.where(drawn("softer") < 0.3, softer, soft)
+    crops = crops + drawn("blur") * (soft - crops)  # a negative factor sharpens
+    crops = crops + noise * drawn("noise") ** 2 * 0.07
+    return torch.where(drawn("inverted") < 0.06, 1 - crops, crops)
 
 
 def refiner_loss(seen: RefinerOutput, joint_crops: JointCrops) -> Tensor:

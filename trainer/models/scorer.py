@@ -7,7 +7,7 @@ the later one.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ratui.errors import TrainError, clean_text
 from trainer.models.layers import ResidualBlock, SynchronisedBatchNorm, take_maximum
 from trainer.models.losses import EXCLUDED_LOGIT, coupled_log_pair, independent_log_pair
+from trainer.models.scorer_backbones import SMALL, build_trunk
 from trainer.training.loop import load_checkpoint
 
 __all__ = [
@@ -28,17 +29,16 @@ __all__ = [
     "Pairing",
     "RaterModel",
     "build_scorer",
-    "check_scheme",
     "load_matching_weights",
     "load_scorer_network",
     "predict",
 ]
 
-Pairing: TypeAlias = Literal["single", "paired", "coupled"]
+Pairing: TypeAlias = Literal["single", "paired", "compared", "coupled"]
 PAIRINGS: tuple[Pairing, ...] = get_args(Pairing)
 """Ways to combine the time points. ``single``: each is judged by itself. ``paired``: each is judged with the features of
-both. ``coupled``: each is judged by itself, the change is judged from the difference of the features, and the probability of
-a pair follows from all three."""
+both. ``compared``: each is judged with features of their difference. ``coupled``: each is judged by itself, the change is
+judged from features of the difference, and the probability of a pair follows from all three."""
 
 RATER_MODELS = ("none", "confusion", "leaning")
 """Models of the raters: none; a confusion matrix for each rater; or each rater's habit to shift both time points alike."""
@@ -124,7 +124,9 @@ class PairScorer(nn.Module):
     raters
         Number of raters of the rater model.
     width
-        Channels of the first layer; the trunk ends with four times as many.
+        Channels of the small trunk's first layer. The layers after the trunk have four times as many, as has its end.
+    backbone
+        Name of the trunk: see `trainer.models.scorer_backbones.SCORER_BACKBONES`.
     """
 
     def __init__(
@@ -136,25 +138,26 @@ class PairScorer(nn.Module):
         rater_model: str = "none",
         raters: int = 1,
         width: int = 24,
+        backbone: str = SMALL,
     ) -> None:
         super().__init__()
         self.pairing = pairing
-        self.stem = nn.Sequential(
-            nn.Conv2d(1, width, 5, 2, 2, bias=False), SynchronisedBatchNorm(width), nn.ReLU(inplace=True)
-        )
-        self.trunk = nn.Sequential(
-            ResidualBlock(width, width, norm=SynchronisedBatchNorm),
-            ResidualBlock(width, 2 * width, 2, norm=SynchronisedBatchNorm),
-            ResidualBlock(2 * width, 4 * width, 2, norm=SynchronisedBatchNorm),
-            ResidualBlock(4 * width, 4 * width, norm=SynchronisedBatchNorm),
-        )
-        features = 4 * width
+        self.backbone = backbone
+        hidden = 4 * width
+        self.stem: nn.Module
+        if backbone == SMALL:
+            features = hidden
+            self.stem, self.trunk = _build_small(width)
+        else:
+            self.stem = nn.Identity()
+            self.trunk, features = build_trunk(backbone)
         self.group = nn.Embedding(groups, features)
-        self.mix = _make_mixer((4 if pairing == "paired" else 2) * features, features)
-        self.heads = nn.ModuleList(nn.Linear(features, n) for n in grades)
+        self.mix = _make_mixer((4 if pairing == "paired" else 2) * features, hidden)
+        self.heads = nn.ModuleList(nn.Linear((2 if pairing == "compared" else 1) * hidden, n) for n in grades)
+        if pairing in ("compared", "coupled"):
+            self.compare = _make_mixer(6 * features, hidden)
         if pairing == "coupled":
-            self.compare = _make_mixer(6 * features, features)
-            self.changes = nn.ModuleList(nn.Linear(features, 2 * n - 1) for n in grades)
+            self.changes = nn.ModuleList(nn.Linear(hidden, 2 * n - 1) for n in grades)
         # Checkpoints of earlier versions hold the rater models under this name.
         self.crowds = nn.ModuleList(RaterModel(rater_model, raters, n) for n in grades if rater_model != "none")
 
@@ -183,11 +186,13 @@ class PairScorer(nn.Module):
         mean, most = features.chunk(2, dim=2)
         own = torch.cat([mean + self.group(groups)[:, None], most], dim=2)
         mixed = self.mix(torch.cat([own, own.flip(1)], dim=2) if self.pairing == "paired" else own)
-        if self.pairing == "coupled":
+        if self.pairing in ("compared", "coupled"):
             ahead = features[:, 1] - features[:, 0]
             # `same` does not change if the films are swapped; `ahead` changes its sign.
             same = torch.cat([own.sum(dim=1), ahead.abs()], dim=1)
             there, back = (self.compare(torch.cat([step, same], dim=1)) for step in (ahead, -ahead))
+            if self.pairing == "compared":
+                mixed = torch.cat([mixed, torch.stack([back, there], dim=1)], dim=2)
         pairs = []
         for scale, head in enumerate(self.heads):
             logits = _exclude_grades(head(mixed).float(), max_grades[:, scale])
@@ -199,6 +204,18 @@ class PairScorer(nn.Module):
                 pair = independent_log_pair(logits[:, 0], logits[:, 1])
             pairs.append(self.crowds[scale](pair) if self.crowds and self.training else pair[:, None])
         return pairs
+
+
+def _build_small(width: int) -> tuple[nn.Sequential, nn.Sequential]:
+    """Return the first layer and the blocks of the small trunk."""
+    stem = nn.Sequential(nn.Conv2d(1, width, 5, 2, 2, bias=False), SynchronisedBatchNorm(width), nn.ReLU(inplace=True))
+    trunk = nn.Sequential(
+        ResidualBlock(width, width, norm=SynchronisedBatchNorm),
+        ResidualBlock(width, 2 * width, 2, norm=SynchronisedBatchNorm),
+        ResidualBlock(2 * width, 4 * width, 2, norm=SynchronisedBatchNorm),
+        ResidualBlock(4 * width, 4 * width, norm=SynchronisedBatchNorm),
+    )
+    return stem, trunk
 
 
 def _make_mixer(inputs: int, outputs: int) -> nn.Sequential:
@@ -234,7 +251,7 @@ def predict(
     parts: list[list[npt.NDArray[np.float64]]] = [[] for _ in model.heads]
     for start in range(0, len(crops), batch):
         rows = slice(start, start + batch)
-        images = torch.from_numpy(np.ascontiguousarray(crops[rows])).to(device).float() / 255
+        images = torch.from_numpy(np.array(crops[rows])).to(device).float() / 255
         kinds, largest = torch.from_numpy(groups[rows]).to(device), torch.from_numpy(max_grades[rows]).to(device)
         for scale, pair in enumerate(model(images, kinds, largest)):
             parts[scale].append(pair[:, 0].double().exp().cpu().numpy())
@@ -256,6 +273,7 @@ def build_scorer(about: dict[str, Any]) -> PairScorer:
         rater_model=str(about["crowd"]),
         raters=int(about["raters"]),
         width=int(about["width"]),
+        backbone=str(about.get("backbone", SMALL)),  # earlier versions had no other one
     )
 
 
@@ -272,7 +290,11 @@ def load_matching_weights(model: PairScorer, path: Path) -> tuple[str, ...]:
         raise TrainError("these weights are not of a scorer", path, "Give a scorer's model.pt") from error
     new = [name for name in own if name not in fits]
     if any(name.startswith(("stem.", "trunk.")) for name in new):
-        raise TrainError("these weights are not of such a scorer", path, "Give a scorer's model.pt of the same --width")
+        raise TrainError(
+            "these weights are not of such a scorer",
+            path,
+            "Give a scorer's model.pt of the same --backbone and --width",
+        )
     model.load_state_dict(fits, strict=False)
     return tuple(dict.fromkeys(name.partition(".")[0] for name in new))
 
@@ -305,9 +327,3 @@ def load_scorer_network(folder: Path, device: torch.device) -> tuple[PairScorer,
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise TrainError("this checkpoint is not of a scorer", folder, "Give the folder of a scorer's run") from error
     return model.to(device).eval(), about
-
-
-def check_scheme(about: Mapping[str, Any], scales: Sequence[str], groups: Sequence[str], run: Path) -> None:
-    """Raise TrainError unless the scorer of `run`, described by `about`, learned these scales and groups of joints."""
-    if tuple(about["scales"]) != tuple(scales) or tuple(about["group_names"]) != tuple(groups):
-        raise TrainError("the scorer was trained with another scheme", run, "Train one on this study's scheme")

@@ -5,11 +5,13 @@ A new version may change any of them. ``tests/trainer/test_torchvision_internals
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+from torchvision.models.detection._utils import encode_boxes
 from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.ssd import SSD
@@ -20,6 +22,7 @@ from trainer.data.device import copy_to_device
 __all__ = [
     "SSD",
     "WRITTEN_FOR",
+    "BoxDecoder",
     "DefaultBoxGenerator",
     "SquareBoxGenerator",
     "count_channels",
@@ -73,23 +76,27 @@ def sum_losses(ssd: SSD, images: Tensor, boxes: Tensor, labels: Tensor) -> Tenso
     """
     transform = ssd.transform
     side = transform.fixed_size[0]
-    mean, spread = (
-        copy_to_device(torch.tensor(values), images.device)[:, None, None]
-        for values in (transform.image_mean, transform.image_std)
+    levels = _find_constants(
+        ssd, ("levels", images.device), lambda: torch.tensor([transform.image_mean, transform.image_std])
     )
+    mean, spread = (each[:, None, None] for each in levels)
     batch = (images - mean) / spread
     if images.shape[-1] != side:
         batch = F.interpolate(batch, size=(side, side), mode="bilinear", align_corners=False)
     features = list(ssd.backbone(batch).values())
     head = ssd.head(features)
-    anchors = ssd.anchor_generator(ImageList(batch[:1], [(side, side)]), [each[:1] for each in features])[0]
+    places = tuple(tuple(each.shape[-2:]) for each in features)
+    anchors = _find_constants(
+        ssd, ("boxes", images.device, side, *places), lambda: _make_default_boxes(ssd, side, places)
+    )
     known = torch.isfinite(boxes).all(dim=2)
     truth = torch.where(known[..., None], boxes, 0.0) * (side / images.shape[-1])
     match = _match_boxes(truth, known, anchors, ssd.proposal_matcher.high_threshold)
     is_matched = match >= 0
     match = match.clamp_min(0)
     wanted = torch.where(is_matched[..., None], truth.gather(1, match[..., None].expand(-1, -1, 4)), anchors)
-    moves = ssd.box_coder.encode_single(wanted.flatten(0, 1), anchors.repeat(len(images), 1)).reshape(wanted.shape)
+    weights = _find_constants(ssd, ("weights", images.device), lambda: torch.tensor(ssd.box_coder.weights))
+    moves = encode_boxes(wanted.flatten(0, 1), anchors.repeat(len(images), 1), weights).reshape(wanted.shape)
     off = F.smooth_l1_loss(head["bbox_regression"].float(), moves, reduction="none").sum(dim=2)
     classes = torch.where(is_matched, labels.gather(1, match), 0)
     logits = head["cls_logits"].float()
@@ -101,6 +108,27 @@ def sum_losses(ssd: SSD, images: Tensor, boxes: Tensor, labels: Tensor) -> Tenso
     total = torch.where(is_matched, off, 0.0).sum() + torch.where(is_counted, wrong, 0.0).sum()
     result: Tensor = total / is_matched.sum().clamp_min(1)
     return result
+
+
+def _find_constants(ssd: SSD, key: tuple[Any, ...], make: Callable[[], Tensor]) -> Tensor:
+    """Return the tensor that `make` makes in CPU memory, on the device ``key[1]``; it is made and copied once for `ssd`.
+
+    torchvision makes it from lists of numbers at each step, and a GPU waits for each list.
+    """
+    known: dict[tuple[Any, ...], Tensor] | None = getattr(ssd, "constants_by_key", None)
+    if known is None:
+        known = ssd.constants_by_key = {}
+    if key not in known:
+        known[key] = copy_to_device(make(), key[1])
+    return known[key]
+
+
+def _make_default_boxes(ssd: SSD, side: int, places: Sequence[tuple[int, ...]]) -> Tensor:
+    """Return the default boxes (A, 4) in pixels of an image of `side`, for feature maps with `places` (rows, columns)."""
+    # In float32, also where the feature maps are bfloat16, in which a pixel is rounded to two.
+    maps = [torch.empty(1, 1, *place) for place in places]
+    boxes: Tensor = ssd.anchor_generator(ImageList(torch.empty(1, 1, side, side), [(side, side)]), maps)[0]
+    return boxes
 
 
 def _match_boxes(truth: Tensor, known: Tensor, anchors: Tensor, threshold: float) -> Tensor:
@@ -133,3 +161,37 @@ def predict_boxes(ssd: SSD, images: Sequence[Tensor]) -> list[tuple[Tensor, Tens
         (ssd.box_coder.decode_single(deltas.float(), anchor) * scale, logits.float())
         for deltas, anchor, logits in zip(head["bbox_regression"], anchors, head["cls_logits"], strict=True)
     ]
+
+
+class BoxDecoder(nn.Module):
+    """The same as `predict_boxes` for a batch of tensors, without lists of images, so that it can be exported.
+
+    It takes images (N, channels, side, side) from 0 to 1, and returns boxes (N, A, 4) in their pixels and class logits
+    (N, A, classes). `side` is fixed.
+    """
+
+    anchors: Tensor
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, ssd: SSD, side: int) -> None:
+        super().__init__()
+        self.ssd = ssd
+        transform = ssd.transform
+        self.side, self._scale = transform.fixed_size[0], side / transform.fixed_size[0]
+        images, _ = transform([torch.zeros(count_channels(ssd), side, side)])
+        with torch.no_grad():
+            anchors = ssd.anchor_generator(images, list(ssd.backbone(images.tensors).values()))[0]
+        self.register_buffer("anchors", anchors)
+        self.register_buffer("mean", torch.tensor(transform.image_mean)[:, None, None])
+        self.register_buffer("spread", torch.tensor(transform.image_std)[:, None, None])
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return boxes and class logits."""
+        batch = (images - self.mean) / self.spread
+        if self._scale != 1:
+            batch = F.interpolate(batch, size=(self.side, self.side), mode="bilinear", align_corners=False)
+        head = self.ssd.head(list(self.ssd.backbone(batch).values()))
+        deltas = head["bbox_regression"].float()
+        boxes = self.ssd.box_coder.decode_single(deltas.flatten(0, 1), self.anchors.repeat(images.shape[0], 1))
+        return boxes.reshape(deltas.shape) * self._scale, head["cls_logits"].float()

@@ -14,6 +14,7 @@ import torch
 
 from ratui.errors import TrainError
 from trainer.models.detector import SHIPPED_RUN
+from trainer.training.lineage import read_lineage
 from trainer.training.loop import load_checkpoint, save_checkpoint
 
 __all__ = ["main"]
@@ -23,14 +24,17 @@ __all__ = ["main"]
 @click.argument("run", type=click.Path(path_type=Path))
 def main(run: Path) -> None:
     """Copy RUN, which was trained on simulated hands only, into the package."""
-    split = run / "split.json"
-    if split.exists() and any(json.loads(split.read_text(encoding="utf-8")).values()):
-        raise TrainError("this run was trained on a study", run, "Take a run that was trained on simulated hands only")
+    lineage = read_lineage(run / "model.pt")
+    if not lineage.is_fully_known() or not lineage.is_simulated():
+        problem = "this run, or the weights it started from, was trained on other films"
+        raise TrainError(problem, run, "Take a run that was trained on simulated hands only")
     state = load_checkpoint(run / "model.pt")
     # Half precision halves the size of the package; loading converts back to single precision.
     half = {key: value.half() if torch.is_floating_point(value) else value for key, value in state["model"].items()}
     SHIPPED_RUN.mkdir(exist_ok=True)
-    save_checkpoint(SHIPPED_RUN / "model.pt", {"model": half, "about": state["about"]})
+    about = {**state["about"], "lineage": lineage.to_record()}
+    save_checkpoint(SHIPPED_RUN / "model.pt", {"model": half, "about": about})
+    (SHIPPED_RUN / "lineage.json").unlink(missing_ok=True)  # that of a model whose checkpoint has no lineage
     (SHIPPED_RUN / "split.json").write_text(json.dumps({"train": [], "test": []}), encoding="utf-8")
 
 

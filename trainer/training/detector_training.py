@@ -2,75 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torchvision.ops import box_iou
 
 from ratui.errors import TrainError
 from ratui.progress_bar import ProgressBar
-from ratui.scheme import load_scheme
+from ratui.scheme import Scheme, load_scheme
 from ratui.study import Study
 from trainer.data.augmentation import augment_hands, downsample
-from trainer.data.coco import load_coco_hands
+from trainer.data.coco import load_coco_hands, print_notice
 from trainer.data.device import copy_to_device, fits_on_gpu
-from trainer.data.hands import JOINT_KINDS, HandSamples, load_hand_samples
+from trainer.data.hands import HandSamples, load_hand_samples
+from trainer.data.image_cache import ImageRows
 from trainer.data.phantoms import simulate_hands
-from trainer.models.detector import JointDetector, build_detector, detect, make_targets
+from trainer.data.sharing import prepare_in_first
+from trainer.data.splits import Split, pick_validation_cases, split_cases
+from trainer.evaluation.evaluate_detector import evaluate_named_boxes
+from trainer.inference.hand_finder import find_joints
+from trainer.models.detector import JointDetector, build_detector, make_targets
 from trainer.models.refiner import draw_joint_crops
-from trainer.training.loop import Batches, ProcessGroup, TrainingPlan, save_checkpoint
-from trainer.training.runs import RunPlan, start_run, take_turns, train_in_folder
+from trainer.training.detector_calibration import calibrate_detector
+from trainer.training.lineage import DataUsed, Lineage, digest_labels
+from trainer.training.loop import Batches, TrainingPlan, Validation, save_checkpoint
+from trainer.training.metric_log import add_held_out
+from trainer.training.model_card import write_model_card
+from trainer.training.processes import ProcessGroup
+from trainer.training.runs import RunPlan, make_lineage, start_run, train_in_folder
 
 __all__ = [
-    "calibrate_detector",
     "detector_batch_loss",
     "fit_detector",
     "make_detector_batches",
-    "measure_box_sizes",
-    "pick_threshold",
+    "make_detector_validation",
+    "measure_held_out",
+    "pick_held_out",
+    "select_cases",
     "split_validation",
     "train_detector",
 ]
 
 HANDS_PER_EPOCH = 512
 """Largest number of hands in an epoch, so that progress, checkpoints and a stop never take long."""
-_MIN_BOXES = 30  # fewer do not tell a bias of the sizes from chance
-_VALIDATION_SHARE = 0.1  # of the training cases, for calibration
-_TARGET_SPECIFICITY = 0.994
-"""Specificity of findings to reach on the calibration cases; a little above the aim, because it is an estimate."""
+_CALIBRATION_SHARE = 0.1
+"""Share of the training cases that is kept for calibration if none is kept for validation."""
+_COCO = "COCO file"
+_SCHEME = "mtss-hands"
+_VALIDATION_BATCH = 16  # hands
 
 
 def train_detector(
-    study: Study | None, out: Path, plan: RunPlan, device: torch.device, process_group: ProcessGroup
+    study: Study | None,
+    out: Path,
+    plan: RunPlan,
+    device: torch.device,
+    process_group: ProcessGroup,
+    *,
+    split: Split | None = None,
 ) -> None:
     """Train the detector on the study's training cases, COCO boxes and simulated hands, as far as `plan` asks for them.
 
-    The folder `out` receives the run. A tenth of the training cases is kept for calibration. Raises TrainError.
+    The folder `out` receives the run. The training cases that are kept for validation also calibrate the detector; without
+    validation a tenth is kept for that. `split` is as in `trainer.training.scorer_training.train_scorer`. Raises TrainError.
     """
-    if study is None and plan.coco is None and not plan.phantoms:
-        raise TrainError("there are no training data", "STUDY", "Give a study, --coco FILE or --phantoms N")
     if study is not None:
         study.check_manager("train models on it")
-    split = start_run("detector", study, out, plan, process_group)
-    folder = plan.samples or out / "samples"
-    ready: list[HandSamples] = []
-    with take_turns(process_group):
-        if study is not None:
-            with study.snapshot() as frozen:  # raters may go on scoring in the meantime
-                ready.append(load_hand_samples(frozen, split.train, folder, ProgressBar()))
-        scheme = study.scheme if study is not None else load_scheme("mtss-hands")
-        if plan.coco is not None:
-            ready.append(load_coco_hands(plan.coco, scheme, folder, ProgressBar()))
-        if plan.phantoms:
-            ready.append(simulate_hands(plan.phantoms, folder, ProgressBar(), scheme=scheme, seed=plan.training.seed))
-    parts = [split_validation(each, _VALIDATION_SHARE) for each in ready]
+    ready, lineage = _prepare(study, out, plan, process_group, split)
+    share, seed = plan.validation or _CALIBRATION_SHARE, plan.training.seed
+    held_out = pick_held_out(ready, plan)
+    kept = [select_cases(each, set(each.cases) - held_out) if held_out & set(each.cases) else each for each in ready]
+    parts = [split_validation(each, share, seed) for each in kept if each.cases]
     training = [train for train, _ in parts]
+    scheme = study.scheme if study else load_scheme(_SCHEME)
+
+    def measure(model: JointDetector) -> dict[str, Any]:
+        measured = [select_cases(each, held_out) for each in ready if each.source == _COCO]
+        return measure_held_out(model, measured, scheme, seed)
+
     fit_detector(
         training,
         [validation for _, validation in parts if validation.cases],
@@ -83,8 +99,87 @@ def train_detector(
         weights=plan.weights,
         refiner_only=plan.refiner_only,
         resume=plan.resume,
-        about={"joints": list(training[0].joints)},
+        choose_epoch=plan.validation > 0,
+        about={
+            "joints": list(training[0].joints),
+            "validation_cases": sum(len(set(each.cases)) for _, each in parts),
+        },
+        lineage=lineage,
+        measure=measure if held_out else None,
     )
+
+
+def pick_held_out(samples: Sequence[HandSamples], plan: RunPlan) -> set[str]:
+    """Return the patients of a COCO file that are held out to measure the detector, with all their hands.
+
+    They are chosen as the cases of a study are; see `trainer.data.splits.split_cases`. A single patient is trained on.
+    """
+    patients = {case for each in samples if each.source == _COCO for case in each.cases}
+    if len(patients) < 2:
+        return set()
+    return set(split_cases(tuple(patients), seed=plan.training.seed, held_out=plan.held_out).test)
+
+
+def measure_held_out(model: JointDetector, samples: Sequence[HandSamples], scheme: Scheme, seed: int) -> dict[str, Any]:
+    """Return the numbers of patients and hands in `samples`, and the metrics of `model` on them.
+
+    Each metric is a list of value, lower and upper limit, without limits for a single patient. See
+    `trainer.evaluation.evaluate_detector.evaluate_named_boxes`.
+    """
+    rng, facts = np.random.default_rng(seed), dict[str, Any]()
+    for each in samples:
+        found = [find_joints(model, each.images[row : row + 1], scheme)[0] for row in range(len(each.cases))]
+        metrics = evaluate_named_boxes(each, found, rng)
+        facts = {
+            "patients": len(set(each.cases)),
+            "hands": len(each.cases),
+            "metrics": {
+                metric.name: [None if math.isnan(v) else round(v, 4) for v in (metric.value, metric.low, metric.high)]
+                for metric in metrics
+            },
+        }
+    return facts
+
+
+def _prepare(
+    study: Study | None, out: Path, plan: RunPlan, process_group: ProcessGroup, split: Split | None = None
+) -> tuple[list[HandSamples], Lineage]:
+    """Begin the run in the first process, and return its samples and its lineage in all."""
+    lineages: list[Lineage] = []
+
+    def prepare() -> list[HandSamples]:
+        if study is None and plan.coco is None and not plan.phantoms:
+            raise TrainError("there are no training data", "STUDY", "Give a study, --coco FILE or --phantoms N")
+        run = start_run("detector", study, out, plan, process_group.count, split)
+        folder, scheme = plan.samples or out / "samples", study.scheme if study else load_scheme(_SCHEME)
+        ready: list[HandSamples] = []
+        data: list[DataUsed] = []
+        if study is not None:
+            cases = run.split.train if split is None else tuple(sorted((*split.train, *split.test)))
+            with study.snapshot() as frozen:  # raters may go on scoring in the meantime
+                hands = load_hand_samples(frozen, cases, folder, ProgressBar())
+            if split is not None:
+                hands = select_cases(hands, set(split.train))
+            ready.append(hands)
+            digest = digest_labels(hands.boxes, hands.findings)
+            data.append(DataUsed.of_study(study.config.id, len(hands.images), run.split.train, digest))
+        if plan.coco is not None:
+            coco = load_coco_hands(plan.coco, scheme, folder, ProgressBar(), patients=plan.coco_patients)
+            ready.append(coco)
+            held_out = pick_held_out([coco], plan)
+            if not held_out:
+                print_notice(f"{plan.coco.name}: it shows one patient, so none is held out to measure the detector")
+            learned = [case for case in coco.cases if case not in held_out]
+            data.append(DataUsed.of_coco(plan.coco, len(learned), learned))
+        if plan.phantoms:
+            seed = plan.training.seed
+            ready.append(simulate_hands(plan.phantoms, folder, ProgressBar(), scheme=scheme, seed=seed))
+            data.append(DataUsed.of_phantoms(seed, plan.phantoms))
+        lineages.append(make_lineage("detector", run, plan, tuple(data)))
+        return ready
+
+    ready = prepare_in_first(process_group, prepare)
+    return ready, process_group.from_first(lambda: lineages[0])
 
 
 def fit_detector(
@@ -100,7 +195,10 @@ def fit_detector(
     weights: Path | None = None,
     refiner_only: bool = False,
     resume: bool = False,
+    choose_epoch: bool = False,
     about: dict[str, Any] | None = None,
+    lineage: Lineage | None = None,
+    measure: Callable[[JointDetector], dict[str, Any]] | None = None,
 ) -> JointDetector:
     """Train a detector on `samples` and calibrate it on `validation`; return it.
 
@@ -119,8 +217,13 @@ def fit_detector(
         step takes about half the time.
     resume
         Continue the run in `out`.
-    about
-        Additional facts for the run's description.
+    choose_epoch
+        Take the epoch with the smallest loss on `validation`, not the last one.
+    about, lineage
+        Additional facts for the run's description, and the origin of the samples and weights.
+    measure
+        Function that measures the calibrated detector on hands that it has not learned from. What it returns is stored with
+        the weights, logged and shown in the model card.
 
     Raises
     ------
@@ -138,8 +241,11 @@ def fit_detector(
         "seed": plan.seed,
         "backbone": model.backbone_name,
         "near": refiner_only,
+        **({"lineage": lineage.to_record()} if lineage else {}),
     }
-    train_in_folder(
+    if choose_epoch and not validation and process_group.is_first:
+        print("no training case is kept for validation; the last epoch is the result", file=sys.stderr, flush=True)
+    facts = train_in_folder(
         model,
         make_detector_batches(samples, batch, plan.seed, device, refiner_only=refiner_only),
         detector_batch_loss,
@@ -147,15 +253,28 @@ def fit_detector(
         out,
         device,
         process_group,
+        validation=make_detector_validation(validation, device) if choose_epoch and validation else None,
         resume=resume,
         about=facts,
         label="detector",
     )
     if process_group.is_first:
         calibrate_detector(model, samples, validation)
+        if measure is not None:
+            facts = {**facts, "held_out": measure(model)}
+            add_held_out(out, facts["held_out"])
+            _print_held_out(facts["held_out"])
         save_checkpoint(out / "model.pt", {"model": model.state_dict(), "about": facts})
+        write_model_card(out, mlflow=plan.mlflow)
     process_group.barrier()
     return model
+
+
+def _print_held_out(facts: Mapping[str, Any]) -> None:
+    print(f"measured on {facts['hands']} hands of {facts['patients']} held-out patients:", file=sys.stderr)
+    for name, (value, low, high) in facts["metrics"].items():
+        interval = "" if low is None else f" ({low:.3f} to {high:.3f})"
+        print(f"  {name}: {value:.3f}{interval}", file=sys.stderr, flush=True)
 
 
 def make_detector_batches(
@@ -183,6 +302,26 @@ def make_detector_batches(
     return batches
 
 
+def make_detector_validation(samples: Sequence[HandSamples], device: torch.device) -> Validation:
+    """Return the function that computes a detector's mean loss per hand on `samples`.
+
+    Hands are not augmented. The errors of the boxes that the refiner corrects are random, but the same in each epoch.
+    """
+    pool = _CombinedSamples(samples, device)
+    kinds = torch.from_numpy(samples[0].kinds).to(device)
+
+    def validation(model: nn.Module) -> float:
+        generator, total = torch.Generator().manual_seed(0), 0.0
+        for rows in torch.split(torch.arange(len(pool)), _VALIDATION_BATCH):
+            images, boxes, findings = pool.take(rows)
+            images = images[:, None].float() / 255
+            joint_crops = draw_joint_crops(images, boxes, findings, kinds, generator)
+            total += float(model(downsample(images), make_targets(boxes, kinds), joint_crops)) * len(rows)
+        return total / len(pool)
+
+    return validation
+
+
 def detector_batch_loss(model: nn.Module, batch: Any) -> Tensor:
     """Return the loss of the detector `model` on a batch that `make_detector_batches` made."""
     loss: Tensor = model(*batch)
@@ -198,8 +337,8 @@ class _CombinedSamples:
         self._samples = samples
         self._device = device
         self._starts = np.cumsum([0, *(len(each.images) for each in samples)])
-        self._boxes = torch.from_numpy(np.concatenate([each.boxes for each in samples]))
-        self._findings = torch.from_numpy(np.concatenate([each.findings for each in samples]))
+        self._boxes = torch.from_numpy(np.concatenate([each.boxes for each in samples])).to(device)
+        self._findings = torch.from_numpy(np.concatenate([each.findings for each in samples])).to(device)
         self._on_gpu: Tensor | None = None
         if fits_on_gpu(sum(each.images.nbytes for each in samples), device):
             self._on_gpu = torch.cat([torch.from_numpy(np.array(each.images)).to(device) for each in samples])
@@ -209,9 +348,10 @@ class _CombinedSamples:
 
     def take(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return images (N, FINE_SIZE, FINE_SIZE) uint8, boxes and findings of `rows`."""
-        boxes, findings = (copy_to_device(values[rows], self._device) for values in (self._boxes, self._findings))
+        there = copy_to_device(rows, self._device)
+        boxes, findings = self._boxes[there], self._findings[there]
         if self._on_gpu is not None:
-            return self._on_gpu[copy_to_device(rows, self._device)], boxes, findings
+            return self._on_gpu[there], boxes, findings
         which = np.searchsorted(self._starts, rows.numpy(), side="right") - 1
         images = np.stack(
             [self._samples[w].images[int(row) - self._starts[w]] for w, row in zip(which, rows, strict=True)]
@@ -228,91 +368,22 @@ def _epoch_rows(count: int, seed: int, epoch: int) -> Tensor:
     return torch.tensor_split(order, parts)[part]
 
 
-def calibrate_detector(model: JointDetector, samples: Sequence[HandSamples], validation: Sequence[HandSamples]) -> None:
-    """Set the calibrated buffers of `model`: `habit` from `samples`, `threshold` and `bias` from `validation`."""
-    model.habit.copy_(torch.tensor(measure_box_sizes(samples)))
-    if not validation:
-        return
-    model.threshold.fill_(0.5)
-    model.bias.fill_(0.0)
-    predicted, true, sizes = _predict_findings(model, validation)
-    model.threshold.fill_(pick_threshold(predicted, true))
-    if len(sizes) >= _MIN_BOXES:
-        model.bias.fill_(float(np.median(sizes)))
+def split_validation(samples: HandSamples, share: float, seed: int = 0) -> tuple[HandSamples, HandSamples]:
+    """Return the samples to learn from, and those of about `share` of the cases, to validate and calibrate with.
 
-
-def measure_box_sizes(samples: Sequence[HandSamples]) -> tuple[float, float]:
-    """Return the logarithm of MCP size to PIP size, and the standard deviation of single boxes' log sizes within a kind.
-
-    The default is (0.21, 1.0) if no hand has two joints of each kind.
+    One case at least is kept, unless there is only one; see `trainer.data.splits.pick_validation_cases`.
     """
-    larger, left = [], []
-    for each in samples:
-        with np.errstate(invalid="ignore"):
-            sizes = np.log((each.boxes[..., 2:] - each.boxes[..., :2]).mean(axis=2))
-        for row in sizes:
-            known = np.isfinite(row)
-            kinds = [row[known & (each.kinds == kind)] for kind in range(len(JOINT_KINDS))]
-            if all(len(kind) >= 2 for kind in kinds):
-                larger.append(float(np.median(kinds[1]) - np.median(kinds[0])))
-                left += [float(value - np.median(kind)) for kind in kinds for value in kind]
-    return (float(np.median(larger)), float(np.std(left))) if larger else (0.21, 1.0)
+    validation = set(pick_validation_cases(samples.cases, seed=seed, share=share, required=True))
+    parts = (set(samples.cases) - validation, validation)
+    return tuple(select_cases(samples, keep) for keep in parts)  # type: ignore[return-value]
 
 
-def _predict_findings(
-    model: JointDetector, samples: Sequence[HandSamples], part: int = 64
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
-    """Return the predicted probability and the truth of findings, and the log ratio of found to true box sizes.
-
-    Only joints that are found count, for findings only those with a reading.
-    """
-    predicted, true, larger = [], [], []
-    for each in samples:
-        for start in range(0, len(each.images), part):
-            for row, detections in enumerate(detect(model, each.images[start : start + part]), start):
-                known = np.isfinite(each.boxes[row]).all(axis=1)
-                if not detections or not known.any():
-                    continue
-                boxes = torch.tensor([detection.box for detection in detections])
-                best, which = box_iou(torch.from_numpy(each.boxes[row, known]), boxes).max(dim=1)
-                for iou, index, box, ill in zip(
-                    best.tolist(), which.tolist(), each.boxes[row, known], each.findings[row, known], strict=True
-                ):
-                    if iou >= 0.5:
-                        larger.append(np.log(detections[index].candidate.size / np.mean(box[2:] - box[:2])))
-                        if np.isfinite(ill):
-                            predicted.append(detections[index].finding)
-                            true.append(ill >= 0.5)
-    return np.array(predicted, np.float64), np.array(true, bool), np.array(larger, np.float64)
-
-
-def pick_threshold(predicted: npt.NDArray[np.float64], true: npt.NDArray[np.bool_]) -> float:
-    """Return the lowest threshold on the `predicted` probabilities that reaches the target specificity.
-
-    `true` (N,) tells which joints have a finding. The result is 0.5 if all have one or none has.
-    """
-    if not true.any() or true.all():
-        return 0.5
-    without = np.sort(predicted[~true])
-    edge = float(without[min(int(np.ceil(_TARGET_SPECIFICITY * len(without))), len(without) - 1)])
-    above = predicted[true & (predicted > edge)]
-    # Halfway to the next joint with a finding, so that both have the same distance from the threshold.
-    return float(np.clip((edge + above.min()) / 2 if len(above) else edge, 0.01, 0.99))
-
-
-def split_validation(samples: HandSamples, share: float) -> tuple[HandSamples, HandSamples]:
-    """Return `samples` without the last `share` of their cases, for training, and those, for calibration."""
-    cases = list(dict.fromkeys(samples.cases))
-    validation = set(cases[len(cases) - max(round(share * len(cases)), 1) :]) if len(cases) > 1 else set()
-    return tuple(_select_cases(samples, keep) for keep in (set(cases) - validation, validation))  # type: ignore[return-value]
-
-
-def _select_cases(samples: HandSamples, cases: set[str]) -> HandSamples:
+def select_cases(samples: HandSamples, cases: Collection[str]) -> HandSamples:
+    """Return the hands of `cases`. Their images are read when they are needed."""
     rows = [row for row, case in enumerate(samples.cases) if case in cases]
-    where = slice(rows[0], rows[-1] + 1) if rows and rows == list(range(rows[0], rows[-1] + 1)) else rows
     return replace(
         samples,
-        images=samples.images[where],
+        images=cast(npt.NDArray[np.uint8], ImageRows(samples.images, rows)),
         boxes=samples.boxes[rows],
         findings=samples.findings[rows],
         frames=tuple(samples.frames[row] for row in rows),

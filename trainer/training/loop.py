@@ -7,50 +7,47 @@ from __future__ import annotations
 
 import math
 import os
-import pickle
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from ratui.errors import TrainError, clean_text
 from ratui.files import atomic_write
+from trainer.training.processes import SINGLE_PROCESS, ProcessGroup
+from trainer.training.torch_files import DAMAGED, check_facts, check_weights, read_torch_file
 
 __all__ = [
-    "SINGLE_PROCESS",
     "BatchLoss",
     "Batches",
+    "BestEpoch",
     "EpochResult",
-    "ProcessGroup",
     "Schedule",
     "Training",
     "TrainingPlan",
-    "join_processes",
+    "Validation",
     "load_checkpoint",
     "pick_device",
     "save_checkpoint",
     "warm_up_cosine",
 ]
 
-Batches: TypeAlias = Callable[[int, "ProcessGroup"], Iterable[Any]]
+Batches: TypeAlias = Callable[[int, ProcessGroup], Iterable[Any]]
 """The batches of an epoch, numbered from 0, for one process."""
 BatchLoss: TypeAlias = Callable[[nn.Module, Any], Tensor]
 """The mean loss of a model on a batch."""
+Validation: TypeAlias = Callable[[nn.Module], float]
+"""The loss of a model, in evaluation mode, on samples that it does not learn from."""
 Schedule: TypeAlias = Callable[[float, float], float]
 """Learning rate as a share of its maximum, after `done` of `total` epochs, steps or seconds."""
 
 _MAX_GRADIENT_NORM = 5.0
-_WAIT = timedelta(hours=12)
-"""Longest wait of a process for another: one prepares the samples of all. The default of NCCL is ten minutes."""
 _MIN_RATE_SHARE = 0.01  # the cosine ends at 0, where steps would change nothing
 
 
@@ -68,18 +65,24 @@ class TrainingPlan:
     seed
         Seed of the order of the samples, of augmentation and of dropout.
     amp
-        Mixed precision, on GPUs only.
+        Mixed precision (bfloat16), on GPUs that compute in it.
     deterministic
         Use only algorithms that give the same result each time. Some are slower on a GPU. On one CPU thread a training
         is repeatable in any case.
     compile
         Compile the network with ``torch.compile``.
+    compile_mode
+        Mode of ``torch.compile``. ``reduce-overhead`` starts the work of a whole network on a GPU by one call.
     tensorboard
         Write TensorBoard files as well.
+    mlflow
+        Address of a tracking server of MLflow, or a folder, which gets the metrics as well; none if empty.
     reseed_epochs
         Seed dropout anew at each epoch, so that a resumed training draws what an uninterrupted one draws.
     channels_last
         Store images with their channels last, which is faster. Sums then have another order, so rounding differs.
+    patience
+        End the training after so many epochs without a smaller validation loss; 0 for never.
     """
 
     epochs: int = 40
@@ -95,78 +98,9 @@ class TrainingPlan:
     steps: int | None = None
     reseed_epochs: bool = True
     channels_last: bool = True
-
-
-@dataclass(frozen=True)
-class ProcessGroup:
-    """The processes that train one model together: the number of this one, `rank`, and their `count`."""
-
-    rank: int = 0
-    count: int = 1
-
-    @property
-    def is_first(self) -> bool:
-        """True for the process that writes files."""
-        return self.rank == 0
-
-    def local_indices(self, indices: Tensor) -> Tensor:
-        """Return this process's part of a batch's `indices`. All parts have the same length."""
-        return indices[self.rank : len(indices) - len(indices) % self.count : self.count]
-
-    def local_batches(
-        self, order: Tensor, batch: int, seed: int, epoch: int
-    ) -> Iterator[tuple[Tensor, torch.Generator]]:
-        """Yield this process's rows of each batch of `order`, with a generator for their augmentation.
-
-        Each batch of each epoch and process has a generator of its own, so that a resumed training draws the same.
-        """
-        for number, indices in enumerate(torch.split(order, batch)):
-            part = self.local_indices(indices)
-            if len(part):
-                drawn = ((seed * 7_919 + epoch) * 100_003 + number) * 64 + self.rank
-                yield part, torch.Generator().manual_seed(drawn)
-
-    def broadcast(self, value: float) -> float:
-        """Return the first process's `value` in every process. Clocks differ between processes, decisions must not."""
-        if self.count == 1:
-            return value
-        tensor = torch.tensor([value], dtype=torch.float64, device=_exchange_device())
-        dist.broadcast(tensor, src=0)
-        return float(tensor)
-
-    def average(self, value: float) -> float:
-        """Return the mean of all processes' `value`."""
-        if self.count == 1:
-            return value
-        tensor = torch.tensor([value], dtype=torch.float64, device=_exchange_device())
-        dist.all_reduce(tensor)
-        return float(tensor) / self.count
-
-    def barrier(self) -> None:
-        """Return once every process has called this."""
-        self.broadcast(0.0)
-
-
-SINGLE_PROCESS = ProcessGroup()
-
-
-def _exchange_device() -> str:
-    """Return the device on which the backend exchanges tensors: NCCL on GPUs, Gloo on the CPU."""
-    return "cuda" if dist.get_backend() == "nccl" else "cpu"
-
-
-@contextmanager
-def join_processes(device: torch.device) -> Iterator[ProcessGroup]:
-    """Join the processes that ``torchrun`` started; without torchrun there is only this one."""
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1:
-        yield ProcessGroup()
-        return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_WAIT)
-    try:
-        yield ProcessGroup(dist.get_rank(), dist.get_world_size())
-    finally:
-        dist.destroy_process_group()
+    patience: int = 0
+    compile_mode: str = "default"
+    mlflow: str = ""
 
 
 def pick_device(name: str) -> torch.device:
@@ -197,7 +131,7 @@ class EpochResult:
     """A finished epoch, numbered from 1: its mean loss, and the state of the training after it.
 
     `seconds` is the time since the start, `done` the finished share of the training, `left` the estimated seconds to its
-    end. `is_last` is True if the training ends here.
+    end. `is_last` is True if the training ends here. `validation_loss` and `best_epoch` are None without validation.
     """
 
     epoch: int
@@ -208,12 +142,24 @@ class EpochResult:
     done: float
     left: float
     is_last: bool
+    validation_loss: float | None = None
+    best_epoch: int | None = None
+
+
+@dataclass(frozen=True)
+class BestEpoch:
+    """The epoch with the smallest validation `loss` so far, numbered from 1, and the `weights` of the model after it."""
+
+    epoch: int
+    loss: float
+    weights: dict[str, Any]
 
 
 class Training:
     """A model, its optimiser, and their position in a plan: the finished `epoch` and `step` counts and the `seconds` spent.
 
-    `schedule` is a linear warm-up and half a cosine if not given. `name` stands in error messages.
+    `best` is the best epoch so far, None without validation. `schedule` is a linear warm-up and half a cosine if not given.
+    `name` stands in error messages.
     """
 
     def __init__(
@@ -238,18 +184,25 @@ class Training:
         options: dict[str, Any] = {"fused": True} if device.type == "cuda" else {}
         self.optimiser = torch.optim.AdamW(model.parameters(), lr=plan.rate, weight_decay=plan.weight_decay, **options)
         self.epoch, self.step, self.seconds = 0, 0, 0.0
-        self._amp = plan.amp and device.type == "cuda"
+        self.best: BestEpoch | None = None
+        self.is_finished = False
+        """True after `run` reached the end of the plan; False if it was asked to stop before."""
+        self.is_mixed = plan.amp and device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        """True if it trains in mixed precision."""
         self._schedule = schedule or partial(warm_up_cosine, warm_up=plan.warm_up)
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that `load_state_dict` needs to continue this training."""
-        return {
+        state = {
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "epoch": self.epoch,
             "step": self.step,
             "seconds": self.seconds,
         }
+        if self.best is not None:
+            state["best"] = {"epoch": self.best.epoch, "loss": self.best.loss, "model": self.best.weights}
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a state that `state_dict` returned."""
@@ -257,12 +210,15 @@ class Training:
         self.optimiser.load_state_dict(state["optimiser"])
         self.epoch, self.seconds = int(state["epoch"]), float(state["seconds"])
         self.step = int(state.get("step", 0))  # earlier versions counted epochs only
+        best = state.get("best")
+        self.best = BestEpoch(int(best["epoch"]), float(best["loss"]), dict(best["model"])) if best else None
 
     def run(
         self,
         batches: Batches,
         batch_loss: BatchLoss,
         *,
+        validation: Validation | None = None,
         should_stop: Callable[[], bool] = lambda: False,
         on_epoch: Callable[[EpochResult], None] = lambda result: None,
     ) -> nn.Module:
@@ -274,6 +230,9 @@ class Training:
             ``batches(epoch, process_group)`` yields the batches of an epoch. In the last one it may yield fewer.
         batch_loss
             ``batch_loss(model, batch)`` is the mean loss of a batch.
+        validation
+            Called after each epoch, in the first process, with the model in evaluation mode. It sets `best`, which ends the
+            training early if the plan has patience.
         should_stop
             Asked after each epoch; the training ends if it returns True.
         on_epoch
@@ -282,12 +241,12 @@ class Training:
         Raises
         ------
         TrainError
-            If the loss is not finite, or an epoch has no batch.
+            If a loss is not finite, or an epoch has no batch.
         """
         plan, group = self.plan, self.process_group
         wrapped = self._wrap_model()
         started = time.monotonic() - self.seconds
-        is_over = self._all_done()
+        is_over = self.is_finished = self._all_done()
         while not is_over:
             wrapped.train()
             if plan.reseed_epochs:
@@ -298,8 +257,11 @@ class Training:
                 if plan.seconds:
                     self.seconds = group.broadcast(time.monotonic() - started)
                 self._set_rate()
+                if plan.compile and plan.compile_mode == "reduce-overhead":
+                    # The results of the last step may be overwritten.
+                    torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
                 # bfloat16 has the exponents of float32, so small gradients need no scaling.
-                with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._amp):
+                with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_mixed):
                     loss = batch_loss(wrapped, batch)
                 self.optimiser.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -314,25 +276,46 @@ class Training:
                     "the training data do not fill one batch", self.name, "Give more cases, or fewer processes"
                 )
             mean = float(total / count)
-            if not math.isfinite(mean):
-                raise TrainError(
-                    f"the loss is {mean} after epoch {self.epoch + 1}", self.name, "Lower the learning rate"
-                )
-            self.epoch, self.seconds = self.epoch + 1, now - started
+            self._check_loss(mean, "loss")
+            validated = self._validate(validation) if validation is not None else None
+            self.epoch, self.seconds = self.epoch + 1, time.monotonic() - started
             is_timed_out = bool(plan.seconds and self.seconds > plan.seconds)
-            is_over = bool(group.broadcast(float(self._all_done() or is_timed_out or should_stop())))
+            self.is_finished = self._all_done() or is_timed_out
+            is_over = group.any(self.is_finished or should_stop())
             done = max(self._share_done(), 1e-6)
             left = plan.seconds - self.seconds if plan.seconds else self.seconds / done * (1 - done)
             rate, speed = self.optimiser.param_groups[0]["lr"], count / (now - epoch_started)
-            on_epoch(EpochResult(self.epoch, mean, rate, self.seconds, speed, done, left, is_over))
+            best = self.best.epoch if self.best is not None else None
+            on_epoch(EpochResult(self.epoch, mean, rate, self.seconds, speed, done, left, is_over, validated, best))
         return self.model.eval()
+
+    def _check_loss(self, loss: float, name: str) -> None:
+        if not math.isfinite(loss):
+            raise TrainError(f"the {name} is {loss} after epoch {self.epoch + 1}", self.name, "Lower the learning rate")
+
+    def _validate(self, validation: Validation) -> float:
+        """Return the validation loss of the current epoch, the same in all processes, and keep the weights if it is best."""
+        loss = 0.0
+        if self.process_group.is_first:
+            devices = [self.device] if self.device.type == "cuda" else []
+            # A draw of random numbers here would change the rest of the training.
+            with torch.random.fork_rng(devices), torch.no_grad():
+                loss = validation(self.model.eval())
+        loss = self.process_group.broadcast(loss)
+        self._check_loss(loss, "validation loss")
+        if self.best is None or loss < self.best.loss:
+            weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+            self.best = BestEpoch(self.epoch + 1, loss, weights)
+        return loss
 
     def _wrap_model(self) -> nn.Module:
         wrapped: nn.Module = self.model
         if self.process_group.count > 1:
             ids = [self.device.index] if self.device.type == "cuda" else None
             wrapped = DistributedDataParallel(self.model, device_ids=ids)
-        return torch.compile(wrapped) if self.plan.compile else wrapped  # type: ignore[return-value]
+        if not self.plan.compile:
+            return wrapped
+        return torch.compile(wrapped, mode=self.plan.compile_mode)  # type: ignore[return-value]
 
     def _set_rate(self) -> None:
         for group in self.optimiser.param_groups:
@@ -351,6 +334,9 @@ class Training:
         return min(done / total, 1.0)
 
     def _all_done(self) -> bool:
+        patience = self.plan.patience
+        if patience and self.best is not None and self.epoch - self.best.epoch >= patience:
+            return True
         return self.epoch >= self.plan.epochs or (self.plan.steps is not None and self.step >= self.plan.steps)
 
 
@@ -374,13 +360,24 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Return the state in `path`: tensors and plain values only, since no code in it is run. Raises TrainError."""
+    """Return the state in `path`: tensors and plain values only, since no code in it is run.
+
+    Raises TrainError, also if its weights are not finite, or its description is no table of plain values.
+    """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = read_torch_file(path)
     except FileNotFoundError as error:
         raise TrainError("there is no such checkpoint", path, "Train the model first, or check the path") from error
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+    except DAMAGED as error:
         raise TrainError("the checkpoint can't be read safely", path, "Give one that ratui wrote") from error
     if not isinstance(state, dict) or "model" not in state:
         raise TrainError("the file contains no model", path, "Give a model.pt that ratui-train wrote")
+    try:
+        check_facts(state.get("about", {}))
+    except ValueError as error:
+        raise TrainError("its description is damaged", path, "Give a model.pt that ratui-train wrote") from error
+    try:
+        check_weights(state["model"])
+    except ValueError as error:
+        raise TrainError(str(error), path, "Train the model again") from error
     return state

@@ -22,7 +22,7 @@ from ratui.scheme import Scheme, Site, load_scheme
 from trainer.data.pairs import PAIR_CROP_SIZE, PairSamples, crop_joint
 from trainer.data.phantoms import simulator_digest
 
-__all__ = ["Cohort", "load_cohort", "simulate_readings"]
+__all__ = ["Cohort", "load_cohort", "read_true_grades", "simulate_readings"]
 
 PATIENTS_PER_FILE = 20
 """Patients in one cached file. An interruption loses at most one file."""
@@ -90,6 +90,28 @@ class Cohort:
             self.patient_index[:rows],
             self.sites[:rows],
         )
+
+    def draw(self, patients: int, seed: int) -> tuple[Cohort, npt.NDArray[np.int64]]:
+        """Return a cohort of `patients` patients that `seed` draws from this one, and the rows of their joints.
+
+        A smaller draw of the same seed is a part of a larger one. Raises TrainError if there are not enough patients.
+        """
+        if patients > len(self.patients):
+            raise TrainError(
+                f"{patients} patients can't be drawn from {len(self.patients)}", "--pool", "Give a larger pool"
+            )
+        chosen = np.random.default_rng([seed, 23]).permutation(len(self.patients))[:patients]
+        per_patient = len(self.crops) // len(self.patients)
+        rows = (chosen[:, None] * per_patient + np.arange(per_patient)).ravel()
+        return Cohort(
+            self.scheme,
+            tuple(self.patients[index] for index in chosen),
+            self.crops[rows],
+            self.true_grades[rows],
+            self.has_finding[rows],
+            np.repeat(np.arange(patients), per_patient),
+            tuple(self.sites[row] for row in rows),
+        ), rows
 
 
 def load_cohort(patients: int, seed: int, folder: Path, progress: Progress, *, scheme: str = "fingers") -> Cohort:
@@ -160,6 +182,25 @@ def simulate_readings(people: Cohort, kind: str, raters: int, seed: int) -> Pair
         people.sites,
         people.group_names,
         scheme.scales,
+    )
+
+
+def read_true_grades(people: Cohort, seed: int) -> PairSamples:
+    """Return training samples: `people` with their true grades, as one rater without errors would score them.
+
+    The cases are named by `seed`, from which the cohort was drawn, and by their number.
+    """
+    has_scale = people.max_grades[:, None, :, None] >= 0
+    return PairSamples(
+        people.crops,
+        np.where(has_scale, people.true_grades[:, None], -1),
+        people.max_grades,
+        people.groups,
+        people.has_finding[:, None],
+        tuple(f"phantom-{seed}-{who}" for who in people.patient_index),
+        people.sites,
+        people.group_names,
+        people.scheme.scales,
     )
 
 
