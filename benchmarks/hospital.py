@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import resource
 import shutil
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -52,6 +54,7 @@ def main() -> None:
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--keep", type=Path, help="copy the hospital and its truth to this new folder")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # ends Orthanc and removes the folder, too
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch).resolve()
         begun = time.monotonic()

@@ -146,7 +146,8 @@ def trace_loss(folder: Path) -> Tracer:
     import torch
 
     from ratui.study import Study
-    from trainer.training.loop import TrainingPlan, join_processes
+    from trainer.training.loop import TrainingPlan
+    from trainer.training.processes import join_processes
     from trainer.training.runs import RunPlan
     from trainer.training.scorer_training import train_scorer
 

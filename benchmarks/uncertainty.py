@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from trainer.data.cohort import load_cohort, simulate_readings
 from trainer.evaluation.evaluate_scorer import (
     evaluate_by_uncertainty,
     evaluate_calibration,
     evaluate_scale,
-    match_labels,
 )
+from trainer.evaluation.scale_predictions import match_labels
 from trainer.experiments.arms import BASELINE, Budget, Cell
 from trainer.experiments.cells import predict_from_features, train_cell
-from trainer.experiments.cohort import load_cohort, simulate_readings
 from trainer.experiments.comparison import TEST, TRAIN
 from trainer.experiments.shared_trunk import extract_trunk_features, load_trunk
 

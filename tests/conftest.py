@@ -3,6 +3,7 @@
 A module that drives whole screens, runs programs or trains has ``pytestmark = pytest.mark.slow``;
 ``-m 'not slow'`` leaves it out. Tests run in parallel unless a single file is given or ``-n0`` is set.
 Tests in a folder ``real_time`` measure time: one worker runs them one after the other, with priority over the others.
+The folders of the tests (``tmp_path``) are in memory if there is enough. They are removed, except those of tests that fail.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="ratui-tests-cache-")
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
+# Saves wait for the disk, many thousand times in all tests together. In memory they do not.
+_MEMORY, _ENOUGH = Path("/dev/shm"), 8 * 2**30  # bytes
+if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ENOUGH:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
 # No deadline: a busy machine makes examples slow. Examples are derandomized, so that a failure comes from a change
 # and not from chance; --hypothesis-profile=search draws others.
 settings.register_profile("search", deadline=None)
@@ -57,10 +63,16 @@ def pytest_collection_finish() -> None:
 
 _REAL_TIME = "real_time"
 LONG_MODULES = (
+    "study/test_attacks.py",
     "trainer/test_detector.py",
     "demo/test_demo.py",
-    "reading/test_walk.py",
     "trainer/test_runs.py",
+    "study/test_intake_rules.py",
+    "pacs/test_fetch.py",
+    "reading/test_search.py",
+    "reading/test_walk.py",
+    "study/test_merge_films.py",
+    "trainer/test_processes.py",
     "tui/test_snapshots.py",
     "trainer/test_learning.py",
     "tui/test_crash.py",

@@ -26,7 +26,7 @@ def commands(page: Path) -> list[list[str]]:
     found = []
     for block in BLOCK.findall(page.read_text(encoding="utf-8")):
         for line in re.sub(r"\\\n", " ", block).splitlines():
-            for part in line.split("&&"):
+            for part in line.removesuffix(" &").split("&&"):
                 words = [word for word in shlex.split(part, comments=True) if "=" not in word or word.startswith("-")]
                 if "trainer" in words and "-m" in words:
                     found.append(["ratui-train", *words[words.index("trainer") + 1 :]])

@@ -35,7 +35,8 @@ def scorer_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train a scorer for one epoch on the signed readings of the sample study; its quality does not matter here."""
     torch = pytest.importorskip("torch")
     from ratui.study import Study
-    from trainer.training.loop import TrainingPlan, join_processes
+    from trainer.training.loop import TrainingPlan
+    from trainer.training.processes import join_processes
     from trainer.training.runs import RunPlan
     from trainer.training.scorer_training import train_scorer
 
