@@ -176,7 +176,7 @@ class TestRegions:
         found = dict(zip(hands.joints, hands.findings[0].tolist(), strict=True))
         assert (found["MCP2"], found["MCP3"], found["MCP4"]) == (1.0, 0.5, 0.0)
 
-    @pytest.mark.parametrize("source", [RegionSource.REGISTERED, RegionSource.ESTIMATED, RegionSource.OTHER_FILM])
+    @pytest.mark.parametrize("source", [RegionSource.REGISTERED, RegionSource.OTHER_FILM])
     def test_boxes_of_a_detector_and_their_copies_are_not_independent(
         self, tmp_path: Path, source: RegionSource
     ) -> None:
@@ -188,17 +188,26 @@ class TestRegions:
             region("L.MCP4", "L0", MODEL),
             region("L.MCP4", "L1", RATER),
             region("L.MCP5", "L0", RegionSource.TEMPLATE),
+            region("R.MCP2", "R0", source),  # registration mirrors the boxes of the other hand
+            region("R.MCP3", "R0", source),
         ]
         study = RegionStudy({"C1": ()}, {}, given=given)
         every, own = load(study, tmp_path), load(study, tmp_path, independent=True)
-        assert (every.dependent, own.dependent) == (0, 3)
+        assert (every.dependent, own.dependent) == (4, 4)
 
         def known(hands: HandSamples) -> set[tuple[str, str]]:
             rows, columns = np.nonzero(np.isfinite(hands.boxes).all(axis=2))
             return {(hands.joints[column], hands.films[row]) for row, column in zip(rows, columns, strict=True)}
 
         assert known(every) == {(each.site[2:], each.film) for each in given}
-        assert known(own) == {("MCP3", "L0"), ("MCP3", "L1"), ("MCP4", "L1"), ("MCP5", "L0")}
+        assert known(own) == {("MCP3", "L0"), ("MCP3", "L1"), ("MCP4", "L1"), ("MCP5", "L0"), ("MCP3", "R0")}
+
+    def test_an_estimated_box_depends_on_its_neighbours(self, tmp_path: Path) -> None:
+        given = [region("L.MCP2", "L0"), region("L.MCP2", "L1", RegionSource.ESTIMATED), region("L.MCP3", "L0")]
+        for more, dependent in (((), 0), ((region("L.MCP4", "L0", MODEL),), 2)):
+            hands = load(RegionStudy({"C1": ()}, {}, given=[*given, *more]), tmp_path, independent=True)
+            assert hands.dependent == dependent
+            assert np.isfinite(hands.boxes).all(axis=2).sum() == len(given) + len(more) - dependent
 
     def test_nothing_to_load_is_an_error_with_its_reason(self, tmp_path: Path) -> None:
         for given, text in (

@@ -91,7 +91,7 @@ class HandSamples:
     joints
         Names of the J joints.
     dependent
-        Number of confirmed boxes that were left out, because a detector proposed them and no rater moved them.
+        Number of confirmed boxes that a detector proposed and no rater moved. `load_hand_samples` can leave them out.
     source
         Kind of the data set that the hands are of: ``study``, ``COCO file`` or ``simulated films``.
     """
@@ -194,7 +194,8 @@ def load_hand_samples(
         Called with a text, the number done and the total.
     independent
         Leave out boxes that a detector proposed, on this or on another film of the case, and that no rater moved. They
-        are what a detector says, not what a rater says, and would measure the detector against itself.
+        are what a detector says, not what a rater says, and would measure the detector against itself. A training keeps
+        them: without a box, a joint on the film would count as background.
 
     Raises
     ------
@@ -210,9 +211,9 @@ def load_hand_samples(
         if case is None:
             continue
         confirmed = [region for region in intact_regions(study, case) if region.confirmed_by]
-        own = [region for region in confirmed if not independent or not _is_from_model(region, confirmed)]
+        own = [region for region in confirmed if not _is_from_model(region, confirmed)]
         dependent += len(confirmed) - len(own)
-        regions = _group_by_film(own)
+        regions = _group_by_film(own if independent else confirmed)
         entries += [
             (case, film, side, _hand_frame(regions[film.id], film, side), regions[film.id])
             for film, side, _ in iterate_hands(case, scheme)
@@ -260,12 +261,20 @@ def load_hand_samples(
 
 
 def _is_from_model(region: Region, confirmed: Sequence[Region]) -> bool:
-    """Return whether the box of a region is a detector's, or was copied or registered from a detector's on another film."""
+    """Return whether the box of a region is a detector's, or was copied or registered from a detector's on another film.
+
+    A copy does not state its origin. It comes from the same joint on any film of the case, also of the other hand, which
+    registration mirrors. A box estimated after registration comes from that joint and its neighbours.
+    """
     if region.source is RegionSource.MODEL:
         return True
-    if region.source not in (RegionSource.REGISTERED, RegionSource.ESTIMATED, RegionSource.OTHER_FILM):
-        return False
-    return any(other.site == region.site and other.source is RegionSource.MODEL for other in confirmed)
+    proposed = {other.site for other in confirmed if other.source is RegionSource.MODEL}
+    if region.source is RegionSource.ESTIMATED:
+        return bool(proposed)
+    if region.source in (RegionSource.REGISTERED, RegionSource.OTHER_FILM):
+        joint = region.site.partition(".")[2]
+        return any(site.partition(".")[2] == joint for site in proposed)
+    return False
 
 
 def _hand_frame(regions: dict[str, Region], film: FilmRecord, side: str) -> Frame:
