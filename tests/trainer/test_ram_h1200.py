@@ -14,6 +14,7 @@ from PIL import Image
 from ratui.errors import TrainError
 from ratui.imaging import normalize_intensity
 from ratui.scheme import load_scheme
+from tests.support.engineers_page import command_lines, invoke
 from tests.trainer.synthetic import make_hands, quiet
 from trainer.cli import commands
 from trainer.data.coco_file import LeftOut
@@ -313,14 +314,21 @@ def test_patients_that_an_ancestor_has_seen() -> None:
     assert not Lineage("scorer", data=(DataUsed.of_study("s", 1, digest_names(("p2",)), ""),)).seen_patients(("p2",))
 
 
+FAST = ("--detector-epochs", "1", "--scorer-epochs", "2", "--width", "4", "--device", "cpu")
+
+
 def run(folder: Path, out: Path, *more: str) -> Result:
-    fast = ["--detector-epochs", "1", "--scorer-epochs", "2", "--width", "4", "--device", "cpu"]
-    return CliRunner().invoke(commands, ["benchmark", "ram-h1200", str(folder), "--out", str(out), *fast, *more])
+    return CliRunner().invoke(commands, ["benchmark", "ram-h1200", str(folder), "--out", str(out), *FAST, *more])
 
 
-def test_a_folder_becomes_a_report(ram_set: Path, own_set: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    result = run(ram_set, out)
+def test_a_folder_becomes_a_report(
+    ram_set: Path, own_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "RAM-H1200").symlink_to(ram_set)
+    out = tmp_path / "ram"
+    (line,) = command_lines("ratui-train benchmark")
+    result = invoke(line, *FAST)
     assert result.exit_code == 0, result.output
     assert (out / "report.md").read_text() in result.stdout
     report = json.loads((out / "report.json").read_text())
