@@ -23,7 +23,8 @@ from ratui.scheme import load_scheme
 from trainer.data.hands import COARSE_SIZE
 from trainer.data.phantoms import simulate_hands
 from trainer.inference.onnx_export import LIMIT, build_models, measure_agreement
-from trainer.models.detector import SHIPPED, detect, load_detector
+from trainer.models.detector import detect, load_detector
+from trainer.shipped import SHIPPED
 from trainer.training.loop import TrainingPlan
 from trainer.training.processes import SINGLE_PROCESS
 from trainer.training.runs import RunPlan

@@ -191,11 +191,12 @@ def test_a_key_that_is_held_down_answers_at_most_one_joint(tmp_path: Path) -> No
                     press_until_answered(desk, number)
             assert all(entry.note == "the key was held down" for entry in desk.read().log if entry.kind == "undo")
 
-    in_parallel([lambda kind=kind, key=key: hold_twice(kind, key) for kind in KINDS for key in "n0"], at_once=2)
+    held = zip(KINDS, "n0n", strict=True)
+    in_parallel([lambda kind=kind, key=key: hold_twice(kind, key) for kind, key in held], at_once=2)
 
 
 def test_two_hundred_keys_at_once_fill_no_joint_that_was_not_painted(tmp_path: Path) -> None:
-    inputs = ("n" * 200, "0" * 200, "0123" * 50, f"n0{RIGHT}0{RIGHT}n" * 25, "1=n" * 66, f"0{TAB}" * 100)
+    inputs = ("n" * 200, "0123" * 50, f"n0{RIGHT}0{RIGHT}n" * 25, f"0{TAB}1=" * 50)
 
     def type_at_once(number: int, keys: str) -> None:
         with open_case(tmp_path / str(number), KINDS[number % len(KINDS)]) as desk:
@@ -214,7 +215,7 @@ class Line:
     packet_seconds: float = 0.0
 
 
-LINES = (Line(), Line(0.04), Line(0.1), Line(0.0, 0.1), Line(0.04, 0.2), Line(0.1, 0.3))
+LINES = (Line(), Line(0.1), Line(0.0, 0.1), Line(0.1, 0.3))
 
 
 def test_no_key_of_a_fast_rater_is_refused(tmp_path: Path) -> None:
@@ -229,7 +230,7 @@ def test_no_key_of_a_fast_rater_is_refused(tmp_path: Path) -> None:
         ) as desk:
             made, reading = 0, desk.read()
             pressed = time.monotonic()
-            for joint, site in enumerate(reading.sites[:6]):
+            for joint, site in enumerate(reading.sites[:5]):
                 fields = len(reading.joint_fields(site.key))
                 keys = "n" if joint % 2 else draw.choice(("0000", "1111", "1122"))[:fields]
                 for key in keys:

@@ -209,13 +209,13 @@ def plan(drawn: list[ReferenceFilm], known: list[Known]) -> dict[int, tuple[str,
     }
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(films, min_size=1, max_size=6), known_persons, st.randoms(use_true_random=False))
 def test_odd_films_are_decided_by_the_rules(drawn: list[ReferenceFilm], known: list[Known], random: object) -> None:
     compare(drawn, known, random)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     st.tuples(st.lists(films, min_size=1, max_size=5), st.lists(notes, min_size=1, max_size=2)).map(sum_lists),
     st.randoms(use_true_random=False),
@@ -224,7 +224,7 @@ def test_odd_films_and_notes_are_decided_by_the_rules(drawn: list[ReferenceFilm]
     compare(drawn, [], random)
 
 
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=350, deadline=None)
 @given(
     st.tuples(st.lists(rejected_films, min_size=2, max_size=5), st.lists(clear_notes, max_size=2)).map(sum_lists),
     st.randoms(use_true_random=False),
@@ -233,7 +233,7 @@ def test_rejected_films_are_decided_by_the_rules(drawn: list[ReferenceFilm], ran
     compare(drawn, [], random)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(one_person, min_size=2, max_size=4), st.randoms(use_true_random=False))
 def test_films_of_several_universal_issuers_are_decided_by_the_rules(
     drawn: list[ReferenceFilm], random: object
@@ -241,13 +241,13 @@ def test_films_of_several_universal_issuers_are_decided_by_the_rules(
     compare(drawn, [], random)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(plain_films, min_size=2, max_size=8), st.just([]), st.randoms(use_true_random=False))
 def test_usual_films_are_decided_by_the_rules(drawn: list[ReferenceFilm], known: list[Known], random: object) -> None:
     compare(drawn, known, random)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.lists(plain_films, min_size=1, max_size=5),
     st.sampled_from(

@@ -22,8 +22,9 @@ from trainer.inference.hand_finder import FoundHand, _even_out_sizes, find_hands
 from trainer.inference.joint_naming import Candidate
 from trainer.inference.proposals import _by_side
 from trainer.models.backbones import build_ssd
-from trainer.models.detector import SHIPPED, Detection, JointDetector, build_detector, detect, load_detector
+from trainer.models.detector import Detection, JointDetector, build_detector, detect, load_detector
 from trainer.models.refiner import JointCrops, Refiner, RefinerOutput, crop_joints, draw_joint_crops, refiner_loss
+from trainer.shipped import SHIPPED
 from trainer.training import detector_training as detector_run
 from trainer.training.detector_calibration import measure_box_sizes, pick_threshold
 from trainer.training.detector_training import fit_detector, split_validation
@@ -38,8 +39,8 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> HandSamples:
-    """Return fifty hands of fifty patients, half of them severely ill."""
-    return simulate_hands(50, tmp_path_factory.mktemp("drawn"), lambda *_: None, scheme=SCHEME, seed=11)
+    """Return 36 hands of as many patients, half of them severely ill."""
+    return simulate_hands(36, tmp_path_factory.mktemp("drawn"), lambda *_: None, scheme=SCHEME, seed=11)
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:
@@ -57,7 +58,7 @@ class TestLearning:
         monkeypatch.setattr(detector_run, "augment_hands", lambda images, boxes, generator: (images, boxes))
         learn, held = split_validation(drawn, 0.2)
         model = fit_detector(
-            [learn], [], TrainingPlan(epochs=5, rate=3e-3), tmp_path / "run", CPU, ProcessGroup(), batch=3
+            [learn], [], TrainingPlan(epochs=4, rate=3e-3), tmp_path / "run", CPU, ProcessGroup(), batch=2
         ).eval()  # fmt: skip
         usual = np.nanmean(learn.boxes, axis=0)
         ours, trivial = [], []
@@ -246,7 +247,7 @@ class TestSizes:
         assert larger == pytest.approx(np.log(21 / 17), abs=1e-3)
         assert strays < 1e-3
         rng = np.random.default_rng(0)
-        half = (drawn.boxes[..., 2:] - drawn.boxes[..., :2]) / 2 * np.exp(rng.normal(0, 0.1, (50, 10, 1)))
+        half = (drawn.boxes[..., 2:] - drawn.boxes[..., :2]) / 2 * np.exp(rng.normal(0, 0.1, (36, 10, 1)))
         middle = (drawn.boxes[..., 2:] + drawn.boxes[..., :2]) / 2
         uneven = replace(drawn, boxes=np.concatenate([middle - half, middle + half], axis=2).astype(np.float32))
         assert measure_box_sizes([uneven])[1] == pytest.approx(0.1, rel=0.2)

@@ -22,8 +22,9 @@ from trainer.inference.film_pairs import FilmPair, read_film_pairs
 from trainer.inference.film_predictions import FolderSummary, predict_folder
 from trainer.inference.hand_finder import find_hands
 from trainer.inference.scoring import TrainedScorer, load_scorers, score_samples
-from trainer.models.detector import SHIPPED, load_detector
+from trainer.models.detector import load_detector
 from trainer.models.scorer import build_scorer
+from trainer.shipped import SHIPPED
 from trainer.training.loop import save_checkpoint
 
 CPU = torch.device("cpu")

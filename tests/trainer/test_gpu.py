@@ -21,9 +21,10 @@ from trainer.data.hands import HandSamples
 from trainer.data.pairs import PAIR_CROP_SIZE, PairSamples
 from trainer.data.phantoms import simulate_hands
 from trainer.inference.proposals import propose_regions
-from trainer.models.detector import SHIPPED, build_detector, detect, load_detector
+from trainer.models.detector import build_detector, detect, load_detector
 from trainer.models.losses import LOSSES
 from trainer.models.scorer import PairScorer, load_scorer_network, predict
+from trainer.shipped import SHIPPED
 from trainer.training.detector_training import detector_batch_loss, fit_detector, make_detector_batches
 from trainer.training.loop import Batches, BatchLoss, Training, TrainingPlan, load_checkpoint
 from trainer.training.processes import ProcessGroup

@@ -24,9 +24,10 @@ from trainer.data.phantoms import simulate_hands
 from trainer.inference import onnx_export
 from trainer.inference.onnx_export import LIMIT, export_onnx
 from trainer.models.backbones import build_ssd
-from trainer.models.detector import SHIPPED, SHIPPED_RUN, detect, load_detector
+from trainer.models.detector import detect, load_detector
 from trainer.models.scorer import build_scorer, load_scorer_network, predict
 from trainer.models.torchvision_internals import BoxDecoder, count_channels, predict_boxes
+from trainer.shipped import SHIPPED, SHIPPED_RUN
 from trainer.training.lineage import DataUsed, Lineage, digest_of_lineage, read_lineage
 
 HAS_ONNX = all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime", "onnxscript"))

@@ -16,7 +16,8 @@ from trainer.data.hands import normalise_levels
 from trainer.data.phantoms import simulate_hands
 from trainer.data.splits import Split
 from trainer.inference.hand_finder import FoundHand, find_hands
-from trainer.models.detector import SHIPPED, SHIPPED_RUN, JointDetector, load_detector
+from trainer.models.detector import JointDetector, load_detector
+from trainer.shipped import SHIPPED, SHIPPED_RUN
 from trainer.training.runs import load_split
 
 SCHEME = load_scheme("fingers")

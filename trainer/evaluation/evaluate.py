@@ -37,7 +37,8 @@ from trainer.evaluation.scale_predictions import ScalePredictions, match_labels
 from trainer.inference.decisions import DEFAULT_DECISION
 from trainer.inference.hand_finder import find_joints
 from trainer.inference.scoring import TrainedScorer, load_scorers, score_samples
-from trainer.models.detector import Detection, load_detector, resolve_run_folder
+from trainer.models.detector import Detection, load_detector
+from trainer.shipped import resolve_run_folder
 from trainer.training.lineage import read_lineage
 
 __all__ = [

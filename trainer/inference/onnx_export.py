@@ -32,16 +32,10 @@ from trainer.data.hands import COARSE_SIZE, FINE_SIZE, JOINT_KINDS
 from trainer.data.pairs import MARGIN, PAIR_CROP_SIZE, crop_joint
 from trainer.data.phantoms import simulate_hands
 from trainer.inference.scoring import load_scorers
-from trainer.models.detector import (
-    MAX_CANDIDATES,
-    JointDetector,
-    finding_log_odds,
-    load_detector,
-    refine_boxes,
-    resolve_run_folder,
-)
+from trainer.models.detector import MAX_CANDIDATES, JointDetector, finding_log_odds, load_detector, refine_boxes
 from trainer.models.scorer import PairScorer
 from trainer.models.torchvision_internals import BoxDecoder, count_channels
+from trainer.shipped import resolve_run_folder
 from trainer.training.lineage import digest_of_lineage, read_lineage
 from trainer.training.loop import load_checkpoint
 

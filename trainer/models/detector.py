@@ -25,12 +25,11 @@ from trainer.inference.joint_naming import Candidate
 from trainer.models.backbones import BACKBONES, build_ssd, load_torchvision_weights
 from trainer.models.refiner import JointCrops, Refiner, crop_joints, refiner_loss
 from trainer.models.torchvision_internals import count_channels, predict_boxes, sum_losses
+from trainer.shipped import SHIPPED, SHIPPED_RUN, resolve_run_folder
 from trainer.training.loop import load_checkpoint
 
 __all__ = [
     "MAX_CANDIDATES",
-    "SHIPPED",
-    "SHIPPED_RUN",
     "Detection",
     "JointDetector",
     "RefinedBoxes",
@@ -40,17 +39,12 @@ __all__ = [
     "load_detector",
     "make_targets",
     "refine_boxes",
-    "resolve_run_folder",
 ]
 
 Targets: TypeAlias = tuple[Tensor, Tensor]
 """Boxes and classes of joints: see `make_targets`."""
-SHIPPED = Path("shipped")
-"""Stands for the run that comes with ratui: a small detector that was trained on simulated hands only."""
 MAX_CANDIDATES = 40
 """Largest number of boxes on an image that the refiner sees."""
-SHIPPED_RUN = Path(__file__).parents[1] / "shipped"
-"""Folder of that run."""
 _REFINER_PASSES = 3  # each pass crops around the box that the previous one corrected
 
 
@@ -92,11 +86,6 @@ class JointDetector(nn.Module):
             (boxes.clamp(0, COARSE_SIZE), logits.softmax(dim=-1))
             for boxes, logits in predict_boxes(self.ssd, list(images.expand(-1, count_channels(self.ssd), -1, -1)))
         ]
-
-
-def resolve_run_folder(run: Path) -> Path:
-    """Return the folder of `run`; `SHIPPED` stands for the run that comes with ratui."""
-    return SHIPPED_RUN if run == SHIPPED else run
 
 
 def build_detector(weights: Path | None = None, backbone: str = "small") -> JointDetector:

@@ -13,8 +13,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torchvision import models
-from torchvision.ops import Permute
 
 from ratui.errors import TrainError, clean_text
 from trainer.models.layers import SynchronisedBatchNorm
@@ -28,7 +26,13 @@ _CLASSIFIERS = ("fc.", "classifier.", "head.")
 _NAMED = 3  # names that an error message states
 
 
-def _build_resnet(build: Callable[..., nn.Module]) -> nn.Sequential:
+# torchvision takes seconds to import, so only the functions that build its networks do it.
+
+
+def _build_resnet(name: str) -> nn.Sequential:
+    from torchvision import models
+
+    build: Callable[..., nn.Module] = getattr(models, name)
     # Norms of all processes together, as in the small trunk: several processes then learn what one learns.
     parts = OrderedDict(build(norm_layer=SynchronisedBatchNorm).named_children())
     parts["conv1"] = _make_first_layer(parts["conv1"])
@@ -37,6 +41,9 @@ def _build_resnet(build: Callable[..., nn.Module]) -> nn.Sequential:
 
 
 def _build_convnext() -> nn.Sequential:
+    from torchvision import models
+    from torchvision.ops import Permute
+
     features = models.convnext_tiny(stochastic_depth_prob=0.0).features
     features[0][0] = _make_first_layer(features[0][0])
     channels = features[-1][-1].block[0].out_channels
@@ -46,6 +53,8 @@ def _build_convnext() -> nn.Sequential:
 
 
 def _build_efficientnet() -> nn.Sequential:
+    from torchvision import models
+
     features = models.efficientnet_b0(norm_layer=SynchronisedBatchNorm, stochastic_depth_prob=0.0).features
     features[0][0] = _make_first_layer(features[0][0])
     return nn.Sequential(OrderedDict(features=features))
@@ -69,9 +78,9 @@ def _make_first_layer(layer: nn.Module) -> nn.Conv2d:
 
 
 _TRUNKS: dict[str, tuple[Callable[[], nn.Sequential], int]] = {
-    "resnet18": (lambda: _build_resnet(models.resnet18), 512),
-    "resnet34": (lambda: _build_resnet(models.resnet34), 512),
-    "resnet50": (lambda: _build_resnet(models.resnet50), 2048),
+    "resnet18": (lambda: _build_resnet("resnet18"), 512),
+    "resnet34": (lambda: _build_resnet("resnet34"), 512),
+    "resnet50": (lambda: _build_resnet("resnet50"), 2048),
     "convnext_tiny": (_build_convnext, 768),
     "efficientnet_b0": (_build_efficientnet, 1280),
 }

@@ -13,7 +13,7 @@ import click
 import torch
 
 from ratui.errors import TrainError
-from trainer.models.detector import SHIPPED_RUN
+from trainer.shipped import SHIPPED_RUN
 from trainer.training.lineage import read_lineage
 from trainer.training.loop import load_checkpoint, save_checkpoint
 

@@ -13,7 +13,7 @@ from typing import Any
 from ratui.bounded_parsing import parse_json, read_bounded
 from ratui.errors import TrainError, clean_text
 from ratui.files import atomic_write
-from trainer.models.detector import resolve_run_folder
+from trainer.shipped import resolve_run_folder
 from trainer.training.lineage import DataUsed, Lineage, digest_of_file, read_lineage
 from trainer.training.loop import load_checkpoint
 from trainer.training.mlflow_log import send_model_card

@@ -13,11 +13,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision
 from torch import nn
 
 import ratui
@@ -28,8 +28,8 @@ from ratui.program import EndedBySignal
 from ratui.study import Study
 from trainer.data.pairs import list_signed_cases
 from trainer.data.splits import Split, split_cases
-from trainer.models.detector import SHIPPED, SHIPPED_RUN, resolve_run_folder
 from trainer.models.scorer import Pairing
+from trainer.shipped import SHIPPED, SHIPPED_RUN, resolve_run_folder
 from trainer.training.lineage import DataUsed, Lineage, digest_of_file, read_lineage
 from trainer.training.loop import (
     Batches,
@@ -236,7 +236,7 @@ def list_versions() -> dict[str, str]:
     return {
         "ratui": ratui.__version__,
         "torch": str(torch.__version__),
-        "torchvision": str(torchvision.__version__),
+        "torchvision": version("torchvision"),
         "python": platform.python_version(),
     }
 
