@@ -105,7 +105,13 @@ class CaseRegions:
             for record, _ in self.films
             for side in set(record.sides) & set(film.sides)
         )
-        return RegionEditor.create(scheme, film, sites, regions, mirrored)
+        alone = initial_regions(scheme, film, sites, confirmed={}, proposed={}, other=others)
+        other_places = {
+            key: region.box
+            for key, region in alone.items()
+            if region.source is RegionSource.OTHER_FILM and region.box is not None
+        }
+        return RegionEditor.create(scheme, film, sites, regions, mirrored, other_places)
 
     def save(self, editor: RegionEditor) -> None:
         """Save the confirmed regions of the editor's film; those of other films stay as they are. Raises StoreError."""

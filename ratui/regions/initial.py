@@ -12,7 +12,10 @@ from ratui.imaging import Box
 from ratui.scheme import Scheme, Site
 from ratui.study import FilmRecord, Region, RegionSource
 
-__all__ = ["StepSize", "initial_regions", "move_box", "resize_box", "template_box"]
+__all__ = ["LARGEST", "SMALLEST", "StepSize", "initial_regions", "move_box", "resize_box", "template_box"]
+
+SMALLEST, LARGEST = 0.015, 0.6
+"""Smallest and largest width of a box that keys can make, as fractions of the film's width."""
 
 
 def initial_regions(
@@ -85,8 +88,8 @@ def move_box(box: Box, dx: float, dy: float, film: FilmRecord) -> Box:
 
 
 def resize_box(box: Box, factor: float, film: FilmRecord) -> Box:
-    """Return `box` scaled by `factor` about its centre, between 1.5 % and 60 % of the film's width."""
-    smallest, largest = 0.015 * film.columns, 0.6 * film.columns
+    """Return `box` scaled by `factor` about its centre, between `SMALLEST` and `LARGEST`."""
+    smallest, largest = SMALLEST * film.columns, LARGEST * film.columns
     return Box.from_centre(*box.centre, min(max(box.width * factor, smallest), largest))
 
 

@@ -171,9 +171,11 @@ class RegionSource(StrEnum):
     TEMPLATE = "template"  # the scheme's usual place for the joint
     RATER = "rater"  # drawn or moved by a rater
     REGISTERED = "registered"  # found again by image registration with another film
-    ESTIMATED = "estimated"  # interpolated between registered neighbours, because registration failed here
+    ESTIMATED = "estimated"  # placed by the other boxes of the hand: registered, found by a model, or a rater's
     OTHER_FILM = "other film"  # copied from the other time point without registration
-    MODEL = "model"  # proposed by a detector; a file contains the model's name instead
+    MODEL = (
+        "model"  # proposed by a detector, perhaps moved with the whole hand; a file contains the model's name instead
+    )
 
 
 _STORED_SOURCES = frozenset(RegionSource) - {RegionSource.MODEL}

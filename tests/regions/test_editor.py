@@ -40,7 +40,7 @@ def test_a_change_has_to_be_accepted_again_and_can_be_taken_back() -> None:
     assert before.accepted_count == 1
     box = before.regions["L.IP1"].box
     assert box is not None
-    changed = before.select_site("L.IP1").with_box((box[0] + 9, box[1], box[2] + 9, box[3]))
+    changed = before.select_site("L.IP1").with_box(box.shift(9, 0))
     assert changed.accepted_count == 0
     assert changed.region.source == RegionSource.RATER
     back = changed.step(5).undo()
@@ -130,7 +130,7 @@ class TestRefused:
             assert start.find_acceptance_faults(start.unaccepted) == ()
 
     def test_a_box_on_another_is_rejected(self) -> None:
-        start = boxes()
+        start = boxes(source=RegionSource.REGISTERED)
         wrong = start.select_site("L.PIP3").with_box(start.regions["L.PIP2"].box)
         kinds = {
             (fault.kind, frozenset((fault.site, fault.other)))
@@ -139,7 +139,7 @@ class TestRefused:
         assert ("overlap", frozenset(("L.PIP2", "L.PIP3"))) in kinds
 
     def test_another_box_can_still_be_accepted(self) -> None:
-        start = boxes()
+        start = boxes(source=RegionSource.REGISTERED)
         wrong = start.select_site("L.PIP3").with_box(start.regions["L.PIP2"].box)
         assert wrong.find_acceptance_faults(["L.MCP5"]) == ()
 

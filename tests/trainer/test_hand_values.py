@@ -209,6 +209,19 @@ class TestRegions:
             assert hands.dependent == dependent
             assert np.isfinite(hands.boxes).all(axis=2).sum() == len(given) + len(more) - dependent
 
+    def test_boxes_placed_by_those_of_a_detector_on_the_same_hand_are_not_independent(self, tmp_path: Path) -> None:
+        given = [
+            region("L.MCP2", "L0", MODEL),
+            region("L.MCP3", "L0", RegionSource.ESTIMATED),
+            region("L.MCP4", "L0", RATER),
+            region("R.MCP2", "R0", RATER),
+            region("R.MCP3", "R0", RegionSource.ESTIMATED),
+        ]
+        own = load(RegionStudy({"C1": ()}, {}, given=given), tmp_path, independent=True)
+        assert own.dependent == 3, "on a film of the other hand, registration may have placed it"
+        boxes = dict(zip(own.films, np.isfinite(own.boxes).all(axis=2).sum(axis=1).tolist(), strict=True))
+        assert boxes == {"L0": 1, "R0": 1}
+
     def test_nothing_to_load_is_an_error_with_its_reason(self, tmp_path: Path) -> None:
         for given, text in (
             ([], "no film has confirmed regions of finger joints. Confirm"),

@@ -46,10 +46,10 @@ async def test_a_wrist_case_from_worklist_to_signature(tmp_path: Path) -> None:
         await pilot.press("enter")
         await settle(pilot)
         assert isinstance(pilot.app.screen, RegionsScreen)
-        await pilot.press("right", "plus", "enter", "A")
+        await pilot.press("right", "plus", "enter", "A", "enter")
         await settle(pilot)
         assert isinstance(pilot.app.screen, RegionsScreen), "the second film comes next"
-        await pilot.press("A")
+        await pilot.press("A", "enter")
         await settle(pilot)
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)

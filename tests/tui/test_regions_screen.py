@@ -98,9 +98,10 @@ async def test_a_film_is_accepted_only_after_it_was_displayed(tmp_path: Path, mo
 
 class TestRefused:
     async def put_on(self, pilot: Pilot[None], key: str, other: str) -> None:
-        """Move the current box onto that of `other`."""
-        now = boxes(pilot).select_site(key)
-        screen(pilot)._set_editor(now.with_box(boxes(pilot).regions[other].box))
+        """Move the box of `key` onto that of `other`, which the rater has placed and which therefore stays."""
+        now = boxes(pilot).select_site(other)
+        now = now if now.region.confirmed_by else now.with_box(now.region.box)
+        screen(pilot)._set_editor(now.select_site(key).with_box(now.regions[other].box))
         await pilot.pause()
 
     async def test_two_boxes_on_one_place_and_the_reason_stands_below_the_box(self, tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ class TestRefused:
             line = screen(pilot).query_one("#state")
             assert line.region.y == enlarged.region.bottom
             assert line.region.x == enlarged.region.x
-            await pilot.press("u", "A")
+            await pilot.press("u", "A", "enter")
             await settle(pilot)
             assert len(study.regions(study.cases()[0])) == 10
 
@@ -146,13 +147,15 @@ class TestRefused:
         study = make_study(tmp_path, regions=False)
         async with reading_as(study, "anna") as pilot:
             await opened(pilot)
-            first, second = boxes(pilot).sites[:2]
+            first = boxes(pilot).site
+            second = next(site for site in boxes(pilot).sites if site != first)
+            x, y = (site.joint.label for site in (first, second))
             await pilot.press("enter")
             assert boxes(pilot).accepted_count == 1
             await self.put_on(pilot, second.key, first.key)
             await pilot.press("enter")
             assert boxes(pilot).accepted_count == 1
-            assert f"{second.joint.label} overlaps {first.joint.label}" in label_text(pilot)
+            assert any(f"{a} overlaps {b}" in label_text(pilot) for a, b in ((x, y), (y, x)))
 
     async def test_the_reason_goes_with_the_next_key(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, regions=False)
@@ -187,7 +190,7 @@ async def test_a_failed_registration_is_reported(tmp_path: Path) -> None:
     study = make_study(tmp_path, regions=False, sides="L")
     async with reading_as(study, "anna") as pilot:
         await opened(pilot)
-        await pilot.press("A")
+        await pilot.press("A", "enter")
         await settle(pilot)
         assert "cannot be registered with the other one" in label_text(pilot)
         assert "as on the other film" in label_text(pilot)
@@ -240,7 +243,7 @@ async def test_films_can_be_gone_through_and_back(tmp_path: Path) -> None:
     async with reading_as(study, "anna") as pilot:
         await opened(pilot)
         first = boxes(pilot).film.id
-        await pilot.press("A")
+        await pilot.press("A", "enter")
         await settle(pilot)
         await pilot.press("pageup")
         await settle(pilot)
@@ -349,9 +352,9 @@ async def test_a_full_disk_leaves_nothing_accepted(tmp_path: Path, monkeypatch: 
 
         with monkeypatch.context() as patched:
             patched.setattr(os, "fsync", full)
-            await pilot.press("A")
+            await pilot.press("A", "enter")
             assert "No space left" in label_text(pilot)
             assert boxes(pilot).accepted_count == 0
-        await pilot.press("A")
+        await pilot.press("A", "enter")
         await settle(pilot)
         assert len(study.regions(study.cases()[0])) == 10

@@ -93,8 +93,8 @@ async def test_keys_typed_with_the_opening_of_a_case_answer_nothing(tmp_path: Pa
 async def test_from_the_worklist_through_the_regions_into_the_first_field(tmp_path: Path) -> None:
     study = make_study(tmp_path, sides="L", regions=False)
     async with reading_as(study, "anna") as pilot:
-        await burst(pilot, "enter", "A")
-        await burst(pilot, "A")  # the boxes of the second film had to be displayed first
+        await burst(pilot, "enter", "A", "enter")
+        await burst(pilot, "A", "enter")  # the boxes of the second film had to be displayed first
         await burst(pilot, "1", "2")
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)

@@ -264,7 +264,8 @@ def _is_from_model(region: Region, confirmed: Sequence[Region]) -> bool:
     """Return whether the box of a region is a detector's, or was copied or registered from a detector's on another film.
 
     A copy does not state its origin. It comes from the same joint on any film of the case, also of the other hand, which
-    registration mirrors. A box estimated after registration comes from that joint and its neighbours.
+    registration mirrors. A box estimated after registration comes from that joint and its
+    neighbours; one that followed corrections may come from all boxes that a model found on its hand.
     """
     if region.source is RegionSource.MODEL:
         return True

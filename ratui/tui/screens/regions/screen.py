@@ -5,7 +5,6 @@ Accepted boxes are saved at once. Boxes that cannot be right are refused. Nothin
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 
@@ -19,14 +18,13 @@ from ratui.imaging import Orientation
 from ratui.regions import RegionFault
 from ratui.regions.case_regions import CaseRegions
 from ratui.regions.editor import RegionEditor
-from ratui.regions.initial import StepSize, move_box, resize_box
 from ratui.regions.propagation import BoxPropagation, ConfirmedRegions, PropagatedRegions
 from ratui.scheme import Site
 from ratui.study import Case, FilmRecord
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.input.actions import Action
-from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.regions import text as region_text
+from ratui.tui.screens.regions.box_moving_screen import BoxMovingScreen
 from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.widgets.key_bar import KeyBar, KeyItem, drop_to_fit, format_key_rows
@@ -34,13 +32,11 @@ from ratui.tui.widgets.region_viewer import RegionViewer, Scene
 
 __all__ = ["RegionsScreen"]
 
-_FAR = 0.5  # length of a far move, in widths of the box
-_GROW = 1.08  # factor by which a box grows at one key press
 _ANYTIME = {"help", "leave", "next_film", "previous_film"}
 """Actions that are possible before the boxes are placed."""
 
 
-class RegionsScreen(KeyScreen[None]):
+class RegionsScreen(BoxMovingScreen):
     """The screen on which a rater confirms the regions of a case, film by film.
 
     Parameters
@@ -75,13 +71,10 @@ class RegionsScreen(KeyScreen[None]):
         self._initial = (film, site)
         self._writing = writing
         self._film_index = 0
-        self._editor: RegionEditor | None = None
-        """The boxes of the film; None while they are placed."""
         self._faults: tuple[RegionFault, ...] = ()
-        self._step_size = StepSize()
         self._message = ""
         self._confirming = ""
-        """Action that turns a film with a signed reading when its key is pressed again; empty for none."""
+        """Action that is carried out when its key is pressed again, because it was questioned; empty for none."""
         self._has_tried_other_hand = False
         """True once the second hand of this film has been placed again, after the first was accepted."""
 
@@ -121,7 +114,8 @@ class RegionsScreen(KeyScreen[None]):
         """Show the film with the number `index` at once, and its boxes when they have been placed."""
         self._has_tried_other_hand = self._has_tried_other_hand and index == self._film_index
         self._film_index = index
-        self._editor, self._faults, self._step_size = None, (), StepSize()
+        self._editor, self._faults = None, ()
+        self.stop_moving()
         missing, confirmed = self._case_regions.missing_sites(index), self._case_regions.confirmed_regions()
         if missing and confirmed:
             self._draw()
@@ -172,6 +166,8 @@ class RegionsScreen(KeyScreen[None]):
             return
         self._message, self._faults = "", ()
         if name != self._confirming:
+            if self.is_asking:
+                name = {"accept": "accept_unsupported", "leave": "cancel"}.get(name, name)
             self._confirming = ""
         super().perform(name)
 
@@ -181,8 +177,32 @@ class RegionsScreen(KeyScreen[None]):
             self._advance()
 
     def action_accept_all(self) -> None:
-        """Accept all boxes of the film and go on."""
-        if self._accept(self._current_editor.unaccepted or [site.key for site in self._current_editor.sites]):
+        """Accept all boxes of the film and go on; ask first if neither the image nor a rater supports some of them."""
+        editor = self._current_editor
+        if not editor.unsupported:
+            self._accept_all()
+        elif not self._refuse(editor.unaccepted):
+            self._confirming = "accept_all"
+            key = self.ratui.keymap.key_label("regions.accept")
+            count, total = len(editor.unsupported), len(editor.unaccepted)
+            self.show_message(self.t("regions.accept_unsupported", count=count, total=total, key=key))
+
+    @property
+    def is_asking(self) -> bool:
+        """True while the screen asks whether boxes without support are accepted."""
+        return self._confirming == "accept_all"
+
+    def action_accept_unsupported(self) -> None:
+        """Accept all boxes, although the rater was told that no image supports some of them."""
+        self._accept_all()
+
+    def action_cancel(self) -> None:
+        """Clear the question."""
+        self._draw()
+
+    def _accept_all(self) -> None:
+        editor = self._current_editor
+        if self._accept(editor.unaccepted or [site.key for site in editor.sites]):
             self._advance()
 
     def _advance(self) -> None:
@@ -204,10 +224,7 @@ class RegionsScreen(KeyScreen[None]):
         Raise StoreError, and accept none, if they cannot be saved.
         """
         sites = list(keys)
-        faults = self._current_editor.find_acceptance_faults(sites)
-        if faults:
-            self._faults = faults
-            self._set_editor(self._current_editor.select_site(faults[0].site))
+        if self._refuse(sites):
             return False
         accepted = self._current_editor.accept(sites, self.ratui.rater)
         with self._writing():
@@ -215,62 +232,12 @@ class RegionsScreen(KeyScreen[None]):
         self._editor = accepted
         return True
 
-    def _move(self, dx: int, dy: int, step: float | None = None) -> None:
-        """Move the active box by `step` of its width and height; without `step`, by a step that adapts to the keys."""
-        editor = self._current_editor
-        box = editor.region.box
-        if box is None:
-            return
-        if step is None:
-            self._step_size = self._step_size.next((dx, dy), time.monotonic())
-            step = self._step_size.step
-        self._set_editor(editor.with_box(move_box(box, dx * step, dy * step, editor.film)), is_moving=True)
-
-    def action_move_left(self) -> None:
-        """Move the active box to the left."""
-        self._move(-1, 0)
-
-    def action_move_right(self) -> None:
-        """Move the active box to the right."""
-        self._move(1, 0)
-
-    def action_move_up(self) -> None:
-        """Move the active box up."""
-        self._move(0, -1)
-
-    def action_move_down(self) -> None:
-        """Move the active box down."""
-        self._move(0, 1)
-
-    def action_far_left(self) -> None:
-        """Move the active box far to the left."""
-        self._move(-1, 0, _FAR)
-
-    def action_far_right(self) -> None:
-        """Move the active box far to the right."""
-        self._move(1, 0, _FAR)
-
-    def action_far_up(self) -> None:
-        """Move the active box far up."""
-        self._move(0, -1, _FAR)
-
-    def action_far_down(self) -> None:
-        """Move the active box far down."""
-        self._move(0, 1, _FAR)
-
-    def action_larger(self) -> None:
-        """Enlarge the active box."""
-        self._resize(_GROW)
-
-    def action_smaller(self) -> None:
-        """Shrink the active box."""
-        self._resize(1 / _GROW)
-
-    def _resize(self, factor: float) -> None:
-        editor = self._current_editor
-        box = editor.region.box
-        if box is not None:
-            self._set_editor(editor.with_box(resize_box(box, factor, editor.film)), is_moving=True)
+    def _refuse(self, keys: Iterable[str]) -> bool:
+        """Return True, and show the first fault, if a box of the sites `keys` cannot be right."""
+        self._faults = self._current_editor.find_acceptance_faults(keys)
+        if self._faults:
+            self._set_editor(self._current_editor.select_site(self._faults[0].site))
+        return bool(self._faults)
 
     def action_next(self) -> None:
         """Go to the next box."""
@@ -341,17 +308,6 @@ class RegionsScreen(KeyScreen[None]):
 
     # Drawing.
 
-    @property
-    def _current_editor(self) -> RegionEditor:
-        assert self._editor is not None, "no action runs before there are boxes"
-        return self._editor
-
-    def _set_editor(self, editor: RegionEditor, *, is_moving: bool = False) -> None:
-        if editor.index != (self._editor.index if self._editor else -1):
-            self._step_size = StepSize()
-        self._editor = editor
-        self._draw(is_moving=is_moving)
-
     def _draw(self, *, is_moving: bool = False) -> None:
         """Draw the film, its boxes and the texts; while a box `is_moving`, draw the whole film only when the keys pause."""
         if not self.has_widgets:
@@ -378,6 +334,10 @@ class RegionsScreen(KeyScreen[None]):
 
     def _format_state(self, editor: RegionEditor) -> Text:
         """Return why the active box is refused, or else its state."""
+        if self._moves_hand:
+            labels = {name: self.ratui.keymap.key_label(f"regions.{name}") for name in ("rotate_left", "rotate_right")}
+            back = self.ratui.keymap.key_label("regions.whole_hand")
+            return region_text.format_hand_state(self.t, editor, " ".join(labels.values()), back)
         if not self._faults:
             return region_text.format_box_state(self.t, editor)
         keys = {name: self.ratui.keymap.key_label(f"regions.{name}") for name in ("swap", "mirror", "absent")}
@@ -385,8 +345,11 @@ class RegionsScreen(KeyScreen[None]):
 
     def label_of(self, action: Action) -> str:
         """Return the label of `action`; from a joint that is scored, the screen leads back to it."""
-        returns_to_joint = action.name == "leave" and self._initial[1]
-        return self.t("regions.back_to_joint") if returns_to_joint else super().label_of(action)
+        if action.name == "leave" and self._initial[1]:
+            return self.t("regions.back_to_joint")
+        if action.name == "whole_hand" and self._moves_hand:
+            return self.t("regions.move_one")
+        return super().label_of(action)
 
     def format_keys(self) -> Text:
         """Return the keys in three rows, with the arrows as one key."""

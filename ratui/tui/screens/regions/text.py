@@ -21,6 +21,7 @@ __all__ = [
     "format_box_state",
     "format_count",
     "format_fault",
+    "format_hand_state",
     "format_head",
     "format_opening_note",
 ]
@@ -59,6 +60,16 @@ def format_box_state(t: Catalog, editor: RegionEditor) -> Text:
     return text
 
 
+def format_hand_state(t: Catalog, editor: RegionEditor, rotate: str, back: str) -> Text:
+    """Return that keys move all open boxes of the active hand. `rotate` and `back` are printed keys."""
+    hand = texts.format_hand_title(t, editor.scheme, editor.site)
+    open_count = sum(key[0] == editor.site.side for key in editor.unaccepted)
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(f" {t('regions.whole_hand', hand=hand, count=open_count)} ", WAITING)
+    text.append(f" {t('regions.whole_hand_keys', rotate=rotate, key=back)}", BRIGHT)
+    return text
+
+
 def format_fault(t: Catalog, editor: RegionEditor, fault: RegionFault, keys: Mapping[str, str]) -> Text:
     """Return why a box is refused. `keys` are the printed keys of the actions that may help, by action."""
     values = {
@@ -86,11 +97,13 @@ def format_opening_note(t: Catalog, editor: RegionEditor, failed: bool, mirror_k
     if editor.looks_mirrored:
         return t("regions.looks_mirrored", mirror=mirror_key)
     names = [_name(t, editor, editor.sites[index]) for index in editor.uncertain_indices]
-    sources = {editor.regions[editor.sites[index].key].source for index in editor.uncertain_indices}
     if failed:
         return t("regions.not_registered")
-    if not names or RegionSource.TEMPLATE in sources:
-        return t("regions.from_template") if names else ""
+    if editor.unsupported:
+        is_all = len(editor.unsupported) == len(editor.unaccepted)
+        return t("regions.from_template" if is_all else "regions.some_from_template", count=len(editor.unsupported))
+    if not names:
+        return ""
     shown = ", ".join(names[:_MANY]) + (" …" if len(names) > _MANY else "")
     return t("regions.estimated", joints=shown, count=len(names))
 
