@@ -125,7 +125,7 @@ def test_the_ten_joints_of_ram_h1200_keep_their_names(tmp_path: Path) -> None:
     boxes_are(samples, 0, shown, "L")
     left = len(shown.boxes) - len(RAM_NAMES)
     assert said[0].startswith(f"boxes.json: {left} boxes left out: their category is no finger joint (")
-    assert said[1] == "boxes.json: 1 hands of 1 patients, known from the names of the image files"
+    assert said[1] == "boxes.json: 1 hand of 1 patient, known from the names of the image files"
 
 
 @pytest.mark.parametrize("drawn_on", ["the turned image", "the stored image"])

@@ -282,6 +282,7 @@ class TestFilesThatAreRefused:
             ({}, "no list of categories"),
             (content(annotations={}), "no list of annotations"),
             (content(categories=[{"id": 1, "name": "cat"}]), "no category is a finger joint: cat"),
+            (content(categories=[], annotations=[]), "no category is a finger joint: the file has none"),
             (content(categories=[{"id": 1, "name": "MCP-I"}]), "no category is a finger joint: MCP-I"),
             (
                 content(categories=[{"id": 1, "name": "MCP1"}, {"id": "1", "name": "MCP2"}]),

@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -97,8 +98,9 @@ def test_weights_that_are_not_finite(tmp_path: Path) -> None:
         torch.ones(2).to_sparse(),
         torch.ones(2, device="meta"),
         torch.ones(2).to(torch.float8_e4m3fn),
+        torch.ones(1).expand(10**13),
     ],
-    ids=["complex", "sparse", "meta", "float8"],
+    ids=["complex", "sparse", "meta", "float8", "repeated"],
 )
 def test_tensors_that_no_network_has(tmp_path: Path, tensor: torch.Tensor) -> None:
     torch.save({"model": {"a": tensor}}, tmp_path / "model.pt")
@@ -129,3 +131,34 @@ def test_a_small_file_with_a_table_of_many_megabytes(tmp_path: Path, read: Any) 
         archive.writestr("archive/version", "3")
     with pytest.raises(TrainError, match="can't be read safely"):
         read(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("read", [load_checkpoint, read_state_dict])
+def test_a_small_file_with_large_tensors(tmp_path: Path, read: Any) -> None:
+    torch.save({"model": {"a": torch.zeros(12_000_000)}}, tmp_path / "large.pt")
+    with zipfile.ZipFile(tmp_path / "large.pt") as large, zipfile.ZipFile(tmp_path / "small.pt", "w", 8) as small:
+        for entry in large.infolist():
+            small.writestr(entry.filename, large.read(entry))
+    assert read(tmp_path / "large.pt")
+    with pytest.raises(TrainError, match="can't be read safely"):
+        read(tmp_path / "small.pt")
+
+
+@pytest.mark.parametrize("new_format", [True, False])
+def test_each_damaged_file_is_one_error(tmp_path: Path, *, new_format: bool) -> None:
+    file = tmp_path / "model.pt"
+    torch.save({"model": {"a": torch.ones(3)}, "about": ABOUT}, file, _use_new_zipfile_serialization=new_format)
+    whole, rng = file.read_bytes(), np.random.default_rng(1)
+    refused = 0
+    for number in range(250):
+        damaged = bytearray(whole[: rng.integers(len(whole))] if number % 5 == 0 else whole)
+        for at in rng.integers(0, len(damaged) or 1, 3 if damaged else 0):
+            # The table at the end of a zip file is damaged as often as the content.
+            damaged[-1 - at % 300 if number % 2 else at] = rng.integers(256)
+        file.write_bytes(damaged)
+        for read in (load_checkpoint, read_state_dict):
+            try:
+                read(file)
+            except TrainError:
+                refused += 1
+    assert refused > 100

@@ -224,7 +224,7 @@ def test_names_like_formulas_and_names_that_differ_in_unprintable_characters(tmp
     folder.mkdir()
     shutil.copy(FILMS / EARLIER, folder / "=1+1.dcm")
     shutil.copy(FILMS / LATER, folder / "-2.dcm")
-    (tmp_path / "pairs.csv").write_text("first,second\n=1+1.dcm,-2.dcm\n")
+    (tmp_path / "pairs.csv").write_text("first,second\n=1+1.dcm,./-2.dcm\n")
     for name, content in (("a\x01.png", b"x"), ("a\x02.png", b"y")):
         (folder / name).write_bytes(content)
     summary = predict_folder(

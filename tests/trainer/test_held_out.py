@@ -84,7 +84,7 @@ def test_held_out_patients_are_measured_and_not_trained_on(
     (named, *_), (overlap, *_) = facts["metrics"].values()
     assert named > 0.9
     assert 0.7 < overlap < 1
-    assert "measured on 2 hands of 1 held-out patients:" in done.output
+    assert "measured on 2 hands of 1 held-out patient:" in done.output
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [sorted(line)[0] for line in lines] == ["batches_per_second", "held_out"]
     assert lines[1]["held_out"] == facts

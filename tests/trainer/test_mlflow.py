@@ -217,13 +217,21 @@ class TestLog:
 
 
 class TestRefusal:
-    @pytest.mark.parametrize("where", ["https://me:word@host", "postgresql://me@host/db"])
+    @pytest.mark.parametrize(
+        "where", ["https://me:word@host", "postgresql://me@host/db", "postgresql://host/db?password=word"]
+    )
     def test_an_address_with_a_password_is_refused_before_anything_is_written(
         self, server: Server, tmp_path: Path, where: str
     ) -> None:
         with pytest.raises(TrainError, match="user or a password") as raised:
             train(tmp_path / "run", where)
         assert "word@" not in str(raised.value)
+        assert "=word" not in str(raised.value)
+        assert not (tmp_path / "run").exists()
+
+    def test_a_damaged_address_is_refused(self, server: Server, tmp_path: Path) -> None:
+        with pytest.raises(TrainError, match="it is no address"):
+            train(tmp_path / "run", "http://[host")
         assert not (tmp_path / "run").exists()
 
     def test_a_missing_package_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import click
 
 from ratui.errors import TrainError, clean_text
 from ratui.files import umask_for
+from ratui.results.text_table import format_count
 from ratui.study import Study
 from trainer.cli.options import FOLDER, print_notices
 
@@ -101,7 +102,10 @@ def propose(
     if detector is not None:
         label = name or detector.resolve().name
         proposed = propose_regions(opened, detector, label, torch_device, include_confirmed=every)
-        click.echo(f"{proposed.joints} joints proposed on {proposed.hands} hands of {proposed.cases} cases")
+        click.echo(
+            f"{format_count(proposed.joints, 'joint')} proposed on {format_count(proposed.hands, 'hand')} of "
+            f"{format_count(proposed.cases, 'case')}"
+        )
         for skipped in proposed.skipped:
             click.echo(f"  no proposal: {skipped}", err=True)
         for turned in proposed.turned:
@@ -172,7 +176,7 @@ def predict(
         )
     for problem in summary.problems:
         click.echo(f"  not predicted: {clean_text(problem, 400)}", err=True)
-    click.echo(f"{summary.hands} hands on {summary.films} films")
+    click.echo(f"{format_count(summary.hands, 'hand')} on {format_count(summary.films, 'film')}")
     if summary.exit_code:
         sys.exit(summary.exit_code)
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from ratui.errors import TrainError
 from ratui.imaging import Box, Film
+from ratui.results.text_table import format_count
 from ratui.scheme import Scheme
 from trainer.data.coco_file import CocoFile, CocoImage, read_coco_file, read_patients
 from trainer.data.coco_images import load_image
@@ -101,7 +102,8 @@ def load_coco_hands(
     for notice in notices:
         notify(f"{path.name}: {notice}")
     people = {hand.image.patient for hand in found}
-    notify(f"{path.name}: {len(found)} hands of {len(people)} patients, known from {content.patient_rule}")
+    counts = f"{format_count(len(found), 'hand')} of {format_count(len(people), 'patient')}"
+    notify(f"{path.name}: {counts}, known from {content.patient_rule}")
     return make_hand_samples(found, scheme, folder, progress)
 
 

@@ -219,7 +219,7 @@ def _read_categories(
     except TrainError as error:
         raise TrainError(error.problem, path, error.remedy) from error
     if not any(joint not in (None, UNCLEAR) for joint in joints.values()):
-        listed = ", ".join(clean_text(name) for name in list(joints)[:8])
+        listed = ", ".join(clean_text(name) for name in list(joints)[:8]) or "the file has none"
         raise TrainError(
             f"no category is a finger joint: {listed}", path, "Name categories MCP1 … PIP5, or MCP and PIP"
         )

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ratui.errors import TrainError
 from ratui.files import atomic_write
+from ratui.results.text_table import format_count
 from ratui.study import Study
 from ratui.study.model_reports import Block, Evaluation, Heading, Paragraph, Picture, ReportTable, save_evaluation
 from trainer.evaluation.evaluate import Metric, Results
@@ -120,7 +121,7 @@ def _state_single_scores(results: Results) -> list[Block]:
 
 def _make_blocks(results: Results) -> list[Block]:
     """Return the content of the report."""
-    samples = [f"{results.films} hands"] if results.films else []
+    samples = [format_count(results.films, "hand")] if results.films else []
     samples += [f"{results.joints} joints"] if results.joints else []
     scorer = f" The scorer was trained with the loss `{results.loss}`; its decision rule is `{results.decision}`."
     blocks: list[Block] = [

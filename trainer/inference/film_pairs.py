@@ -73,7 +73,8 @@ def read_film_pairs(path: Path, names: Mapping[str, object]) -> tuple[FilmPair, 
 
 
 def _check_pair(values: Sequence[str], names: Mapping[str, object], path: Path, line: int) -> FilmPair:
-    first, second = (value.replace("\\", "/") for value in values[:2])
+    # The table of predictions puts "./" before a name like a formula.
+    first, second = (value.replace("\\", "/").removeprefix("./") for value in values[:2])
     for name in (first, second):
         if name not in names:
             raise TrainError(

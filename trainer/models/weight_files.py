@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ratui.errors import TrainError, clean_text
-from trainer.training.torch_files import DAMAGED, is_plain_tensor, read_torch_file
+from trainer.training.torch_files import is_plain_tensor, read_torch_file
 
 __all__ = ["read_state_dict"]
 
@@ -48,7 +48,7 @@ def _read_torch(path: Path) -> Any:
         return read_torch_file(path)
     except FileNotFoundError as error:
         raise TrainError("there is no such file of weights", path, "Check the path") from error
-    except DAMAGED as error:
+    except (OSError, ValueError) as error:
         raise TrainError("the weights can't be read safely", path, "Give a state_dict that torch.save wrote") from error
 
 

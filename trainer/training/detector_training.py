@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ratui.errors import TrainError
 from ratui.progress_bar import ProgressBar
+from ratui.results.text_table import format_count
 from ratui.scheme import Scheme, load_scheme
 from ratui.study import Study
 from trainer.data.augmentation import augment_hands, downsample
@@ -271,7 +272,8 @@ def fit_detector(
 
 
 def _print_held_out(facts: Mapping[str, Any]) -> None:
-    print(f"measured on {facts['hands']} hands of {facts['patients']} held-out patients:", file=sys.stderr)
+    hands, patients = format_count(facts["hands"], "hand"), format_count(facts["patients"], "held-out patient")
+    print(f"measured on {hands} of {patients}:", file=sys.stderr)
     for name, (value, low, high) in facts["metrics"].items():
         interval = "" if low is None else f" ({low:.3f} to {high:.3f})"
         print(f"  {name}: {value:.3f}{interval}", file=sys.stderr, flush=True)

@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 from ratui.errors import TrainError, clean_text
 from ratui.files import atomic_write
 from trainer.training.processes import SINGLE_PROCESS, ProcessGroup
-from trainer.training.torch_files import DAMAGED, check_facts, check_weights, read_torch_file
+from trainer.training.torch_files import check_facts, check_weights, read_torch_file
 
 __all__ = [
     "BatchLoss",
@@ -368,7 +368,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         state = read_torch_file(path)
     except FileNotFoundError as error:
         raise TrainError("there is no such checkpoint", path, "Train the model first, or check the path") from error
-    except DAMAGED as error:
+    except (OSError, ValueError) as error:
         raise TrainError("the checkpoint can't be read safely", path, "Give one that ratui wrote") from error
     if not isinstance(state, dict) or "model" not in state:
         raise TrainError("the file contains no model", path, "Give a model.pt that ratui-train wrote")

@@ -118,8 +118,11 @@ class MlflowLog:
 
 def check_mlflow(where: str) -> None:
     """Raise TrainError if MLflow is not installed, or `where` contains a password, which the run folder would store."""
-    address = urlsplit(where)
-    if "://" in where and (address.username or address.password):
+    try:
+        address = urlsplit(where if "://" in where else "")
+    except ValueError as error:
+        raise TrainError("it is no address", "--mlflow", "Give the address of a server, or a folder") from error
+    if address.username or address.password or re.search(r"passw|pwd|token|secret", address.query, re.IGNORECASE):
         raise TrainError(
             "the address contains a user or a password, which the run folder would store",
             "--mlflow",

@@ -17,6 +17,7 @@ from trainer.shipped import resolve_run_folder
 from trainer.training.lineage import DataUsed, Lineage, digest_of_file, read_lineage
 from trainer.training.loop import load_checkpoint
 from trainer.training.mlflow_log import send_model_card
+from trainer.training.settings import name_setting
 
 __all__ = ["CARD", "format_model_card", "write_model_card"]
 
@@ -91,7 +92,7 @@ def format_model_card(run: Path) -> str:
         "",
         "## Settings",
         "",
-        *(f"- {name}: {_value(about[name])}" for name in _SETTINGS if name in about),
+        *(f"- {name_setting(name)}: {_value(about[name])}" for name in _SETTINGS if name in about),
         *_format_run(file.parent),
         *_format_held_out(about.get("held_out")),
         "",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import pickle
 import warnings
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -16,23 +15,10 @@ from torch import Tensor
 
 from ratui.errors import clean_text
 
-__all__ = ["DAMAGED", "check_facts", "check_weights", "is_plain_tensor", "read_torch_file"]
+__all__ = ["check_facts", "check_weights", "is_plain_tensor", "read_torch_file"]
 
-DAMAGED = (
-    pickle.UnpicklingError,
-    RuntimeError,
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    AttributeError,
-    OverflowError,
-    UnicodeError,
-)
-"""Errors that torch raises for damaged files."""
 _LARGEST_PICKLE = 32_000_000  # bytes; that of a large network takes less than one million
+_LARGEST_GROWTH = 2  # torch compresses nothing; a file that gives more times its own size is not of torch
 _DEEPEST = 100  # a lineage has at most fifty generations, each within the one before
 _MAX_VALUES = 2_000_000
 _LARGEST_INTEGER = 2**63
@@ -47,18 +33,30 @@ def read_torch_file(path: Path) -> Any:
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
-    Exception
-        One of `DAMAGED` if the file can't be read, contains other objects, or a table that takes minutes to read.
+    OSError
+        If there is no such file, or it can't be opened.
+    ValueError
+        If the file is damaged, contains other objects, a table that takes minutes to read, or far more than its own size.
     """
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:  # a small file can contain a large compressed table
-            if any(each.file_size > _LARGEST_PICKLE for each in archive.infolist() if each.filename.endswith(".pkl")):
-                raise ValueError("the table of the file is too large")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch warns of formats that it then refuses
-        return torch.load(path, map_location="cpu", weights_only=True)
+    path.open("rb").close()  # torch does not raise OSError for each file that can't be opened
+    try:
+        if zipfile.is_zipfile(path):
+            _check_archive(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of formats that it then refuses
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged files raise about twenty kinds, such as AssertionError and MemoryError
+        raise ValueError("the file can't be read") from error
+
+
+def _check_archive(path: Path) -> None:
+    """Raise ValueError if a zip file contains much more than its size suggests."""
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+    if any(each.file_size > _LARGEST_PICKLE for each in entries if each.filename.endswith(".pkl")):
+        raise ValueError("the table of the file is too large")
+    if sum(each.file_size for each in entries) > _LARGEST_GROWTH * path.stat().st_size + _LARGEST_PICKLE:
+        raise ValueError("the file contains more than its size suggests")
 
 
 def check_facts(facts: object) -> None:
@@ -76,12 +74,14 @@ def check_facts(facts: object) -> None:
 
 
 def is_plain_tensor(value: object) -> bool:
-    """Return whether `value` is a dense tensor with its numbers in memory, of a type that a network can have."""
+    """Return whether `value` is a dense tensor with all of its numbers in memory, of a type that a network can have."""
     return (
         isinstance(value, Tensor)
         and value.layout is torch.strided
         and value.device.type == "cpu"
         and value.dtype in _TYPES
+        # A tensor of billions of numbers can repeat the few that a small file has.
+        and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
     )
 
 
