@@ -21,6 +21,7 @@ from trainer.evaluation.evaluate import evaluate_models
 from trainer.evaluation.report import write_report
 from trainer.models.detector import build_detector
 from trainer.shipped import SHIPPED_RUN
+from trainer.training.detector_training import train_detector
 from trainer.training.lineage import DataUsed, Lineage, digest_of_file, read_lineage
 from trainer.training.loop import load_checkpoint, save_checkpoint
 from trainer.training.runs import make_lineage, start_run
@@ -197,6 +198,13 @@ class TestEvaluation:
         lineage = Lineage("detector", data=(DataUsed.of_phantoms(1, 20),))
         torch.save({"model": model.state_dict(), "about": {"lineage": lineage.to_record()}}, tmp_path / "model.pt")
         assert read_lineage(tmp_path / "model.pt").seen_cases("S") == frozenset()
+
+
+def test_missing_weights_are_refused_and_nothing_is_written(phantom_study: Study, run_folder: Path) -> None:
+    for train in (train_scorer, train_detector):
+        with pytest.raises(TrainError, match="there is no such checkpoint"):
+            train(phantom_study, run_folder, plan(1, weights=run_folder.parent / "none.pt"), CPU, ALONE)
+    assert not run_folder.exists()
 
 
 class TestResuming:

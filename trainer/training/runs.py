@@ -190,6 +190,7 @@ def start_run(
     if split is None:
         seed, held_out = plan.training.seed, plan.held_out
         split = split_cases(list_signed_cases(study), seed=seed, held_out=held_out) if study else Split((), ())
+    read_parent(plan)  # a missing file of weights is refused before anything is written
     begun = datetime.now(UTC).date().isoformat()
     config = {**facts, "begun": begun, "versions": list_versions()}
     try:
