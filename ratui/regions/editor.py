@@ -21,6 +21,7 @@ from ratui.regions.corrections import (
     place_by_evidence,
 )
 from ratui.regions.initial import LARGEST, SMALLEST, template_box
+from ratui.regions.navigation import find_box_towards
 from ratui.scheme import Scheme, Site
 from ratui.study import FilmRecord, Region, RegionSource
 
@@ -145,6 +146,13 @@ class RegionEditor:
         return self.film.side == "B" and len(sides) == 1 and set(waiting) <= set(self.uncertain_indices)
 
     @property
+    def hand_to_accept(self) -> tuple[str, ...]:
+        """Keys of the open boxes of the current hand if the other hand can then be placed from them, else empty."""
+        here = tuple(key for key in self.unaccepted if key[0] == self.site.side)
+        rest = replace(self, regions={**self.regions, **{key: self._confirm(key, "-") for key in here}})
+        return here if here and rest.other_hand_is_next else ()
+
+    @property
     def looks_mirrored(self) -> bool:
         """True if the boxes that a model proposes lie mirrored: a mirrored film, or a hand of the other side."""
         proposed = {key: region.box for key, region in self.regions.items() if region.source is RegionSource.MODEL}
@@ -153,6 +161,13 @@ class RegionEditor:
     def step(self, by: int) -> RegionEditor:
         """Move `by` sites forwards, or backwards if negative."""
         return replace(self, index=(self.index + by) % len(self.sites))
+
+    def step_towards(self, dx: int, dy: int) -> RegionEditor:
+        """Move to the next box in a direction, as in `find_box_towards`; stay if there is none or this site has no box."""
+        start = self.region.box
+        boxes = {key: region.box for key, region in self.regions.items() if region.box is not None}
+        key = None if start is None else find_box_towards(boxes, start, dx, dy)
+        return self if key is None else self.select_site(key)
 
     def select_site(self, key: str) -> RegionEditor:
         """Move to the site with the key `key`."""
@@ -164,6 +179,9 @@ class RegionEditor:
         Open boxes that no image supports follow.
         """
         return self._with_region(Region(self.site.key, self.film.id, box, RegionSource.RATER))
+
+    def _confirm(self, key: str, rater: str) -> Region:
+        return replace(self.regions[key], confirmed_by=rater)
 
     def _with_region(self, region: Region) -> RegionEditor:
         regions = {**self.regions, region.site: region}
@@ -301,7 +319,7 @@ class RegionEditor:
         """
         regions = dict(self.regions)
         for key in keys:
-            regions[key] = replace(regions[key], confirmed_by=rater)
+            regions[key] = self._confirm(key, rater)
         return replace(self, regions=follow_corrections(self.film, self.sites, regions, self.initial), history=())
 
     @property
@@ -312,14 +330,15 @@ class RegionEditor:
     def select_next_unaccepted(self) -> RegionEditor:
         """Move to the next region that is not confirmed, or to the next site if all are.
 
-        Of boxes that no image supports, the one comes first whose correction tells most about the others.
+        Of boxes that no image supports, the one comes first whose correction tells most about the others. The other hand
+        follows when the current one is confirmed.
         """
-        if self.unsupported:
+        open_here = [key for key in self.unaccepted if key[0] == self.site.side]
+        if self.unsupported and (not open_here or set(open_here) & set(self.unsupported)):
             return self._at_most_informative()
         order = [*range(self.index + 1, len(self.sites)), *range(self.index + 1)]
-        return replace(
-            self, index=next((i for i in order if not self.regions[self.sites[i].key].confirmed_by), order[0])
-        )
+        wanted = open_here or self.unaccepted
+        return replace(self, index=next((i for i in order if self.sites[i].key in wanted), order[0]))
 
     def find_acceptance_faults(self, keys: Iterable[str]) -> tuple[RegionFault, ...]:
         """Return the faults that prevent the confirmation of the regions of `keys`.
@@ -348,8 +367,12 @@ class RegionEditor:
         return (*(f for f in whole if f.kind == "mirrored" and f.site[0] in sides), *found)
 
     def _at_most_informative(self) -> RegionEditor:
-        """Move to the box that no image supports and that tells most about the others; stay if there is none."""
-        key = find_next_site(self.sites, self.regions, self.initial, self.unsupported)
+        """Move to the box that no image supports and that tells most about the others; stay if there is none.
+
+        The boxes of the current hand come first.
+        """
+        here = [key for key in self.unsupported if key[0] == self.site.side]
+        key = find_next_site(self.sites, self.regions, self.initial, here or self.unsupported)
         return self if key is None else self.select_site(key)
 
     def _with_regions(self, regions: Mapping[str, Region], initial: Mapping[str, Region] | None = None) -> RegionEditor:

@@ -277,3 +277,32 @@ def test_a_site_without_an_initial_box_takes_no_part() -> None:
     initial["L.PIP3"] = Region("L.PIP3", "film", None, RegionSource.TEMPLATE)
     regions = {**initial, "L.PIP3": Region("L.PIP3", "film", truth["L.PIP3"].shift(99, 0), RegionSource.RATER)}
     assert follow_corrections(film, sites, regions, initial) == regions
+
+
+class TestBothHands:
+    def test_the_next_box_is_one_of_the_same_hand(self) -> None:
+        editor = open_film("B").select_site("R.PIP2").select_next_unaccepted()
+        assert editor.site.side == "R"
+
+    def test_the_active_hand_is_accepted_first_if_the_other_can_be_placed_from_it(self) -> None:
+        editor = open_film("B").select_site("R.PIP2")
+        assert set(editor.hand_to_accept) == {key for key in editor.regions if key[0] == "R"}
+        accepted = editor.accept(editor.hand_to_accept, "anna")
+        assert accepted.other_hand_is_next
+        assert accepted.hand_to_accept == ()
+
+    def test_both_hands_are_accepted_at_once_if_the_other_has_boxes_of_its_own(self) -> None:
+        truth = make_truth(make_film("B"))
+        right = {key: region for key, region in find(truth).items() if key[0] == "R"}
+        assert open_film("B", found=right).select_site("L.PIP2").hand_to_accept == ()
+        moved = correct(open_film("B"), truth, "R.CMC3").select_site("L.PIP2")
+        assert moved.hand_to_accept == ()
+        assert open_film("L").hand_to_accept == ()
+
+
+def test_a_direction_leads_to_the_box_beside_the_current_one() -> None:
+    editor = open_film().select_site("L.MCP3")
+    assert editor.step_towards(-1, 0).site.key == "L.MCP4"
+    assert editor.step_towards(0, -1).site.key == "L.PIP3"
+    assert editor.toggle_absent().step_towards(0, -1).site.key == "L.MCP3"
+    assert editor.select_site("L.PIP3").step_towards(0, -1).site.key == "L.PIP3"

@@ -53,6 +53,21 @@ class TestBoxesFollow:
             assert "open boxes" not in label_text(pilot), "another box is active, which moves alone"
 
 
+async def test_arrows_with_shift_go_from_box_to_box(tmp_path: Path) -> None:
+    study = make_study(tmp_path, regions=False)
+    async with reading_as(study, "anna") as pilot:
+        await opened(pilot)
+        assert "Shift-←↑↓→ go to box" in " ".join(label_text(pilot).split())
+        screen(pilot)._set_editor(boxes(pilot).select_site("L.MCP3"))
+        before = boxes(pilot).regions
+        visited = []
+        for key in ("shift+left", "shift+up", "shift+right", "shift+down"):
+            await pilot.press(key)
+            visited.append(boxes(pilot).site.key)
+        assert visited == ["L.MCP4", "L.PIP4", "L.PIP3", "L.MCP3"]
+        assert boxes(pilot).regions == before
+
+
 class TestAcceptingAll:
     async def test_boxes_without_support_are_accepted_only_after_a_question(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, regions=False)

@@ -94,6 +94,22 @@ class BoxMovingScreen(KeyScreen[None]):
         """Move the active box far down."""
         self._move(0, 1, _FAR)
 
+    def action_go_left(self) -> None:
+        """Go to the next box to the left."""
+        self._set_editor(self._current_editor.step_towards(-1, 0))
+
+    def action_go_right(self) -> None:
+        """Go to the next box to the right."""
+        self._set_editor(self._current_editor.step_towards(1, 0))
+
+    def action_go_up(self) -> None:
+        """Go to the next box above."""
+        self._set_editor(self._current_editor.step_towards(0, -1))
+
+    def action_go_down(self) -> None:
+        """Go to the next box below."""
+        self._set_editor(self._current_editor.step_towards(0, 1))
+
     def action_larger(self) -> None:
         """Enlarge the active box."""
         self._resize(_GROW)

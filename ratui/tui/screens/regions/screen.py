@@ -32,6 +32,7 @@ from ratui.tui.widgets.region_viewer import RegionViewer, Scene
 
 __all__ = ["RegionsScreen"]
 
+_ARROWS = ("left", "up", "down", "right")
 _ANYTIME = {"help", "leave", "next_film", "previous_film"}
 """Actions that are possible before the boxes are placed."""
 
@@ -177,15 +178,25 @@ class RegionsScreen(BoxMovingScreen):
             self._advance()
 
     def action_accept_all(self) -> None:
-        """Accept all boxes of the film and go on; ask first if neither the image nor a rater supports some of them."""
-        editor = self._current_editor
-        if not editor.unsupported:
+        """Accept all boxes of the film and go on; ask first if neither the image nor a rater supports some of them.
+
+        On a film of both hands whose boxes no image supports, accept those of the active hand: the other is placed from it.
+        """
+        keys = self.keys_to_accept
+        unsupported = set(keys) & set(self._current_editor.unsupported)
+        if not unsupported:
             self._accept_all()
-        elif not self._refuse(editor.unaccepted):
+        elif not self._refuse(keys):
             self._confirming = "accept_all"
             key = self.ratui.keymap.key_label("regions.accept")
-            count, total = len(editor.unsupported), len(editor.unaccepted)
-            self.show_message(self.t("regions.accept_unsupported", count=count, total=total, key=key))
+            self.show_message(self.t("regions.accept_unsupported", count=len(unsupported), total=len(keys), key=key))
+
+    @property
+    def keys_to_accept(self) -> tuple[str, ...]:
+        """Keys of the sites that "accept all" accepts."""
+        editor = self._current_editor
+        hand = () if self._has_tried_other_hand else editor.hand_to_accept
+        return hand or editor.unaccepted or tuple(site.key for site in editor.sites)
 
     @property
     def is_asking(self) -> bool:
@@ -201,8 +212,7 @@ class RegionsScreen(BoxMovingScreen):
         self._draw()
 
     def _accept_all(self) -> None:
-        editor = self._current_editor
-        if self._accept(editor.unaccepted or [site.key for site in editor.sites]):
+        if self._accept(self.keys_to_accept):
             self._advance()
 
     def _advance(self) -> None:
@@ -352,11 +362,16 @@ class RegionsScreen(BoxMovingScreen):
         return super().label_of(action)
 
     def format_keys(self) -> Text:
-        """Return the keys in three rows, with the arrows as one key."""
-        arrows = "".join(self.ratui.keymap.key_label(f"regions.move_{way}") for way in ("left", "up", "down", "right"))
+        """Return the keys in three rows, with four arrows as one key."""
         items = self.list_key_items(only_possible=False)  # "undo" keeps its place, so that no key moves
-        items.insert(2, KeyItem(arrows, self.t("regions.move")))
+        items[2:2] = [KeyItem(self._label_of_arrows(action), self.t(f"regions.{action}")) for action in ("move", "go")]
         return format_key_rows(*drop_to_fit(items, self.app.size.width, keep=self.help_key, row_count=3))
+
+    def _label_of_arrows(self, action: str) -> str:
+        """Return the keys of `action` in four directions as one label: ``Shift-←↑↓→``."""
+        first, *others = (self.ratui.keymap.key_label(f"regions.{action}_{way}") for way in _ARROWS)
+        modifier = first[: first.rfind("-") + 1] if len(first) > 1 else ""
+        return first + "".join(label.removeprefix(modifier) for label in others)
 
     def _update_message(self) -> None:
         self.query_one("#message", Static).update(Text(f" {self._message}"))
