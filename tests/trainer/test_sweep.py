@@ -237,7 +237,7 @@ class TestChoice:
         assert "5 of 6 trainings are finished." in text
         assert "Combinations of which a seed is missing are left out" in text
         assert "the smallest of 2, so this value is optimistic" in text
-        assert "Nothing was measured on the 5 held-out cases" in text
+        assert "Nothing was measured on 5 held-out cases" in text
         assert "Validation cases: 2, 3 of 7 training cases" in text
         assert f"{experiment.run_folder(experiment.combinations[1], 4)}. This command" in text
         assert text.endswith("    ratui-train scorer STUDY\n")

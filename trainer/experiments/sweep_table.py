@@ -11,6 +11,7 @@ from typing import Any
 
 from ratui.errors import TrainError, clean_text
 from ratui.files import atomic_write
+from ratui.results.text_table import format_count
 from trainer.evaluation.pooling import SeedValues
 from trainer.experiments.sweep import Combination, Measures, Sweep
 
@@ -102,7 +103,7 @@ class SweepResults:
         return [
             *lines,
             f"The first row was chosen because its value is the smallest of {len(self.rows)}, so this value is optimistic.",
-            f"Nothing was measured on the {len(split.test)} held-out cases: measure only the chosen model on them.",
+            f"Nothing was measured on {format_count(len(split.test), 'held-out case')}: measure the chosen model there.",
             "",
             (
                 f"The best combination: {self.rows[0][0].title}. Its model with seed {seeds[0]} is in the folder "
