@@ -223,15 +223,15 @@ def test_names_like_formulas_and_names_that_differ_in_unprintable_characters(tmp
     folder = tmp_path / "films"
     folder.mkdir()
     shutil.copy(FILMS / EARLIER, folder / "=1+1.dcm")
-    shutil.copy(FILMS / LATER, folder / "-2.dcm")
-    (tmp_path / "pairs.csv").write_text("first,second\n=1+1.dcm,./-2.dcm\n")
+    shutil.copy(FILMS / LATER, folder / "\uff0d2.dcm")
+    (tmp_path / "pairs.csv").write_text("first,second\n=1+1.dcm,./\uff0d2.dcm\n", encoding="utf-8")
     for name, content in (("a\x01.png", b"x"), ("a\x02.png", b"y")):
         (folder / name).write_bytes(content)
     summary = predict_folder(
         folder, tmp_path / "joints.csv", CPU, scheme=FINGERS, detector=SHIPPED, pairs=tmp_path / "pairs.csv"
     )
     named = {(row["film"], row["other_film"]) for row in read(tmp_path / "joints.csv")}
-    assert named == {("./=1+1.dcm", "./-2.dcm"), ("./-2.dcm", "./=1+1.dcm")}
+    assert named == {("./=1+1.dcm", "./\uff0d2.dcm"), ("./\uff0d2.dcm", "./=1+1.dcm")}
     assert len(summary.problems) == 2
     assert sum("a�.png: another film has the same name" in problem for problem in summary.problems) == 1
 

@@ -43,6 +43,9 @@ __all__ = ["FolderSummary", "predict_folder"]
 Progress = Callable[[str, int, int], None]
 _FIRST_COLUMNS = ("film", "time", "other_film", "side", "joint", "x0", "y0", "x1", "y1", "score", "finding")
 
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Characters with which a formula begins in a spreadsheet. Japanese ones also take the wide forms."""
+
 
 @dataclass(frozen=True)
 class FolderSummary:
@@ -334,7 +337,7 @@ def _make_samples(
 
 def _escape_formula(film: str) -> str:
     """Return the path of a film so that a spreadsheet does not take it for a formula; it stays the same path."""
-    return f"./{film}" if film.startswith(("=", "+", "-", "@")) else film
+    return f"./{film}" if film.startswith(_FORMULA_SIGNS) else film
 
 
 def _write(table: _Table, out: Path) -> None:
