@@ -50,6 +50,8 @@ STEPS: dict[str, Callable[[RegionEditor], RegionEditor]] = {
 """Keys that go to another box, with their effect."""
 FAR = {"left": "H", "right": "L", "up": "K", "down": "J"}
 _FAR_STEP, _STEP = 0.5, 0.06
+SCREEN = (80, 12)
+"""Columns and rows of the terminal: drawing films on it is cheap."""
 _MOST = 3000
 """Number of keys per case above which the rater gives up."""
 
@@ -180,7 +182,7 @@ async def play(seed: int, groups: tuple[str, ...], *, both: bool, looks: bool) -
     with tempfile.TemporaryDirectory() as folder:
         phantom = phantom_case(Path(folder), both=both, seed=seed, scheme="mtss-hands")
         propose(phantom, groups, rng)
-        async with reading_as(phantom.study, "anna", size=(100, 24)) as pilot:
+        async with reading_as(phantom.study, "anna", size=SCREEN) as pilot:
             await pilot.press("enter")
             await settle(pilot)
             await settle(pilot)

@@ -15,7 +15,14 @@ from ratui.regions.kriging import Observation, find_most_informative, predict_bo
 from ratui.scheme import Scheme, Site
 from ratui.study import FilmRecord, Region, RegionSource
 
-__all__ = ["FOLLOWING_SOURCES", "UNSUPPORTED_SOURCES", "find_next_site", "follow_corrections", "place_by_evidence"]
+__all__ = [
+    "FOLLOWING_SOURCES",
+    "UNSUPPORTED_SOURCES",
+    "find_next_site",
+    "flexibilities",
+    "follow_corrections",
+    "place_by_evidence",
+]
 
 UNSUPPORTED_SOURCES = (RegionSource.TEMPLATE, RegionSource.OTHER_FILM)
 """Sources that say nothing about this film's image."""
@@ -115,8 +122,13 @@ def find_next_site(
         options = [key for key in expected if key in wanted]
         if options:
             errors = {key: observation.error for key, observation in _observe(regions, expected).items()}
-            return find_most_informative(expected, errors, _flexibilities(hand, expected), options)
+            return find_most_informative(expected, errors, flexibilities(hand, expected), options)
     return wanted[0] if wanted else None
+
+
+def flexibilities(hand: Mapping[str, Site], keys: Iterable[str]) -> dict[str, float]:
+    """Return the standard deviation of the own offset of each joint `keys` of `hand`, in boxes."""
+    return {key: _FLEXIBILITY.get(hand[key].joint.group, _RIGID) for key in keys}
 
 
 def _group_by_side(sites: Iterable[Site]) -> list[dict[str, Site]]:
@@ -137,7 +149,9 @@ def _observe(regions: Mapping[str, Region], expected: Mapping[str, Box]) -> dict
     for key in expected:
         region = regions[key]
         if region.box is not None and not _follows(region):
-            found[key] = Observation(region.box, _error(region))
+            # A box that a rater moved has the size that it had before.
+            has_size = region.source in (RegionSource.MODEL, RegionSource.REGISTERED)
+            found[key] = Observation(region.box, _error(region), has_size)
     return found
 
 
@@ -155,10 +169,6 @@ def _differs(box: Box, other: Box) -> bool:
     return max(abs(a - b) for a, b in zip(box, other, strict=True)) > 1e-6
 
 
-def _flexibilities(hand: Mapping[str, Site], keys: Iterable[str]) -> dict[str, float]:
-    return {key: _FLEXIBILITY.get(hand[key].joint.group, _RIGID) for key in keys}
-
-
 def _predict(
     film: FilmRecord,
     hand: Mapping[str, Site],
@@ -167,7 +177,7 @@ def _predict(
     following: Iterable[str],
 ) -> dict[str, Region]:
     """Return the regions of the sites `following` at their predicted places; their centres stay on the film."""
-    predicted = predict_boxes(expected, observed, _flexibilities(hand, expected))
+    predicted = predict_boxes(expected, observed, flexibilities(hand, expected))
     return {key: Region(key, film.id, _keep_on_film(predicted[key], film), RegionSource.ESTIMATED) for key in following}
 
 

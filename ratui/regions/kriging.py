@@ -40,10 +40,14 @@ _CAREFUL_ERROR = 0.05  # of a box that a rater places, in boxes
 
 @dataclass(frozen=True)
 class Observation:
-    """The box at which a joint really is, and the standard deviation of its centre, in boxes."""
+    """The box at which a joint really is, and the standard deviation of its centre, in boxes.
+
+    `has_size` says that its size was measured, too, and is evidence of the scale of the hand.
+    """
 
     box: Box
     error: float
+    has_size: bool = False
 
 
 def predict_boxes(
@@ -81,9 +85,8 @@ def predict_boxes(
     trend = _trend(places - middle)
     pick = np.concatenate([rows, rows + len(names)])
     values = shifts.T.ravel()
-    # The size of a box that was drawn or resized is evidence of the scale; an unchanged size says nothing.
-    ratios = [observed[name].box.width / expected[name].width for name in known if expected[name].width > 0]
-    sizes = np.array([ratio - 1 for ratio in ratios if abs(ratio - 1) > 1e-6])
+    sized = [name for name in known if observed[name].has_size and expected[name].width > 0]
+    sizes = np.array([observed[name].box.width / expected[name].width - 1 for name in sized])
     size_trend = np.tile([0.0, 0.0, 1.0, 0.0], (len(sizes), 1))
     spread = np.diag([SHIFT_SPREAD**2] * 2 + [LINEAR_SPREAD**2] * 2)
     observed_trend = np.vstack([trend[pick], size_trend])

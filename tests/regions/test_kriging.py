@@ -75,9 +75,11 @@ def test_precise_observations_outweigh_vague_ones() -> None:
     assert math.dist(predicted["L.MCP3"].centre, EXPECTED["L.MCP3"].centre) < 0.1 * WIDTH
 
 
-def test_a_resized_box_resizes_the_others() -> None:
+def test_a_measured_size_is_evidence_of_the_scale() -> None:
     larger = Box.from_centre(*EXPECTED["L.CMC3"].centre, 1.2 * EXPECTED["L.CMC3"].width)
-    predicted = predict_boxes(EXPECTED, {"L.CMC3": Observation(larger, 0.05)}, FLEXIBILITY)
+    unmeasured = predict_boxes(EXPECTED, {"L.CMC3": Observation(larger, 0.05)}, FLEXIBILITY)
+    assert unmeasured["L.PIP3"].width == pytest.approx(EXPECTED["L.PIP3"].width)
+    predicted = predict_boxes(EXPECTED, {"L.CMC3": Observation(larger, 0.05, has_size=True)}, FLEXIBILITY)
     assert 1.1 < predicted["L.PIP3"].width / EXPECTED["L.PIP3"].width < 1.2
 
 

@@ -39,7 +39,7 @@ class TestBoxesFollow:
             before = boxes(pilot).regions
             assert "move all" in label_text(pilot)
             await pilot.press("a")
-            assert "all 10 open boxes" in label_text(pilot)
+            assert "all 10 open boxes  [ ] turn · LEFT hand" in label_text(pilot)
             assert "move one" in label_text(pilot)
             await pilot.press("L", "minus", "right_square_bracket")
             moved = boxes(pilot).regions

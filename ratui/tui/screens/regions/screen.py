@@ -345,9 +345,8 @@ class RegionsScreen(BoxMovingScreen):
     def _format_state(self, editor: RegionEditor) -> Text:
         """Return why the active box is refused, or else its state."""
         if self._moves_hand:
-            labels = {name: self.ratui.keymap.key_label(f"regions.{name}") for name in ("rotate_left", "rotate_right")}
-            back = self.ratui.keymap.key_label("regions.whole_hand")
-            return region_text.format_hand_state(self.t, editor, " ".join(labels.values()), back)
+            rotate = (self.ratui.keymap.key_label(f"regions.rotate_{way}") for way in ("left", "right"))
+            return region_text.format_hand_state(self.t, editor, " ".join(rotate))
         if not self._faults:
             return region_text.format_box_state(self.t, editor)
         keys = {name: self.ratui.keymap.key_label(f"regions.{name}") for name in ("swap", "mirror", "absent")}

@@ -60,13 +60,13 @@ def format_box_state(t: Catalog, editor: RegionEditor) -> Text:
     return text
 
 
-def format_hand_state(t: Catalog, editor: RegionEditor, rotate: str, back: str) -> Text:
-    """Return that keys move all open boxes of the active hand. `rotate` and `back` are printed keys."""
+def format_hand_state(t: Catalog, editor: RegionEditor, rotate: str) -> Text:
+    """Return that keys move all open boxes of the active hand. `rotate` are the printed keys that turn it."""
     hand = texts.format_hand_title(t, editor.scheme, editor.site)
     open_count = sum(key[0] == editor.site.side for key in editor.unaccepted)
     text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f" {t('regions.whole_hand', hand=hand, count=open_count)} ", WAITING)
-    text.append(f" {t('regions.whole_hand_keys', rotate=rotate, key=back)}", BRIGHT)
+    text.append(f" {t('regions.whole_hand', count=open_count)} ", WAITING)
+    text.append(f" {t('regions.whole_hand_keys', rotate=rotate, hand=hand)}", BRIGHT)
     return text
 
 
