@@ -49,7 +49,7 @@ class Simulation:
     raters
         Kind of rater in `ratui.phantom.RATERS` by rater ID.
     size
-        (rows, columns) of a film of one hand, in pixels.
+        (rows, columns) of a film of one hand or foot, in pixels.
     seed
         Seed of everything random.
     scheme
@@ -57,7 +57,7 @@ class Simulation:
     title
         Title of the study.
     both_hands_share
-        Proportion of patients whose films show both hands; such a film is twice as wide.
+        Proportion of patients whose films show both hands, or both feet; such a film is twice as wide.
     severity
         Severity of every patient's disease: 1 is the mean, 0 is healthy. If None, it is drawn for each patient.
     """
@@ -174,8 +174,8 @@ def _confirm_regions(study: Study, case: Case, films: list[WrittenFilm], rater: 
     """Save the true boxes with small errors, as if a careful rater had placed them."""
     regions: list[Region] = []
     for film in films:
-        # A film of both hands has side "B"; it is found under either side.
-        record = case.film(film.time, "L" if film.side == "B" else film.side, "hand", study.scheme)
+        # A film of both sides has side "B"; it is found under either side.
+        record = case.film(film.time, "L" if film.side == "B" else film.side, film.part, study.scheme)
         assert record is not None
         regions += [
             Region(site, record.id, perturb_box(box, rng), RegionSource.RATER, rater)

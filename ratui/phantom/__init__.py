@@ -1,12 +1,13 @@
 """Simulated patients with known truth, their films at two time points, and simulated raters. It never uses a study."""
 
-from ratui.phantom.film import FilmSide, PhantomFilm, render
+from ratui.phantom.film import FilmPart, FilmSide, PhantomFilm, render
 from ratui.phantom.hospital import WrittenFilm, write_patient_films
 from ratui.phantom.raters import RATERS, MixedRater, Rater, SimulatedRater, SimulatedReading, perturb_box
 from ratui.phantom.truth import PhantomPatient, simulate_patient
 
 __all__ = [
     "RATERS",
+    "FilmPart",
     "FilmSide",
     "MixedRater",
     "PhantomFilm",

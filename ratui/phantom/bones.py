@@ -156,7 +156,8 @@ def _bone_profile(bone: LongBone, length: float) -> tuple[float, float, Array]:
         knots += [length - m * h for m in (2.3, 1.35, 0.95, 0.5, 0.0, -0.5)]
         profile = [base * m for m in (0.9, 0.97, 1.0)]
         profile += [0.5 * base + 0.62 * shaft, shaft * 1.2, shaft * 1.05, shaft, shaft * 1.03, shaft * 1.16]
-        profile += [head * m for m in (1.02, 0.95, 0.78, 0.7, 0.6)]
+        flat = bone.head_radius > 1  # the broad head of the first metatarsal
+        profile += [head * m for m in ((1.02, 1.0, 0.94, 0.9, 0.85) if flat else (1.02, 0.95, 0.78, 0.7, 0.6))]
     elif bone.form == "phalanx":
         knots = [-3, 0, 0.45 * b, 1.0 * b, 1.7 * b, 0.45 * length, 0.58 * length]
         knots += [length - m * h for m in (2.2, 1.0, 0.45, 0.0, -0.6)]
@@ -184,7 +185,7 @@ def _head_surface(bone: LongBone, v: Array, square: Array, head: float) -> Array
     if bone.form == "phalanx":
         groove = _F(0.55 * bone.scale) * np.exp(-((v / _F(0.34 * head)) ** 2))
         return np.asarray(_F(0.75 * bone.scale) * square * square + groove)
-    radius = _F(head * (0.82 if bone.form == "metacarpal" else 1.05))
+    radius = _F(head * (bone.head_radius if bone.form == "metacarpal" else 1.05))
     part = np.abs(v) / radius
     near = np.minimum(part, _F(0.9))
     # A circle that runs out into a straight slope, so that the head's sides meet it without a step.
@@ -229,7 +230,7 @@ def add_short_bone(canvas: Canvas, bone: ShortBone) -> None:
         marrow += within
     c, s = _F(np.cos(bone.angle)), _F(np.sin(bone.angle))
     grain = canvas.grain(x * c + y * s + _F(bone.texture[0]), y * c - x * s + _F(bone.texture[1]))
-    mineral = cortex + marrow * density * (1 + _F(_GRAIN) * grain)
+    mineral = cortex + marrow * density * (1 + _F(_GRAIN * bone.grain) * grain)
     if bone.plates:
         mineral = _with_plates(mineral, bone.plates, corner, step, cortex + marrow > 0.4)
     _carve_erosions(mineral, x, y, bone.erosions)

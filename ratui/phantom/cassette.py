@@ -18,6 +18,7 @@ __all__ = ["add_collimation", "add_markers"]
 _F = np.float32
 _TOP = 4095
 _WORDS = {"L": ("L", "L", "L", "LT", "LEFT", "L PA", "l"), "R": ("R", "R", "R", "RT", "RIGHT", "R PA", "r")}
+_NOTES_OF_FEET = {"PA": "AP", "HAND 2R": "FOOT 2R", "AP/PA": "DP"}
 _NOTES = ("PA", "11:42", "NON GRID", "HAND 2R", "50 kV", "3.2 mAs", "#4", "AP/PA", "S=180", "1:1", "09:05", "EI 1420")
 # Strokes of 左 (left) and 右 (right) in a unit square, as lines of points.
 _STROKES = {
@@ -35,6 +36,8 @@ def add_markers(
     boxes: Sequence[Box],
     mm: float,
     rng: np.random.Generator,
+    *,
+    part: str = "hand",
 ) -> None:
     """Add side marker, text and name plate to `levels` in place, in free places of `area`.
 
@@ -43,22 +46,26 @@ def add_markers(
     levels
         Grey levels of the film, shape (rows, columns).
     side
-        Side of the hand in `area`, ``L`` or ``R``.
+        Side of the hand or foot in `area`, ``L`` or ``R``.
     area
-        Part of the film that shows the hand, in pixels.
+        Part of the film that shows the hand or foot, in pixels.
     boxes
         Places that must stay free, in pixels.
     mm
         Pixel size in mm.
     rng
         Generator of what is drawn, and where.
+    part
+        ``hand`` or ``foot``, which differ in their notes.
     """
     occupied = list(boxes)
     if rng.random() < 0.82:
-        marker, patch = _marker_stamp(side, mm, rng)
+        marker, patch = _marker_stamp(side, mm, rng, "PA" if part == "hand" else "AP")
         _stamp_at_free_place(levels, marker, patch, area, occupied, rng)
     if rng.random() < 0.14:
-        text = _text_stamp(str(rng.choice(_NOTES)), round(float(rng.uniform(3, 8)) / mm))
+        note = str(rng.choice(_NOTES))
+        note = note if part == "hand" else _NOTES_OF_FEET.get(note, note)
+        text = _text_stamp(note, round(float(rng.uniform(3, 8)) / mm))
         _stamp_at_free_place(levels, text, None, area, occupied, rng)
     if rng.random() < 0.06:  # the blank of a name plate
         height, width = round(float(rng.uniform(10, 22)) / mm), round(float(rng.uniform(28, 60)) / mm)
@@ -134,8 +141,8 @@ def _stamp_at_free_place(
             return
 
 
-def _marker_stamp(side: str, mm: float, rng: np.random.Generator) -> tuple[Array, Array | None]:
-    """Return a side marker as alpha, and the dark patch under it or None."""
+def _marker_stamp(side: str, mm: float, rng: np.random.Generator, view: str) -> tuple[Array, Array | None]:
+    """Return a side marker as alpha, and the dark patch under it or None; `view` is the view that some markers name."""
     height = max(6, round(float(rng.uniform(5, 16)) / mm))
     kind = rng.random()
     if kind < 0.08:
@@ -149,7 +156,7 @@ def _marker_stamp(side: str, mm: float, rng: np.random.Generator) -> tuple[Array
         cv2.putText(canvas, text, (thick + 2, tall + thick + 1), face, scale, 255, thick, cv2.LINE_AA)
         stamp = canvas.astype(_F) / 255
     else:
-        word = str(rng.choice(_WORDS[side]))
+        word = str(rng.choice(_WORDS[side])).replace("PA", view)
         stamp = _text_stamp(word, round(height / len(word) ** 0.5))
     patch: Array | None = None
     style = rng.random()

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ratui.imaging import Box, write_film
-from ratui.phantom.film import FilmSide, render
+from ratui.phantom.film import FilmPart, FilmSide, render
 from ratui.phantom.truth import PhantomPatient
 
 __all__ = ["WrittenFilm", "write_patient_films"]
@@ -22,12 +22,13 @@ __all__ = ["WrittenFilm", "write_patient_films"]
 
 @dataclass(frozen=True)
 class WrittenFilm:
-    """A film that was written: its file, side and time point, and the true boxes by site key in pixels."""
+    """A film that was written: its file, side, time point and part, and the true boxes by site key in pixels."""
 
     path: Path
     side: FilmSide
     time: int
     boxes: dict[str, Box]
+    part: FilmPart = "hand"
 
 
 def write_patient_films(
@@ -40,7 +41,9 @@ def write_patient_films(
     size: tuple[int, int] = (1250, 1024),
     both_hands: bool = False,
 ) -> list[WrittenFilm]:
-    """Write films of both hands of `patient` at both time points, and ``<name>_truth.json``, into `folder`.
+    """Write films of `patient` at both time points, and ``<name>_truth.json``, into `folder`.
+
+    They show both hands, or both feet, or all of them: what the patient's scheme scores.
 
     Parameters
     ----------
@@ -55,45 +58,55 @@ def write_patient_films(
     dates
         Dates of the two time points.
     size
-        (rows, columns) of a film of one hand.
+        (rows, columns) of a film of one hand or foot.
     both_hands
-        Write one film of both hands per time point, with twice the number of columns.
+        Write one film of both hands per time point, and one of both feet, with twice the number of columns.
 
     Returns
     -------
     list of WrittenFilm
-        The films, by time point and side.
+        The films, first those of hands, by time point and side.
     """
     folder.mkdir(parents=True, exist_ok=True)
     films = []
     sides: tuple[FilmSide, ...] = ("B",) if both_hands else ("L", "R")
     shape = (size[0], 2 * size[1]) if both_hands else size
-    for time, when in enumerate(dates):
-        for side in sides:
-            film = render(patient, side, time, rng, size=shape)
-            inverted = bool(rng.random() < 0.15)
-            path = folder / f"{name}_{when:%Y%m%d}_{side}.dcm"
-            write_film(
-                path,
-                4095 - film.pixels if inverted else film.pixels,
-                spacing=film.spacing,
-                laterality=side,
-                inverted=inverted,
-                attributes={
-                    "PatientName": f"PHANTOM^{name}",
-                    "PatientID": f"PHANTOM-{name}",
-                    "StudyDate": f"{when:%Y%m%d}",
-                    "StudyDescription": "SIMULATED HAND",
-                    "Manufacturer": "ratui phantom",
-                },
-            )
-            films.append(WrittenFilm(path, side, time, dict(film.boxes)))
+    scored = {site.joint.part for site in patient.scheme.sites}
+    # Feet have a generator of their own, so that the hands do not depend on them.
+    generators: dict[FilmPart, np.random.Generator] = {"hand": rng, "foot": rng.spawn(1)[0]}
+    for part, own in generators.items():
+        if part not in scored:
+            continue
+        for time, when in enumerate(dates):
+            for side in sides:
+                film = render(patient, side, time, own, size=shape, part=part)
+                inverted = bool(own.random() < 0.15)
+                path = folder / f"{name}_{when:%Y%m%d}_{'' if part == 'hand' else 'foot_'}{side}.dcm"
+                write_film(
+                    path,
+                    4095 - film.pixels if inverted else film.pixels,
+                    spacing=film.spacing,
+                    laterality=side,
+                    inverted=inverted,
+                    attributes={
+                        "PatientName": f"PHANTOM^{name}",
+                        "PatientID": f"PHANTOM-{name}",
+                        "StudyDate": f"{when:%Y%m%d}",
+                        "StudyDescription": f"SIMULATED {part.upper()}",
+                        "BodyPartExamined": part.upper(),
+                        "ViewPosition": "PA" if part == "hand" else "AP",
+                        "Manufacturer": "ratui phantom",
+                    },
+                )
+                films.append(WrittenFilm(path, side, time, dict(film.boxes), part))
     truth = {
         "severity": patient.severity,
         "age": patient.age,
         "grades": [[*key, grade] for key, grade in patient.grades.items()],
         "findings": [[*key, finding] for key, finding in patient.findings.items()],
-        "films": [{"file": f.path.name, "side": f.side, "time": f.time, "boxes": f.boxes} for f in films],
+        "films": [
+            {"file": f.path.name, "part": f.part, "side": f.side, "time": f.time, "boxes": f.boxes} for f in films
+        ],
     }
     (folder / f"{name}_truth.json").write_text(json.dumps(truth), encoding="utf-8")
     return films

@@ -21,10 +21,12 @@ __all__ = [
     "JointSpace",
     "draw_erosions",
     "draw_joint_space",
+    "draw_sided_erosions",
     "is_healing",
     "place_at_end",
     "place_on_outlines",
     "split_grade",
+    "split_sides",
 ]
 
 
@@ -109,30 +111,69 @@ def draw_erosions(patient: PhantomPatient, site: Site, time: int) -> list[Erosio
     first_outer = draw.random() < 0.38  # the inner of the two bones (the head) is eroded more often
     first_sign = 1 if draw.random() < (0.3 if site.joint.id[-1:] == "5" else 0.62) else -1
     faint = draw.random() < 0.3  # some erosions have little contrast, regardless of their size
+    healing = is_healing(patient, site, time)
     drawn_erosions = []
     for slot, size in enumerate(sizes):
         outer, sign = first_outer, first_sign
         if slot:
             outer, sign = (not first_outer, first_sign) if draw.random() < 0.6 else (first_outer, -first_sign)
-        low, high = _REACH[size]
-        where, grown = draw.random(), 0.08 * (time - 0.5)
-        depth = draw.uniform(0.36, 0.66) if faint else draw.uniform(0.6, 0.97)
-        rim = max(0.0, draw.normal(0.06, 0.16)) + (0.45 if is_healing(patient, site, time) else 0.0)
-        erosion = Erosion(
-            slot=slot,
-            outer=outer,
-            sign=sign,
-            reach=float(np.clip(low + (high - low) * (where + grown), low, high)),
-            along=float(draw.uniform(0.18, 0.72)),
-            length=float(draw.uniform(0.24, 0.44)),
-            depth=float(depth * (0.75 if is_healing(patient, site, time) else 1.0)),
-            rim=float(rim),
-            edge=float(draw.uniform(0.10, 0.38)),
-            phase=float(draw.uniform(0, 6.3)),
-            inside=float(draw.uniform(0.12, 0.3)) if draw.random() < 0.14 else 0.0,  # a cyst that spares the margin
-        )
+        erosion = _draw_erosion(draw, slot, size, outer, sign, faint, grown=0.08 * (time - 0.5), healing=healing)
         if size:
             drawn_erosions.append(erosion)
+    return drawn_erosions
+
+
+def _draw_erosion(
+    draw: np.random.Generator, slot: int, size: int, outer: bool, sign: int, faint: bool, *, grown: float, healing: bool
+) -> Erosion:  # fmt: skip
+    """Draw an erosion of `size` 0 to 3; the number of random draws does not depend on the size."""
+    low, high = _REACH[size]
+    where = draw.random()
+    depth = draw.uniform(0.36, 0.66) if faint else draw.uniform(0.6, 0.97)
+    rim = max(0.0, draw.normal(0.06, 0.16)) + (0.45 if healing else 0.0)
+    return Erosion(
+        slot=slot,
+        outer=outer,
+        sign=sign,
+        reach=float(np.clip(low + (high - low) * (where + grown), low, high)),
+        along=float(draw.uniform(0.18, 0.72)),
+        length=float(draw.uniform(0.24, 0.44)),
+        depth=float(depth * (0.75 if healing else 1.0)),
+        rim=float(rim),
+        edge=float(draw.uniform(0.10, 0.38)),
+        phase=float(draw.uniform(0, 6.3)),
+        inside=float(draw.uniform(0.12, 0.3)) if draw.random() < 0.14 else 0.0,  # a cyst that spares the margin
+    )
+
+
+def split_sides(patient: PhantomPatient, site: Site, grade: int) -> tuple[int, int]:
+    """Split a grade of ERO from 0 to 10 into those of the proximal and the distal side of the joint, none above 5.
+
+    No side decreases when the grade increases. The proximal side (the head) is usually eroded more.
+    """
+    draw = persistent_rng(patient, site.key, "sides")
+    share = float(draw.uniform(0.5, 0.95)) if draw.random() < 0.8 else float(draw.uniform(0.1, 0.5))
+    proximal = int(np.clip(round(grade * share), grade - 5, 5))
+    return proximal, grade - proximal
+
+
+def draw_sided_erosions(patient: PhantomPatient, site: Site, time: int) -> list[Erosion]:
+    """Return the erosions of a joint of the foot at `time`: its grade of ERO counts 0 to 5 on each side of the joint."""
+    healing = is_healing(patient, site, time)
+    drawn_erosions = []
+    for outer, grade in zip((False, True), split_sides(patient, site, patient.grade(site, "ERO", time)), strict=True):
+        draw = persistent_rng(patient, site.key, "ERO", "distal" if outer else "proximal")
+        caps = (2, 2) if draw.random() < 0.45 else (3, 2)
+        # The outer edge of the fifth metatarsal and the inner edges of the others erode first.
+        lateral = draw.random() < (0.75 if site.joint.id[-1:] == "5" else 0.42)
+        first_sign = (1 if lateral else -1) * (-1 if outer else 1)
+        faint = draw.random() < 0.3
+        for slot, size in enumerate(split_grade(grade, caps)):
+            sign = -first_sign if slot == 1 else first_sign
+            grown = 0.08 * (time - 0.5)
+            erosion = _draw_erosion(draw, slot, size, outer, sign, faint, grown=grown, healing=healing)
+            if size:
+                drawn_erosions.append(erosion)
     return drawn_erosions
 
 

@@ -1,4 +1,4 @@
-"""The parts of a hand as laid out for one film: long bones, short bones, bridges and skin.
+"""The parts of a hand or foot as laid out for one film: long bones, short bones, bridges and skin.
 
 Plain values in mm of the film; other modules draw them.
 """
@@ -11,12 +11,12 @@ from typing import Literal
 from ratui.phantom.anatomy import Array, Point
 from ratui.phantom.lesions import ErosionEllipse
 
-__all__ = ["Bridge", "Layout", "LongBone", "Plate", "ShortBone"]
+__all__ = ["Bridge", "Layout", "LongBone", "Plate", "ShortBone", "Thickness"]
 
 
 @dataclass(frozen=True)
 class LongBone:
-    """A metacarpal or phalanx.
+    """A metacarpal, metatarsal or phalanx.
 
     Attributes
     ----------
@@ -25,9 +25,9 @@ class LongBone:
     widths
         Half widths of base, shaft and head, mm.
     form
-        Shape of the profile.
+        Shape of the profile; that of a metatarsal is ``metacarpal``.
     scale
-        Size of the hand relative to the traced hand.
+        Size of the hand or foot relative to the reference.
     cortex, density
         Thickness of the cortex relative to the usual, and density of trabecular bone.
     hollow, lip
@@ -42,6 +42,8 @@ class LongBone:
         Position in the tile of trabeculae, mm.
     bow, lean, slant
         Bend of the axis in mm, relative difference of the two sides' widths, and slope of the base.
+    head_radius
+        Radius of curvature of the head of a metacarpal or metatarsal, relative to its half width; larger is flatter.
     erosions
         Erosions of the bone.
     """
@@ -63,6 +65,7 @@ class LongBone:
     bow: float = 0.0
     lean: float = 0.0
     slant: float = 0.0
+    head_radius: float = 0.82
     erosions: tuple[ErosionEllipse, ...] = ()
 
 
@@ -84,7 +87,7 @@ class ShortBone:
 
     `tilt` (mm) is the offset between the outlines of its near and far face. `shell` is the thickness of its cortex;
     with `shaft` (point, axis, length) it grows to `shaft_shell` along that axis. `angle` is the direction of its
-    trabeculae, in radians.
+    trabeculae, in radians, and `grain` their contrast relative to the usual: low in thick bones, where they overlap.
     """
 
     outline: Array
@@ -98,6 +101,7 @@ class ShortBone:
     erosions: tuple[ErosionEllipse, ...] = ()
     shaft: tuple[Array, Array, float] | None = None
     shaft_shell: float = 0.0
+    grain: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -110,9 +114,23 @@ class Bridge:
     density: float
 
 
+@dataclass(frozen=True)
+class Thickness:
+    """Thickness of soft tissue that changes along an axis.
+
+    `origin` is a point in mm and `axis` a unit vector; `thick` is the thickness in mm at the positions `along`, in mm from
+    `origin`.
+    """
+
+    origin: Array
+    axis: Array
+    along: Array
+    thick: Array
+
+
 @dataclass
 class Layout:
-    """A hand as laid out for one film.
+    """A hand or foot as laid out for one film.
 
     Attributes
     ----------
@@ -121,11 +139,13 @@ class Layout:
     centres
         Centre and side (mm) of the box of each site, by site key.
     fingers
-        By finger: points of its midline, and radii of its soft tissue there, mm.
+        By finger or toe: points of its midline, and radii of its soft tissue there, mm.
     palm
-        Outline of palm and forearm, mm.
+        Outline of palm and forearm, or of the foot behind the toes, mm.
     thenar
-        Centre and radii of the ball of the thumb, mm.
+        Centre and radii of the ball of the thumb, mm; None in a foot.
+    thickness
+        Thickness of the foot behind the toes; None in a hand.
     """
 
     long_bones: list[LongBone] = field(default_factory=list)
@@ -135,8 +155,9 @@ class Layout:
     fingers: dict[int, tuple[Array, Array]] = field(default_factory=dict)
     palm: Array | None = None
     thenar: tuple[Array, Array] | None = None
+    thickness: Thickness | None = None
 
     @property
     def metacarpals(self) -> list[LongBone]:
-        """The five metacarpals, beginning with the thumb's."""
+        """The five metacarpals or metatarsals, beginning with that of the thumb or of the big toe."""
         return [bone for bone in self.long_bones if bone.form == "metacarpal"]

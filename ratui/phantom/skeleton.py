@@ -13,6 +13,7 @@ import numpy as np
 from ratui.phantom.anatomy import FINGERS, JOINT_SPACES, WIDTHS, Array, joint_name, smooth
 from ratui.phantom.hand import Hand
 from ratui.phantom.lesions import ErosionEllipse, JointSpace, draw_erosions, place_at_end
+from ratui.phantom.limb import joint_space_width, sideways_shift, surface_density
 from ratui.phantom.parts import Bridge, Layout, LongBone, ShortBone
 from ratui.phantom.skin import add_palm, build_finger_flesh
 from ratui.phantom.wrist import add_wrist
@@ -64,8 +65,8 @@ def _add_finger(layout: Layout, hand: Hand, finger: int) -> None:
                 hollow=(-0.2 if number == 0 else 2.7 if number == 1 and finger > 1 else 0.9) * scale,
                 lip=(0.3 if number == 0 else float(draw.uniform(0.35, 1.0))) * scale,
                 plates=(
-                    _surface_density(hand, inner) if number else 0.6,
-                    _surface_density(hand, outer) if number < last else 0.0,
+                    surface_density(hand, inner) if number else 0.6,
+                    surface_density(hand, outer) if number < last else 0.0,
                 ),
                 bulge=(space.focal_loss * JOINT_SPACES[min(number - 1, 2)] * scale if number else 0.0, space.focal_position),
                 growth=growth * (1.0 if number or finger == 1 or draw.random() < 2 else 0.0),
@@ -117,7 +118,9 @@ def _place_bones(hand: Hand, finger: int) -> tuple[list[_Bone], list[Array]]:
         start = at
         if number:
             joint = joint_name(finger, number - 1)
-            gap, aside = _joint_space_width(hand, finger, number - 1), _sideways_shift(hand, finger, number - 1)
+            gap = joint_space_width(hand, joint, JOINT_SPACES[number - 1 if finger > 1 else min(number - 1, 1)])
+            knuckle = number == 1
+            aside = sideways_shift(hand, joint, WIDTHS[finger][number][0], 0.85 if knuckle else 0.5, may_slip=knuckle)
             lift = abs(float(pose.flexion[finger - 1][number]))
             if lift > 0.3:  # in a flexed joint the base is projected over the head
                 gap -= float(np.sin(lift - 0.3)) * 0.8 * WIDTHS[finger][number - 1][2] * scale
@@ -127,53 +130,6 @@ def _place_bones(hand: Hand, finger: int) -> tuple[list[_Bone], list[Array]]:
         bones.append(_Bone(start, end))
         at = end
     return bones, centres
-
-
-def _joint_space_width(hand: Hand, finger: int, bone: int) -> float:
-    """Return the width in mm of the joint space distal to `bone` (0 is the metacarpal); below 0 the bones overlap."""
-    name = joint_name(finger, bone)
-    kind = bone if finger > 1 else min(bone, 1)
-    healthy = JOINT_SPACES[kind] * hand.body.gap * hand.body.scale
-    state = hand.finding(name)
-    if state is None:
-        return healthy * hand.space(name).remaining
-    some = float(hand.persistent_rng(name, "gap").random())
-    if state == "collapse":
-        return -(0.9 + 1.6 * some) * hand.body.scale
-    if state == "ankylosis":
-        return 0.1 * healthy
-    if state == "subluxation":
-        return 0.3 * healthy - 1.4 * some * hand.body.scale
-    if state == "luxation":
-        return -(2.5 + 4.5 * some) * hand.body.scale
-    return healthy * hand.space(name).remaining  # a finding of another scheme, which the simulator cannot draw
-
-
-def _sideways_shift(hand: Hand, finger: int, bone: int) -> float:
-    """Return the sideways shift in mm of the bone distal to `bone`; negative is towards the little finger."""
-    name = joint_name(finger, bone)
-    state = hand.finding(name)
-    # Raters may score a slightly displaced joint with JSN 3 and without a finding.
-    little = state is None and bone == 0 and hand.grade(name, "JSN") == 3
-    if state not in ("luxation", "subluxation") and not little:
-        return 0.0
-    draw = hand.persistent_rng(name, "aside")
-    towards = -1.0 if draw.random() < (0.85 if bone == 0 else 0.5) else 1.0
-    some, width = float(draw.random()), WIDTHS[finger][bone + 1][0] * hand.body.scale
-    if state == "luxation":
-        return towards * width * (0.95 + 0.5 * some)
-    if state == "subluxation":
-        return towards * width * (0.48 + 0.3 * some)
-    return towards * width * (0.15 + 0.15 * some) if draw.random() < 0.2 else 0.0
-
-
-def _surface_density(hand: Hand, joint: str) -> float:
-    """Return the density of a joint surface: 0 in a fused joint, high where cartilage is lost."""
-    state = hand.finding(joint)
-    if state in ("ankylosis", "collapse"):
-        return 0.0 if state == "ankylosis" else 0.35
-    usual = float(hand.persistent_rng(joint, "plate").uniform(0.65, 1.05))
-    return usual + 0.13 * hand.grade(joint, "JSN")
 
 
 def _place_erosions(

@@ -9,7 +9,7 @@ import numpy as np
 
 from ratui.phantom.anatomy import Array, Mask
 from ratui.phantom.bones import Canvas
-from ratui.phantom.parts import Layout
+from ratui.phantom.parts import Layout, Thickness
 from ratui.phantom.texture import cloud
 
 __all__ = ["add_metal", "draw_soft_tissue"]
@@ -42,7 +42,10 @@ def draw_soft_tissue(layout: Layout, canvas: Canvas, flesh: float, rng: np.rando
     top, left = rng.integers(0, 512, 2)
     wavy = np.roll(cloud(), (int(top), int(left)), (0, 1))[: min(512, shape[0]), : min(512, shape[1])]
     wavy = np.asarray(cv2.resize(wavy, shape[::-1], interpolation=cv2.INTER_LINEAR), _F)
-    both *= 1 + _F(rng.uniform(0.01, 0.05)) * wavy
+    wavy *= _F(rng.uniform(0.01, 0.05))
+    if layout.thickness is not None:  # thick parts do not vary more than thin ones, in mm
+        wavy *= np.minimum(1, _F(_PALM) / np.maximum(both, _F(1)))
+    both *= 1 + wavy
     return np.asarray(np.maximum(both, 0), _F)
 
 
@@ -90,8 +93,13 @@ def _draw_palm(
     size = float(step.mean())
     depth = _depth_inside(mask, 4.2, size)
     # A slab with round edges that rises slightly towards the middle.
-    part = np.minimum(depth / _F(_ROUND), 1)
-    thick = _F(_PALM * flesh) * (np.sqrt(np.maximum(1 - (1 - part) ** 2, 0)) + _F(0.006) * depth)
+    full: Array | float = _PALM
+    round_off: Array | float = _ROUND
+    if layout.thickness is not None:
+        full = _thickness_along(layout.thickness, canvas, step, pad, (mask.shape[0], mask.shape[1]))
+        round_off = full * _F(0.5)
+    part = np.minimum(depth / _F(round_off), 1)
+    thick = _F(full * flesh) * (np.sqrt(np.maximum(1 - (1 - part) ** 2, 0)) + _F(0.006) * depth)
     if layout.thenar is not None:
         middle, radius = layout.thenar
         at = (middle - canvas.origin) / step + pad
@@ -99,6 +107,14 @@ def _draw_palm(
         y = (np.arange(mask.shape[0], dtype=_F) - _F(at[1])) * _F(step[1] / radius[1])
         thick += _F(5.0 * flesh) * np.exp(-(y * y))[:, None] * np.exp(-(x * x))[None, :] * (depth > 0)
     return np.asarray(cv2.GaussianBlur(thick, (0, 0), 0.8)[pad:-pad, pad:-pad], _F)
+
+
+def _thickness_along(thickness: Thickness, canvas: Canvas, step: Array, pad: int, shape: tuple[int, int]) -> Array:
+    """Return the thickness in mm at each step of a grid with `shape`, which begins `pad` steps before the canvas."""
+    x = canvas.origin[0] + (np.arange(shape[1]) - pad + 0.5) * step[0] - thickness.origin[0]
+    y = canvas.origin[1] + (np.arange(shape[0]) - pad + 0.5) * step[1] - thickness.origin[1]
+    along = x[None, :] * thickness.axis[0] + y[:, None] * thickness.axis[1]
+    return np.asarray(np.interp(along, thickness.along, thickness.thick), _F)
 
 
 def _depth_inside(mask: Mask, sigma: float, step: float) -> Array:

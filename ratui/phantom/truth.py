@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from zlib import crc32
 
 import numpy as np
 
@@ -81,9 +82,45 @@ def simulate_patient(
                 if fixes is not None:
                     grades[site.key, scale, time] = fixes
     seed = int(rng.integers(2**31))
+    _displace_toes(np.random.default_rng([seed, crc32(b"toes")]), scheme, grades, findings)
     child, years = rng.random() < _CHILDREN, rng.random()
     drawn = 5 + 12 * years if child else float(np.clip(rng.normal(58.0, 13.0), 18.0, 92.0))
     return PhantomPatient(seed, scheme, how_severe, grades, findings, float(drawn if age is None else age))
+
+
+def _displace_toes(
+    rng: np.random.Generator,
+    scheme: Scheme,
+    grades: dict[tuple[str, str, int], int],
+    findings: dict[tuple[str, int], str],
+) -> None:
+    """Add subluxations and luxations of MTP joints in place.
+
+    They are drawn after everything else from a generator of their own, so that the hands of a patient do not depend on
+    the feet.
+    """
+    known = {finding.id for finding in scheme.findings}
+    for site in scheme.sites:
+        draws = rng.random(4)
+        if site.joint.group != "MTP" or "ERO" not in site.joint.scales or not {"subluxation", "luxation"} <= known:
+            continue
+        for time in (0, 1):
+            erosion = grades.get((site.key, "ERO", time), 0) * 5 / site.joint.max_grade("ERO")
+            finding = findings.get((site.key, time))
+            if finding is None and draws[0] < _OUT_OF_JOINT * max(erosion - 1.0, 0.0):
+                finding = "luxation" if draws[1] < 0.35 else "subluxation"
+            before = findings.get((site.key, 0))
+            if time == 1 and before is not None and finding not in ("ankylosis", "collapse"):
+                finding = before
+                if before == "subluxation" and draws[2] < 0.15:
+                    finding = "luxation"
+            if finding is None:
+                continue
+            findings[site.key, time] = finding
+            for scale in site.joint.scales:
+                score = site.joint.finding_score(scheme.finding(finding), scale)
+                if score is not None:
+                    grades[site.key, scale, time] = score
 
 
 def _damage(rng: np.random.Generator, severity: float) -> tuple[float, float, float]:
