@@ -176,6 +176,17 @@ def corrections(hands: Sequence[tuple[Boxes, Boxes]]) -> None:
     print()
 
 
+def other_hands(hands: Sequence[tuple[Boxes, Boxes]]) -> None:
+    """Print how many corrections are needed if the boxes start as on the other hand, mirrored, instead of the template."""
+    film = Box.from_size(SIZE[1], SIZE[0])
+    mirrored = []
+    for number, (expected, truth) in enumerate(hands):
+        other = {("R" if key[0] == "L" else "L") + key[1:]: box for key, box in hands[number ^ 1][1].items()}
+        mirrored.append(({key: other[key].mirror(film) for key in expected}, truth))
+    needed = [follow(each, kriging, by_information=True, has_mistake=False)[1] for each in (hands, mirrored)]
+    print(f"Corrections per hand from the template {needed[0]:.1f}, from the other hand, mirrored, {needed[1]:.1f}.\n")
+
+
 def wrists(hands: Sequence[tuple[Boxes, Boxes]]) -> None:
     """Print the boxes of the wrist when a model has found the finger joints."""
     print("| wrist from ten finger joints of a model | median distance | 90 % | more than a quarter off |")
@@ -243,6 +254,7 @@ def main() -> None:
     patients = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     hands = [make_hand(number, side) for number in range(patients) for side in "LR"]
     corrections(hands)
+    other_hands(hands)
     wrists(hands)
     registered([make_pair(number) for number in range(max(patients // 3, 2))])
 

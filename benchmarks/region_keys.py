@@ -85,6 +85,7 @@ class RegionPlayer:
         self._looks = looks
         self._errors: dict[tuple[str, str], np.ndarray] = {}  # type: ignore[type-arg]
         self._corrected: set[tuple[str, str]] = set()
+        self._refused: set[tuple[str, str]] = set()
         self.result = Result(len(phantom.case.films))
 
     async def play(self) -> None:
@@ -99,6 +100,7 @@ class RegionPlayer:
                 await self._press("A", "A")
                 if _is_asking(screen):
                     await self._press("enter", "confirm")
+                await self._resolve_refusal(screen, editor.film.id)
             elif editor.site.key in off:
                 await self._correct(editor)
                 if len(off) > 1:
@@ -113,6 +115,16 @@ class RegionPlayer:
             self.result.wrong += sum(distance > WRONG for distance in distances)
         self.result.corrected = len(self._corrected)
 
+    async def _resolve_refusal(self, screen: RegionsScreen, film: str) -> None:
+        """Look again at two boxes that were refused, and shrink the active one if both lie on their joints."""
+        if self._pilot.app.screen is not screen or not screen._faults:  # type: ignore[attr-defined]
+            return
+        editor, keys = screen._editor, {key for fault in screen._faults for key in (fault.site, fault.other) if key}
+        assert editor is not None
+        self._refused |= {(film, key) for key in keys}
+        if not any(self._looks_wrong(editor, key) for key in keys):
+            await self._press("minus", "size")
+
     def _offset(self, editor: RegionEditor, key: str) -> np.ndarray:  # type: ignore[type-arg]
         """Return how far the joint seems to be right of and below its box, in boxes."""
         box, truth = editor.regions[key].box, self._phantom.truth[editor.film.id][key]
@@ -121,7 +133,10 @@ class RegionPlayer:
         return (np.array(truth.centre) - box.centre) / truth.width + error
 
     def _looks_wrong(self, editor: RegionEditor, key: str) -> bool:
-        return bool(np.hypot(*self._offset(editor, key)) > WRONG)
+        offset = self._offset(editor, key)
+        if (editor.film.id, key) in self._refused:
+            return bool(max(abs(offset)) > AIM)
+        return bool(np.hypot(*offset) > WRONG)
 
     async def _correct(self, editor: RegionEditor) -> None:
         """Move the active box until it lies on its joint."""
@@ -202,7 +217,7 @@ def row(name: str, results: list[Result]) -> str:
     cells = [
         name,
         f"{np.mean([result.corrected for result in results]):.1f}",
-        *(mean(kind) for kind in ("far", "arrow", "go", "enter", "A", "confirm")),
+        *(mean(kind) for kind in ("far", "arrow", "size", "go", "enter", "A", "confirm")),
         f"**{np.mean(totals):.1f}**",
         str(max(totals)),
         f"{100 * wrong / boxes:.1f} %",
@@ -220,8 +235,8 @@ def main() -> None:
     cases = int(sys.argv[1]) if len(sys.argv) > 1 else 6
     StepSize.REPEAT_SECONDS = 0.0  # keys that arrive quickly here are not held down
     begun = time.monotonic()
-    print("| boxes, films | corrected | far | arrow | go | Enter | A | confirm | **keys** | most | wrong |")
-    print("|" + "---|" * 11)
+    print("| boxes, films | corrected | far | arrow | size | go | Enter | A | confirm | **keys** | most | wrong |")
+    print("|" + "---|" * 12)
     for proposed, groups in PROPOSALS.items():
         for both, looks in ((False, True), (True, True), (False, False)):
             results = [asyncio.run(play(seed, groups, both=both, looks=looks)) for seed in range(cases)]
