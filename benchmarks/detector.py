@@ -20,15 +20,16 @@ from typing import Literal
 import numpy as np
 import torch
 
+from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, normalise_levels
+from ratui.detection.hand_finder import FoundHand, find_hands
+from ratui.detection.joint_network import Detection
 from ratui.imaging import Box, Film, Orientation, read_film, turn_film
 from ratui.phantom import render, simulate_patient
 from ratui.results.bootstrap import bootstrap_mean
 from ratui.scheme import load_scheme
-from trainer.data.hands import COARSE_SIZE, FINE_SIZE, normalise_levels
 from trainer.data.phantoms import simulate_hands
 from trainer.evaluation.metrics import RESAMPLES
-from trainer.inference.hand_finder import FoundHand, find_hands
-from trainer.models.detector import Detection, load_detector
+from trainer.models.detector import load_detector
 
 SEED = 900_001  # far from any training's
 SCHEME = load_scheme("mtss-hands")

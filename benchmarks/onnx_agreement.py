@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 from ratui.demo.simulate import Simulation, simulate_study
+from ratui.detection.finger_joints import COARSE_SIZE
 from ratui.scheme import load_scheme
-from trainer.data.hands import COARSE_SIZE
 from trainer.data.phantoms import simulate_hands
 from trainer.inference.onnx_export import LIMIT, build_models, measure_agreement
 from trainer.models.detector import detect, load_detector

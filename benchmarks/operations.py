@@ -29,7 +29,8 @@ KINDS = ("operators", "copies to the GPU", "copies from the GPU", "waits")
 
 def random_hands(count: int) -> Any:
     """Return `count` hands of noise with 14 boxes each."""
-    from trainer.data.hands import FINE_SIZE, HandSamples
+    from ratui.detection.finger_joints import FINE_SIZE
+    from trainer.data.hands import HandSamples
 
     rng, names = np.random.default_rng(0), ("",) * count
     centres = rng.uniform(40, 280, (count, 14, 2))

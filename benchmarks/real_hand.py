@@ -21,10 +21,10 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
+from ratui.detection.finger_joints import normalise_levels
+from ratui.detection.hand_finder import find_hands
 from ratui.imaging import Box, normalize_intensity, read_film
 from ratui.scheme import load_scheme
-from trainer.data.hands import normalise_levels
-from trainer.inference.hand_finder import find_hands
 from trainer.models.detector import JointDetector, load_detector
 
 SCHEME = load_scheme("fingers")

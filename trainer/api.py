@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ratui.detection.finger_joints import normalise_levels
+from ratui.detection.hand_finder import find_hands
 from ratui.errors import TrainError, clean_text
 from ratui.imaging import Box, Film
 from ratui.scheme import Scheme, load_scheme
 from ratui.study.predictions import Prediction
-from trainer.data.hands import normalise_levels
 from trainer.data.pairs import MARGIN, PairSamples, crop_joint
 from trainer.inference.decisions import DEFAULT_DECISION
-from trainer.inference.hand_finder import find_hands
 from trainer.inference.predictions import make_predictions
 from trainer.models.detector import JointDetector
 from trainer.models.detector import load_detector as load_detector_network

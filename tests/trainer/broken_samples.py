@@ -86,8 +86,8 @@ SAMPLE_FAULTS: tuple[Mutation, ...] = (
     fault(
         "MONOCHROME1 is not inverted in hands",
         "data/hands.py",
-        "return np.float32(1.0) - part if film.is_inverted else part",
-        "return part",
+        "part = normalise_levels(film, frame.area)",
+        "part = abs(np.float32(film.is_inverted) - normalise_levels(film, frame.area))",
         f"{SAMPLES}TestHands::test_films_with_bone_dark_are_inverted",
     ),
     fault(

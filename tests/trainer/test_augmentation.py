@@ -11,9 +11,9 @@ import torch
 from scipy.ndimage import map_coordinates, uniform_filter
 from torch import Tensor
 
+from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE
 from trainer.data import augmentation, pairs
 from trainer.data.augmentation import augment_hands, downsample
-from trainer.data.hands import COARSE_SIZE, FINE_SIZE
 from trainer.data.pairs import augment_pairs
 from trainer.data.random_draws import Ranges, draw_noise
 

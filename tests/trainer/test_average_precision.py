@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ratui.detection.joint_naming import Candidate
+from ratui.detection.joint_network import Detection
 from tests.trainer.synthetic import make_hands
 from trainer.evaluation import average_precision as module
 from trainer.evaluation.average_precision import ImageBoxes, average_precision, bootstrap_average_precision
 from trainer.evaluation.evaluate_detector import evaluate_detections
-from trainer.inference.joint_naming import Candidate
-from trainer.models.detector import Detection
 
 RNG = np.random.default_rng
 

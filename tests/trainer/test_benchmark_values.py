@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import torch
 
+from ratui.detection.joint_naming import Candidate
+from ratui.detection.joint_network import Detection
 from ratui.imaging import Box
 from ratui.results.statistics import quadratic_kappa
 from ratui.scheme import load_scheme
@@ -27,8 +29,6 @@ from trainer.data.ram_h1200 import RamImage, RamSet, read_ram_h1200
 from trainer.data.ram_samples import make_status_samples
 from trainer.experiments import benchmark
 from trainer.experiments.benchmark import BenchmarkPlan
-from trainer.inference.joint_naming import Candidate
-from trainer.models.detector import Detection
 from trainer.training.loop import TrainingPlan
 from trainer.training.runs import RunPlan
 

@@ -4,25 +4,28 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, smooth_l1_loss
 
 from ratui.demo.simulate import Simulation, simulate_study
+from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, normalise_levels
+from ratui.detection.hand_finder import FoundHand, _even_out_sizes, find_hands
+from ratui.detection.joint_naming import Candidate
+from ratui.detection.joint_network import Detection
 from ratui.errors import TrainError
 from ratui.imaging import Box, Film
 from ratui.phantom import render, simulate_patient
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord
 from trainer.data.augmentation import augment_hands, downsample
-from trainer.data.hands import COARSE_SIZE, FINE_SIZE, HandSamples, load_hand_samples, normalise_levels
+from trainer.data.hands import HandSamples, load_hand_samples
 from trainer.data.phantoms import simulate_hands
-from trainer.inference.hand_finder import FoundHand, _even_out_sizes, find_hands
-from trainer.inference.joint_naming import Candidate
 from trainer.inference.proposals import _by_side
 from trainer.models.backbones import build_ssd
-from trainer.models.detector import Detection, JointDetector, build_detector, detect, load_detector
+from trainer.models.detector import JointDetector, build_detector, detect, load_detector
 from trainer.models.refiner import JointCrops, Refiner, RefinerOutput, crop_joints, draw_joint_crops, refiner_loss
 from trainer.shipped import SHIPPED
 from trainer.training import detector_training as detector_run
@@ -304,30 +307,29 @@ class TestBackbones:
             JointDetector("resnet")
 
 
-def oracle(model: object, images: np.ndarray, *, threshold: float = 0.3, batch: int = 16) -> list[list[Detection]]:
+class Oracle:
     """A detector without errors: it finds the discs and rings of `dots` in any arrangement."""
-    import cv2
 
-    result = []
-    for image in images:
-        _, _, stats, centres = cv2.connectedComponentsWithStats((image > 60).astype(np.uint8))
-        found = []
-        for n in range(1, len(stats)):
-            if stats[n, cv2.CC_STAT_AREA] > 6:
-                kind = "MCP" if image[int(centres[n][1] + 0.5), int(centres[n][0] + 0.5)] < 60 else "PIP"
-                size = 4 * stats[n, cv2.CC_STAT_WIDTH] * COARSE_SIZE / FINE_SIZE
-                x, y = (centres[n] + 0.5) * COARSE_SIZE / FINE_SIZE
-                found.append(Detection(Candidate(float(x), float(y), size, kind, 0.9), 0.0))
-        result.append(found)
-    return result
+    size_statistics = (0.21, 1.0)
+
+    def detect(self, squares: np.ndarray, threshold: float) -> list[list[Detection]]:
+        assert threshold < 0.9
+        return [find_dots(square) for square in squares]
+
+
+def find_dots(image: np.ndarray) -> list[Detection]:
+    _, _, stats, centres = cv2.connectedComponentsWithStats((image > 60).astype(np.uint8))
+    found = []
+    for n in range(1, len(stats)):
+        if stats[n, cv2.CC_STAT_AREA] > 6:
+            kind = "MCP" if image[int(centres[n][1] + 0.5), int(centres[n][0] + 0.5)] < 60 else "PIP"
+            size = 4 * stats[n, cv2.CC_STAT_WIDTH] * COARSE_SIZE / FINE_SIZE
+            x, y = (centres[n] + 0.5) * COARSE_SIZE / FINE_SIZE
+            found.append(Detection(Candidate(float(x), float(y), size, kind, 0.9), 0.0))
+    return found
 
 
 class TestFindingHands:
-    @pytest.fixture(autouse=True)
-    def _sure(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("trainer.inference.hand_finder.detect", oracle)
-        self.model = JointDetector()
-
     def picture(self, side: str, **how: bool) -> tuple[np.ndarray, Mapping[str, tuple[float, float, float, float]]]:
         patient = simulate_patient(np.random.default_rng(8), SCHEME, severity=0.3)
         shape = (700, 1140) if side == "B" else (700, 560)
@@ -344,20 +346,20 @@ class TestFindingHands:
     @pytest.mark.parametrize("side", ["L", "R"])
     def test_one_hand_of_either_side(self, side: str) -> None:
         levels, boxes = self.picture(side)
-        (hand,) = find_hands(self.model, levels, SCHEME)
+        (hand,) = find_hands(Oracle(), levels, SCHEME)
         assert hand.side == side
         self.right(hand, boxes)
 
     @pytest.mark.parametrize("left_first", [True, False])
     def test_both_hands_in_either_order(self, left_first: bool) -> None:
         levels, boxes = self.picture("B", left_first=left_first)
-        hands = find_hands(self.model, levels, SCHEME, max_hands=2)
+        hands = find_hands(Oracle(), levels, SCHEME, max_hands=2)
         assert sorted(hand.side for hand in hands) == ["L", "R"]
         for hand in hands:
             self.right(hand, boxes)
 
     def test_an_empty_film_shows_none(self) -> None:
-        assert find_hands(self.model, np.zeros((300, 200), np.float32), SCHEME) == []
+        assert find_hands(Oracle(), np.zeros((300, 200), np.float32), SCHEME) == []
 
 
 def test_a_film_of_one_hand_is_of_the_side_that_its_record_says() -> None:

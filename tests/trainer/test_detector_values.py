@@ -12,16 +12,18 @@ import numpy as np
 import pytest
 import torch
 
+from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE
+from ratui.detection.joint_naming import Candidate
+from ratui.detection.joint_network import Detection
 from ratui.imaging import Box
 from tests.trainer.synthetic import SmallReading, SmallStudy, make_hands, make_pairs, quiet
 from trainer.data import coco
 from trainer.data.coco import CocoHand, make_hand_samples
 from trainer.data.coco_file import CocoImage
-from trainer.data.hands import COARSE_SIZE, FINE_SIZE, HandSamples, make_frame
+from trainer.data.hands import HandSamples, make_frame
 from trainer.data.splits import Split, place_of_case
-from trainer.inference.joint_naming import Candidate
 from trainer.models import detector
-from trainer.models.detector import Detection, make_targets
+from trainer.models.detector import make_targets
 from trainer.models.refiner import REFINER_CROP_SIZE, WINDOW, RefinerOutput, crop_joints
 from trainer.training import detector_calibration, detector_training, scorer_training
 from trainer.training.detector_calibration import calibrate_detector, measure_box_sizes, pick_threshold

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ratui.detection.joint_naming import Candidate
+from ratui.detection.joint_network import Detection
 from tests.trainer.synthetic import make_hands, make_pairs
 from trainer.data.pairs import PairSamples
 from trainer.evaluation import evaluate_scorer
@@ -28,8 +30,6 @@ from trainer.evaluation.evaluate_scorer import (
 from trainer.evaluation.evaluate_status import evaluate_status
 from trainer.evaluation.metrics import RESAMPLES, Metric
 from trainer.evaluation.scale_predictions import ScalePredictions, match_labels
-from trainer.inference.joint_naming import Candidate
-from trainer.models.detector import Detection
 
 RNG = np.random.default_rng
 

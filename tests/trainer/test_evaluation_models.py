@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from ratui.detection.joint_network import Detection
 from ratui.errors import TrainError
 from ratui.imaging import Box
 from ratui.reading import Field
@@ -26,7 +27,6 @@ from trainer.evaluation.evaluate import (
     evaluate_models,
     evaluate_predictions,
 )
-from trainer.models.detector import Detection
 from trainer.training.lineage import DataUsed, Lineage
 
 CPU = torch.device("cpu")

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from ratui.detection.joint_naming import Candidate
+from ratui.detection.joint_network import Detection
 from ratui.errors import TrainError
 from ratui.imaging import Box
 from tests.trainer.synthetic import SmallReading, SmallStudy, make_hands, make_pairs
@@ -25,8 +27,6 @@ from trainer.evaluation.evaluate_scorer import (
 from trainer.evaluation.metrics import Metric
 from trainer.evaluation.scale_predictions import ScalePredictions, match_labels
 from trainer.inference.decisions import change_probabilities, decide, expected_change_error, expected_grades
-from trainer.inference.joint_naming import Candidate
-from trainer.models.detector import Detection
 from trainer.training.lineage import DataUsed, Lineage
 
 RNG = np.random.default_rng

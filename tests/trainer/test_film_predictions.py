@@ -12,15 +12,15 @@ from PIL import Image
 
 import ratui
 import trainer
+from ratui.detection.finger_joints import normalise_levels
+from ratui.detection.hand_finder import find_hands
 from ratui.errors import StudyError, TrainError
 from ratui.scheme import load_scheme
 from trainer.cli import main
-from trainer.data.hands import normalise_levels
 from trainer.data.pairs import PAIR_CROP_SIZE, PairSamples, crop_joint
 from trainer.inference import film_predictions
 from trainer.inference.film_pairs import FilmPair, read_film_pairs
 from trainer.inference.film_predictions import FolderSummary, predict_folder
-from trainer.inference.hand_finder import find_hands
 from trainer.inference.scoring import TrainedScorer, load_scorers, score_samples
 from trainer.models.detector import load_detector
 from trainer.models.scorer import build_scorer

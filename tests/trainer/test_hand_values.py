@@ -9,26 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ratui.detection.finger_joints import (
+    COARSE_SIZE,
+    FINE_SIZE,
+    finger_joints,
+    joint_template,
+    kinds_by_joint,
+    normalise_levels,
+)
 from ratui.errors import StudyError, TrainError
 from ratui.imaging import Box, Film
 from ratui.reading import Slot
 from ratui.scheme import load_scheme
 from ratui.study import Case, FilmRecord, Region, RegionSource
 from tests.trainer.synthetic import COLUMNS, ROWS, SCHEME, SmallReading, SmallStudy, quiet
-from trainer.data.hands import (
-    COARSE_SIZE,
-    FINE_SIZE,
-    Frame,
-    HandSamples,
-    crop_hand,
-    finger_joints,
-    iterate_hands,
-    joint_template,
-    kinds_by_joint,
-    load_hand_samples,
-    make_frame,
-    normalise_levels,
-)
+from trainer.data.hands import Frame, HandSamples, crop_hand, iterate_hands, load_hand_samples, make_frame
 
 BOX = Box(14.0, 20.0, 30.0, 36.0)
 RATER, MODEL = RegionSource.RATER, RegionSource.MODEL

@@ -15,11 +15,11 @@ import pytest
 import torch
 from torchvision.ops import nms
 
+from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE
 from ratui.errors import TrainError
 from ratui.scheme import load_scheme
 from tests.support.engineers_page import command_lines, invoke
 from trainer.cli import main
-from trainer.data.hands import COARSE_SIZE, FINE_SIZE
 from trainer.data.phantoms import simulate_hands
 from trainer.inference import onnx_export
 from trainer.inference.onnx_export import LIMIT, export_onnx

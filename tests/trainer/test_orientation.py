@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
+from ratui.detection import hand_finder
+from ratui.detection.finger_joints import normalise_levels
+from ratui.detection.hand_finder import FoundHand, _Rotation, find_hands
+from ratui.detection.joint_naming import NamedHand
 from ratui.errors import TrainError
 from ratui.imaging import Box, Film, Orientation, turn_film, write_film
 from ratui.phantom import PhantomFilm, render, simulate_patient
 from ratui.scheme import load_scheme
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
-from trainer.data.hands import normalise_levels
-from trainer.inference import hand_finder
-from trainer.inference.hand_finder import FoundHand, _Rotation, find_hands
-from trainer.inference.joint_naming import NamedHand
 from trainer.inference.proposals import ProposalSummary, propose_regions
 from trainer.models.detector import load_detector
 

@@ -13,20 +13,20 @@ import torch
 import torchvision
 from torch import nn
 
+from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE
+from ratui.detection.hand_finder import FoundHand
+from ratui.detection.joint_naming import Candidate
+from ratui.detection.joint_network import Detection
 from ratui.errors import TrainError
 from ratui.scheme import load_scheme
 from tests.trainer.synthetic import SmallStudy, make_hands, make_pairs, make_scorer
-from trainer.data.hands import COARSE_SIZE, FINE_SIZE
 from trainer.data.pairs import PAIR_CROP_SIZE, PairSamples
 from trainer.inference import film_predictions, onnx_export, predictions, scoring
 from trainer.inference.film_pairs import FilmPair
-from trainer.inference.hand_finder import FoundHand
-from trainer.inference.joint_naming import Candidate
 from trainer.inference.onnx_export import ExportedModel, measure_agreement
 from trainer.inference.predictions import acquisition_scores, make_film_predictions, make_predictions, predict_study
 from trainer.inference.scoring import score_samples
 from trainer.models.backbones import build_ssd
-from trainer.models.detector import Detection
 from trainer.models.scorer import predict
 from trainer.models.scorer_backbones import build_trunk, load_trunk_weights
 from trainer.models.torchvision_internals import predict_boxes

@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from ratui.detection.joint_naming import Candidate
+from ratui.detection.joint_network import Detection
 from ratui.errors import TrainError
 from ratui.imaging import normalize_intensity
 from ratui.scheme import load_scheme
@@ -23,8 +25,6 @@ from trainer.data.ram_h1200 import RamSet, read_ram_h1200, read_scores
 from trainer.data.ram_samples import make_status_samples
 from trainer.evaluation.evaluate_detector import evaluate_named_boxes
 from trainer.evaluation.evaluate_status import evaluate_status
-from trainer.inference.joint_naming import Candidate
-from trainer.models.detector import Detection
 from trainer.training.lineage import DataUsed, Lineage, digest_names, read_lineage
 
 pytestmark = pytest.mark.slow

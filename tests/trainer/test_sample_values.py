@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE
 from ratui.errors import TrainError
 from ratui.imaging import Box, Orientation
 from ratui.reading import Field, Slot
 from ratui.study import Case
 from ratui.study.predictions import FilmPrediction
 from tests.trainer.synthetic import COLUMNS, ROWS, SmallReading, SmallStudy, make_pairs, quiet, ramp
-from trainer.data.hands import COARSE_SIZE, FINE_SIZE, load_hand_samples
+from trainer.data.hands import load_hand_samples
 from trainer.data.pairs import (
     MARGIN,
     PAIR_CROP_SIZE,

@@ -9,13 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
+from ratui.detection.finger_joints import normalise_levels
+from ratui.detection.hand_finder import FoundHand, find_hands
 from ratui.imaging import normalize_intensity, read_film
 from ratui.scheme import load_scheme
 from tests.films import real_films
-from trainer.data.hands import normalise_levels
 from trainer.data.phantoms import simulate_hands
 from trainer.data.splits import Split
-from trainer.inference.hand_finder import FoundHand, find_hands
 from trainer.models.detector import JointDetector, load_detector
 from trainer.shipped import SHIPPED, SHIPPED_RUN
 from trainer.training.runs import load_split

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from trainer.data.hands import COARSE_SIZE, FINE_SIZE
+from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE
 from trainer.data.random_draws import Ranges, copy_draws, draw_noise, draw_uniform
 
 __all__ = ["augment_hands", "downsample"]

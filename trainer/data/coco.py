@@ -13,26 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
+from ratui.detection.finger_joints import FINE_SIZE, JOINT_KINDS, finger_joints, joint_template, kinds_by_joint
+from ratui.detection.joint_naming import Candidate, NamedHand, name_hand
 from ratui.errors import TrainError
 from ratui.imaging import Box, Film
 from ratui.results.text_table import format_count
 from ratui.scheme import Scheme
 from trainer.data.coco_file import CocoFile, CocoImage, read_coco_file, read_patients
 from trainer.data.coco_images import load_image
-from trainer.data.hands import (
-    FINE_SIZE,
-    JOINT_KINDS,
-    Frame,
-    HandSamples,
-    Progress,
-    crop_hand,
-    finger_joints,
-    joint_template,
-    kinds_by_joint,
-    make_frame,
-)
+from trainer.data.hands import Frame, HandSamples, Progress, crop_hand, make_frame
 from trainer.data.image_cache import ImageCache
-from trainer.inference.joint_naming import Candidate, NamedHand, name_hand
 
 __all__ = ["CocoHand", "find_coco_hands", "load_coco_hands", "load_film", "make_hand_samples", "print_notice"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
+from ratui.detection.finger_joints import JOINT_KINDS, finger_joints
 from ratui.errors import TrainError, clean_text
 from ratui.scheme import Scheme
-from trainer.data.hands import JOINT_KINDS, finger_joints
 
 __all__ = ["UNCLEAR", "parse_joint_names"]
 

@@ -13,36 +13,23 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, JOINT_KINDS, finger_joints, normalise_levels
 from ratui.errors import TrainError
-from ratui.imaging import Box, Film, normalize_intensity
+from ratui.imaging import Box, Film
 from ratui.reading import Slot
-from ratui.scheme import Joint, Scheme
+from ratui.scheme import Scheme
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from ratui.study.intact import intact_case, intact_regions
 from trainer.data.image_cache import ImageCache
 
 __all__ = [
-    "COARSE_SIZE",
-    "FINE_SIZE",
-    "JOINT_KINDS",
     "Frame",
     "HandSamples",
     "crop_hand",
-    "finger_joints",
     "iterate_hands",
-    "joint_template",
-    "kinds_by_joint",
     "load_hand_samples",
     "make_frame",
-    "normalise_levels",
 ]
-
-COARSE_SIZE = 320
-"""Side of a hand's square in units. All boxes of samples and of the detector are in these units."""
-FINE_SIZE = 960
-"""Side of a hand's square in pixels: three per unit, so that a joint space is several pixels wide."""
-JOINT_KINDS = ("PIP", "MCP")
-"""Kinds of finger joints that the detector tells apart. A joint's kind is its group in the scheme."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -109,38 +96,6 @@ class HandSamples:
     source: str = "study"
 
 
-def finger_joints(scheme: Scheme) -> tuple[Joint, ...]:
-    """Return the joints of `scheme` that the detector finds. Raises TrainError if there is none."""
-    joints = tuple(joint for joint in scheme.joints if joint.group in JOINT_KINDS)
-    if not joints:
-        raise TrainError("the scheme has no finger joints", scheme.name, "The detector is for hands")
-    return joints
-
-
-def joint_template(scheme: Scheme) -> dict[str, tuple[float, float, float]]:
-    """Return the usual place of each finger joint of a left hand: centre (x, y) and size in units of the square.
-
-    The places are those of the scheme's first view with finger joints. Raises TrainError if no view has any.
-    """
-    ids = {joint.id for joint in finger_joints(scheme)}
-    template = next((view.template for view in scheme.views.values() if ids & set(view.template)), None)
-    if template is None:
-        raise TrainError("no view of the scheme has a template of finger joints", scheme.name, "Add one to its file")
-    # A film of one hand is about 1.22 times as high as wide. Its absolute size does not matter: the template is fitted with
-    # a scale.
-    width = COARSE_SIZE / 1.22
-    return {
-        joint.id: (template[joint.id][0] * width, template[joint.id][1] * COARSE_SIZE, template[joint.id][2] * width)
-        for joint in scheme.joints
-        if joint.group in JOINT_KINDS and joint.id in template
-    }
-
-
-def kinds_by_joint(scheme: Scheme) -> dict[str, str]:
-    """Return the kind of each finger joint of `scheme`."""
-    return {joint.id: joint.group for joint in scheme.joints if joint.group in JOINT_KINDS}
-
-
 def iterate_hands(case: Case, scheme: Scheme) -> Iterator[tuple[FilmRecord, str, Frame]]:
     """Yield each hand on the films of `case`: film, side and frame. Views without finger joints are left out."""
     for film in case.films:
@@ -153,14 +108,6 @@ def iterate_hands(case: Case, scheme: Scheme) -> Iterator[tuple[FilmRecord, str,
 def make_frame(area: Box, side: str) -> Frame:
     """Return the frame of a hand that fills `area` of a film; right hands are mirrored."""
     return Frame(area, side == "R", COARSE_SIZE / max(area.width, area.height))
-
-
-def normalise_levels(film: Film, area: Box | None = None) -> npt.NDArray[np.float32]:
-    """Return the grey levels of `area`, by default the whole film, from 0 to 1, bone bright, shape (rows, columns)."""
-    area = area or Box.from_size(film.columns, film.rows)
-    x0, y0, x1, y1 = (round(value) for value in area)
-    part = normalize_intensity(film.pixels[y0:y1, x0:x1])
-    return np.float32(1.0) - part if film.is_inverted else part
 
 
 def crop_hand(film: Film, frame: Frame) -> npt.NDArray[np.uint8]:

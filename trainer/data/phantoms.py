@@ -14,10 +14,11 @@ from typing import Literal
 import numpy as np
 
 import ratui.phantom
+from ratui.detection.finger_joints import FINE_SIZE, JOINT_KINDS, finger_joints
 from ratui.imaging import Box, Film
 from ratui.phantom import PhantomFilm, render, simulate_patient
 from ratui.scheme import Scheme, load_scheme
-from trainer.data.hands import FINE_SIZE, JOINT_KINDS, HandSamples, Progress, crop_hand, finger_joints, make_frame
+from trainer.data.hands import HandSamples, Progress, crop_hand, make_frame
 from trainer.data.image_cache import ImageCache
 
 __all__ = ["simulate_hands", "simulator_digest"]

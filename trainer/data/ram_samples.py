@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ratui.detection.finger_joints import normalise_levels
 from ratui.errors import TrainError
 from ratui.imaging import Box
 from ratui.scheme import Scheme
 from trainer.data.coco import load_film
-from trainer.data.hands import normalise_levels
 from trainer.data.image_cache import ImageCache
 from trainer.data.pairs import MARGIN, PAIR_CROP_SIZE, PairSamples, crop_joint
 from trainer.data.ram_h1200 import RamImage

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ratui.detection.hand_finder import find_joints
+from ratui.detection.joint_network import Detection
 from ratui.errors import TrainError
 from ratui.progress_bar import ProgressBar
 from ratui.study import Study
@@ -35,9 +37,8 @@ from trainer.evaluation.pooling import SeedValues, pool_predictions, repeat_hand
 from trainer.evaluation.saliency import Saliency, explain_joints
 from trainer.evaluation.scale_predictions import ScalePredictions, match_labels
 from trainer.inference.decisions import DEFAULT_DECISION
-from trainer.inference.hand_finder import find_joints
 from trainer.inference.scoring import TrainedScorer, load_scorers, score_samples
-from trainer.models.detector import Detection, load_detector
+from trainer.models.detector import load_detector
 from trainer.shipped import resolve_run_folder
 from trainer.training.lineage import read_lineage
 

@@ -9,11 +9,12 @@ import numpy.typing as npt
 import torch
 from torchvision.ops import box_iou
 
+from ratui.detection.finger_joints import JOINT_KINDS
+from ratui.detection.joint_network import Detection
 from ratui.results.bootstrap import bootstrap_mean
-from trainer.data.hands import JOINT_KINDS, HandSamples
+from trainer.data.hands import HandSamples
 from trainer.evaluation.average_precision import ImageBoxes, bootstrap_average_precision
 from trainer.evaluation.metrics import RESAMPLES, Metric
-from trainer.models.detector import Detection
 
 __all__ = ["MIN_IOU", "evaluate_detections", "evaluate_named_boxes"]
 

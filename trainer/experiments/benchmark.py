@@ -16,12 +16,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ratui.detection.finger_joints import finger_joints
+from ratui.detection.hand_finder import find_joints
 from ratui.errors import TrainError, clean_text
 from ratui.imaging import Box
 from ratui.results.statistics import quadratic_kappa
 from ratui.scheme import Scheme, load_scheme
 from trainer.data.coco import make_hand_samples
-from trainer.data.hands import HandSamples, finger_joints
+from trainer.data.hands import HandSamples
 from trainer.data.pairs import PairSamples
 from trainer.data.ram_h1200 import RamImage, RamSet, read_ram_h1200
 from trainer.data.ram_samples import make_status_samples
@@ -29,7 +31,6 @@ from trainer.evaluation.evaluate_detector import evaluate_named_boxes
 from trainer.evaluation.evaluate_status import evaluate_status
 from trainer.evaluation.metrics import Metric
 from trainer.inference.decisions import DEFAULT_DECISION, decide
-from trainer.inference.hand_finder import find_joints
 from trainer.inference.scoring import TrainedScorer, load_scorers, score_samples
 from trainer.models.detector import load_detector
 from trainer.training.detector_training import fit_detector

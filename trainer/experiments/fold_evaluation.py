@@ -8,6 +8,8 @@ from typing import TypeAlias
 import numpy as np
 import torch
 
+from ratui.detection.hand_finder import find_joints
+from ratui.detection.joint_network import Detection
 from ratui.errors import TrainError
 from ratui.progress_bar import ProgressBar
 from ratui.study import Study
@@ -18,9 +20,8 @@ from trainer.evaluation.metrics import Floats
 from trainer.evaluation.pooling import collect_seed_values
 from trainer.experiments.cross_validation import CrossValidation
 from trainer.inference.decisions import DEFAULT_DECISION
-from trainer.inference.hand_finder import find_joints
 from trainer.inference.scoring import TrainedScorer, load_scorers, score_samples
-from trainer.models.detector import Detection, load_detector
+from trainer.models.detector import load_detector
 from trainer.training.detector_training import select_cases
 from trainer.training.lineage import Lineage, read_lineage
 

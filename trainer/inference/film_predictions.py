@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ratui.detection.finger_joints import normalise_levels
+from ratui.detection.hand_finder import FoundHand, find_hands, turn_upright
 from ratui.errors import FilmError, TrainError, clean_text
 from ratui.files import atomic_write
 from ratui.imaging import Film
@@ -24,7 +26,6 @@ from ratui.study.importing import ReaderProcess
 from ratui.study.importing.import_report import find_exit_code
 from ratui.study.importing.picture_reader import check_picture_kind, find_picture_kind
 from ratui.study.importing.sources import open_sources
-from trainer.data.hands import normalise_levels
 from trainer.data.pairs import PAIR_CROP_SIZE, PairSamples, crop_joint
 from trainer.inference.decisions import (
     DEFAULT_DECISION,
@@ -34,7 +35,6 @@ from trainer.inference.decisions import (
     marginal_probabilities,
 )
 from trainer.inference.film_pairs import FilmPair, read_film_pairs
-from trainer.inference.hand_finder import FoundHand, find_hands, turn_upright
 from trainer.inference.scoring import TrainedScorer, load_scorers, score_samples
 from trainer.models.detector import JointDetector, load_detector
 

@@ -23,12 +23,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, JOINT_KINDS
 from ratui.errors import TrainError, clean_text
 from ratui.files import atomic_write
 from ratui.imaging import Box
 from ratui.scheme import load_scheme
 from trainer.data.augmentation import downsample
-from trainer.data.hands import COARSE_SIZE, FINE_SIZE, JOINT_KINDS
 from trainer.data.pairs import MARGIN, PAIR_CROP_SIZE, crop_joint
 from trainer.data.phantoms import simulate_hands
 from trainer.inference.scoring import load_scorers

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import torch
 
+from ratui.detection.finger_joints import normalise_levels
+from ratui.detection.hand_finder import FoundHand, find_hands
 from ratui.errors import FilmError, StudyError, TrainError
 from ratui.imaging import Orientation
 from ratui.progress_bar import ProgressBar
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from ratui.study.intact import intact_case, intact_regions
-from trainer.data.hands import iterate_hands, normalise_levels
-from trainer.inference.hand_finder import FoundHand, find_hands
+from trainer.data.hands import iterate_hands
 from trainer.models.detector import load_detector
 
 __all__ = ["ProposalSummary", "propose_regions"]

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torchvision.models.detection import ssd300_vgg16, ssdlite320_mobilenet_v3_large
 
+from ratui.detection.finger_joints import COARSE_SIZE, JOINT_KINDS
 from ratui.errors import TrainError, clean_text
-from trainer.data.hands import COARSE_SIZE, JOINT_KINDS
 from trainer.models.layers import ResidualBlock, make_group_norm
 from trainer.models.torchvision_internals import SSD, DefaultBoxGenerator, SquareBoxGenerator
 from trainer.models.weight_files import read_state_dict

@@ -1,6 +1,6 @@
 """The joint detector: an SSD finds finger joints on a whole hand; a refiner corrects each box and detects findings.
 
-It knows the kind of a joint, not the finger; `trainer.inference.joint_naming` names the joints. A box is an upright square
+It knows the kind of a joint, not the finger; `ratui.detection.joint_naming` names the joints. A box is an upright square
 around the middle of the joint space, in continuous coordinates: 0 is the outer edge of the first pixel.
 """
 
@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import nms
 
+from ratui.detection.finger_joints import COARSE_SIZE, JOINT_KINDS
+from ratui.detection.joint_naming import Candidate
+from ratui.detection.joint_network import Detection
 from ratui.errors import TrainError, clean_text
-from ratui.imaging import Box
 from trainer.data.augmentation import downsample
-from trainer.data.hands import COARSE_SIZE, JOINT_KINDS
-from trainer.inference.joint_naming import Candidate
 from trainer.models.backbones import BACKBONES, build_ssd, load_torchvision_weights
 from trainer.models.refiner import JointCrops, Refiner, crop_joints, refiner_loss
 from trainer.models.torchvision_internals import count_channels, predict_boxes, sum_losses
@@ -30,7 +30,6 @@ from trainer.training.loop import load_checkpoint
 
 __all__ = [
     "MAX_CANDIDATES",
-    "Detection",
     "JointDetector",
     "RefinedBoxes",
     "build_detector",
@@ -87,6 +86,16 @@ class JointDetector(nn.Module):
             for boxes, logits in predict_boxes(self.ssd, list(images.expand(-1, count_channels(self.ssd), -1, -1)))
         ]
 
+    @property
+    def size_statistics(self) -> tuple[float, float]:
+        """The values of `habit`, as `ratui.detection.joint_network.JointNetwork` has them."""
+        larger, spread = self.habit.tolist()
+        return larger, spread
+
+    def detect(self, squares: npt.NDArray[np.uint8], threshold: float) -> list[list[Detection]]:
+        """Return the joints on each square (FINE_SIZE, FINE_SIZE), as the function `detect` does."""
+        return detect(self, squares, threshold=threshold)
+
 
 def build_detector(weights: Path | None = None, backbone: str = "small") -> JointDetector:
     """Return a detector to train, with random weights or from `weights`.
@@ -142,19 +151,6 @@ def make_targets(boxes: Tensor, kinds: Tensor) -> Targets:
     """
     is_known = torch.isfinite(boxes).all(dim=2) & ((boxes[..., 2:] - boxes[..., :2]) > 1).all(dim=2)
     return torch.where(is_known[..., None], boxes, torch.nan), (1 + kinds).expand(len(boxes), -1)
-
-
-@dataclass(frozen=True)
-class Detection:
-    """A detected joint, and the probability that it has a special finding, calibrated so that 0.5 is the threshold."""
-
-    candidate: Candidate
-    finding: float
-
-    @property
-    def box(self) -> Box:
-        """Box of the joint, in the same units as the candidate."""
-        return Box.from_centre(self.candidate.x, self.candidate.y, self.candidate.size)
 
 
 @torch.inference_mode()

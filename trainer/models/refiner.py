@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from trainer.data.hands import COARSE_SIZE, JOINT_KINDS
+from ratui.detection.finger_joints import COARSE_SIZE, JOINT_KINDS
 from trainer.data.random_draws import Ranges, copy_draws, draw_noise, draw_uniform
 from trainer.models.layers import ResidualBlock, make_group_norm, take_maximum
 

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import torch
 from torchvision.ops import box_iou
 
-from trainer.data.hands import JOINT_KINDS, HandSamples
+from ratui.detection.finger_joints import JOINT_KINDS
+from trainer.data.hands import HandSamples
 from trainer.models.detector import JointDetector, detect
 
 __all__ = ["calibrate_detector", "measure_box_sizes", "pick_threshold"]

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from ratui.detection.hand_finder import find_joints
 from ratui.errors import TrainError
 from ratui.progress_bar import ProgressBar
 from ratui.results.text_table import format_count
@@ -28,7 +29,6 @@ from trainer.data.phantoms import simulate_hands
 from trainer.data.sharing import prepare_in_first
 from trainer.data.splits import Split, pick_validation_cases, split_cases
 from trainer.evaluation.evaluate_detector import evaluate_named_boxes
-from trainer.inference.hand_finder import find_joints
 from trainer.models.detector import JointDetector, build_detector, make_targets
 from trainer.models.refiner import draw_joint_crops
 from trainer.training.detector_calibration import calibrate_detector

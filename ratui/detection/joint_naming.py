@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from ratui.imaging import Matrix, fit_similarity
 
-__all__ = ["Candidate", "NamedHand", "Template", "name_hand", "name_joints"]
+__all__ = ["Candidate", "NamedHand", "Template", "assign_columns", "name_hand", "name_joints"]
 
 _Array = npt.NDArray[np.float64]
 Template = Mapping[str, tuple[float, float, float]]
@@ -38,7 +38,7 @@ _SIZE_SPREAD = 0.3
 _MAX_ROTATION = np.pi / 2.6
 _MAX_SIZE_ERROR = 0.5
 """Maximum difference of the hand's size from the size of the first box, as a natural logarithm."""
-_FORBIDDEN_COST = 1e6
+_FORBIDDEN_COST = 3 * _MISSING_COST
 _MIN_JOINTS = 4
 _MAX_STARTS = 24
 """Maximum number of initial positions of the hand that are refined."""
@@ -134,6 +134,20 @@ def _name_hand_of_side(
     return NamedHand({problem.names[row]: column for row, column in sorted(rows.items())}, side, cost, transform)
 
 
+def assign_columns(cost: _Array) -> npt.NDArray[np.int64]:
+    """Return a different column for each row of `cost` (R, C), with the least sum of costs, shape (R,). R is at most C.
+
+    OpenCV's earth mover's distance moves a unit from each row to the columns. Such a transport of whole units is best in
+    whole units, so that it is an assignment. It calculates in single precision, relative to the largest cost.
+    """
+    rows, columns = cost.shape
+    supply, demand = np.ones((rows, 1), np.float32), np.ones((columns, 1), np.float32)
+    positive = (cost - cost.min()).astype(np.float32)
+    _, _, flow = cv2.EMD(supply, demand, cv2.DIST_USER, cost=positive)
+    chosen: npt.NDArray[np.int64] = np.argmax(flow, axis=1)
+    return chosen
+
+
 class _AssignmentProblem:
     """Candidates and template of one side as arrays."""
 
@@ -223,11 +237,11 @@ class _AssignmentProblem:
         joints, boxes = box_costs.shape
         # One extra column per joint stands for "no box".
         cost = np.full((joints, boxes + joints), _FORBIDDEN_COST)
-        cost[:, :boxes] = box_costs
+        cost[:, :boxes] = np.minimum(box_costs, _FORBIDDEN_COST)
         cost[np.arange(joints), boxes + np.arange(joints)] = _MISSING_COST
-        chosen, columns = linear_sum_assignment(cost)
-        total = float(cost[chosen, columns].sum()) + 0.5 * (lean / _LEAN_SPREAD) ** 2
-        return {int(r): int(c) for r, c in zip(chosen, columns, strict=True) if c < boxes}, total
+        columns = assign_columns(cost)
+        total = float(cost[np.arange(joints), columns].sum()) + 0.5 * (lean / _LEAN_SPREAD) ** 2
+        return {row: int(column) for row, column in enumerate(columns) if column < boxes}, total
 
     def _assignment_costs(self, distance: _Array, scale: _Array | float) -> _Array:
         """Return the cost of each candidate for each joint, shape (…, J, C): a negative log likelihood up to a constant.

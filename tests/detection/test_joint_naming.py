@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
 
+from ratui.detection.finger_joints import joint_template, kinds_by_joint
+from ratui.detection.joint_naming import Candidate, assign_columns, name_hand, name_joints
 from ratui.scheme import load_scheme
-from trainer.data.hands import joint_template, kinds_by_joint
-from trainer.inference.joint_naming import Candidate, name_hand, name_joints
 
 SCHEME = load_scheme("fingers")
 TEMPLATE = joint_template(SCHEME)
@@ -147,3 +148,13 @@ def test_two_hands_are_separated() -> None:
         assert {joint: boxes[index] for joint, index in found.joints.items()} == truth
         boxes = [box for index, box in enumerate(boxes) if index not in found.joints.values()]
     assert boxes == []
+
+
+def test_assignments_cost_as_little_as_those_of_scipy() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(200):
+        rows, columns = (int(n) for n in rng.integers((1, 10), (11, 50)))
+        cost = np.round(rng.normal(3, 6, (rows, columns)).clip(max=18), int(rng.integers(0, 4)))  # rounding makes ties
+        chosen = assign_columns(cost)
+        assert len(set(chosen.tolist())) == rows
+        assert cost[np.arange(rows), chosen].sum() == pytest.approx(cost[linear_sum_assignment(cost)].sum(), abs=1e-3)

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, joint_template, kinds_by_joint
+from ratui.detection.joint_naming import NamedHand, Template, name_hand
+from ratui.detection.joint_network import Detection, JointNetwork
 from ratui.scheme import Scheme
-from trainer.data.hands import COARSE_SIZE, FINE_SIZE, joint_template, kinds_by_joint
-from trainer.inference.joint_naming import NamedHand, Template, name_hand
-from trainer.models.detector import Detection, JointDetector, detect
 
 __all__ = ["FoundHand", "find_hands", "find_joints", "turn_upright"]
 
@@ -71,7 +71,7 @@ class FoundHand:
 
 
 def find_hands(
-    model: JointDetector,
+    model: JointNetwork,
     levels: _Floats,
     scheme: Scheme,
     *,
@@ -88,7 +88,7 @@ def find_hands(
     Parameters
     ----------
     model
-        The detector.
+        The networks of a detector.
     levels
         Grey levels from 0 to 1, shape (rows, columns); bone is bright.
     scheme
@@ -131,7 +131,7 @@ class _Rotation:
 
 
 def _find_in_rotations(
-    model: JointDetector,
+    model: JointNetwork,
     levels: _Floats,
     scheme: Scheme,
     sides: Sequence[str],
@@ -166,14 +166,14 @@ def _find_in_rotations(
 
 
 def _detect_whole(
-    model: JointDetector, levels: _Floats, scheme: Scheme, sides: Sequence[str], degrees: int
+    model: JointNetwork, levels: _Floats, scheme: Scheme, sides: Sequence[str], degrees: int
 ) -> _Rotation:
     """Detect joints on the whole image, turned clockwise by `degrees`, and name those of the best hand."""
     turned = np.ascontiguousarray(np.rot90(levels, -(degrees // 90)))
     scale = COARSE_SIZE / max(turned.shape)
     whole = np.array([[1 / scale, 0.0, 0.0], [0.0, 1 / scale, 0.0]])
     square = _warp_to_square(turned, whole)
-    detections = tuple(_map_detection(d, whole) for d in detect(model, square[None], threshold=_CANDIDATE_THRESHOLD)[0])
+    detections = tuple(_map_detection(d, whole) for d in model.detect(square[None], _CANDIDATE_THRESHOLD)[0])
     hand = name_hand(
         [d.candidate for d in detections], joint_template(scheme), kinds_by_joint(scheme), sides=tuple(sides)
     )
@@ -204,7 +204,7 @@ def _rotation_matrix(degrees: int, rows: int, columns: int) -> npt.NDArray[np.fl
 
 
 def _find_hands_in(
-    model: JointDetector, rotation: _Rotation, scheme: Scheme, sides: Sequence[str], max_hands: int
+    model: JointNetwork, rotation: _Rotation, scheme: Scheme, sides: Sequence[str], max_hands: int
 ) -> list[FoundHand]:  # fmt: skip
     """Return the hands in one rotation of an image, in pixels of the turned image."""
     template, kinds, levels = joint_template(scheme), kinds_by_joint(scheme), rotation.levels
@@ -227,13 +227,13 @@ def _find_hands_in(
     return found
 
 
-def _even_out_sizes(model: JointDetector, hand: FoundHand) -> FoundHand:
+def _even_out_sizes(model: JointNetwork, hand: FoundHand) -> FoundHand:
     """Return `hand` with the sizes of its boxes drawn towards their median, as even as the boxes of the training.
 
     All boxes together estimate the size of a hand better than one box does. The shrinkage follows from the spread of sizes
     in the training data and the error of one box. MCP boxes are larger by a constant factor, which is taken out first.
     """
-    mcp_excess, spread = (float(value) for value in model.habit)
+    mcp_excess, spread = model.size_statistics
     log_sizes = {j: np.log(d.candidate.size) - mcp_excess * (d.candidate.kind == "MCP") for j, d in hand.joints.items()}
     median = float(np.median(list(log_sizes.values())))
     trust = spread**2 / (spread**2 + _SIZE_ERROR**2)
@@ -244,7 +244,7 @@ def _even_out_sizes(model: JointDetector, hand: FoundHand) -> FoundHand:
     return replace(hand, joints=joints)
 
 
-def find_joints(model: JointDetector, images: npt.NDArray[np.uint8], scheme: Scheme) -> list[dict[str, Detection]]:
+def find_joints(model: JointNetwork, images: npt.NDArray[np.uint8], scheme: Scheme) -> list[dict[str, Detection]]:
     """Return the named joints on images of left hands, by joint, in units of the square of COARSE_SIZE.
 
     `images` has the shape (N, FINE_SIZE, FINE_SIZE). An image without a hand gives an empty mapping.
@@ -258,7 +258,7 @@ def find_joints(model: JointDetector, images: npt.NDArray[np.uint8], scheme: Sch
 
 
 def _detect_upright(
-    model: JointDetector, levels: _Floats, hand: NamedHand, template: Template, kinds: Mapping[str, str]
+    model: JointNetwork, levels: _Floats, hand: NamedHand, template: Template, kinds: Mapping[str, str]
 ) -> FoundHand | None:
     """Return `hand` as detected again on an upright left hand of the size of the training, or None if none is found."""
     middle = np.mean([template[joint][:2] for joint in template], axis=0)
@@ -268,7 +268,7 @@ def _detect_upright(
     flip = -1.0 if hand.side == "R" else 1.0
     to_template = np.array([[flip, 0.0, -flip * shift], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     transform = hand.transform @ to_template
-    detections = detect(model, _warp_to_square(levels, transform)[None], threshold=_CANDIDATE_THRESHOLD)[0]
+    detections = model.detect(_warp_to_square(levels, transform)[None], _CANDIDATE_THRESHOLD)[0]
     named = name_hand([d.candidate for d in detections], centred, kinds, sides=("L",))
     if named is None:
         return None

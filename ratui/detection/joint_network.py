@@ -1,0 +1,50 @@
+"""The interface of a detector's networks to the search for hands, whichever library runs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ratui.detection.joint_naming import Candidate
+from ratui.imaging import Box
+
+__all__ = ["Detection", "JointNetwork"]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A detected joint, and the probability that it has a special finding, calibrated so that 0.5 is the threshold."""
+
+    candidate: Candidate
+    finding: float
+
+    @property
+    def box(self) -> Box:
+        """Box of the joint, in the same units as the candidate."""
+        return Box.from_centre(self.candidate.x, self.candidate.y, self.candidate.size)
+
+
+class JointNetwork(Protocol):
+    """Networks that find the finger joints on squares."""
+
+    @property
+    def size_statistics(self) -> tuple[float, float]:
+        """The variation of the sizes of boxes within a hand of the training data.
+
+        The first value is the logarithm of the size of MCP boxes relative to PIP boxes, the second the standard deviation
+        of the logarithm of single boxes.
+        """
+
+    def detect(self, squares: npt.NDArray[np.uint8], threshold: float) -> list[list[Detection]]:
+        """Return the joints on each square, best first, with boxes in units of the square.
+
+        Parameters
+        ----------
+        squares
+            Whole hands, shape (N, FINE_SIZE, FINE_SIZE), uint8, bone bright.
+        threshold
+            Least score of a joint.
+        """
