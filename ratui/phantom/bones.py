@@ -115,7 +115,7 @@ def _mineral_along(canvas: Canvas, bone: LongBone, length: float, u: Array, v: A
     marrow = inner * _sqrt_positive(1 - (v / inner) ** 2)
     cortex = half * chord - marrow
     spongy = tables[2][index] * (1 + _F(_GRAIN) * canvas.grain(u + _F(bone.texture[0]), v + _F(bone.texture[1])))
-    mineral = _F(1.7 * (4.3 * bone.scale / shaft) ** 0.5) * (cortex + marrow * spongy)
+    mineral = _F(1.7 * (4.3 * bone.scale / shaft) ** 0.5 * bone.thickness) * (cortex + marrow * spongy)
     if bone.plates[0] > 0:
         mineral += _F(2.7 * bone.plates[0]) * chord * _line_profile(at_plate - _F(0.45), 0.42)
     if bone.plates[1] > 0 and bone.form != "tip":

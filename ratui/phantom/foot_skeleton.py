@@ -95,6 +95,7 @@ def _add_ray(layout: Layout, foot: Foot, ray: int) -> None:
                 lean=float(np.clip(draw.normal(0.0, 0.04), -0.1, 0.1)),
                 slant=slope + float(draw.normal(0.0, 0.04 if number == 0 else 0.03)),
                 head_radius=1.15 if ray == 1 else 0.9,
+                thickness=_foreshortening(foot, ray, number),
                 erosions=tuple(_place_erosions(foot, ray, number, bone, (base, head), last)),
             )
         )  # fmt: skip
@@ -159,6 +160,12 @@ def _next_start(
     start = surface + axis * gap + np.array([-axis[1], axis[0]]) * aside
     share = 0.35 if foot.finding(joint) == "luxation" else 0.5
     return start, surface + share * (start - surface)
+
+
+def _foreshortening(foot: Foot, ray: int, number: int) -> float:
+    """Return the path of the X-rays through a bone relative to a flat one: longer through a phalanx that points up."""
+    lift = float(foot.pose.lift[ray - 1, number - 1]) if number else 0.0
+    return min(1.0 / max(float(np.cos(lift)), 0.4), 1.7)
 
 
 def _remaining_width(foot: Foot, joint: str, *, proximal: bool) -> float:

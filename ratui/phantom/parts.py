@@ -44,6 +44,8 @@ class LongBone:
         Bend of the axis in mm, relative difference of the two sides' widths, and slope of the base.
     head_radius
         Radius of curvature of the head of a metacarpal or metatarsal, relative to its half width; larger is flatter.
+    thickness
+        Mineral on the path of the X-rays relative to a bone that lies flat on the film.
     erosions
         Erosions of the bone.
     """
@@ -66,6 +68,7 @@ class LongBone:
     lean: float = 0.0
     slant: float = 0.0
     head_radius: float = 0.82
+    thickness: float = 1.0
     erosions: tuple[ErosionEllipse, ...] = ()
 
 

@@ -90,5 +90,5 @@ def _styloid(layout: Layout, foot: Foot) -> ShortBone:
     medial = np.array([-axis[1], axis[0]])
     outline = bone.start + (_STYLOID[:, :1] * bone.widths[0]) * medial + (_STYLOID[:, 1:] * scale) * axis
     return ShortBone(
-        smooth(outline, 2), 8.0 * scale, 0.3 * scale, foot.body.density, (0.0, 0.0), 0.3, foot.body.texture, grain=0.7
+        smooth(outline, 2), 5.5 * scale, 0.26 * scale, foot.body.density, (0.0, 0.0), 0.3, foot.body.texture, grain=0.7
     )

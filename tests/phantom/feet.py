@@ -21,10 +21,14 @@ NEUTRAL = FootPose(np.radians(12), np.zeros(5), np.zeros((5, 3)), np.zeros((5, 3
 
 
 def foot_layout(
-    who: PhantomPatient, time: int = 0, side: Literal["L", "R"] = "L", hallux_valgus: float = 12.0
-) -> Layout:  # fmt: skip
-    """Return the layout of a foot in a neutral pose with this angle of hallux valgus in degrees."""
-    pose = replace(NEUTRAL, hallux_valgus=float(np.radians(hallux_valgus)))
+    who: PhantomPatient,
+    time: int = 0,
+    side: Literal["L", "R"] = "L",
+    hallux_valgus: float = 12.0,
+    pose: FootPose = NEUTRAL,
+) -> Layout:
+    """Return the layout of a foot in `pose`, with this angle of hallux valgus in degrees."""
+    pose = replace(pose, hallux_valgus=float(np.radians(hallux_valgus)))
     return build_foot_layout(Foot(who, side, time, draw_foot_body(who, side), pose))
 
 

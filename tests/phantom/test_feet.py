@@ -16,9 +16,10 @@ from ratui.phantom import RATERS, PhantomPatient, render, simulate_patient, writ
 from ratui.phantom.foot_anatomy import BOX_SIDES, WIDTHS
 from ratui.phantom.foot_pose import draw_foot_pose
 from ratui.phantom.lesions import draw_sided_erosions, split_sides
+from ratui.phantom.parts import Layout, LongBone
 from ratui.reading import Field, FindingEntry, GradeEntry, enter, find_next_open_field, find_problems, start_reading
 from ratui.scheme import load_scheme
-from tests.phantom.feet import JOINTS, MM, bones_of, foot_layout, foot_mineral, whole_mineral
+from tests.phantom.feet import JOINTS, MM, NEUTRAL, bones_of, foot_layout, foot_mineral, whole_mineral
 from tests.phantom.hands import patient, with_damage
 
 pytestmark = pytest.mark.slow
@@ -37,6 +38,11 @@ def well(seed: int) -> PhantomPatient:
 def ill(seed: int, severity: float | None = 2.0, age: float | None = None) -> PhantomPatient:
     """Return a patient whose feet are scored."""
     return simulate_patient(np.random.default_rng(seed), SCHEME, severity=severity, age=age)
+
+
+def replace_bones(layout: Layout, bone: LongBone) -> Layout:
+    """Return a layout with the boxes of `layout` and a single bone."""
+    return Layout(long_bones=[bone], centres=layout.centres)
 
 
 class TestBoxes:
@@ -194,6 +200,18 @@ class TestDeformities:
         assert all(np.hypot(*moved[f"MTP{ray}"]) == 0 for ray in (2, 3, 4, 5))
         sesamoids = [layout.short_bones[0].outline.mean(axis=0)[0] for layout in (straight, crooked)]
         assert sesamoids[1] < sesamoids[0] - 2
+
+    def test_a_phalanx_that_points_up_is_short_and_dense(self) -> None:
+        who, lift = well(1), np.zeros((5, 3))
+        lift[1, 0] = 0.9
+        flat, lifted = (foot_layout(who, pose=replace(NEUTRAL, lift=each)) for each in (np.zeros((5, 3)), lift))
+        seen = []
+        for layout in (flat, lifted):
+            bone = bones_of(layout, "MTP2")[1]
+            middle = foot_mineral(replace_bones(layout, bone), "L.MTP2")
+            seen.append((np.hypot(*(bone.end - bone.start)), middle.max()))
+        assert seen[1][0] < 0.7 * seen[0][0]
+        assert seen[1][1] > 1.3 * seen[0][1]
 
     def test_deformities_belong_to_the_patient_and_increase_with_severity(self) -> None:
         angles = {}
