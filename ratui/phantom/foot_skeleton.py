@@ -103,8 +103,10 @@ def _add_ray(layout: Layout, foot: Foot, ray: int) -> None:
             if foot.finding(outer) == "ankylosis":
                 # The bridge fills the space and the cup of the fused joint, along the outer bone.
                 after = bones[number + 1]
-                reach = (3.4 if number == 0 else 1.6) * scale
-                layout.bridges.append(Bridge(after.start - after.axis * reach, after.start, head * 0.92, body.density))
+                reach = (2.6 if number == 0 else 1.0) * scale
+                half = min(head, WIDTHS[ray][number + 1][0] * scale * body.stout) * 0.98
+                start = after.start - after.axis * reach
+                layout.bridges.append(Bridge(start, after.start, half, 0.7 * body.density))
             site = foot.sites.get(outer)
             if site:
                 layout.centres[site.key] = (centres[number], BOX_SIDES[outer] * scale)
