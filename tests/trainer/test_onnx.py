@@ -180,6 +180,7 @@ def test_the_detector_finds_the_same_joints(
     assert {file.name for file in tmp_path.iterdir()} == {file.name for file in files}
     boxes, refiner = (reference.Model(file) for file in files)
     assert refiner.facts["lineage"] == digest_of_lineage(read_lineage(SHIPPED_RUN / "model.pt"))
+    assert not any(name in file.read_bytes() for file in files for name in (b"/trainer/", b".py"))  # no paths
     assert (boxes.facts["square"], boxes.facts["image_side"]) == (COARSE_SIZE, FINE_SIZE)
     hands = simulate_hands(2, tmp_path, lambda *_: None, scheme=load_scheme("fingers"), seed=2)
     network = load_detector(SHIPPED, CPU)

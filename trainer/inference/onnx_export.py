@@ -39,7 +39,7 @@ from trainer.shipped import resolve_run_folder
 from trainer.training.lineage import digest_of_lineage, read_lineage
 from trainer.training.loop import load_checkpoint
 
-__all__ = ["LIMIT", "ExportedModel", "build_models", "export_onnx", "measure_agreement"]
+__all__ = ["LIMIT", "ExportedModel", "build_models", "export_network", "export_onnx", "measure_agreement"]
 
 LIMIT = 1e-4
 """Largest difference between ONNX and torch: in probabilities, and in coordinates as parts of the square's side."""
@@ -180,7 +180,7 @@ def _build_scorer(folder: Path, facts: Mapping[str, Any]) -> ExportedModel:
         "scales": scales,
         "grades": scorer.grades,
     }
-    return _export("", _GradePairs(scorer.network), example, scales, facts, tuple(example))
+    return export_network("", _GradePairs(scorer.network), example, scales, facts, tuple(example))
 
 
 def _build_detector(folder: Path, facts: Mapping[str, Any]) -> tuple[ExportedModel, ExportedModel]:
@@ -190,18 +190,18 @@ def _build_detector(folder: Path, facts: Mapping[str, Any]) -> tuple[ExportedMod
     image = torch.rand(1, 1, FINE_SIZE, FINE_SIZE)
     boxes = torch.tensor([[100.0, 100.0, 120.0, 121.0], [50.0, 60.0, 70.0, 80.0], [200.0, 90.0, 225.0, 115.0]])
     return (
-        _export(
+        export_network(
             "", _BoxProposer(model), {"images": image.repeat(2, 1, 1, 1)}, ("boxes", "probabilities"),
             {**facts, "model": "detector, boxes"}, ("images",),
         ),
-        _export(
+        export_network(
             "-refiner", _BoxRefiner(model), {"image": image, "boxes": boxes}, ("centres", "sizes", "finding", "kinds"),
             {**facts, "model": "detector, refiner"}, ("boxes",),
         ),
     )  # fmt: skip
 
 
-def _export(
+def export_network(
     suffix: str,
     network: nn.Module,
     example: Mapping[str, Tensor],
@@ -229,6 +229,9 @@ def _export(
         raise TrainError(f"torch can't export this model: {reason}", "", "Update torch and onnxscript") from error
     assert program is not None
     proto = program.model_proto
+    # The exporter adds a stack trace to each node, with the paths of this machine.
+    for part in (*proto.graph.node, *proto.graph.value_info, *proto.graph.input, *proto.graph.output, *proto.functions):
+        del part.metadata_props[:]
     for name, value in facts.items():
         entry = proto.metadata_props.add()
         entry.key, entry.value = f"ratui.{name}", json.dumps(value)

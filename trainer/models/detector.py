@@ -30,6 +30,7 @@ from trainer.training.loop import load_checkpoint
 
 __all__ = [
     "MAX_CANDIDATES",
+    "REFINER_PASSES",
     "JointDetector",
     "RefinedBoxes",
     "build_detector",
@@ -44,7 +45,8 @@ Targets: TypeAlias = tuple[Tensor, Tensor]
 """Boxes and classes of joints: see `make_targets`."""
 MAX_CANDIDATES = 40
 """Largest number of boxes on an image that the refiner sees."""
-_REFINER_PASSES = 3  # each pass crops around the box that the previous one corrected
+REFINER_PASSES = 3
+"""Passes of the refiner. Each one crops around the box that the previous one corrected."""
 
 
 class JointDetector(nn.Module):
@@ -224,7 +226,7 @@ def refine_boxes(model: JointDetector, image: Tensor, boxes: Tensor, against: fl
     n = boxes.shape[0]  # not `len`: it would fix the number in an exported model
     turn = flip.expand(2, n, 2, 2).reshape(1, 2 * n, 2, 2)
     finding, kind_refined = sizes, boxes
-    for _ in range(_REFINER_PASSES):
+    for _ in range(REFINER_PASSES):
         refined = model.detail(crop_joints(image[None], centres.repeat(2, 1)[None], sizes.repeat(2)[None], turn))
         moves = refined.moves.float().reshape(2, n, 3)
         moves = torch.cat([(moves[..., :1] * flip[:, :, 0, :1]), moves[..., 1:]], dim=2).mean(dim=0)

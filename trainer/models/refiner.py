@@ -18,6 +18,7 @@ from trainer.models.layers import ResidualBlock, make_group_norm, take_maximum
 
 __all__ = [
     "REFINER_CROP_SIZE",
+    "WINDOW",
     "JointCrops",
     "Refiner",
     "RefinerOutput",
