@@ -81,7 +81,7 @@ class OnnxJointNetwork:
     def _refine(self, square: _Floats, boxes: _Floats, kinds: _Floats, threshold: float) -> list[Detection]:
         """Return the joints at `boxes` (M, 4), whose probabilities of each kind are `kinds` (M, kinds)."""
         settings, count = self._settings, len(boxes)
-        centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+        centres: _Floats = (boxes[:, :2] + boxes[:, 2:]) / np.float32(2)
         sizes: _Floats = np.maximum((boxes[:, 2:] - boxes[:, :2]).mean(axis=1), np.float32(2))
         finding, kind_refined = sizes, kinds
         for _ in range(settings.refiner_passes):
@@ -94,7 +94,7 @@ class OnnxJointNetwork:
             moves = moves.mean(axis=0)
             finding = findings.reshape(2, count).mean(axis=0)
             kind_refined = probabilities.reshape(2, count, -1).mean(axis=0)[:, 1:]
-            centres = centres + moves[:, :2] * sizes[:, None]
+            centres = (centres + moves[:, :2] * sizes[:, None]).astype(np.float32)
             sizes = (sizes * np.exp(np.clip(moves[:, 2], -0.5, 0.5))).astype(np.float32)
         sizes = sizes * np.exp(np.float32(-settings.bias))
         # Shift the log odds so that the threshold becomes a probability of 0.5.

@@ -1,7 +1,8 @@
 """Copy a detector's run into the package: ``python -m trainer.shipped.make RUN``.
 
 The weights are stored at half precision. The run must not have been trained on a study, because its cases could then
-not be used for an evaluation. Then run ``python -m trainer.shipped.light``, which writes them for installations without torch.
+not be used for an evaluation. Then run
+``python -m trainer.shipped.light``, which writes the same weights for installations without torch.
 """
 
 from __future__ import annotations
