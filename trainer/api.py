@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,12 @@ from ratui.scheme import Scheme, load_scheme
 from ratui.study.predictions import Prediction
 from trainer.data.pairs import MARGIN, PairSamples, crop_joint
 from trainer.inference.decisions import DEFAULT_DECISION
+from trainer.inference.domain import judge_hand
 from trainer.inference.predictions import make_predictions
 from trainer.models.detector import JointDetector
 from trainer.models.detector import load_detector as load_detector_network
 from trainer.models.scorer import PairScorer, load_scorer_network, predict
+from trainer.training.model_domain import REASONS, ModelDomain, load_domain
 
 __all__ = ["DetectedHand", "DetectedJoint", "Detector", "JointImage", "Scorer", "load_detector", "load_scorer"]
 
@@ -35,7 +38,8 @@ class DetectedJoint:
     """A joint found on a film.
 
     `box` is (x0, y0, x1, y1) in pixels of the film. `score` is the detector's confidence that this is a joint, from 0
-    to 1. `finding` is the probability of a special finding (ankylosis or collapse), from 0 to 1.
+    to 1. `finding` is the probability of a special finding (ankylosis or collapse), from 0 to 1; it is NaN if the film is
+    unlike those that the detector learned from.
     """
 
     box: Box
@@ -52,12 +56,16 @@ class DetectedHand:
     """A hand found on a film: its apparent side, ``"L"`` or ``"R"``, and its finger joints by name.
 
     A mirrored hand has the apparent side of the other hand. `rotation` is the clockwise turn of the film, in degrees (0, 90,
-    180 or 270), after which the hand is nearest to the upright position.
+    180 or 270), after which the hand is nearest to the upright position. `domain_score` is above 1 if the film is unlike
+    those that the detector learned from, and None if it can't be computed. `no_finding` states why there are no findings, or
+    is empty.
     """
 
     side: str
     joints: Mapping[str, DetectedJoint]
     rotation: int = 0
+    domain_score: float | None = None
+    no_finding: str = ""
 
     def __repr__(self) -> str:
         return f"DetectedHand({self.side}: {', '.join(self.joints)})"
@@ -66,9 +74,10 @@ class DetectedHand:
 class Detector:
     """A trained joint detector. Get one from `load_detector`."""
 
-    def __init__(self, network: JointDetector, name: str) -> None:
+    def __init__(self, network: JointDetector, name: str, domain: ModelDomain) -> None:
         self.network = network
         self.name = name
+        self.domain = domain
         self._scheme = load_scheme("fingers")
 
     def __repr__(self) -> str:
@@ -91,17 +100,16 @@ class Detector:
             simulated hands only; ``docs/results.md`` states the films that its accuracy was measured on.
         """
         levels = normalise_levels(film)
-        return [
-            DetectedHand(
-                hand.side,
-                {
-                    name: DetectedJoint(found.box, found.candidate.score, found.finding)
-                    for name, found in hand.joints.items()
-                },
-                hand.rotation,
-            )
-            for hand in find_hands(self.network, levels, self._scheme, max_hands=max_hands)
-        ]
+        hands = []
+        for hand in find_hands(self.network, levels, self._scheme, max_hands=max_hands):
+            verdict = judge_hand(self.network, self.domain, levels, hand)
+            joints = {
+                name: DetectedJoint(found.box, found.candidate.score, found.finding if verdict.is_like else math.nan)
+                for name, found in hand.joints.items()
+            }
+            reason = REASONS[verdict.reason] if verdict.reason else ""
+            hands.append(DetectedHand(hand.side, joints, hand.rotation, verdict.score, reason))
+        return hands
 
 
 class Scorer:
@@ -194,7 +202,7 @@ def load_detector(run: str | Path = "shipped", *, device: str = "cpu") -> Detect
     >>> sorted(hands[0].joints)[:3]
     ['IP1', 'MCP1', 'MCP2']
     """
-    return Detector(load_detector_network(Path(run), torch.device(device)), str(run))
+    return Detector(load_detector_network(Path(run), torch.device(device)), str(run), load_domain(Path(run)))
 
 
 def load_scorer(run: str | Path, *, scheme: str = "mtss", device: str = "cpu") -> Scorer:

@@ -1,4 +1,4 @@
-"""Predictions of a scorer for the cases of a study, and the reading order that a model suggests.
+"""Predictions of a scorer for the cases of a study.
 
 A rater sees the predictions for a case only after signing their own reading of it: screens call
 `load_unblinded_predictions`. Predictions are never readings, and no total of a rater includes them.
@@ -8,6 +8,7 @@ and ``scheme`` (digest of the study's scheme). Table ``answers`` has one record 
 are the IDs of the site's two films, sorted, and the other values are in the order of these films. So the file, which raters
 can read, does not reveal which film is the earlier one. In format 1 the values were in the order of the time points.
 Table ``single``, which may be missing, has one record for each scale of each site that the model has seen on one film only.
+Table ``domain``, which may be missing, has the verdict of the model on each film; see `ratui.study.model_domain`.
 """
 
 from __future__ import annotations
@@ -25,28 +26,25 @@ from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_list, as_number
 from ratui.study.case import Case
 from ratui.study.intact import read_or_note
 from ratui.study.layout import list_models
+from ratui.study.model_domain import DomainVerdict, verdict_from_record, verdict_to_record
 from ratui.study.store import StudyFile, StudyLock, read_intact, write_tables
 from ratui.study.study import Study
 
 __all__ = [
-    "ORDER",
     "FilmPrediction",
     "Prediction",
     "intact_expected_grades",
     "list_prediction_models",
     "load_expected_grades",
     "load_film_predictions",
+    "load_film_verdicts",
     "load_predictions",
-    "load_reading_order",
     "load_unblinded_film_predictions",
+    "load_unblinded_film_verdicts",
     "load_unblinded_predictions",
-    "read_stored_order",
     "save_predictions",
-    "save_reading_order",
 ]
 
-ORDER = "order.json"
-"""Name of the file in ``models`` with the reading order."""
 _FORMAT = 2
 _REMEDY = "Run ratui-train propose again"
 
@@ -189,9 +187,17 @@ def _check_probabilities(grade: int, values: Sequence[float], where: object) -> 
 
 
 def save_predictions(
-    study: Study, run: str, case: str, found: Iterable[Prediction], single: Iterable[FilmPrediction] = ()
+    study: Study,
+    run: str,
+    case: str,
+    found: Iterable[Prediction],
+    single: Iterable[FilmPrediction] = (),
+    verdicts: Mapping[str, DomainVerdict] | None = None,
 ) -> None:
-    """Replace the predictions of the scorer `run` for `case`; `single` are those of single films. Raises StoreError."""
+    """Replace the predictions of the scorer `run` for `case`.
+
+    `single` are those of single films, `verdicts` the model's verdicts by film ID. Raises StoreError.
+    """
     file = _file(study, run, case)
     read_intact(file)  # raises an error for a file of a newer format, which must not be replaced
     meta = {"format": _FORMAT, "model": run, "scheme": study.config.scheme}
@@ -199,6 +205,8 @@ def save_predictions(
     tables = {"meta": [meta], "answers": [_to_stored(prediction, films, study, file.path) for prediction in found]}
     if records := [_to_single_record(prediction, films, study, file.path) for prediction in single]:
         tables["single"] = records
+    if verdicts:
+        tables["domain"] = [verdict_to_record(film, verdicts[film]) for film in sorted(verdicts)]
     with StudyLock(study.folder).shared():
         write_tables(file, tables)
 
@@ -227,6 +235,24 @@ def load_film_predictions(study: Study, case: str, *, run: str | None = None) ->
     Raises StoreError.
     """
     return _load(study, case, run)[1]
+
+
+def load_film_verdicts(study: Study, case: str, *, run: str | None = None) -> dict[str, DomainVerdict]:
+    """Return the verdict of the scorer `run`, or of the newest one that has scored `case`, on each film by its ID.
+
+    Empty if the scorer made none. Raises StoreError.
+    """
+    for model in (run,) if run else reversed(list_prediction_models(study)):
+        file = _file(study, model, case)
+        stored = read_intact(file, unsealed=False)
+        if stored is not None:
+            return dict(verdict_from_record(record, file.path) for record in stored.tables.get("domain", []))
+    return {}
+
+
+def load_unblinded_film_verdicts(study: Study, rater: str, case: str) -> dict[str, DomainVerdict]:
+    """Return `load_film_verdicts` for a rater who has signed `case`, and none before that. Raises StoreError."""
+    return load_film_verdicts(study, case) if _has_signed(study, rater, case) else {}
 
 
 def _load(study: Study, case: str, run: str | None) -> tuple[tuple[Prediction, ...], tuple[FilmPrediction, ...]]:
@@ -318,40 +344,6 @@ def load_unblinded_film_predictions(study: Study, rater: str, case: str) -> tupl
 def _has_signed(study: Study, rater: str, case: str) -> bool:
     reading = study.reading(rater, case)
     return reading is not None and reading.signed_at is not None
-
-
-def save_reading_order(study: Study, cases: Sequence[str], model: str) -> None:
-    """Store the order in which `model` suggests to read the cases, the most informative first. Raises StoreError."""
-    file = study.folder.file(f"models/{ORDER}")
-    read_intact(file)
-    with StudyLock(study.folder).shared():
-        write_tables(file, {"order": [{"case": check_name(case, "case"), "model": model} for case in cases]})
-
-
-def read_stored_order(study: Study) -> list[str]:
-    """Return the names of the cases in the stored order; empty without one. Raises StoreError."""
-    file = study.folder.file(f"models/{ORDER}")
-    stored = read_intact(file)
-    try:
-        return [as_text(record["case"]) for record in stored.tables.get("order", [])] if stored else []
-    except ODD_VALUE_ERRORS as error:
-        raise StoreError(f"not an order of cases: {clean_text(error)}", file.path, _REMEDY) from error
-
-
-def load_reading_order(study: Study) -> tuple[str, ...]:
-    """Return the study's cases in the stored order, then all others by name.
-
-    An order that can't be read is ignored with a notice of the study: it is a convenience and must not stop anybody.
-    """
-    cases = study.cases()
-    try:
-        wanted = read_stored_order(study)
-    except StoreError as error:
-        study.add_notice(study.path / "models" / ORDER, f"the order of reading can't be used: {error.problem}")
-        wanted = []
-    known = set(cases)
-    first = list(dict.fromkeys(case for case in wanted if case in known))
-    return (*first, *(case for case in cases if case not in set(first)))
 
 
 def _file(study: Study, run: str, case: str) -> StudyFile:

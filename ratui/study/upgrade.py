@@ -20,6 +20,7 @@ from ratui.study.layout import make_private_folder
 from ratui.study.predictions import (
     list_prediction_models,
     load_film_predictions,
+    load_film_verdicts,
     load_predictions,
     save_predictions,
 )
@@ -109,7 +110,8 @@ def _convert_predictions(study: Study) -> Iterator[str]:
             try:
                 found = load_predictions(study, case, run=run)
                 if found:
-                    save_predictions(study, run, case, found, load_film_predictions(study, case, run=run))
+                    single = load_film_predictions(study, case, run=run)
+                    save_predictions(study, run, case, found, single, load_film_verdicts(study, case, run=run))
             except RatuiError:
                 yield f"models/{run}/answers/{case}.json"
 

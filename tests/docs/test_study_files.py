@@ -11,7 +11,7 @@ import pytest
 from ratui.study import Study
 from ratui.study.evidence import write_root
 from ratui.study.layout import FOLDERS
-from ratui.study.predictions import save_reading_order
+from ratui.study.reading_order import save_reading_order
 from ratui.study.restored import save_accounts
 
 ROOT = Path(__file__).parents[2]

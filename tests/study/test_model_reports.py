@@ -22,7 +22,7 @@ from ratui.study.model_reports import (
     load_evaluation,
     save_evaluation,
 )
-from ratui.study.predictions import save_reading_order
+from ratui.study.reading_order import save_reading_order
 from ratui.study.store import read_intact, write_tables
 from tests.study.conftest import by_stage
 

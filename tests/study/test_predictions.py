@@ -10,19 +10,21 @@ from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.reading import Field
 from ratui.study import Study
 from ratui.study.check import check_study
+from ratui.study.model_domain import DomainReason, DomainVerdict, verdict_from_record, verdict_to_record
 from ratui.study.predictions import (
     FilmPrediction,
     Prediction,
     list_prediction_models,
     load_expected_grades,
     load_film_predictions,
+    load_film_verdicts,
     load_predictions,
-    load_reading_order,
     load_unblinded_film_predictions,
+    load_unblinded_film_verdicts,
     load_unblinded_predictions,
     save_predictions,
-    save_reading_order,
 )
+from ratui.study.reading_order import has_reading_order, load_reading_order, load_unlike_cases, save_reading_order
 from ratui.study.store import read_intact, write_tables
 from tests.films import exchange_positions, make_study
 from tests.study.conftest import by_stage
@@ -206,6 +208,29 @@ class TestSingleFilms:
         assert load_film_predictions(study, case) == (earlier,)
 
 
+class TestVerdicts:
+    def test_they_are_stored_by_film_without_a_time_point(self, study: Study) -> None:
+        case = study.cases()[0]
+        films = [film.id for film in study.case(case).films]
+        verdicts = {film: DomainVerdict(1.25, DomainReason.UNLIKE) for film in films[:1]}
+        verdicts |= {films[1]: DomainVerdict(None, DomainReason.FEW_JOINTS)}
+        assert load_film_verdicts(study, case) == {}
+        save_predictions(study, "scorer", case, [], [], verdicts)
+        assert load_film_verdicts(study, case) == verdicts
+        assert load_unblinded_film_verdicts(study, "anna", case) == {}, "nobody has signed"
+        save_predictions(study, "scorer", case, [])
+        assert load_film_verdicts(study, case) == {}
+
+    @pytest.mark.parametrize(
+        "change", [{"reason": "odd"}, {"score": -1.0}, {"score": True}, {"film": 3}, {"reason": None}]
+    )
+    def test_a_record_that_is_no_verdict_is_refused(self, change: dict[str, object]) -> None:
+        record = verdict_to_record("f", DomainVerdict(1.25, DomainReason.UNLIKE))
+        assert verdict_from_record(record) == ("f", DomainVerdict(1.25, DomainReason.UNLIKE))
+        with pytest.raises(StoreError):
+            verdict_from_record({**record, **change})
+
+
 class TestOrder:
     def test_without_an_order_cases_are_sorted_by_name(self, study: Study) -> None:
         assert load_reading_order(study) == study.cases()
@@ -216,6 +241,18 @@ class TestOrder:
         assert load_reading_order(study)[:2] == (rest[-1], a)
         assert sorted(load_reading_order(study)) == sorted(study.cases())
         assert load_reading_order(study)[2] == b
+
+    def test_cases_without_a_place_are_stored_and_follow_by_name(self, study: Study) -> None:
+        a, b, *_ = study.cases()
+        assert (has_reading_order(study), load_unlike_cases(study)) == (False, ())
+        save_reading_order(study, [b], "scorer", [a, "C-GONE"])
+        assert (has_reading_order(study), load_unlike_cases(study)) == (True, (a,))
+        assert load_reading_order(study)[:2] == (b, a)
+        save_reading_order(study, [], "scorer", [a])
+        assert (has_reading_order(study), load_unlike_cases(study)) == (False, (a,))
+        for file in (study.path / "models").glob("order.json*"):
+            file.write_bytes(b"rubbish")
+        assert (has_reading_order(study), load_unlike_cases(study)) == (False, ())
 
     def test_a_damaged_order_is_ignored(self, study: Study) -> None:
         save_reading_order(study, list(reversed(study.cases())), "scorer")

@@ -12,8 +12,8 @@ PREDICTION_FAULTS: tuple[Mutation, ...] = (
     fault(
         "a single film states a change",
         "inference/film_predictions.py",
-        '[each[row][0] + ["", ""] for each in grades]',
-        "[each[row][0] + each[row][2] for each in grades]",
+        'each[row][0] + ["", ""] for each in grades',
+        "each[row][0] + each[row][2] for each in grades",
         f"{_HERE}TestFilms::test_a_single_film_has_grades_and_no_change",
     ),
     fault(

@@ -65,8 +65,8 @@ SAMPLE_FAULTS: tuple[Mutation, ...] = (
     fault(
         "the crop follows the shorter side of the box",
         "data/pairs.py",
-        "half = MARGIN * max(box.width, box.height) / 2",
-        "half = MARGIN * min(box.width, box.height) / 2",
+        "half = margin * max(box.width, box.height) / 2",
+        "half = margin * min(box.width, box.height) / 2",
         f"{SAMPLES}TestCrops::test_a_crop_is_the_square_of_the_longer_side_and_black_outside_of_the_film",
     ),
     fault(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tests.trainer.broken_benchmark import BENCHMARK_FAULTS
 from tests.trainer.broken_detector import DETECTOR_FAULTS
+from tests.trainer.broken_domain import DOMAIN_FAULTS
 from tests.trainer.broken_evaluation import EVALUATION_FAULTS
 from tests.trainer.broken_predictions import PREDICTION_FAULTS
 from tests.trainer.broken_samples import SAMPLE_FAULTS
@@ -21,5 +22,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     *TRAINING_FAULTS,
     *EVALUATION_FAULTS,
     *PREDICTION_FAULTS,
+    *DOMAIN_FAULTS,
     *BENCHMARK_FAULTS,
 )

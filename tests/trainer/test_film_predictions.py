@@ -80,6 +80,9 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+COLUMNS = "film,time,other_film,side,joint,x0,y0,x1,y1,score,finding,domain,no_finding"
+
+
 def read(file: Path) -> list[dict[str, str]]:
     with file.open(encoding="utf-8", newline="") as opened:
         return list(csv.DictReader(opened))
@@ -137,6 +140,16 @@ def test_boxes_are_in_pixels_of_the_file(predicted: tuple[FolderSummary, Path]) 
             joint = hands[LATER].joints[row["joint"]]
             assert number(row, "x0", "y0", "x1", "y1") == pytest.approx(joint.box, abs=0.06)
             assert number(row, "score", "finding") == pytest.approx([joint.score, joint.finding], abs=1e-3)
+
+
+def test_each_simulated_film_is_like_those_of_the_detector(predicted: tuple[FolderSummary, Path]) -> None:
+    rows = read(predicted[1])
+    assert all(0 <= float(row["domain"]) <= 1 and row["no_finding"] == "" for row in rows)
+    assert all(0 <= float(row["finding"]) <= 1 for row in rows)
+    assert {(row["grades_domain"], row["no_grades"]) for row in rows} == {("", "")}, (
+        "nobody measured that of the scorer"
+    )
+    assert (predicted[0].unlike, predicted[0].ungraded) == (0, 0)
 
 
 def test_a_pair_has_grades_at_both_time_points_and_a_change(
@@ -214,7 +227,7 @@ def test_the_table_without_a_scorer_and_the_exit_code_of_a_folder_without_films(
         main()
     assert ended.value.code == 1
     assert "not predicted: note.dcm: it is not a DICOM file" in capsys.readouterr().err
-    assert (tmp_path / "o.csv").read_text() == "film,time,other_film,side,joint,x0,y0,x1,y1,score,finding\n"
+    assert (tmp_path / "o.csv").read_text() == f"{COLUMNS}\n"
     with pytest.raises(StudyError):
         predict_folder(tmp_path / "none", tmp_path / "o.csv", CPU, scheme=FINGERS, detector=SHIPPED)
 

@@ -19,6 +19,7 @@ from ratui.detection.joint_naming import Candidate
 from ratui.detection.joint_network import Detection
 from ratui.errors import TrainError
 from ratui.scheme import load_scheme
+from ratui.study.model_domain import DomainReason, DomainVerdict
 from tests.trainer.synthetic import SmallStudy, make_hands, make_pairs, make_scorer
 from trainer.data.pairs import PAIR_CROP_SIZE, PairSamples
 from trainer.inference import film_predictions, onnx_export, predictions, scoring
@@ -30,10 +31,12 @@ from trainer.models.backbones import build_ssd
 from trainer.models.scorer import predict
 from trainer.models.scorer_backbones import build_trunk, load_trunk_weights
 from trainer.models.torchvision_internals import predict_boxes
+from trainer.training.model_domain import REASONS
 
 CPU = torch.device("cpu")
 SCHEME = load_scheme("fingers")
 SIDE = PAIR_CROP_SIZE
+LIKE, UNLIKE = DomainVerdict(0.5, None), DomainVerdict(1.5, DomainReason.UNLIKE)
 
 
 def sure(earlier: Any, later: Any, grades: int) -> np.ndarray:
@@ -53,15 +56,16 @@ class TestFilms:
             return [sure(read[:, 0], read[:, 1], 1 + int(top)) for top in samples.max_grades.max(axis=0)]
 
         monkeypatch.setattr(film_predictions, "score_samples", score)
+        monkeypatch.setattr(film_predictions, "judge_films", lambda *_: {"0": LIKE, "1": LIKE})
         return film_predictions._Table(SCHEME, ("scorer",), "median")  # type: ignore[arg-type]
 
-    def hand(self, side: str, **grades: tuple[int, int]) -> film_predictions._Hand:
+    def hand(self, side: str, verdict: DomainVerdict = LIKE, **grades: tuple[int, int]) -> film_predictions._Hand:
         """Return a hand whose crops have these grey levels in their left and in their right half."""
         crops, joints = {}, {}
         for number, (joint, halves) in enumerate(grades.items()):
             crops[joint] = np.repeat(np.repeat(np.uint8([halves]), SIDE, axis=0), SIDE // 2, axis=1)
             joints[joint] = Detection(Candidate(10.0 + number, 20.0, 4.0, joint[:3], 0.75), 0.25)
-        return film_predictions._Hand(FoundHand(side, joints, 0.0), crops)
+        return film_predictions._Hand(FoundHand(side, joints, 0.0), crops, verdict)
 
     def rows(self, table: film_predictions._Table) -> list[dict[str, object]]:
         return [dict(zip(table.header, row, strict=True)) for row in table.rows]
@@ -92,6 +96,28 @@ class TestFilms:
         assert [row["ERO_change"] for row in found] == ["", 3, "", -1]
         assert [row["JSN_change_error"] for row in found] == ["", 0.0, "", 0.0]
         assert [row["x0"] for row in found] == [8.0, 9.0, 9.0, 8.0], "each row has the box on its film"
+
+    def test_a_film_unlike_those_of_the_detector_has_no_findings_but_grades(
+        self, table: film_predictions._Table
+    ) -> None:
+        table.add_film("a.dcm", "L", self.hand("L", UNLIKE, MCP2=(3, 1)))
+        (row,) = self.rows(table)
+        assert (row["finding"], row["domain"], row["score"], row["ERO_grade"]) == ("", 1.5, 0.75, 3)
+        assert row["no_finding"] == "the film is unlike those that the model learned from"
+        assert (row["grades_domain"], row["no_grades"], table.ungraded) == (0.5, "", 0)
+
+    def test_a_film_unlike_those_of_the_scorer_takes_the_grades_of_its_pair(
+        self, table: film_predictions._Table, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(film_predictions, "judge_films", lambda *_: {"0": LIKE, "1": UNLIKE})
+        table.add_pair(FilmPair("old", "new"), "L", (self.hand("L", MCP2=(1, 0)), self.hand("L", MCP2=(4, 0))))
+        old, new = self.rows(table)
+        for row in (old, new):
+            assert {value for key, value in row.items() if key[:4] in ("ERO_", "JSN_")} == {""}
+            assert (row["finding"], row["domain"], row["no_finding"]) == (0.25, 0.5, "")
+        assert (old["grades_domain"], old["no_grades"]) == (0.5, "")
+        assert (new["grades_domain"], new["no_grades"]) == (1.5, REASONS[DomainReason.UNLIKE])
+        assert table.ungraded == 2
 
     def test_hands_are_matched_by_their_side(self) -> None:
         left, right, other = self.hand("L"), self.hand("R"), self.hand("R")

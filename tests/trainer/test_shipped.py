@@ -1,6 +1,7 @@
 """The detector that comes with ratui, on unseen hands, simulated and real."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+import trainer
 from ratui.detection.finger_joints import normalise_levels
 from ratui.detection.hand_finder import FoundHand, find_hands
 from ratui.imaging import normalize_intensity, read_film
@@ -82,3 +84,12 @@ def test_it_finds_and_names_all_joints_of_a_real_hand_and_nothing_else(model: Jo
 def test_it_finds_no_hand_on_a_wrist(model: JointDetector) -> None:
     for file in sorted((REAL / "ra_wrists").glob("*.png"))[::13]:
         assert find_hands(model, normalize_intensity(np.asarray(Image.open(file).convert("L"))), SCHEME) == []
+
+
+@needs_real_films
+def test_it_gives_no_finding_on_a_real_film_and_says_why() -> None:
+    film = read_film(REAL / "hand_dicom" / "hand_right_pa_kodak_cr500_uncompressed.dcm")
+    (hand,) = trainer.load_detector("shipped").find(film)
+    assert (hand.domain_score or 0) > 1
+    assert hand.no_finding == "the film is unlike those that the model learned from"
+    assert all(math.isnan(joint.finding) for joint in hand.joints.values())

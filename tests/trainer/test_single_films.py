@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from ratui.demo.sample import copy_sample
 from ratui.errors import TrainError
 from ratui.study import Region, RegionSource, Study
-from ratui.study.predictions import load_film_predictions, load_predictions, load_reading_order
+from ratui.study.model_domain import DomainReason, DomainVerdict
+from ratui.study.predictions import load_film_predictions, load_film_verdicts, load_predictions
+from ratui.study.reading_order import load_reading_order, load_unlike_cases
+from trainer.inference import predictions
+from trainer.inference.domain import judge_films
 from trainer.inference.predictions import predict_study
 from trainer.models.scorer import build_scorer
+from trainer.training.domain_statistics import FeatureDomain
+from trainer.training.model_domain import store_domain
 
 CPU = torch.device("cpu")
 
@@ -66,6 +74,50 @@ def test_a_case_of_one_time_point_gets_grades_and_no_change(study: Study, scorer
     assert any(load_predictions(study, id) for id in others)
     assert done.single == 4 + sum(len({each.site for each in load_film_predictions(study, id)}) for id in others)
     assert set(load_reading_order(study)) == set(study.cases())
+
+
+def test_a_film_unlike_those_of_the_training_has_no_grades_and_its_case_no_place_in_the_order(
+    study: Study, scorer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = predict_study(study, scorer, "scorer", CPU, tmp_path / "samples", order=True)
+    assert (before.unlike, before.unlike_cases, before.is_domain_unknown) == (0, (), True)
+    assert before.films == sum(len(load_film_verdicts(study, id)) for id in study.cases())
+    all_sites = {id: {each.site for each in load_predictions(study, id)} for id in study.cases()}
+    odd = before.order[0]
+    assert {site[0] for site in all_sites[odd]} == {"L", "R"}
+
+    def judge(*given: Any) -> dict[str, DomainVerdict]:
+        unlike = DomainVerdict(1.5, DomainReason.UNLIKE)
+        return {film: unlike if film == f"{odd} R 1" else verdict for film, verdict in judge_films(*given).items()}
+
+    monkeypatch.setattr(predictions, "judge_films", judge)
+    done = predict_study(study, scorer, "scorer", CPU, tmp_path / "samples", order=True)
+    assert (done.unlike, done.unlike_cases, done.films, done.order) == (1, (odd,), before.films, before.order[1:])
+    assert {each.site for each in load_predictions(study, odd)} == {site for site in all_sites[odd] if site[0] == "L"}
+    assert all({each.site for each in load_predictions(study, id)} == all_sites[id] for id in done.order)
+    film = study.case(odd).film(1, "R", study.scheme.site(min(all_sites[odd])).part, study.scheme)
+    assert film is not None
+    assert [id for id, verdict in load_film_verdicts(study, odd).items() if not verdict.is_like] == [film.id]
+    assert load_unlike_cases(study) == (odd,)
+    assert load_reading_order(study)[: len(done.order)] == done.order
+
+
+def test_a_scorer_that_knows_no_film_of_the_study_scores_and_orders_nothing(
+    study: Study, scorer: Path, tmp_path: Path
+) -> None:
+    store_domain(scorer / "model.pt", FeatureDomain(np.full(32, 100.0), np.eye(32), 1.0, 50, True))
+    keep_time(study, study.cases()[0], 0)
+    done = predict_study(study, scorer, "scorer", CPU, tmp_path / "samples", order=True)
+    assert (done.order, done.unlike, done.unlike_cases, done.is_domain_unknown) == (
+        (),
+        done.films,
+        study.cases(),
+        False,
+    )
+    assert all(load_predictions(study, id) == load_film_predictions(study, id) == () for id in study.cases())
+    reasons = [load_film_verdicts(study, id) for id in study.cases()]
+    assert {verdict.reason for each in reasons for verdict in each.values()} <= set(DomainReason)
+    assert load_reading_order(study) == study.cases()
 
 
 def test_a_study_without_films_of_two_visits_at_most_is_refused(

@@ -9,8 +9,10 @@ import pytest
 
 from ratui.reading import Entry, Field, GradeEntry
 from ratui.study import Study
+from ratui.study.model_domain import DomainReason, DomainVerdict
 from ratui.study.predictions import FilmPrediction, save_predictions
-from ratui.tui.entry.model_comparison import find_differences, format_model_scores
+from ratui.study.reading_order import save_reading_order
+from ratui.tui.entry.model_comparison import count_unlike_films, find_differences, format_model_scores
 from ratui.tui.i18n.catalog import Catalog
 from tests.films import exchange_positions, make_study
 from tests.model_answers import answer
@@ -80,6 +82,26 @@ async def test_after_the_signature_overview_and_joint_show_differences(tmp_path:
         assert "model: ERO 1→4" in label_text(pilot)
 
 
+@pytest.mark.parametrize("signed", [True, False])
+async def test_after_the_signature_the_overview_counts_the_films_that_the_model_does_not_know(
+    tmp_path: Path, signed: bool
+) -> None:
+    study = read(tmp_path, signed=signed)
+    (case,) = study.cases()
+    one, two = (film.id for film in study.case(case).films)
+    verdicts = {one: DomainVerdict(1.8, DomainReason.UNLIKE), two: DomainVerdict(0.4, None)}
+    save_predictions(study, "scorer", case, [], [], verdicts)
+    reading = study.reading("anna", case)
+    assert reading is not None
+    assert count_unlike_films(study, reading) == ((1, 2) if signed else (0, 0))
+    if signed:
+        async with reading_as(study, "anna", size=(140, 40)) as pilot:
+            await settle(pilot)
+            await pilot.press("enter")
+            await settle(pilot)
+            assert "no model scores for 1 of 2 films: unlike those it learned from" in label_text(pilot)
+
+
 async def test_before_the_signature_nothing_shows_differences(tmp_path: Path) -> None:
     study = read(tmp_path, signed=False)
     async with reading_as(study, "anna", size=(120, 40)) as pilot:
@@ -100,3 +122,17 @@ async def test_blinded_answers_are_in_the_order_of_the_films(tmp_path: Path) -> 
         await pilot.press("down", "left")
         await settle(pilot)
         assert "model: ERO 4 1" in label_text(pilot)
+
+
+async def test_cases_that_the_model_does_not_know_are_counted(tmp_path: Path) -> None:
+    study = make_study(tmp_path, patients=3, sides="L")
+    one, two, three = study.cases()
+    for order, unlike, text in (
+        ([three, one], [two], "most informative for the model first, then 1 whose films it does not know"),
+        ([one, two], [three], "most informative for the model first, then 1 whose films it does not know"),
+        ([], [one, two, three], "not sorted by the model: it learned from no films like these"),
+    ):
+        save_reading_order(study, order, "scorer", unlike)
+        async with reading_as(study, "anna", size=(140, 30)) as pilot:
+            await settle(pilot)
+            assert text in label_text(pilot)

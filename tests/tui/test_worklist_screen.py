@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from ratui.reading import Field, GradeEntry
 from ratui.study import CaseState, FilmRecord, Study
-from ratui.study.predictions import save_reading_order
+from ratui.study.reading_order import save_reading_order
 from ratui.terminal import Display
 from ratui.tui import RatuiApp
 from ratui.tui.screens.base import KeyScreen

@@ -126,10 +126,21 @@ def propose(
                 order=order,
             )
         click.echo(f"{predicted.cases} cases scored by {label}; raters see the scores after signing")
+        if predicted.unlike:
+            click.echo(
+                f"{predicted.unlike} of {format_count(predicted.films, 'film')} are unlike those that the scorer learned "
+                "from: their joints have no scores, and their cases no place in the order; see docs/engineers.md"
+            )
+        if predicted.is_domain_unknown:
+            click.echo("which films the scorer knows was not measured: it scores all of them; train it again", err=True)
         if predicted.single:
             click.echo(f"{predicted.single} of the joints have a film at one time point only: grades without a change")
         if order:
             click.echo(f"{len(predicted.order)} open cases sorted, the most useful for training first")
+            if predicted.unlike_cases:
+                click.echo(
+                    f"the others follow by name, with {len(predicted.unlike_cases)} that the scorer does not know"
+                )
     print_notices(opened)
 
 
@@ -177,6 +188,10 @@ def predict(
     for problem in summary.problems:
         click.echo(f"  not predicted: {clean_text(problem, 400)}", err=True)
     click.echo(f"{format_count(summary.hands, 'hand')} on {format_count(summary.films, 'film')}")
+    if summary.unlike:
+        click.echo(f"{summary.unlike} of them without findings; the column no_finding states why", err=True)
+    if summary.ungraded:
+        click.echo(f"{summary.ungraded} of them without grades; the column no_grades states why", err=True)
     if summary.exit_code:
         sys.exit(summary.exit_code)
 

@@ -94,27 +94,31 @@ class PairSamples:
         return int(((self.labels >= 0).sum(axis=3) == 1).sum())
 
 
-def crop_joint(levels: npt.NDArray[np.float32], box: Box, mirrored: bool) -> npt.NDArray[np.uint8]:
-    """Return the joint in `box` with a margin, as a crop of PAIR_CROP_SIZE pixels a side, uint8.
+def crop_joint(
+    levels: npt.NDArray[np.float32], box: Box, mirrored: bool, *, margin: float = MARGIN, size: int = PAIR_CROP_SIZE
+) -> npt.NDArray[np.uint8]:
+    """Return the joint in `box` with a margin, as a crop of `size` pixels a side, uint8.
 
     Parameters
     ----------
     levels
         Grey levels of the whole film from 0 to 1, shape (rows, columns), bone bright.
     box
-        Box of the joint in pixels of the film. The crop shows a square of `MARGIN` times its longer side, black outside
+        Box of the joint in pixels of the film. The crop shows a square of `margin` times its longer side, black outside
         of the film.
     mirrored
         Mirror the crop, as for right hands.
+    margin, size
+        Those of the scorer by default.
     """
     x, y = box.centre
-    half = MARGIN * max(box.width, box.height) / 2
+    half = margin * max(box.width, box.height) / 2
     left, top, side = int(np.floor(x - half)), int(np.floor(y - half)), int(np.ceil(2 * half)) + 1
     part = np.zeros((side, side), np.float32)
     inside = levels[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]
     part[max(-top, 0) :, max(-left, 0) :][: inside.shape[0], : inside.shape[1]] = inside
     area = (x - half - left, y - half - top, x + half - left, y + half - top)
-    image = Image.fromarray(part).resize((PAIR_CROP_SIZE, PAIR_CROP_SIZE), Image.Resampling.BILINEAR, box=area)
+    image = Image.fromarray(part).resize((size, size), Image.Resampling.BILINEAR, box=area)
     values = np.rint(np.clip(np.asarray(image), 0, 1) * 255).astype(np.uint8)
     return np.asarray(values[:, ::-1] if mirrored else values)
 

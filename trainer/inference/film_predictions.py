@@ -26,6 +26,7 @@ from ratui.study.importing import ReaderProcess
 from ratui.study.importing.import_report import find_exit_code
 from ratui.study.importing.picture_reader import check_picture_kind, find_picture_kind
 from ratui.study.importing.sources import open_sources
+from ratui.study.model_domain import DomainVerdict
 from trainer.data.pairs import PAIR_CROP_SIZE, PairSamples, crop_joint
 from trainer.inference.decisions import (
     DEFAULT_DECISION,
@@ -34,14 +35,19 @@ from trainer.inference.decisions import (
     expected_grades,
     marginal_probabilities,
 )
+from trainer.inference.domain import judge_films, judge_hand
 from trainer.inference.film_pairs import FilmPair, read_film_pairs
 from trainer.inference.scoring import TrainedScorer, load_scorers, score_samples
 from trainer.models.detector import JointDetector, load_detector
+from trainer.training.model_domain import REASONS, ModelDomain, load_domain
 
 __all__ = ["FolderSummary", "predict_folder"]
 
 Progress = Callable[[str, int, int], None]
-_FIRST_COLUMNS = ("film", "time", "other_film", "side", "joint", "x0", "y0", "x1", "y1", "score", "finding")
+_FIRST_COLUMNS = (
+    *("film", "time", "other_film", "side", "joint", "x0", "y0", "x1", "y1"),
+    *("score", "finding", "domain", "no_finding"),
+)
 
 _FORMULA_SIGNS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """Characters with which a formula begins in a spreadsheet. Japanese ones also take the wide forms."""
@@ -52,35 +58,44 @@ class FolderSummary:
     """The number of films with predictions and of their hands, and a line for each file or pair without.
 
     `exit_code` is that of the command: 1 without any film, 3 if a place that may contain films was not read, else 0.
+    `unlike` and `ungraded` are the numbers of hands for which the detector gives no findings and the scorers no grades,
+    because they are unlike those of the training.
     """
 
     films: int
     hands: int
     problems: tuple[str, ...]
     exit_code: int
+    unlike: int = 0
+    ungraded: int = 0
 
 
 @dataclass(frozen=True)
 class _Hand:
-    """A hand on a film: its joints with the boxes in pixels of the file's image, and their upright crops, not mirrored."""
+    """A hand on a film: its joints with the boxes in pixels of the file's image, and their upright crops, not mirrored.
+
+    `verdict` is that of the detector on the film.
+    """
 
     found: FoundHand
     crops: Mapping[str, npt.NDArray[np.uint8]]
+    verdict: DomainVerdict
 
 
 @dataclass
 class _Table:
-    """The rows of the CSV file."""
+    """The rows of the CSV file, and the number of hands without grades."""
 
     scheme: Scheme
     scorers: tuple[TrainedScorer, ...]
     decision: str
     rows: list[list[object]] = field(default_factory=list)
+    ungraded: int = 0
 
     @property
     def header(self) -> list[str]:
         """Names of the columns."""
-        names = list(_FIRST_COLUMNS)
+        names = [*_FIRST_COLUMNS, *(("grades_domain", "no_grades") if self.scorers else ())]
         for scale in self.scheme.scales if self.scorers else ():
             grades = [f"{scale}_p{grade}" for grade in range(self._count(scale))]
             names += [f"{scale}_expected", f"{scale}_grade", *grades, f"{scale}_change", f"{scale}_change_error"]
@@ -89,17 +104,18 @@ class _Table:
     def add_film(self, name: str, side: str, hand: _Hand) -> None:
         """Add the joints of a hand on a single film."""
         joints = tuple(hand.crops)
-        grades = self._grade(side, joints, [hand, hand])
+        verdicts, grades = self._grade(side, joints, [hand, hand])
         for row, joint in enumerate(joints):
-            self._add_row((name, "", ""), side, joint, hand, [each[row][0] + ["", ""] for each in grades])
+            values = [verdicts[0], *(each[row][0] + ["", ""] for each in grades)]
+            self._add_row((name, "", ""), side, joint, hand, values)
 
     def add_pair(self, pair: FilmPair, side: str, hands: Sequence[_Hand]) -> None:
         """Add the joints that both films of a pair show. The rows of the later film state the change."""
         joints = tuple(joint for joint in hands[0].crops if joint in hands[1].crops)
-        grades = self._grade(side, joints, hands)
+        verdicts, grades = self._grade(side, joints, hands)
         for row, joint in enumerate(joints):
             for time, (name, other) in enumerate(((pair.first, pair.second), (pair.second, pair.first))):
-                values = [each[row][time] + (each[row][2] if time else ["", ""]) for each in grades]
+                values = [verdicts[time], *(each[row][time] + (each[row][2] if time else ["", ""]) for each in grades)]
                 self._add_row((name, time, other), side, joint, hands[time], values)
 
     def _add_row(
@@ -107,18 +123,32 @@ class _Table:
     ) -> None:
         found = hand.found.joints[joint]
         box = [round(value, 1) for value in found.box]
-        facts = [round(found.candidate.score, 4), round(found.finding, 4)]
+        finding = round(found.finding, 4) if hand.verdict.is_like else ""
+        facts = [round(found.candidate.score, 4), finding, *_format_verdict(hand.verdict)]
         self.rows.append([*film, side, joint, *box, *facts, *(value for each in values for value in each)])
 
     def _count(self, scale: str) -> int:
         return 1 + max(joint.max_grade(scale) for joint in self.scheme.joints if scale in joint.scales)
 
-    def _grade(self, side: str, joints: Sequence[str], hands: Sequence[_Hand]) -> list[list[list[list[object]]]]:
-        """Return for each scale and joint the cells of both time points and of the change; empty ones without the scale."""
+    def _grade(
+        self, side: str, joints: Sequence[str], hands: Sequence[_Hand]
+    ) -> tuple[list[list[object]], list[list[list[list[object]]]]]:
+        """Return the scorers' verdict on each time point, and the cells of their grades.
+
+        The latter are for each scale and joint those of both time points and of the change: empty without the scale, and
+        for all joints if a film is unlike those of the training.
+        """
         if not self.scorers or not joints:
-            return [[] for _ in self.scheme.scales] if self.scorers else []
+            return [[], []], [[] for _ in self.scheme.scales] if self.scorers else []
         samples = _make_samples(self.scheme, side, joints, [[hand.crops[joint] for joint in joints] for hand in hands])
-        result = []
+        verdicts = list(judge_films(self.scorers, samples).values())
+        is_like = all(verdict.is_like for verdict in verdicts)
+        self.ungraded += 0 if is_like else len({id(hand) for hand in hands})
+        cells = self._grade_samples(samples, is_graded=is_like)
+        return [_format_verdict(verdict) for verdict in verdicts], cells
+
+    def _grade_samples(self, samples: PairSamples, *, is_graded: bool) -> list[list[list[list[object]]]]:
+        joints, result = samples.sites, []
         for column, (scale, pairs) in enumerate(
             zip(self.scheme.scales, score_samples(self.scorers, samples), strict=True)
         ):
@@ -131,7 +161,7 @@ class _Table:
             cells: list[list[list[object]]] = []
             for row in range(len(joints)):
                 largest = int(samples.max_grades[row, column])
-                if largest < 0:
+                if largest < 0 or not is_graded:
                     cells.append([[""] * (count + 2), [""] * (count + 2), ["", ""]])
                     continue
                 times: list[list[object]] = []
@@ -188,11 +218,12 @@ def predict_folder(
     if out.is_dir():
         raise TrainError("the table can't be written: it is a folder", out, "Give the name of a file")
     network, models = load_detector(detector, device), load_scorers(scorers, device)
+    domain = load_domain(detector)
     table = _Table(scheme, models, decision)
     decide(decision, np.ones((1, 1, 1)))  # an unknown rule is refused before the films are read
     hands: dict[str, list[_Hand]] = {}
     problems: list[str] = []
-    count = hand_count = 0
+    count = hand_count = unlike = 0
     with ExitStack() as stack:
         excluded = [path.absolute() for path in (out, pairs) if path is not None]
         sources = stack.enter_context(open_sources([folder], excluded=excluded))
@@ -210,7 +241,7 @@ def predict_folder(
             progress("predicting", number, len(names))
             try:
                 film, states_polarity = _read(reader, file)
-                found = _find_hands(network, film, scheme, states_polarity=states_polarity)
+                found = _find_hands(network, domain, film, scheme, states_polarity=states_polarity)
             except FilmError as error:
                 problems.append(f"{name}: {error.problem}")
                 continue
@@ -218,6 +249,7 @@ def predict_folder(
                 problems.append(f"{name}: no hand was found")
                 continue
             count, hand_count = count + 1, hand_count + len(found)
+            unlike += sum(not hand.verdict.is_like for hand in found)
             if name in paired:
                 hands[name] = found
             else:
@@ -233,7 +265,8 @@ def predict_folder(
                 table.add_film(name, hand.found.side, hand)
         progress("predicting", len(names), len(names))
     _write(table, out)
-    return FolderSummary(count, hand_count, tuple(problems), find_exit_code(count, sources.skipped))
+    code = find_exit_code(count, sources.skipped)
+    return FolderSummary(count, hand_count, tuple(problems), code, unlike, table.ungraded)
 
 
 def _add_pair(table: _Table, pair: FilmPair, hands: Mapping[str, list[_Hand]], done: set[str]) -> str:
@@ -279,7 +312,9 @@ def _read(reader: ReaderProcess, file: Path) -> tuple[Film, bool]:
     return (reader.read_image(file), False) if kind else (reader.read(file), True)
 
 
-def _find_hands(network: JointDetector, film: Film, scheme: Scheme, *, states_polarity: bool) -> list[_Hand]:
+def _find_hands(
+    network: JointDetector, domain: ModelDomain, film: Film, scheme: Scheme, *, states_polarity: bool
+) -> list[_Hand]:
     """Return the hands on a film. A picture does not state its polarity, so its joints decide whether bone is bright."""
     levels = normalise_levels(film)
     result = []
@@ -289,7 +324,7 @@ def _find_hands(network: JointDetector, film: Film, scheme: Scheme, *, states_po
         if not states_polarity and _measure_contrast(crops) < 0:
             hand = replace(hand, is_negative=True)
             crops = _crop_joints(levels, hand)
-        result.append(_Hand(hand, crops))
+        result.append(_Hand(hand, crops, judge_hand(network, domain, levels, hand)))
     return result
 
 
@@ -333,6 +368,11 @@ def _make_samples(
         group_names=names,
         scales=scales,
     )
+
+
+def _format_verdict(verdict: DomainVerdict) -> list[object]:
+    """Return the cells of a verdict: its score, and the reason why the model gives no answer."""
+    return ["" if verdict.score is None else verdict.score, REASONS[verdict.reason] if verdict.reason else ""]
 
 
 def _escape_formula(film: str) -> str:

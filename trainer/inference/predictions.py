@@ -5,7 +5,7 @@ Only predictions and the order are written to the study, never readings. A rater
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,11 @@ import torch
 
 from ratui.errors import TrainError
 from ratui.progress_bar import ProgressBar
-from ratui.study import Study
+from ratui.study import Case, Study
 from ratui.study.intact import intact_case
-from ratui.study.predictions import FilmPrediction, Prediction, save_predictions, save_reading_order
+from ratui.study.model_domain import DomainVerdict
+from ratui.study.predictions import FilmPrediction, Prediction, save_predictions
+from ratui.study.reading_order import save_reading_order
 from trainer.data.pairs import PairSamples, load_pair_samples
 from trainer.evaluation.metrics import Floats
 from trainer.inference.decisions import (
@@ -27,7 +29,10 @@ from trainer.inference.decisions import (
     expected_grade_error,
     marginal_probabilities,
 )
+from trainer.inference.domain import judge_films, list_unlike_rows
 from trainer.inference.scoring import load_scorers, score_samples
+from trainer.training.model_domain import worst_verdict
+from trainer.training.scorer_domain import list_films
 
 __all__ = [
     "PredictionSummary",
@@ -41,14 +46,20 @@ __all__ = [
 
 @dataclass(frozen=True)
 class PredictionSummary:
-    """Number of cases with predictions, and the open cases in the order in which the scorer would learn most.
+    """Number of cases that were scored, and the open cases in the order in which the scorer would learn most.
 
-    `single` is the number of joints with a film at one time point only; they have grades and no change.
+    `single` is the number of joints with a film at one time point only; they have grades and no change. `films` is the
+    number of films. `unlike` of them, of the cases `unlike_cases`, have no grades, because they are unlike those that the
+    scorer learned from. `is_domain_unknown` is True if nobody measured which films a scorer knows, so that it scores all.
     """
 
     cases: int
     order: tuple[str, ...]
     single: int = 0
+    films: int = 0
+    unlike: int = 0
+    unlike_cases: tuple[str, ...] = ()
+    is_domain_unknown: bool = False
 
 
 def predict_study(
@@ -65,6 +76,8 @@ def predict_study(
     """Save the predictions of a scorer for each case that has regions, confirmed or proposed.
 
     A joint with a region at one time point only gets a prediction of its grades there, also in cases of one time point.
+    Joints on films that are unlike those that a scorer learned from get none, and the verdicts on the films are saved with
+    the predictions. Cases with such a film have no place in the order.
 
     Parameters
     ----------
@@ -101,22 +114,49 @@ def predict_study(
     with study.snapshot() as snapshot:
         pairs = load_pair_samples(snapshot, cases, folder, ProgressBar(), proposed=True)
     probabilities = score_samples(scorers, pairs)
-    predictions = make_predictions(pairs, probabilities, decision)
-    single = make_film_predictions(pairs, probabilities, decision)
+    by_hand = judge_films(scorers, pairs)
+    unlike_rows = list_unlike_rows(pairs, by_hand)
+    predictions = make_predictions(pairs, probabilities, decision, without=unlike_rows)
+    single = make_film_predictions(pairs, probabilities, decision, without=unlike_rows)
+    verdicts = _group_verdicts(study, {case.id: case for case in found}, pairs, by_hand)
     for id in dict.fromkeys(pairs.cases):
-        save_predictions(study, name, id, predictions.get(id, ()), single.get(id, ()))
+        save_predictions(study, name, id, predictions.get(id, ()), single.get(id, ()), verdicts[id])
+    unlike = tuple(case for case, films in verdicts.items() if not all(each.is_like for each in films.values()))
     ranked: tuple[str, ...] = ()
     if order:
         signed = {case for case in readable if len(study.signed_readings(case)) == len(study.raters_of(case))}
         scores = acquisition_scores(pairs, probabilities)
-        ranked = tuple(
-            sorted((case for case in scores if case in readable - signed), key=lambda case: (-scores[case], case))
-        )
-        save_reading_order(study, ranked, name)
-    return PredictionSummary(len(set(pairs.cases)), ranked, len(pairs.single_times))
+        is_open = [case for case in scores if case in readable - signed]
+        ranked = tuple(sorted((case for case in is_open if case not in unlike), key=lambda case: (-scores[case], case)))
+        save_reading_order(study, ranked, name, [case for case in is_open if case in unlike])
+    judged = [verdict for films in verdicts.values() for verdict in films.values()]
+    return PredictionSummary(
+        len(verdicts),
+        ranked,
+        len(pairs.single_times),
+        len(judged),
+        sum(not verdict.is_like for verdict in judged),
+        unlike,
+        any(scorer.domain.is_unknown for scorer in scorers),
+    )
 
 
-def make_predictions(pairs: PairSamples, probabilities: Sequence[Floats], decision: str) -> dict[str, list[Prediction]]:
+def _group_verdicts(
+    study: Study, cases: Mapping[str, Case], pairs: PairSamples, by_hand: Mapping[str, DomainVerdict]
+) -> dict[str, dict[str, DomainVerdict]]:
+    """Return the verdict on each film by case and film ID. A film of both hands has the stricter one of two."""
+    found: dict[str, dict[str, list[DomainVerdict]]] = {case: {} for case in dict.fromkeys(pairs.cases)}
+    for row, time, name in list_films(pairs):
+        site, case = study.scheme.site(pairs.sites[row]), cases[pairs.cases[row]]
+        film = case.film(time, site.side, site.part, study.scheme)
+        if film is not None:
+            found[case.id].setdefault(film.id, []).append(by_hand[name])
+    return {case: {film: worst_verdict(each) for film, each in films.items()} for case, films in found.items()}
+
+
+def make_predictions(
+    pairs: PairSamples, probabilities: Sequence[Floats], decision: str, *, without: Collection[int] = ()
+) -> dict[str, list[Prediction]]:
     """Return the predictions of each case, in the order of the joints in `pairs`.
 
     Parameters
@@ -127,6 +167,8 @@ def make_predictions(pairs: PairSamples, probabilities: Sequence[Floats], decisi
         For each scale, the probabilities of the pairs of grades, shape (N, G, G).
     decision
         Name of the decision rule.
+    without
+        Rows of `pairs` that get no prediction.
 
     Returns
     -------
@@ -138,6 +180,8 @@ def make_predictions(pairs: PairSamples, probabilities: Sequence[Floats], decisi
     errors = [expected_change_error(each, one.change) for each, one in zip(probabilities, decisions, strict=True)]
     marginals = [marginal_probabilities(each) for each in probabilities]
     for row, (case, site) in enumerate(zip(pairs.cases, pairs.sites, strict=True)):
+        if row in without:
+            continue
         if row in pairs.single_times:
             continue
         for scale, name in enumerate(pairs.scales):
@@ -160,13 +204,15 @@ def make_predictions(pairs: PairSamples, probabilities: Sequence[Floats], decisi
 
 
 def make_film_predictions(
-    pairs: PairSamples, probabilities: Sequence[Floats], decision: str
+    pairs: PairSamples, probabilities: Sequence[Floats], decision: str, *, without: Collection[int] = ()
 ) -> dict[str, list[FilmPrediction]]:
     """Return the predictions by case for the joints with one film only; the parameters are those of `make_predictions`."""
     result: dict[str, list[FilmPrediction]] = {}
     decisions = [decide(decision, each) for each in probabilities]
     marginals = [marginal_probabilities(each) for each in probabilities]
     for row, time in pairs.single_times.items():
+        if row in without:
+            continue
         for scale, name in enumerate(pairs.scales):
             top = int(pairs.max_grades[row, scale])
             if top < 0:

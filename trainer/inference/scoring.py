@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ratui.errors import TrainError, clean_text
 from trainer.data.pairs import PairSamples
 from trainer.evaluation.metrics import Floats
 from trainer.models.scorer import PairScorer, load_scorer_network, predict
+from trainer.training.model_domain import ModelDomain, load_domain
 
 __all__ = ["TrainedScorer", "load_scorers", "score_samples"]
 
@@ -23,7 +24,7 @@ __all__ = ["TrainedScorer", "load_scorers", "score_samples"]
 class TrainedScorer:
     """A trained `network` with what it learned: groups of joints, scales, and the number of grades of each scale.
 
-    `run` is its folder, `about` the run's description.
+    `run` is its folder, `about` the run's description, and `domain` states which films it knows.
     """
 
     network: PairScorer
@@ -32,6 +33,7 @@ class TrainedScorer:
     grades: tuple[int, ...]
     run: Path
     about: Mapping[str, Any]
+    domain: ModelDomain = field(default_factory=ModelDomain)
 
 
 def load_scorers(runs: Sequence[Path], device: torch.device) -> tuple[TrainedScorer, ...]:
@@ -53,7 +55,7 @@ def _load_scorer(run: Path, device: torch.device) -> TrainedScorer:
         or len(set(groups)) != len(groups)
     ):
         raise TrainError("this checkpoint is not of a scorer", run, "Give the folder of a scorer's run")
-    return TrainedScorer(network, groups, scales, grades, run, about)
+    return TrainedScorer(network, groups, scales, grades, run, about, load_domain(run))
 
 
 def score_samples(scorers: Sequence[TrainedScorer], samples: PairSamples) -> list[Floats]:

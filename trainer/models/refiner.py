@@ -77,11 +77,23 @@ class Refiner(nn.Module):
 
     def forward(self, crops: Tensor) -> RefinerOutput:
         """Return the corrections, findings and kinds of `crops`."""
-        mean, spread = crops.mean(dim=(2, 3), keepdim=True), crops.std(dim=(2, 3), keepdim=True)
-        maps = self.trunk(self.stem((crops - mean) / (spread + 0.03)))
+        maps = self._extract_maps(crops)
         place = self.place(maps)
-        judged = self.judge(torch.cat([maps.mean(dim=(2, 3)), take_maximum(maps), place], dim=1))
+        judged = self.judge(torch.cat([_pool_maps(maps), place], dim=1))
         return RefinerOutput(self.box(place), self.finding(judged)[:, 0], self.kind(judged))
+
+    def extract_features(self, crops: Tensor) -> Tensor:
+        """Return the features (M, F) of `crops`: mean and maximum of each of the trunk's maps."""
+        return _pool_maps(self._extract_maps(crops))
+
+    def _extract_maps(self, crops: Tensor) -> Tensor:
+        mean, spread = crops.mean(dim=(2, 3), keepdim=True), crops.std(dim=(2, 3), keepdim=True)
+        maps: Tensor = self.trunk(self.stem((crops - mean) / (spread + 0.03)))
+        return maps
+
+
+def _pool_maps(maps: Tensor) -> Tensor:
+    return torch.cat([maps.mean(dim=(2, 3)), take_maximum(maps)], dim=1)
 
 
 def crop_joints(images: Tensor, centres: Tensor, sizes: Tensor, turn: Tensor | None = None) -> Tensor:

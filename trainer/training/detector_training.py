@@ -32,10 +32,12 @@ from trainer.evaluation.evaluate_detector import evaluate_named_boxes
 from trainer.models.detector import JointDetector, build_detector, make_targets
 from trainer.models.refiner import draw_joint_crops
 from trainer.training.detector_calibration import calibrate_detector
+from trainer.training.detector_domain import measure_detector_domain
 from trainer.training.lineage import DataUsed, Lineage, digest_labels
 from trainer.training.loop import Batches, TrainingPlan, Validation, save_checkpoint
 from trainer.training.metric_log import add_held_out
 from trainer.training.model_card import write_model_card
+from trainer.training.model_domain import store_domain
 from trainer.training.processes import ProcessGroup
 from trainer.training.runs import RunPlan, make_lineage, start_run, train_in_folder
 
@@ -266,6 +268,7 @@ def fit_detector(
             add_held_out(out, facts["held_out"])
             _print_held_out(facts["held_out"])
         save_checkpoint(out / "model.pt", {"model": model.state_dict(), "about": facts})
+        store_domain(out / "model.pt", measure_detector_domain(model, samples, validation))
         write_model_card(out, mlflow=plan.mlflow)
     process_group.barrier()
     return model

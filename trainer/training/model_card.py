@@ -14,9 +14,11 @@ from ratui.bounded_parsing import parse_json, read_bounded
 from ratui.errors import TrainError, clean_text
 from ratui.files import atomic_write
 from trainer.shipped import resolve_run_folder
+from trainer.training.domain_statistics import MIN_JOINTS, QUANTILE
 from trainer.training.lineage import DataUsed, Lineage, digest_of_file, read_lineage
 from trainer.training.loop import load_checkpoint
 from trainer.training.mlflow_log import send_model_card
+from trainer.training.model_domain import ModelDomain, load_domain
 from trainer.training.settings import name_setting
 
 __all__ = ["CARD", "format_model_card", "write_model_card"]
@@ -90,6 +92,10 @@ def format_model_card(run: Path) -> str:
         "",
         *_format_lineage(lineage),
         "",
+        "## Films that it knows",
+        "",
+        *_format_domain(load_domain(file), about["model"]),
+        "",
         "## Settings",
         "",
         *(f"- {name_setting(name)}: {_value(about[name])}" for name in _SETTINGS if name in about),
@@ -119,6 +125,21 @@ def write_model_card(folder: Path, *, mlflow: str = "") -> None:
         ) from error
     if mlflow:
         send_model_card(folder, mlflow, text)
+
+
+def _format_domain(domain: ModelDomain, model: str) -> list[str]:
+    """Return on which films the model answers."""
+    answer = "findings" if model == "detector" else "grades and no order of cases"
+    if domain.known is not None:
+        known = domain.known
+        seen = "" if known.is_held_out else ", some of which it has learned from"
+        return [
+            f"- Measured on {known.films} films{seen}: {QUANTILE:.0%} have a domain score of at most 1.",
+            f"- It gives no {answer} for a film with a score above 1, or with fewer than {MIN_JOINTS} joints.",
+        ]
+    if domain.is_simulated:
+        return [f"- Not measured. It learned from simulated films only, so it gives no {answer}."]
+    return ["- Not measured: it answers for all films, also for those unlike the films that it learned from."]
 
 
 def _format_lineage(lineage: Lineage) -> list[str]:

@@ -35,8 +35,10 @@ from trainer.models.weight_files import read_state_dict
 from trainer.training.lineage import DataUsed, Lineage, digest_labels
 from trainer.training.loop import Batches, BatchLoss, Validation
 from trainer.training.model_card import write_model_card
+from trainer.training.model_domain import store_domain
 from trainer.training.processes import SINGLE_PROCESS, ProcessGroup
 from trainer.training.runs import RunPlan, make_lineage, start_run, train_in_folder
+from trainer.training.scorer_domain import measure_scorer_domain
 
 __all__ = [
     "ScorerBatch",
@@ -200,6 +202,7 @@ def fit_scorer(
         label="scorer",
     )
     if process_group.is_first:
+        store_domain(out / "model.pt", measure_scorer_domain(model, samples, learned.tolist(), validated.tolist()))
         write_model_card(out, mlflow=plan.training.mlflow)
 
 

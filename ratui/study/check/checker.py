@@ -25,7 +25,7 @@ from ratui.study.check.restored import check_restored
 from ratui.study.check.table_files import TableFileChecker, is_plain, report_copies
 from ratui.study.config import CONSENSUS, SEALED_FORMAT, check_settings_seal, read_settings, write_settings
 from ratui.study.model_reports import EVALUATION
-from ratui.study.predictions import ORDER
+from ratui.study.reading_order import ORDER
 from ratui.study.restored import RESTORED
 from ratui.study.store import StudyFolder, StudyLock
 from ratui.study.store.study_lock import LOCK_FILES

@@ -27,7 +27,8 @@ from ratui.study.check.findings import FindingList
 from ratui.study.check.readings import rebuild_fields, salvage_tables
 from ratui.study.config import CONSENSUS
 from ratui.study.model_reports import read_evaluation
-from ratui.study.predictions import load_predictions, read_stored_order
+from ratui.study.predictions import load_film_verdicts, load_predictions
+from ratui.study.reading_order import read_stored_order
 from ratui.study.store import FileLock, HeldByOther, StudyFile
 from ratui.study.store.seal import UnsealedError, open_seal, seal
 from ratui.study.store.tables import sealed_name
@@ -178,6 +179,7 @@ class TableFileChecker:
                     regions_from_records(open_seal(data).tables.get("regions", {}).values(), study.scheme, file.path)
                 case ["models", run, "answers"]:
                     load_predictions(study, file.stem, run=run)
+                    load_film_verdicts(study, file.stem, run=run)
                 case ["models", run]:
                     read_evaluation(study, run)
                 case ["models"]:

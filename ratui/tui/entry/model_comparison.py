@@ -16,12 +16,13 @@ from ratui.study.predictions import (
     FilmPrediction,
     Prediction,
     load_unblinded_film_predictions,
+    load_unblinded_film_verdicts,
     load_unblinded_predictions,
 )
 from ratui.tui.entry.text import join_time_points
 from ratui.tui.i18n.catalog import Catalog
 
-__all__ = ["MIN_DIFFERENCE", "AnyPrediction", "find_differences", "format_model_scores"]
+__all__ = ["MIN_DIFFERENCE", "AnyPrediction", "count_unlike_films", "find_differences", "format_model_scores"]
 
 AnyPrediction: TypeAlias = Prediction | FilmPrediction
 """A prediction for both time points of a site, or for one."""
@@ -59,6 +60,20 @@ def find_differences(study: Study, reading: Reading) -> Mapping[str, tuple[AnyPr
         if prediction.site in reading.site_keys and _differs(reading, prediction):
             sites[prediction.site] = (*sites.get(prediction.site, ()), prediction)
     return sites
+
+
+def count_unlike_films(study: Study, reading: Reading) -> tuple[int, int]:
+    """Return the number of films without predictions, unlike those that the model learned from, and that of all it judged.
+
+    Both are 0 before the reading is signed, and if the predictions cannot be read.
+    """
+    if reading.signed_at is None:
+        return 0, 0
+    try:
+        verdicts = load_unblinded_film_verdicts(study, reading.rater, reading.case)
+    except StoreError:
+        return 0, 0  # as for `find_differences`
+    return sum(not verdict.is_like for verdict in verdicts.values()), len(verdicts)
 
 
 def _differs(reading: Reading, prediction: AnyPrediction) -> bool:

@@ -40,7 +40,8 @@ from ratui.study.model_reports import (
     load_evaluation,
     save_evaluation,
 )
-from ratui.study.predictions import load_predictions, load_reading_order, save_predictions, save_reading_order
+from ratui.study.predictions import load_predictions, save_predictions
+from ratui.study.reading_order import load_reading_order, save_reading_order
 from ratui.study.store.seal import BEGIN, CHAINED, CHAINS, record_checksum
 from tests.model_answers import answer
 from tests.results.studies import noisy_study

@@ -18,7 +18,7 @@ from textual.widgets import Static
 
 from ratui.reading import LogEntry, Reading, Slot
 from ratui.tui.entry import text as texts
-from ratui.tui.entry.model_comparison import find_differences, format_model_scores
+from ratui.tui.entry.model_comparison import count_unlike_films, find_differences, format_model_scores
 from ratui.tui.entry.text import clicked_site
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Action
@@ -132,6 +132,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
     def fill_widgets(self) -> None:
         """Fill the widgets in the app's present language."""
         self._differences = find_differences(self.ratui.study, self._reading)
+        self._unlike, self._judged = count_unlike_films(self.ratui.study, self._reading)
         self._map = CaseMap(self.t, self._reading, self._differences)
         self._draw()
 
@@ -318,7 +319,10 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
     def _format_state(self) -> str:
         reading = self._reading
         if reading.signed_at:
-            return f" · {self.t('overview.signed', when=f'{reading.signed_at:%Y-%m-%d %H:%M}')}"
+            state = f" · {self.t('overview.signed', when=f'{reading.signed_at:%Y-%m-%d %H:%M}')}"
+            if self._unlike:
+                state += f" · {self.t('overview.unlike', count=self._unlike, total=self._judged)}"
+            return state
         return "" if self._writable else f" · {self.t('overview.elsewhere')}"
 
     def _format_joint(self) -> Text:

@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from ratui.study import CaseState
 from ratui.study.model_reports import list_evaluated_models
-from ratui.study.predictions import load_reading_order
+from ratui.study.reading_order import has_reading_order, load_reading_order, load_unlike_cases
 from ratui.tui.screens.list_screen import ListScreen
 from ratui.tui.screens.worklist import model as worklist_model
 from ratui.tui.screens.worklist.loader import CaseStateLoader
@@ -50,6 +50,9 @@ class WorklistScreen(ListScreen[None]):
         self._open_when_loaded = False
         self._opened_case = ""
         self._has_own_order = False
+        self._is_sorted = False
+        self._unlike_count = 0
+        """Number of cases without a place in the model's order, because it has not learned from films like theirs."""
         self._name_width = 6
         self._contact_sheet_site = ""
         self._evaluated_models: tuple[str, ...] = ()
@@ -72,6 +75,7 @@ class WorklistScreen(ListScreen[None]):
         )
         cases = load_reading_order(study)
         self._has_own_order = cases != study.cases()
+        self._is_sorted, self._unlike_count = has_reading_order(study), len(load_unlike_cases(study))
         self._total = len(cases)
         self._evaluated_models = list_evaluated_models(study)
         self._name_width = measure_name_width(cases)
@@ -285,6 +289,10 @@ class WorklistScreen(ListScreen[None]):
         if self._typed:
             head += f" · {t('worklist.filter', typed=self._typed)}"
             head += f" · {t('worklist.matches', count=len(self._visible), total=self._total)}"
+        elif self._unlike_count:
+            name = "sorted_in_part" if self._is_sorted else "not_sorted"
+            text = t(f"worklist.{name}", count=self._unlike_count)
+            head += f" · {text}"
         elif self._has_own_order:
             head += f" · {t('worklist.sorted_by_model')}"
         self.query_one("#head", Static).update(head)
