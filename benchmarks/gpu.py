@@ -33,7 +33,8 @@ from trainer.data.pairs import PAIR_CROP_SIZE, PairSamples
 from trainer.data.phantoms import simulate_hands
 from trainer.models.detector import build_detector
 from trainer.models.scorer import PairScorer
-from trainer.training.detector_training import detector_batch_loss, make_detector_batches
+from trainer.training.detector_batches import make_detector_batches
+from trainer.training.detector_training import detector_batch_loss
 from trainer.training.loop import Batches, BatchLoss, Training, TrainingPlan
 from trainer.training.processes import ProcessGroup
 from trainer.training.scorer_training import make_batch_loss, make_scorer_batches

@@ -55,7 +55,8 @@ def count_task(what: str, batch: int, backbone: str) -> dict[str, float]:
     from tests.support.pretended_gpu import count_step
     from trainer.models.detector import build_detector
     from trainer.models.scorer import PairScorer
-    from trainer.training.detector_training import detector_batch_loss, make_detector_batches
+    from trainer.training.detector_batches import make_detector_batches
+    from trainer.training.detector_training import detector_batch_loss
     from trainer.training.scorer_training import make_batch_loss, make_scorer_batches
 
     torch.manual_seed(0)

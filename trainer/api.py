@@ -13,7 +13,6 @@ import numpy.typing as npt
 import torch
 
 from ratui.detection.finger_joints import normalise_levels
-from ratui.detection.hand_finder import find_hands
 from ratui.errors import TrainError, clean_text
 from ratui.imaging import Box, Film
 from ratui.scheme import Scheme, load_scheme
@@ -22,6 +21,7 @@ from trainer.data.pairs import MARGIN, PairSamples, crop_joint
 from trainer.inference.decisions import DEFAULT_DECISION
 from trainer.inference.domain import judge_hand
 from trainer.inference.predictions import make_predictions
+from trainer.inference.wrist_finder import find_sites
 from trainer.models.detector import JointDetector
 from trainer.models.detector import load_detector as load_detector_network
 from trainer.models.scorer import PairScorer, load_scorer_network, predict
@@ -39,7 +39,7 @@ class DetectedJoint:
 
     `box` is (x0, y0, x1, y1) in pixels of the film. `score` is the detector's confidence that this is a joint, from 0
     to 1. `finding` is the probability of a special finding (ankylosis or collapse), from 0 to 1; it is NaN if the film is
-    unlike those that the detector learned from.
+    unlike those that the detector learned from, and for sites of the wrist, whose findings the detector does not judge.
     """
 
     box: Box
@@ -53,7 +53,7 @@ class DetectedJoint:
 
 @dataclass(frozen=True)
 class DetectedHand:
-    """A hand found on a film: its apparent side, ``"L"`` or ``"R"``, and its finger joints by name.
+    """A hand found on a film: its apparent side, ``"L"`` or ``"R"``, and its finger joints and sites of the wrist by name.
 
     A mirrored hand has the apparent side of the other hand. `rotation` is the clockwise turn of the film, in degrees (0, 90,
     180 or 270), after which the hand is nearest to the upright position. `domain_score` is above 1 if the film is unlike
@@ -78,13 +78,15 @@ class Detector:
         self.network = network
         self.name = name
         self.domain = domain
-        self._scheme = load_scheme("fingers")
+        self._scheme = load_scheme("mtss-hands")
 
     def __repr__(self) -> str:
         return f"Detector({self.name!r})"
 
     def find(self, film: Film, *, max_hands: int = 2) -> list[DetectedHand]:
-        """Find the hands on a film and name their finger joints.
+        """Find the hands on a film and name their finger joints and the sites of their wrists, as in ``mtss-hands``.
+
+        On a film without a whole hand, a wrist alone is searched.
 
         Parameters
         ----------
@@ -101,7 +103,7 @@ class Detector:
         """
         levels = normalise_levels(film)
         hands = []
-        for hand in find_hands(self.network, levels, self._scheme, max_hands=max_hands):
+        for hand in find_sites(self.network, levels, self._scheme, max_hands=max_hands):
             verdict = judge_hand(self.network, self.domain, levels, hand)
             joints = {
                 name: DetectedJoint(found.box, found.candidate.score, found.finding if verdict.is_like else math.nan)

@@ -1,1 +1,1 @@
-"""Detection of joints on a film, without torch: the search for hands, the names of joints, and the frames of networks."""
+"""Detection of joints on a film, without torch: hands, names of joints, the frames of networks, and sites of wrists."""

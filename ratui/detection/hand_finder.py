@@ -18,7 +18,7 @@ from ratui.detection.joint_naming import NamedHand, Template, name_hand
 from ratui.detection.joint_network import Detection, JointNetwork
 from ratui.scheme import Scheme
 
-__all__ = ["FoundHand", "find_hands", "find_joints", "turn_upright"]
+__all__ = ["FoundHand", "find_hands", "find_joints", "map_detection", "turn_upright"]
 
 _Floats = npt.NDArray[np.float32]
 _CANDIDATE_THRESHOLD = 0.15
@@ -157,7 +157,7 @@ def _find_in_rotations(
             return [
                 replace(
                     hand,
-                    joints={joint: _map_detection(d, back) for joint, d in hand.joints.items()},
+                    joints={joint: map_detection(d, back) for joint, d in hand.joints.items()},
                     rotation=rotation.degrees,
                 )
                 for hand in found
@@ -173,7 +173,7 @@ def _detect_whole(
     scale = COARSE_SIZE / max(turned.shape)
     whole = np.array([[1 / scale, 0.0, 0.0], [0.0, 1 / scale, 0.0]])
     square = _warp_to_square(turned, whole)
-    detections = tuple(_map_detection(d, whole) for d in model.detect(square[None], _CANDIDATE_THRESHOLD)[0])
+    detections = tuple(map_detection(d, whole) for d in model.detect(square[None], _CANDIDATE_THRESHOLD)[0])
     hand = name_hand(
         [d.candidate for d in detections], joint_template(scheme), kinds_by_joint(scheme), sides=tuple(sides)
     )
@@ -188,7 +188,7 @@ def turn_upright(levels: _Floats, hand: FoundHand) -> tuple[_Floats, dict[str, D
     rows, columns = levels.shape
     matrix = _rotation_matrix(hand.rotation, rows, columns)
     turned = np.rot90(np.float32(1.0) - levels if hand.is_negative else levels, -(hand.rotation // 90))
-    return np.ascontiguousarray(turned), {name: _map_detection(each, matrix) for name, each in hand.joints.items()}
+    return np.ascontiguousarray(turned), {name: map_detection(each, matrix) for name, each in hand.joints.items()}
 
 
 def _rotation_matrix(degrees: int, rows: int, columns: int) -> npt.NDArray[np.float64]:
@@ -253,7 +253,7 @@ def find_joints(model: JointNetwork, images: npt.NDArray[np.uint8], scheme: Sche
     result = []
     for image in images:
         found = find_hands(model, np.asarray(image, np.float32) / np.float32(255), scheme, sides=("L",), rotations=(0,))
-        result.append({joint: _map_detection(d, unit) for joint, d in found[0].joints.items()} if found else {})
+        result.append({joint: map_detection(d, unit) for joint, d in found[0].joints.items()} if found else {})
     return result
 
 
@@ -274,7 +274,7 @@ def _detect_upright(
         return None
     return FoundHand(
         hand.side,
-        {joint: _map_detection(detections[index], transform) for joint, index in named.joints.items()},
+        {joint: map_detection(detections[index], transform) for joint, index in named.joints.items()},
         named.cost,
     )
 
@@ -309,7 +309,7 @@ def _warp_to_square(levels: _Floats, transform: npt.NDArray[np.float64]) -> npt.
     return np.rint(square * 255).astype(np.uint8)
 
 
-def _map_detection(detection: Detection, transform: npt.NDArray[np.float64]) -> Detection:
+def map_detection(detection: Detection, transform: npt.NDArray[np.float64]) -> Detection:
     """Return `detection` with centre and size mapped by the similarity `transform` (2, 3)."""
     candidate = detection.candidate
     x, y = transform @ [candidate.x, candidate.y, 1.0]

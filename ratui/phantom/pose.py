@@ -14,6 +14,9 @@ from ratui.phantom.truth import PhantomPatient
 
 __all__ = ["Pose", "draw_pose"]
 
+_FOREARM = -0.3
+"""Usual rotation of the forearm from the tracing, in which the hand deviates to the ulnar side by 0.36 radians."""
+
 
 @dataclass(frozen=True)
 class Pose:
@@ -58,7 +61,7 @@ def draw_pose(rng: np.random.Generator, patient: PhantomPatient, persistent: np.
     for finger in range(1, 6):
         lie = FINGERS[finger][2 if finger > 1 else 1] - FINGERS[finger][1 if finger > 1 else 0]
         angle = float(np.arctan2(lie[0], -lie[1]))
-        own = persistent.normal(0.0, 0.045) if finger > 1 else persistent.normal(-0.08, 0.17)
+        own = persistent.normal(0.0, 0.045) if finger > 1 else persistent.normal(0.02, 0.19)
         home = angle * (together - 1.0) if finger > 1 else rng.normal(0.0, 0.06)
         spread.append(float(home + own + rng.normal(0.0, 0.025) + drift * persistent.uniform(0.6, 1.3) * (finger > 1)))
     bend = rng.normal(0.0, 0.012, (5, 3)) + persistent.normal(0.0, 0.035 + 0.06 * deformity, (5, 3))
@@ -79,7 +82,7 @@ def draw_pose(rng: np.random.Generator, patient: PhantomPatient, persistent: np.
         flexion[0] += np.array([0, 0.5, -0.4, 0]) * persistent.uniform(0.5, 1.0)  # zigzag deformity of the thumb
     usual = persistent.uniform(-0.7, 0.7) if persistent.random() < 0.06 else persistent.normal(0.0, 0.09)
     rotation = rng.uniform(-0.75, 0.75) if rng.random() < 0.06 else usual + rng.normal(0.0, 0.06)
-    deviation = persistent.normal(0.0, 0.08) + rng.normal(0.0, 0.04) + 0.08 * deformity * persistent.normal()
+    deviation = _FOREARM + persistent.normal(0.0, 0.13) + rng.normal(0.0, 0.04) + 0.08 * deformity * persistent.normal()
     tilt = persistent.normal(0.0, 0.40, 2) + rng.normal(0.0, 0.2, 2)
     lifted = np.clip(flexion, -0.9, 1.05)
     return Pose(tuple(spread), bend, lifted, float(rotation), float(deviation), (float(tilt[0]), float(tilt[1])))

@@ -50,6 +50,8 @@ def _add_finger(layout: Layout, hand: Hand, finger: int) -> None:
         base, shaft, head = (w * scale * body.stout * float(draw.normal(1.0, 0.035)) for w in widths)
         inner = joint_name(finger, number - 1) if number else ""
         outer = joint_name(finger, number)
+        if number == 0 and finger > 1:  # the bases of neighbouring metacarpals touch or overlap
+            base *= float(hand.persistent_rng(f"metacarpal base {finger}").uniform(1.0, 1.2))
         form: Literal["metacarpal", "phalanx", "tip"] = (
             "tip" if number == last else "metacarpal" if number == 0 else "phalanx"
         )
@@ -97,7 +99,8 @@ def _place_bones(hand: Hand, finger: int) -> tuple[list[_Bone], list[Array]]:
     traced, pose, scale = FINGERS[finger], hand.pose, hand.body.scale
     bones: list[_Bone] = []
     centres: list[Array] = []
-    at, turned = hand.to_film(traced[0]), float(hand.persistent_rng(f"metacarpal {finger}").normal(0.0, 0.02))
+    first = traced[0] + (hand.persistent_rng("thumb base").normal((2.0, 0.3), 1.3) if finger == 1 else 0.0)
+    at, turned = hand.to_film(first[None])[0], float(hand.persistent_rng(f"metacarpal {finger}").normal(0.0, 0.02))
     for number in range(len(traced) - 1):
         line = traced[number + 1] - traced[number]
         if number == (1 if finger > 1 else 0):

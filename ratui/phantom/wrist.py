@@ -10,6 +10,7 @@ import numpy as np
 from ratui.phantom.anatomy import (
     ARTICULATIONS,
     CARPALS,
+    FINGERS,
     FOREARM,
     HAMATE_HOOK,
     SCORED_BONES,
@@ -21,6 +22,7 @@ from ratui.phantom.anatomy import (
     Indices,
     smooth,
 )  # fmt: skip
+from ratui.phantom.carpus import close_gaps, projected_overlap, vary_carpus
 from ratui.phantom.hand import Hand
 from ratui.phantom.lesions import ErosionEllipse, JointSpace, place_on_outlines
 from ratui.phantom.parts import Bridge, Layout, LongBone, Plate, ShortBone
@@ -31,6 +33,9 @@ _Articulation: TypeAlias = tuple[str, str | None, Flags]
 """The other bone, the joint, and which points of the outline face the other bone."""
 
 _PROXIMAL = ("scaphoid", "lunate", "triquetrum", "pisiform")
+_ENDS = {"radius": 52, "ulna": 44}
+"""Number of points of the smoothed outline that belong to the distal end; only this end erodes."""
+_BASE_WEIGHT = 2.0
 _REACH = 2.2  # mm; two bones face each other within this distance
 
 
@@ -43,7 +48,7 @@ def add_wrist(layout: Layout, hand: Hand) -> None:
     scale = hand.body.scale
     bases = {f"mc{number}": _metacarpal_base(bone) for number, bone in enumerate(layout.metacarpals, start=1)}
     facing: dict[str, list[_Articulation]] = {}
-    outlines = _set_joint_spaces(hand, outlines, bases, facing)
+    outlines = _set_joint_spaces(hand, close_gaps(hand, outlines, bases), bases, facing)
     outlines = {name: smooth(_collapse(hand, name, outline), 1) for name, outline in outlines.items()}
     erosions = _place_erosions(hand, outlines)
     for name, outline in outlines.items():
@@ -51,14 +56,20 @@ def add_wrist(layout: Layout, hand: Hand) -> None:
     _add_hook(layout, hand, outlines["hamate"])
     _add_bridges(layout, hand, outlines, facing)
     plain = {**CARPALS, **FOREARM}
-    moved = {name: outline.mean(axis=0) - hand.to_film(plain[name].mean(axis=0)) for name, outline in outlines.items()}
+    moved = {
+        name: outline[: _ENDS.get(name)].mean(axis=0)
+        - hand.to_film(smooth(plain[name])[: _ENDS.get(name)].mean(axis=0)[None])[0]
+        for name, outline in outlines.items()
+    }
+    for number, bone in enumerate(layout.metacarpals, start=1):
+        moved[f"mc{number}"] = bone.start - hand.to_film(FINGERS[number][0][None])[0]
     for joint, (centre, width, bones) in WRIST_SITES.items():
         site = hand.sites.get(joint)
         if site is not None:
-            shifts = [moved[bone] for bone in bones if bone in moved]
-            shift = np.mean(shifts, axis=0) if joint not in ("RAD", "ULN") else np.zeros(2)
-            at = hand.turn_forearm(np.array([centre])) if joint in ("RAD", "ULN") else np.array([centre])
-            layout.centres[site.key] = (hand.to_film(at)[0] + shift, width * scale)
+            # The base of a metacarpal does not move towards the carpus, so a joint with one stays near it.
+            weights = [_BASE_WEIGHT if bone.startswith("mc") else 1.0 for bone in bones]
+            shift = np.average([moved[bone] for bone in bones], axis=0, weights=weights)
+            layout.centres[site.key] = (hand.to_film(np.array([centre]))[0] + shift, width * scale)
 
 
 def _wrist_outlines(hand: Hand) -> dict[str, Array]:
@@ -79,8 +90,8 @@ def _wrist_outlines(hand: Hand) -> dict[str, Array]:
             points = hand.turn_forearm(points)
         elif name in _PROXIMAL:
             points = hand.turn_forearm(points, 0.45)
-        bones[name] = smooth(points, 1)
-    return bones
+        bones[name] = points
+    return {name: smooth(points, 1) for name, points in vary_carpus(hand, bones).items()}
 
 
 def _metacarpal_base(bone: LongBone) -> Array:
@@ -100,7 +111,10 @@ def _set_joint_spaces(
     facing: dict[str, list[_Articulation]],
 ) -> dict[str, Array]:
     """Return outlines whose spaces have the widths of their grades; add the facing points to `facing`."""
-    spaces = [_joint_space(hand, joint) for _, _, joint, _ in ARTICULATIONS]
+    spaces = [
+        _joint_space(hand, joint, 1.0 if joint else projected_overlap(hand, first, second))
+        for first, second, joint, _ in ARTICULATIONS
+    ]
     every = list(zip(ARTICULATIONS, spaces, strict=True))
     # Widening one space may narrow another, so iterate; spaces narrowed by disease need more iterations.
     outlines = _move_surfaces(hand, outlines, bases, every, None)
@@ -111,12 +125,12 @@ def _set_joint_spaces(
     return outlines
 
 
-def _joint_space(hand: Hand, joint: str | None) -> JointSpace:
-    """Return the state of the space of `joint`, or of a space without a score; below 0 the bones overlap."""
+def _joint_space(hand: Hand, joint: str | None, width: float) -> JointSpace:
+    """Return the state of the space of `joint`, or of one without a score and of this `width`; below 0 the bones overlap."""
     state = hand.finding(joint) if joint else None
     if state is not None:
         return JointSpace(-0.15 if state == "ankylosis" else -0.35, 0.0, 0.0)
-    space = hand.space(joint) if joint else JointSpace(1.0, 0.0, 0.0)
+    space = hand.space(joint) if joint else JointSpace(width, 0.0, 0.0)
     if hand.body.maturity < 1 and space.remaining > 0.9:  # in a child, parts of the bones are still cartilage
         return JointSpace(space.remaining + 1.6 * (1 - hand.body.maturity), 0.0, 0.0)
     return space
@@ -242,11 +256,9 @@ def _place_erosions(hand: Hand, outlines: dict[str, Array]) -> dict[str, list[Er
         site = hand.sites.get(joint)
         if site is None or hand.finding(joint) == "ankylosis":
             continue
-        # On the forearm, only the distal end erodes.
-        ends = {"radius": 52, "ulna": 44}
         bones = [outlines[name] for name in names]
-        margins = [outlines[name][: ends.get(name)] for name in names]
-        parts = [bone[: ends[name]] if name in ends else bone for bone, name in zip(bones, names, strict=True)]
+        margins = [outlines[name][: _ENDS.get(name)] for name in names]
+        parts = [bone[: _ENDS[name]] if name in _ENDS else bone for bone, name in zip(bones, names, strict=True)]
         for name, found in zip(names, place_on_outlines(hand.patient, site, hand.time, parts, margins), strict=True):
             erosions.setdefault(name, []).extend(found)
     return erosions

@@ -188,7 +188,7 @@ DETECTOR_FAULTS: tuple[Mutation, ...] = (
     ),
     fault(
         "hands get the boxes of another source",
-        "training/detector_training.py",
+        "training/detector_batches.py",
         "self._boxes = torch.from_numpy(np.concatenate([each.boxes for each in samples]))",
         "self._boxes = torch.from_numpy(np.concatenate([each.boxes for each in samples][::-1]))",
         f"{DETECTOR}test_batches_hold_each_hand_once_with_its_own_boxes",

@@ -25,9 +25,10 @@ from trainer.data.splits import Split, place_of_case
 from trainer.models import detector
 from trainer.models.detector import make_targets
 from trainer.models.refiner import REFINER_CROP_SIZE, WINDOW, RefinerOutput, crop_joints
-from trainer.training import detector_calibration, detector_training, scorer_training
+from trainer.training import detector_batches, detector_calibration, detector_training, scorer_training
+from trainer.training.detector_batches import make_detector_batches
 from trainer.training.detector_calibration import calibrate_detector, measure_box_sizes, pick_threshold
-from trainer.training.detector_training import make_detector_batches, split_validation, train_detector
+from trainer.training.detector_training import split_validation, train_detector
 from trainer.training.lineage import digest_names
 from trainer.training.loop import TrainingPlan
 from trainer.training.processes import SINGLE_PROCESS, ProcessGroup
@@ -271,16 +272,16 @@ class TestRefining:
 
 
 def test_batches_hold_each_hand_once_with_its_own_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detector_training, "augment_hands", lambda images, boxes, _: (images, boxes))
-    monkeypatch.setattr(detector_training, "downsample", lambda images: images)
+    monkeypatch.setattr(detector_batches, "augment_hands", lambda images, boxes, _: (images, boxes))
+    monkeypatch.setattr(detector_batches, "downsample", lambda images: images)
     crops: list[torch.Tensor] = []
-    monkeypatch.setattr(detector_training, "draw_joint_crops", lambda *given: crops.append(given[1]))
+    monkeypatch.setattr(detector_batches, "draw_joint_crops", lambda *given: crops.append(given[1]))
     sources = [hands(*[f"A{n}" for n in range(3)]), hands(*[f"B{n}" for n in range(4)])]
     for number, source in enumerate(sources):
         source.boxes[:] += 10 * number
         source.images[:] = (np.arange(len(source.images)) + 10 * number)[:, None, None]
     rows = []
-    for images, (boxes, _), _ in make_detector_batches(sources, 2, 1, CPU)(0, ProcessGroup()):
+    for images, (boxes, _), _, _ in make_detector_batches(sources, 2, 1, CPU)(0, ProcessGroup()):
         marks = (images[:, 0, 0, 0] * 255).round().tolist()
         assert (boxes[:, 0, 0] - 100).tolist() == marks
         rows += marks

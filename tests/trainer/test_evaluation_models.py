@@ -90,7 +90,7 @@ class TestModels:
         monkeypatch.setattr(evaluate, "load_scorers", scorers)
         monkeypatch.setattr(evaluate, "score_samples", score)
         monkeypatch.setattr(evaluate, "load_detector", lambda run, device: (run.name, device))
-        monkeypatch.setattr(evaluate, "find_joints", find)
+        monkeypatch.setattr(evaluate, "find_sites_of_samples", find)
         return asked
 
     @pytest.fixture

@@ -25,7 +25,8 @@ from trainer.models.detector import build_detector, detect, load_detector
 from trainer.models.losses import LOSSES
 from trainer.models.scorer import PairScorer, load_scorer_network, predict
 from trainer.shipped import SHIPPED
-from trainer.training.detector_training import detector_batch_loss, fit_detector, make_detector_batches
+from trainer.training.detector_batches import TrainedParts, make_detector_batches
+from trainer.training.detector_training import detector_batch_loss, fit_detector
 from trainer.training.loop import Batches, BatchLoss, Training, TrainingPlan, load_checkpoint
 from trainer.training.processes import ProcessGroup
 from trainer.training.runs import RunPlan
@@ -127,7 +128,7 @@ class TestSameAsOnTheCPU:
         for part in model.modules():
             if isinstance(part, nn.Dropout):
                 part.p = 0.0
-        images, targets, crops = next(iter(make_detector_batches([hands], 4, 0, CPU)(0, ALONE)))
+        images, targets, crops, _ = next(iter(make_detector_batches([hands], 4, 0, CPU)(0, ALONE)))
         found = []
         for device in (CPU, GPU):
             model.to(device)
@@ -229,7 +230,7 @@ class TestSpeed:
             warnings.simplefilter("always")
             patch.setattr(warnings, "showwarning", count)
             model = build_detector(backbone=backbone)
-            batches = make_detector_batches([hands], 1, 0, GPU, refiner_only=refiner_only)
+            batches = make_detector_batches([hands], 1, 0, GPU, parts=TrainedParts(ssd=not refiner_only))
             train_without_waits(model, batches, detector_batch_loss, amp=True, mode="warn")
         # `tests/trainer/test_operations.py` finds none; libraries of NVIDIA may wait by themselves.
         assert waits / 4 <= (0 if refiner_only else 5)

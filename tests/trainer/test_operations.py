@@ -15,7 +15,8 @@ from trainer.data.device import copy_to_device, copy_together
 from trainer.data.random_draws import copy_draws, draw_uniform
 from trainer.models.detector import build_detector
 from trainer.training import runs
-from trainer.training.detector_training import detector_batch_loss, make_detector_batches
+from trainer.training.detector_batches import TrainedParts, make_detector_batches
+from trainer.training.detector_training import detector_batch_loss
 from trainer.training.loop import Training, TrainingPlan
 from trainer.training.processes import SINGLE_PROCESS
 from trainer.training.scorer_training import make_batch_loss, make_scorer_batches
@@ -44,7 +45,7 @@ class TestSteps:
         hands, model = random_hands(5), build_detector()
         counts, waits = count_step(
             model,
-            lambda device: make_detector_batches([hands], 1, 0, device, refiner_only=refiner_only),
+            lambda device: make_detector_batches([hands], 1, 0, device, parts=TrainedParts(ssd=not refiner_only)),
             detector_batch_loss,
         )
         assert not waits

@@ -21,7 +21,8 @@ from trainer.data.splits import pick_validation_cases, split_cases
 from trainer.models.losses import pair_loss
 from trainer.models.scorer import load_scorer_network
 from trainer.training import scorer_training
-from trainer.training.detector_training import make_detector_validation, split_validation, train_detector
+from trainer.training.detector_batches import make_detector_validation
+from trainer.training.detector_training import split_validation, train_detector
 from trainer.training.lineage import read_lineage
 from trainer.training.loop import EpochResult, Training, TrainingPlan, load_checkpoint
 from trainer.training.metric_log import MetricLog

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, JOINT_KINDS, finger_joints, normalise_levels
+from ratui.detection.wrist_sites import WRIST_SITES
 from ratui.errors import TrainError
 from ratui.imaging import Box, Film
 from ratui.reading import Slot
@@ -26,6 +27,7 @@ __all__ = [
     "Frame",
     "HandSamples",
     "crop_hand",
+    "has_fingers",
     "iterate_hands",
     "load_hand_samples",
     "make_frame",
@@ -81,6 +83,8 @@ class HandSamples:
         Number of confirmed boxes that a detector proposed and no rater moved. `load_hand_samples` can leave them out.
     source
         Kind of the data set that the hands are of: ``study``, ``COCO file`` or ``simulated films``.
+    wrists
+        Boxes of `WRIST_SITES` in units of the square, shape (N, S, 4), NaN where unknown; None if all are unknown.
     """
 
     images: npt.NDArray[np.uint8]
@@ -94,15 +98,23 @@ class HandSamples:
     joints: tuple[str, ...]
     dependent: int = 0
     source: str = "study"
+    wrists: npt.NDArray[np.float32] | None = None
 
 
 def iterate_hands(case: Case, scheme: Scheme) -> Iterator[tuple[FilmRecord, str, Frame]]:
-    """Yield each hand on the films of `case`: film, side and frame. Views without finger joints are left out."""
+    """Yield each hand on the films of `case`: film, side and frame. Views of feet are left out.
+
+    A view of hands shows finger joints or sites of a wrist.
+    """
     for film in case.films:
-        view = scheme.views[film.view]
-        if any(joint.group in JOINT_KINDS and joint.id in view.template for joint in scheme.joints):
+        if has_fingers(scheme, film.view) or set(scheme.views[film.view].template) & set(WRIST_SITES):
             for side in film.sides:
                 yield film, side, make_frame(film.area(side), side)
+
+
+def has_fingers(scheme: Scheme, view: str) -> bool:
+    """Return True if a `view` of `scheme` shows finger joints."""
+    return any(joint.group in JOINT_KINDS and joint.id in scheme.views[view].template for joint in scheme.joints)
 
 
 def make_frame(area: Box, side: str) -> Frame:
@@ -177,6 +189,7 @@ def load_hand_samples(
     cache = ImageCache(folder, "hands", (len(entries), FINE_SIZE, FINE_SIZE), content)
     boxes = np.full((len(entries), len(joints), 4), np.nan, np.float32)
     findings = np.full((len(entries), len(joints)), np.nan, np.float32)
+    wrists = np.full((len(entries), len(WRIST_SITES), 4), np.nan, np.float32)
     readings = {id: study.signed_readings(id) for id in dict.fromkeys(case.id for case, *_ in entries)}
     for row, (case, film, side, frame, regions_here) in enumerate(entries):
         if not cache.is_complete:
@@ -191,6 +204,10 @@ def load_hand_samples(
             seen = [r.finding(Slot(site, film.time)) is not None for r in readings[case.id] if site in r.site_keys]
             if seen:
                 findings[row, column] = np.mean(seen)
+        for column, name in enumerate(WRIST_SITES):
+            region = regions_here.get(f"{side}.{name}")
+            if region is not None and region.box is not None:
+                wrists[row, column] = frame.to_square(region.box)
     cache.finish()
     progress("preparing hands", len(entries), len(entries))
     return HandSamples(
@@ -204,6 +221,7 @@ def load_hand_samples(
         tuple(side for _, _, side, *_ in entries),
         tuple(joint.id for joint in joints),
         dependent,
+        wrists=wrists if np.isfinite(wrists).any() else None,
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 import ratui.phantom
 from ratui.detection.finger_joints import FINE_SIZE, JOINT_KINDS, finger_joints
+from ratui.detection.wrist_sites import WRIST_SITES
 from ratui.imaging import Box, Film
 from ratui.phantom import PhantomFilm, render, simulate_patient
 from ratui.scheme import Scheme, load_scheme
@@ -23,14 +24,14 @@ from trainer.data.image_cache import ImageCache
 
 __all__ = ["simulate_hands", "simulator_digest"]
 
-_VERSION = 3  # to be raised if the same arguments give other samples
+_VERSION = 4  # to be raised if the same arguments give other samples
 _BOTH_HANDS_SHARE = 0.1
 
 
 def simulate_hands(
     count: int, folder: Path, progress: Progress, *, scheme: Scheme, seed: int = 0, ill: float = 0.5
 ) -> HandSamples:
-    """Return `count` simulated hands with the finger joints of `scheme`; a tenth come from films of both hands.
+    """Return `count` simulated hands with finger joints of `scheme` and wrists; a tenth come from films of both hands.
 
     Parameters
     ----------
@@ -59,20 +60,24 @@ def simulate_hands(
     kept = cache.path.with_suffix(".npz")
     boxes = np.full((count, len(drawn), 4), np.nan, np.float32)
     findings = np.zeros((count, len(drawn)), np.float32)
+    wrists = np.full((count, len(WRIST_SITES), 4), np.nan, np.float32)
     areas, sides = np.zeros((count, 4)), np.array(["L"] * count)
     if cache.is_complete:
         with np.load(kept) as arrays:
-            boxes, findings, areas, sides = (arrays[name] for name in ("boxes", "findings", "areas", "sides"))
+            boxes, findings, wrists = arrays["boxes"], arrays["findings"], arrays["wrists"]
+            areas, sides = arrays["areas"], arrays["sides"]
     else:
         for row, (film, side, found) in enumerate(_simulate_films(count, seed, ill)):
             progress("drawing hands", row, count)
             frame = make_frame(film.areas[side], side)
             cache.images[row] = crop_hand(Film(film.pixels, 12), frame)
             areas[row], sides[row] = frame.area, side
+            for column, name in enumerate(WRIST_SITES):
+                wrists[row, column] = frame.to_square(film.boxes[f"{side}.{name}"])
             for column, joint in enumerate(drawn):
                 boxes[row, column] = frame.to_square(film.boxes[f"{side}.{joint.id}"])
                 findings[row, column] = f"{side}.{joint.id}" in found
-        np.savez(kept, boxes=boxes, findings=findings, areas=areas, sides=sides)
+        np.savez(kept, boxes=boxes, findings=findings, wrists=wrists, areas=areas, sides=sides)
         cache.finish()
     progress("drawing hands", count, count)
     joints, places = finger_joints(scheme), {joint.id: column for column, joint in enumerate(drawn)}
@@ -93,6 +98,7 @@ def simulate_hands(
         tuple(map(str, sides)),
         tuple(joint.id for joint in joints),
         source="simulated films",
+        wrists=wrists,
     )
 
 

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ratui.detection.hand_finder import find_joints
 from ratui.detection.joint_network import Detection
 from ratui.errors import TrainError
 from ratui.progress_bar import ProgressBar
@@ -38,6 +37,7 @@ from trainer.evaluation.saliency import Saliency, explain_joints
 from trainer.evaluation.scale_predictions import ScalePredictions, match_labels
 from trainer.inference.decisions import DEFAULT_DECISION
 from trainer.inference.scoring import TrainedScorer, load_scorers, score_samples
+from trainer.inference.wrist_finder import find_sites_of_samples
 from trainer.models.detector import load_detector
 from trainer.shipped import resolve_run_folder
 from trainer.training.lineage import read_lineage
@@ -190,7 +190,7 @@ def evaluate_models(
         pairs = load_pair_samples(snapshot, cases, out / "samples", ProgressBar())
     found = None
     if detector is not None and hands is not None:
-        found = find_joints(load_detector(detector, device), hands.images, study.scheme)
+        found = find_sites_of_samples(load_detector(detector, device), hands.images, study.scheme)
     scorers = load_scorers((scorer, *more_scorers), device)
     probabilities = score_samples(scorers, pairs)
     results = evaluate_predictions(

@@ -11,12 +11,14 @@ from torchvision.ops import box_iou
 
 from ratui.detection.finger_joints import JOINT_KINDS
 from ratui.detection.joint_network import Detection
+from ratui.detection.wrist_sites import WRIST_SITES
+from ratui.imaging import Box
 from ratui.results.bootstrap import bootstrap_mean
 from trainer.data.hands import HandSamples
 from trainer.evaluation.average_precision import ImageBoxes, bootstrap_average_precision
 from trainer.evaluation.metrics import RESAMPLES, Metric
 
-__all__ = ["MIN_IOU", "evaluate_detections", "evaluate_named_boxes"]
+__all__ = ["MIN_IOU", "evaluate_detections", "evaluate_named_boxes", "evaluate_wrists"]
 
 MIN_IOU = 0.5
 """Minimum IoU (intersection over union) of a joint's box with a detected box of its kind for the joint to count as found."""
@@ -32,10 +34,12 @@ def evaluate_detections(
     hands
         Hands with the confirmed boxes and the raters' findings.
     found
-        For each hand the detections by joint, in units of the square.
+        For each hand the detections by joint, in units of the square. Sites of the wrist are measured by themselves.
     rng
         Random generator of the bootstrap over patients.
     """
+    everything = found
+    found = [{name: each for name, each in joints.items() if name not in WRIST_SITES} for joints in found]
     patients, overlap, finding_true, finding_predicted, named = [], [], [], [], []
     false_boxes, hand_patients = [], []
     for row, joints in enumerate(found):
@@ -117,7 +121,39 @@ def evaluate_detections(
     note = f"COCO's average precision of {' and '.join(JOINT_KINDS)} boxes; at an IoU of "
     for name, value, levels in (("AP50", ap50, "0.5"), ("AP50:95", ap, "0.50 to 0.95")):
         more.append(Metric(name, value.value, value.low, value.high, better="higher", note=note + levels))
+    more += evaluate_wrists(hands, everything, rng.spawn(1)[0])
     return headline, more
+
+
+def evaluate_wrists(
+    hands: HandSamples, found: Sequence[Mapping[str, Detection]], rng: np.random.Generator
+) -> list[Metric]:
+    """Return the metrics of the sites of the wrist in `hands`: places and overlap; none without known boxes.
+
+    The parameters are those of `evaluate_detections`.
+    """
+    near, overlap, patients = [], [], []
+    for row, joints in enumerate(found):
+        for column, site in enumerate(WRIST_SITES):
+            corners = None if hands.wrists is None else hands.wrists[row, column]
+            if corners is None or not np.isfinite(corners).all():
+                continue
+            box, detection = Box(*map(float, corners)), joints.get(site)
+            patients.append(hands.cases[row])
+            overlap.append(0.0 if detection is None else box.intersection_over_union(detection.box))
+            offset = np.inf if detection is None else np.hypot(*np.subtract(detection.box.centre, box.centre))
+            near.append(float(offset <= 0.25 * box.width))
+    if not near:
+        return []
+    metrics = []
+    for name, values, unit in (
+        ("Sites of the wrist within a quarter of their box", near, "%"),
+        ("Sites of the wrist, mean IoU", overlap, ""),
+    ):
+        mean = bootstrap_mean(np.array(values), patients, rng, RESAMPLES)
+        note = "sites not found count as 0"
+        metrics.append(Metric(name, mean.value, mean.low, mean.high, better="higher", unit=unit, note=note))
+    return metrics
 
 
 def evaluate_named_boxes(

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ratui.detection.finger_joints import JOINT_KINDS
 from ratui.detection.hand_finder import FoundHand, turn_upright
-from ratui.study.model_domain import DomainVerdict
+from ratui.study.model_domain import DomainReason, DomainVerdict
 from trainer.data.pairs import PairSamples
 from trainer.inference.scoring import TrainedScorer
 from trainer.models.detector import JointDetector
@@ -22,9 +23,15 @@ __all__ = ["judge_films", "judge_hand", "list_unlike_rows"]
 def judge_hand(
     model: JointDetector, domain: ModelDomain, levels: npt.NDArray[np.float32], hand: FoundHand
 ) -> DomainVerdict:
-    """Return the verdict of the detector `model` on the film with grey levels `levels`, on which it found `hand`."""
+    """Return the verdict of the detector `model` on the film with grey levels `levels`, on which it found `hand`.
+
+    The finger joints decide; a hand without any has too few joints for a verdict.
+    """
     upright, joints = turn_upright(levels, hand)
-    crops = [crop_for_refiner(upright, each.box, mirrored=hand.side == "R") for each in joints.values()]
+    fingers = [each for each in joints.values() if each.candidate.kind in JOINT_KINDS]
+    if not fingers:
+        return DomainVerdict(None, DomainReason.FEW_JOINTS)
+    crops = [crop_for_refiner(upright, each.box, mirrored=hand.side == "R") for each in fingers]
     return domain.judge(extract_refiner_features(model, np.stack(crops)))
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 
 from ratui.detection.finger_joints import normalise_levels
-from ratui.detection.hand_finder import FoundHand, find_hands, turn_upright
+from ratui.detection.hand_finder import FoundHand, turn_upright
 from ratui.errors import FilmError, TrainError, clean_text
 from ratui.files import atomic_write
 from ratui.imaging import Film
@@ -38,6 +38,7 @@ from trainer.inference.decisions import (
 from trainer.inference.domain import judge_films, judge_hand
 from trainer.inference.film_pairs import FilmPair, read_film_pairs
 from trainer.inference.scoring import TrainedScorer, load_scorers, score_samples
+from trainer.inference.wrist_finder import WRIST_KIND, find_sites
 from trainer.models.detector import JointDetector, load_detector
 from trainer.training.model_domain import REASONS, ModelDomain, load_domain
 
@@ -123,7 +124,8 @@ class _Table:
     ) -> None:
         found = hand.found.joints[joint]
         box = [round(value, 1) for value in found.box]
-        finding = round(found.finding, 4) if hand.verdict.is_like else ""
+        is_judged = hand.verdict.is_like and not np.isnan(found.finding)  # sites of the wrist are not
+        finding = round(found.finding, 4) if is_judged else ""
         facts = [round(found.candidate.score, 4), finding, *_format_verdict(hand.verdict)]
         self.rows.append([*film, side, joint, *box, *facts, *(value for each in values for value in each)])
 
@@ -318,10 +320,10 @@ def _find_hands(
     """Return the hands on a film. A picture does not state its polarity, so its joints decide whether bone is bright."""
     levels = normalise_levels(film)
     result = []
-    for found in find_hands(network, levels, scheme, max_hands=2):
+    for found in find_sites(network, levels, scheme, max_hands=2):
         hand = found if states_polarity else replace(found, is_negative=False)
         crops = _crop_joints(levels, hand)
-        if not states_polarity and _measure_contrast(crops) < 0:
+        if not states_polarity and _measure_contrast(hand, crops) < 0:
             hand = replace(hand, is_negative=True)
             crops = _crop_joints(levels, hand)
         result.append(_Hand(hand, crops, judge_hand(network, domain, levels, hand)))
@@ -333,17 +335,19 @@ def _crop_joints(levels: npt.NDArray[np.float32], hand: FoundHand) -> dict[str, 
     return {name: crop_joint(upright, each.box, mirrored=False) for name, each in joints.items()}
 
 
-def _measure_contrast(crops: Mapping[str, npt.NDArray[np.uint8]]) -> float:
+def _measure_contrast(hand: FoundHand, crops: Mapping[str, npt.NDArray[np.uint8]]) -> float:
     """Return the median over the joints of bone minus soft tissue, in grey levels: below 0 on a negative.
 
-    The bone of an upright joint is in the middle columns of its crop, soft tissue and air are at both sides.
+    The bone of an upright finger joint is in the middle columns of its crop, soft tissue and air are at both sides. In a
+    wrist alone, bone is everywhere: its contrast counts as that of a positive.
     """
+    fingers = [crop for name, crop in crops.items() if hand.joints[name].candidate.kind != WRIST_KIND]
+    if not fingers:
+        return 0.0
     part = PAIR_CROP_SIZE // 6
     middle = slice(PAIR_CROP_SIZE // 2 - part, PAIR_CROP_SIZE // 2 + part)
     return float(
-        np.median(
-            [crop[:, middle].mean() - (crop[:, :part].mean() + crop[:, -part:].mean()) / 2 for crop in crops.values()]
-        )
+        np.median([crop[:, middle].mean() - (crop[:, :part].mean() + crop[:, -part:].mean()) / 2 for crop in fingers])
     )
 
 

@@ -13,13 +13,14 @@ from pathlib import Path
 import torch
 
 from ratui.detection.finger_joints import normalise_levels
-from ratui.detection.hand_finder import FoundHand, find_hands
+from ratui.detection.hand_finder import FoundHand
 from ratui.errors import FilmError, StudyError, TrainError
 from ratui.imaging import Orientation
 from ratui.progress_bar import ProgressBar
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from ratui.study.intact import intact_case, intact_regions
-from trainer.data.hands import iterate_hands
+from trainer.data.hands import has_fingers, iterate_hands
+from trainer.inference.wrist_finder import find_sites
 from trainer.models.detector import load_detector
 
 __all__ = ["ProposalSummary", "propose_regions"]
@@ -92,7 +93,13 @@ def propose_regions(
             except FilmError as error:
                 skipped.append(str(error))
                 continue
-            found = find_hands(model, normalise_levels(film), study.scheme, max_hands=len(record.sides))
+            found = find_sites(
+                model,
+                normalise_levels(film),
+                study.scheme,
+                max_hands=len(record.sides),
+                has_fingers=has_fingers(study.scheme, record.view),
+            )
             place = f"{case.id}, time point {record.time}"
             if found and found[0].rotation:
                 change = f"{place}, side {record.side}: the hand is turned by {360 - found[0].rotation}°"

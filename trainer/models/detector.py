@@ -23,8 +23,10 @@ from ratui.detection.joint_network import Detection
 from ratui.errors import TrainError, clean_text
 from trainer.data.augmentation import downsample
 from trainer.models.backbones import BACKBONES, build_ssd, load_torchvision_weights
+from trainer.models.landmarks import LandmarkTargets, landmark_loss
 from trainer.models.refiner import JointCrops, Refiner, crop_joints, refiner_loss
 from trainer.models.torchvision_internals import count_channels, predict_boxes, sum_losses
+from trainer.models.wrist import WristModel
 from trainer.shipped import SHIPPED, SHIPPED_RUN, resolve_run_folder
 from trainer.training.loop import load_checkpoint
 
@@ -56,13 +58,15 @@ class JointDetector(nn.Module):
     `threshold` is the probability above which a finding is reported, and `bias` the logarithm by which boxes come out too
     large, both measured on held-out hands. `habit` describes the sizes of the boxes in the training data within a hand:
     the logarithm of MCP size to PIP size, and the standard deviation of the logarithm of single boxes.
+
+    `wrist` places the sites of a wrist. It is None for weights of an earlier version, which have no such part.
     """
 
     threshold: Tensor
     bias: Tensor
     habit: Tensor
 
-    def __init__(self, backbone: str = "small") -> None:
+    def __init__(self, backbone: str = "small", *, has_wrist: bool = True) -> None:
         super().__init__()
         self.backbone_name = backbone
         self.ssd = build_ssd(backbone)
@@ -70,13 +74,30 @@ class JointDetector(nn.Module):
         self.register_buffer("threshold", torch.tensor(0.5))
         self.register_buffer("bias", torch.tensor(0.0))
         self.register_buffer("habit", torch.tensor([0.21, 1.0]))
+        self.wrist = WristModel() if has_wrist else None
 
-    def forward(self, images: Tensor | None, targets: Targets | None, joint_crops: JointCrops) -> Tensor:
-        """Return the loss on `joint_crops`, plus that on `images` (N, 1, COARSE_SIZE, COARSE_SIZE) if given."""
-        near = refiner_loss(self.detail(joint_crops.crops), joint_crops)
-        if images is None or targets is None:
-            return near
-        return sum_losses(self.ssd, images.expand(-1, count_channels(self.ssd), -1, -1), *targets) + near
+    def forward(
+        self,
+        images: Tensor | None,
+        targets: Targets | None,
+        joint_crops: JointCrops | None,
+        wrists: tuple[Tensor, LandmarkTargets] | None = None,
+    ) -> Tensor:
+        """Return the sum of the losses on what is given.
+
+        `images` (N, 1, COARSE_SIZE, COARSE_SIZE) with `targets` are for the SSD, `joint_crops` for the refiner, and `wrists`
+        for the landmark network.
+        """
+        losses: list[Tensor] = []
+        if joint_crops is not None:
+            losses.append(refiner_loss(self.detail(joint_crops.crops), joint_crops))
+        if images is not None and targets is not None:
+            losses.append(sum_losses(self.ssd, images.expand(-1, count_channels(self.ssd), -1, -1), *targets))
+        if wrists is not None and self.wrist is not None:
+            crops, truth = wrists
+            maps, sizes = self.wrist.net(crops)
+            losses.append(landmark_loss(maps, sizes, truth))
+        return torch.stack(losses).sum()
 
     def propose_boxes(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Return the decoded default boxes (A, 4) and class probabilities (A, classes) of each image.
@@ -122,7 +143,9 @@ def build_detector(weights: Path | None = None, backbone: str = "small") -> Join
         raise TrainError(
             f"these weights are of the backbone {name}, not of {clean_text(backbone)}", weights, "Give others"
         )
-    model = JointDetector(name)
+    tensors = state.get("model")
+    has_wrist = isinstance(tensors, dict) and any(str(key).startswith("wrist.") for key in tensors)
+    model = JointDetector(name, has_wrist=has_wrist)
     try:
         model.load_state_dict(state["model"])
     except (RuntimeError, AttributeError, TypeError) as error:
@@ -143,6 +166,8 @@ def _is_own_checkpoint(path: Path) -> bool:
 def load_detector(folder: Path, device: torch.device) -> JointDetector:
     """Return the detector of the run in `folder` (or `SHIPPED`), ready to use. Raises TrainError."""
     model: JointDetector = build_detector(resolve_run_folder(folder) / "model.pt").to(device).eval()
+    if model.wrist is not None and not model.wrist.has_shape:  # its training had no wrists
+        model.wrist = None
     return model
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -15,26 +15,32 @@ import torch
 from torch import Tensor, nn
 
 from ratui.detection.hand_finder import find_joints
+from ratui.detection.shape import ShapeModel
 from ratui.errors import TrainError
 from ratui.progress_bar import ProgressBar
 from ratui.results.text_table import format_count
 from ratui.scheme import Scheme, load_scheme
 from ratui.study import Study
-from trainer.data.augmentation import augment_hands, downsample
 from trainer.data.coco import load_coco_hands, print_notice
-from trainer.data.device import copy_to_device, fits_on_gpu
 from trainer.data.hands import HandSamples, load_hand_samples
 from trainer.data.image_cache import ImageRows
 from trainer.data.phantoms import simulate_hands
 from trainer.data.sharing import prepare_in_first
 from trainer.data.splits import Split, pick_validation_cases, split_cases
+from trainer.data.wrist_samples import learn_wrist_shape
 from trainer.evaluation.evaluate_detector import evaluate_named_boxes
-from trainer.models.detector import JointDetector, build_detector, make_targets
-from trainer.models.refiner import draw_joint_crops
+from trainer.models.detector import JointDetector, build_detector
+from trainer.models.wrist import WristModel
+from trainer.training.detector_batches import (
+    TrainedParts,
+    has_wrists,
+    make_detector_batches,
+    make_detector_validation,
+)
 from trainer.training.detector_calibration import calibrate_detector
 from trainer.training.detector_domain import measure_detector_domain
 from trainer.training.lineage import DataUsed, Lineage, digest_labels
-from trainer.training.loop import Batches, TrainingPlan, Validation, save_checkpoint
+from trainer.training.loop import TrainingPlan, save_checkpoint
 from trainer.training.metric_log import add_held_out
 from trainer.training.model_card import write_model_card
 from trainer.training.model_domain import store_domain
@@ -44,8 +50,6 @@ from trainer.training.runs import RunPlan, make_lineage, start_run, train_in_fol
 __all__ = [
     "detector_batch_loss",
     "fit_detector",
-    "make_detector_batches",
-    "make_detector_validation",
     "measure_held_out",
     "pick_held_out",
     "select_cases",
@@ -53,13 +57,10 @@ __all__ = [
     "train_detector",
 ]
 
-HANDS_PER_EPOCH = 512
-"""Largest number of hands in an epoch, so that progress, checkpoints and a stop never take long."""
 _CALIBRATION_SHARE = 0.1
 """Share of the training cases that is kept for calibration if none is kept for validation."""
 _COCO = "COCO file"
 _SCHEME = "mtss-hands"
-_VALIDATION_BATCH = 16  # hands
 
 
 def train_detector(
@@ -101,6 +102,7 @@ def train_detector(
         backbone=plan.backbone,
         weights=plan.weights,
         refiner_only=plan.refiner_only,
+        wrist_only=plan.wrist_only,
         resume=plan.resume,
         choose_epoch=plan.validation > 0,
         about={
@@ -197,6 +199,7 @@ def fit_detector(
     backbone: str = "small",
     weights: Path | None = None,
     refiner_only: bool = False,
+    wrist_only: bool = False,
     resume: bool = False,
     choose_epoch: bool = False,
     about: dict[str, Any] | None = None,
@@ -218,6 +221,8 @@ def fit_detector(
     refiner_only
         Train only the refiner, and keep the SSD of `weights`. Findings need far more joints than the SSD does, and such a
         step takes about half the time.
+    wrist_only
+        Train only the part for wrists, and keep the finger joints of `weights`.
     resume
         Continue the run in `out`.
     choose_epoch
@@ -235,34 +240,50 @@ def fit_detector(
     """
     if refiner_only and weights is None:
         raise TrainError("the refiner needs a trained SSD", "--refiner-only", "Give --weights, such as shipped")
+    if wrist_only and (weights is None or refiner_only):
+        raise TrainError(
+            "the part for wrists needs a trained detector of finger joints",
+            "--wrist-only",
+            "Give --weights, such as shipped",
+        )
     torch.manual_seed(plan.seed)
     model = build_detector(weights, backbone)
-    model.ssd.requires_grad_(not refiner_only)
+    _prepare_wrist(model, samples)
+    model.ssd.requires_grad_(not refiner_only and not wrist_only)
+    model.detail.requires_grad_(not wrist_only)
+    parts = TrainedParts(ssd=not refiner_only and not wrist_only, refiner=not wrist_only, wrist=not refiner_only)
+    if model.wrist is not None:
+        model.wrist.requires_grad_(parts.wrist and has_wrists(samples))
     facts = {
         **(about or {}),
         "model": "detector",
         "seed": plan.seed,
         "backbone": model.backbone_name,
         "near": refiner_only,
+        "wrist": model.wrist is not None and model.wrist.has_shape,
         **({"lineage": lineage.to_record()} if lineage else {}),
     }
     if choose_epoch and not validation and process_group.is_first:
         print("no training case is kept for validation; the last epoch is the result", file=sys.stderr, flush=True)
+    validate = None
+    if choose_epoch and validation:
+        validate = make_detector_validation(validation, device, parts=parts, shape=_shape(model))
     facts = train_in_folder(
         model,
-        make_detector_batches(samples, batch, plan.seed, device, refiner_only=refiner_only),
+        make_detector_batches(samples, batch, plan.seed, device, parts=parts, shape=_shape(model)),
         detector_batch_loss,
         plan,
         out,
         device,
         process_group,
-        validation=make_detector_validation(validation, device) if choose_epoch and validation else None,
+        validation=validate,
         resume=resume,
         about=facts,
         label="detector",
     )
     if process_group.is_first:
-        calibrate_detector(model, samples, validation)
+        if not wrist_only:
+            calibrate_detector(model, samples, validation)
         if measure is not None:
             facts = {**facts, "held_out": measure(model)}
             add_held_out(out, facts["held_out"])
@@ -282,95 +303,24 @@ def _print_held_out(facts: Mapping[str, Any]) -> None:
         print(f"  {name}: {value:.3f}{interval}", file=sys.stderr, flush=True)
 
 
-def make_detector_batches(
-    samples: Sequence[HandSamples], batch: int, seed: int, device: torch.device, *, refiner_only: bool = False
-) -> Batches:
-    """Return the function that yields an epoch's batches of all `samples`, augmented, on `device`.
-
-    `batch` is the number of hands in a batch, over all processes. With `refiner_only` the batches have no images for the
-    SSD.
-    """
-    pool = _CombinedSamples(samples, device)
-    kinds = torch.from_numpy(samples[0].kinds).to(device)
-
-    def batches(epoch: int, process_group: ProcessGroup) -> Iterable[Any]:
-        for rows, generator in process_group.local_batches(_epoch_rows(len(pool), seed, epoch), batch, seed, epoch):
-            images, boxes, findings = pool.take(rows)
-            images = images[:, None].float() / 255
-            joint_crops = draw_joint_crops(images, boxes, findings, kinds, generator)
-            if refiner_only:
-                yield None, None, joint_crops
-                continue
-            moved, placed = augment_hands(downsample(images), boxes, generator)
-            yield moved, make_targets(placed, kinds), joint_crops
-
-    return batches
-
-
-def make_detector_validation(samples: Sequence[HandSamples], device: torch.device) -> Validation:
-    """Return the function that computes a detector's mean loss per hand on `samples`.
-
-    Hands are not augmented. The errors of the boxes that the refiner corrects are random, but the same in each epoch.
-    """
-    pool = _CombinedSamples(samples, device)
-    kinds = torch.from_numpy(samples[0].kinds).to(device)
-
-    def validation(model: nn.Module) -> float:
-        generator, total = torch.Generator().manual_seed(0), 0.0
-        for rows in torch.split(torch.arange(len(pool)), _VALIDATION_BATCH):
-            images, boxes, findings = pool.take(rows)
-            images = images[:, None].float() / 255
-            joint_crops = draw_joint_crops(images, boxes, findings, kinds, generator)
-            total += float(model(downsample(images), make_targets(boxes, kinds), joint_crops)) * len(rows)
-        return total / len(pool)
-
-    return validation
-
-
 def detector_batch_loss(model: nn.Module, batch: Any) -> Tensor:
     """Return the loss of the detector `model` on a batch that `make_detector_batches` made."""
     loss: Tensor = model(*batch)
     return loss
 
 
-class _CombinedSamples:
-    """Hands of several sources under one row index, taken to `device`."""
-
-    def __init__(self, samples: Sequence[HandSamples], device: torch.device) -> None:
-        if len({each.joints for each in samples}) != 1:
-            raise TrainError("the sources of hands have different joints", "", "Use one scheme for all")
-        self._samples = samples
-        self._device = device
-        self._starts = np.cumsum([0, *(len(each.images) for each in samples)])
-        self._boxes = torch.from_numpy(np.concatenate([each.boxes for each in samples])).to(device)
-        self._findings = torch.from_numpy(np.concatenate([each.findings for each in samples])).to(device)
-        self._on_gpu: Tensor | None = None
-        if fits_on_gpu(sum(each.images.nbytes for each in samples), device):
-            self._on_gpu = torch.cat([torch.from_numpy(np.array(each.images)).to(device) for each in samples])
-
-    def __len__(self) -> int:
-        return len(self._boxes)
-
-    def take(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return images (N, FINE_SIZE, FINE_SIZE) uint8, boxes and findings of `rows`."""
-        there = copy_to_device(rows, self._device)
-        boxes, findings = self._boxes[there], self._findings[there]
-        if self._on_gpu is not None:
-            return self._on_gpu[there], boxes, findings
-        which = np.searchsorted(self._starts, rows.numpy(), side="right") - 1
-        images = np.stack(
-            [self._samples[w].images[int(row) - self._starts[w]] for w, row in zip(which, rows, strict=True)]
-        )
-        # Pinning so much memory takes longer than waiting for a plain copy.
-        return torch.from_numpy(images).to(self._device), boxes, findings
+def _prepare_wrist(model: JointDetector, samples: Sequence[HandSamples]) -> None:
+    """Give `model` a part for wrists, with a shape model if it has none and `samples` show enough wrists."""
+    if model.wrist is None:
+        model.wrist = WristModel()
+    if not model.wrist.has_shape:
+        shape = learn_wrist_shape(samples)
+        if shape is not None:
+            model.wrist.set_shape(shape)
 
 
-def _epoch_rows(count: int, seed: int, epoch: int) -> Tensor:
-    """Return the rows of an epoch. Several epochs together pass through all hands, which are then shuffled anew."""
-    parts = -(-count // HANDS_PER_EPOCH)
-    cycle, part = divmod(epoch, parts)
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed * 7_919 + cycle))
-    return torch.tensor_split(order, parts)[part]
+def _shape(model: JointDetector) -> ShapeModel | None:
+    return model.wrist.shape_model() if model.wrist is not None and model.wrist.has_shape else None
 
 
 def split_validation(samples: HandSamples, share: float, seed: int = 0) -> tuple[HandSamples, HandSamples]:
@@ -391,6 +341,7 @@ def select_cases(samples: HandSamples, cases: Collection[str]) -> HandSamples:
         images=cast(npt.NDArray[np.uint8], ImageRows(samples.images, rows)),
         boxes=samples.boxes[rows],
         findings=samples.findings[rows],
+        wrists=None if samples.wrists is None else samples.wrists[rows],
         frames=tuple(samples.frames[row] for row in rows),
         cases=tuple(samples.cases[row] for row in rows),
         films=tuple(samples.films[row] for row in rows),

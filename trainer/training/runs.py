@@ -89,9 +89,9 @@ class RunPlan:
         Number of simulated hands, or patients for a scorer, to learn from.
     backbone
         Name of the network in front: of a detector's SSD, or of a scorer's trunk.
-    coco, coco_patients, refiner_only
+    coco, coco_patients, refiner_only, wrist_only
         Settings of the detector: a COCO file to learn from, a CSV file with the patients of its images, and whether
-        only the refiner is trained.
+        only the refiner, or only the part for wrists, is trained.
     """
 
     training: TrainingPlan
@@ -110,6 +110,7 @@ class RunPlan:
     coco_patients: Path | None = None
     phantoms: int = 0
     refiner_only: bool = False
+    wrist_only: bool = False
     validation: float = 0.0
     class_weights: str = "none"
 

@@ -1,0 +1,93 @@
+"""Search for all sites of a hand: finger joints by `find_hands`, and the wrist from them, or alone on a film of a wrist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, JOINT_KINDS
+from ratui.detection.hand_finder import FoundHand, find_hands, map_detection
+from ratui.detection.joint_naming import Candidate
+from ratui.detection.joint_network import Detection
+from ratui.detection.wrist_search import FoundWrist, find_wrist_alone, find_wrist_of_hand
+from ratui.detection.wrist_sites import WRIST_SITES
+from ratui.scheme import Scheme
+from trainer.models.detector import JointDetector
+
+__all__ = ["WRIST_KIND", "find_sites", "find_sites_of_samples"]
+
+WRIST_KIND = "wrist"
+"""Kind of the candidates that are sites of a wrist."""
+_ROTATIONS = (0, 90, 180, 270)
+
+
+def find_sites(
+    model: JointDetector,
+    levels: npt.NDArray[np.float32],
+    scheme: Scheme,
+    *,
+    sides: Sequence[str] = ("L", "R"),
+    max_hands: int = 1,
+    rotations: Sequence[int] = _ROTATIONS,
+    has_fingers: bool = True,
+) -> list[FoundHand]:
+    """Find hands on an image with the finger joints and the sites of the wrist that `scheme` scores, the best first.
+
+    A film without a hand is searched for a wrist alone. The finding of a wrist's site is NaN: the detector does not judge
+    it. The parameters are those of `ratui.detection.hand_finder.find_hands`; set `has_fingers` to False for a film
+    that shows a wrist only. Without a part for wrists, such as one of an earlier version, the model finds finger
+    joints only.
+    """
+    known = {joint.id for joint in scheme.joints}
+    fingers = any(joint.group in JOINT_KINDS for joint in scheme.joints) and has_fingers
+    hands = find_hands(model, levels, scheme, sides=sides, max_hands=max_hands, rotations=rotations) if fingers else []
+    if model.wrist is None or not known & set(WRIST_SITES):
+        return hands
+    network, shape = model.wrist.as_network(), model.wrist.shape_model()
+    negative = np.float32(1.0) - levels
+    if not hands:
+        for is_negative, image in ((False, levels), (True, negative)):
+            wrist = find_wrist_alone(network, shape, image, sides=sides, rotations=rotations)
+            if wrist is not None:
+                rotation = round(-wrist.angle / 90) % 4 * 90
+                return [FoundHand(wrist.side, _as_detections(wrist, known), 0.0, rotation, is_negative)]
+        return []
+    complete = []
+    for hand in hands:
+        image = negative if hand.is_negative else levels
+        fingers_found = {
+            name: (each.candidate.x, each.candidate.y, each.candidate.size) for name, each in hand.joints.items()
+        }
+        wrist = find_wrist_of_hand(network, shape, image, fingers_found, hand.side)
+        sites = {} if wrist is None else _as_detections(wrist, known)
+        complete.append(replace(hand, joints={**hand.joints, **sites}))
+    return complete
+
+
+def find_sites_of_samples(
+    model: JointDetector, images: npt.NDArray[np.uint8], scheme: Scheme
+) -> list[dict[str, Detection]]:  # fmt: skip
+    """Return the finger joints and sites of the wrist on images of left hands, in units of the square of COARSE_SIZE.
+
+    `images` has the shape (N, FINE_SIZE, FINE_SIZE). An image without a hand gives an empty mapping.
+    """
+    unit = np.array([[COARSE_SIZE / FINE_SIZE, 0.0, 0.0], [0.0, COARSE_SIZE / FINE_SIZE, 0.0]])
+    result = []
+    for image in images:
+        levels = np.asarray(image, np.float32) / np.float32(255)
+        found = find_sites(model, levels, scheme, sides=("L",), rotations=(0,))
+        result.append({joint: map_detection(d, unit) for joint, d in found[0].joints.items()} if found else {})
+    return result
+
+
+def _as_detections(wrist: FoundWrist, known: set[str]) -> Mapping[str, Detection]:
+    """Return the sites of a wrist that are `known` to the scheme."""
+    found = {}
+    for name, place in wrist.sites.items():
+        if name in known:
+            (x, y), size = place.box.centre, place.box.width
+            found[name] = Detection(Candidate(x, y, size, WRIST_KIND, place.score), float("nan"))
+    return found

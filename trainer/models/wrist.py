@@ -1,0 +1,68 @@
+"""The part of the detector that places the sites of a wrist: the landmark network and its shape model."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ratui.detection.shape import ShapeModel
+from ratui.detection.wrist_search import LandmarkNetwork
+from ratui.detection.wrist_sites import FINGER_JOINTS, WRIST_SITES
+from trainer.models.landmarks import LandmarkNet
+
+__all__ = ["WristModel"]
+
+
+_SHAPE = ("mean", "covariance", "widths", "fingers", "finger_errors", "finger_widths")
+
+
+class WristModel(nn.Module):
+    """Landmark network, with the shape model of the sites as buffers; see `ratui.detection.shape.ShapeModel`."""
+
+    mean: Tensor
+    covariance: Tensor
+    widths: Tensor
+    fingers: Tensor
+    finger_errors: Tensor
+    finger_widths: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        sites, joints = len(WRIST_SITES), len(FINGER_JOINTS)
+        self.net = LandmarkNet(sites)
+        self.register_buffer("mean", torch.zeros(sites, 2))
+        self.register_buffer("covariance", torch.eye(2 * sites))
+        self.register_buffer("widths", torch.ones(sites))
+        self.register_buffer("fingers", torch.zeros(joints, 2))
+        self.register_buffer("finger_errors", torch.ones(joints))
+        self.register_buffer("finger_widths", torch.zeros(joints))
+
+    @property
+    def has_shape(self) -> bool:
+        """True if the shape model was learned. Without it the network cannot be used."""
+        return bool((self.mean != 0).any())
+
+    def set_shape(self, shape: ShapeModel) -> None:
+        """Store `shape`."""
+        for name in _SHAPE:
+            getattr(self, name).copy_(torch.from_numpy(np.asarray(getattr(shape, name), np.float32)))
+
+    def shape_model(self) -> ShapeModel:
+        """Return the shape model."""
+        arrays = {name: getattr(self, name).detach().cpu().double().numpy() for name in _SHAPE}
+        return ShapeModel(sites=WRIST_SITES, joints=FINGER_JOINTS, **arrays)
+
+    def as_network(self) -> LandmarkNetwork:
+        """Return the network as a function of arrays; see `ratui.detection.wrist_search.LandmarkNetwork`."""
+        device = next(self.parameters()).device
+
+        def run(crops: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+            with torch.inference_mode():
+                maps, sizes = self.net(torch.from_numpy(crops).to(device)[:, None].float() / 255)
+            return cast("npt.NDArray[np.float32]", maps.float().cpu().numpy()), np.asarray(sizes.float().cpu().numpy())
+
+        return run
