@@ -124,8 +124,9 @@ class _Table:
     ) -> None:
         found = hand.found.joints[joint]
         box = [round(value, 1) for value in found.box]
-        is_judged = hand.verdict.is_like and not np.isnan(found.finding)  # sites of the wrist are not
-        finding = round(found.finding, 4) if is_judged else ""
+        finding = round(found.finding, 4) if hand.verdict.is_like else ""
+        if np.isnan(found.finding):  # of a site of the wrist
+            finding = ""
         facts = [round(found.candidate.score, 4), finding, *_format_verdict(hand.verdict)]
         self.rows.append([*film, side, joint, *box, *facts, *(value for each in values for value in each)])
 
