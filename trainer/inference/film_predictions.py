@@ -18,6 +18,7 @@ import torch
 
 from ratui.detection.finger_joints import normalise_levels
 from ratui.detection.hand_finder import FoundHand, turn_upright
+from ratui.detection.wrist_sites import WRIST_SITES
 from ratui.errors import FilmError, TrainError, clean_text
 from ratui.files import atomic_write
 from ratui.imaging import Film
@@ -38,7 +39,7 @@ from trainer.inference.decisions import (
 from trainer.inference.domain import judge_films, judge_hand
 from trainer.inference.film_pairs import FilmPair, read_film_pairs
 from trainer.inference.scoring import TrainedScorer, load_scorers, score_samples
-from trainer.inference.wrist_finder import WRIST_KIND, find_sites
+from trainer.inference.wrist_finder import find_sites
 from trainer.models.detector import JointDetector, load_detector
 from trainer.training.model_domain import REASONS, ModelDomain, load_domain
 
@@ -324,7 +325,7 @@ def _find_hands(
     for found in find_sites(network, levels, scheme, max_hands=2):
         hand = found if states_polarity else replace(found, is_negative=False)
         crops = _crop_joints(levels, hand)
-        if not states_polarity and _measure_contrast(hand, crops) < 0:
+        if not states_polarity and _measure_contrast(crops) < 0:
             hand = replace(hand, is_negative=True)
             crops = _crop_joints(levels, hand)
         result.append(_Hand(hand, crops, judge_hand(network, domain, levels, hand)))
@@ -336,13 +337,13 @@ def _crop_joints(levels: npt.NDArray[np.float32], hand: FoundHand) -> dict[str, 
     return {name: crop_joint(upright, each.box, mirrored=False) for name, each in joints.items()}
 
 
-def _measure_contrast(hand: FoundHand, crops: Mapping[str, npt.NDArray[np.uint8]]) -> float:
+def _measure_contrast(crops: Mapping[str, npt.NDArray[np.uint8]]) -> float:
     """Return the median over the joints of bone minus soft tissue, in grey levels: below 0 on a negative.
 
     The bone of an upright finger joint is in the middle columns of its crop, soft tissue and air are at both sides. In a
     wrist alone, bone is everywhere: its contrast counts as that of a positive.
     """
-    fingers = [crop for name, crop in crops.items() if hand.joints[name].candidate.kind != WRIST_KIND]
+    fingers = [crop for name, crop in crops.items() if name not in WRIST_SITES]
     if not fingers:
         return 0.0
     part = PAIR_CROP_SIZE // 6
