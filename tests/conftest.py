@@ -46,12 +46,12 @@ settings.load_profile("ratui")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return the number of workers for ``-n auto``: none for a single file, otherwise one more than there are cores."""
+    """Return the number of workers for ``-n auto``: none for a single file, otherwise two more than there are cores."""
     paths = [Path(argument.partition("::")[0]) for argument in config.args]
     if len(paths) == 1 and (paths[0].is_file() or "::" in config.args[0]):
         return 0
     # Many tests wait for a terminal or a process. One of the workers runs the tests in real time, which mostly wait.
-    return (os.cpu_count() or 1) + 1
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_collection_finish() -> None:
@@ -64,8 +64,9 @@ def pytest_collection_finish() -> None:
 _REAL_TIME = "real_time"
 LONG_MODULES = (
     "study/test_attacks.py",
-    "trainer/test_detector.py",
     "demo/test_demo.py",
+    "trainer/test_detector.py",
+    "docs/test_engineers.py",
     "trainer/test_runs.py",
     "study/test_intake_rules.py",
     "pacs/test_fetch.py",
@@ -81,6 +82,7 @@ LONG_MODULES = (
     "reading/test_mutations.py",
     "trainer/test_shipped.py",
     "tui/test_scoring_machine.py",
+    "docs/test_examples.py",
     "results/test_exports.py",
 )
 """Modules that take longest. They start first, so that none of them is left for one worker at the end."""
