@@ -106,7 +106,7 @@ class TestLineage:
         lineage = read_lineage(SHIPPED_RUN / "model.pt")
         assert lineage.is_fully_known()
         assert lineage.is_simulated()
-        assert [each.seed for each in lineage.generations()] == [2, 1]
+        assert [each.seed for each in lineage.generations()] == [0, 2, 1]
 
     def test_a_file_of_others_has_an_unknown_lineage(self, tmp_path: Path) -> None:
         torch.save({"features.0.weight": torch.zeros(2)}, tmp_path / "vgg.pt")
