@@ -27,8 +27,8 @@ CARD = "model-card.md"
 """Name of the card's file in a run folder."""
 _LARGEST_FILE = 16_000_000  # bytes
 _PURPOSES = {
-    "detector": "Finds the joints of fingers and wrists on radiographs of hands, names them, and reports special findings of "
-    "fingers. It proposes regions; a rater confirms or corrects them.",
+    "detector": "Finds the joints of fingers and wrists on radiographs of hands, names them, and reports special findings "
+    "of fingers. It proposes regions; a rater confirms or corrects them.",
     "scorer": "Predicts the grades of ERO and JSN of a joint at two time points. A rater sees its predictions after signing "
     "only. It replaces no rater.",
 }
