@@ -61,9 +61,11 @@ def test_every_joint_is_found_in_every_orientation(stored: Orientation) -> None:
     assert upright in (Orientation.UPRIGHT, Orientation.MIRRORED)
 
 
-def one_visit(folder: Path, *films: tuple[str, Orientation]) -> tuple[Study, list[FilmRecord]]:
+def one_visit(
+    folder: Path, *films: tuple[str, Orientation], scheme: str = "fingers"
+) -> tuple[Study, list[FilmRecord]]:  # fmt: skip
     """Return a study with one case of one visit: films of phantom hands, each stored in an orientation."""
-    study = Study.create(folder / "study", "fingers", ["anna", "bert"])
+    study = Study.create(folder / "study", scheme, ["anna", "bert"])
     records = []
     for number, (side, stored) in enumerate(films):
         pixels = turn_film(Film(drawn(side).pixels, 12), stored).pixels
@@ -99,6 +101,15 @@ def test_a_case_of_one_visit_gets_proposals_and_upright_films(tmp_path: Path) ->
     assert off(proposed(study, left), truth_of("L")) < 0.25, "boxes are those of the upright film"
     assert off(proposed(study, right), truth_of("R")) < 0.25
     assert not propose(study).turned, "an upright film is not turned again"
+
+
+def test_all_22_sites_of_a_hand_are_proposed_for_a_scheme_that_scores_them(tmp_path: Path) -> None:
+    study, (left,) = one_visit(tmp_path, ("L", Orientation.TURNED_180), scheme="mtss-hands")
+    summary = propose(study)
+    assert (summary.hands, summary.joints) == (1, 22)
+    boxes = proposed(study, left)
+    assert off(boxes, {key: Box(*box) for key, box in drawn("L").boxes.items()}) < 0.25
+    assert {region.source for region in study.proposals("C-1")} == {RegionSource.MODEL}
 
 
 def test_a_film_of_both_hands_is_turned_as_a_whole(tmp_path: Path) -> None:
