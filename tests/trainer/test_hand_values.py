@@ -17,6 +17,7 @@ from ratui.detection.finger_joints import (
     kinds_by_joint,
     normalise_levels,
 )
+from ratui.detection.wrist_sites import WRIST_SITES
 from ratui.errors import StudyError, TrainError
 from ratui.imaging import Box, Film
 from ratui.reading import Slot
@@ -224,6 +225,23 @@ class TestRegions:
         ):
             with pytest.raises(TrainError, match=text):
                 load(RegionStudy({"C1": ()}, {}, given=given), tmp_path, independent=True)
+
+    def test_boxes_of_wrists_lie_in_the_square_and_those_of_a_right_hand_are_mirrored(self, tmp_path: Path) -> None:
+        given = [region("L.LUN", "L0"), region("R.LUN", "R1"), region("L.MCP2", "L1")]
+        samples = load(RegionStudy({"C1": ()}, {}, given=given, scheme=load_scheme("mtss-hands")), tmp_path)
+        assert samples.wrists is not None
+        column = WRIST_SITES.index("LUN")
+        for row, (film, side) in enumerate(zip(samples.films, samples.sides, strict=True)):
+            known = np.isfinite(samples.wrists[row]).all(axis=1)
+            assert np.flatnonzero(known).tolist() == ([] if film == "L1" else [column])
+            if known.any():
+                back = samples.frames[row].to_film(Box(*samples.wrists[row, column].tolist()))
+                assert back == pytest.approx(BOX, abs=1e-3), side
+        left, right = (samples.wrists[samples.films.index(film), column, 0] for film in ("L0", "R1"))
+        assert left != pytest.approx(right, abs=1.0)
+
+    def test_without_confirmed_wrists_there_are_none(self, tmp_path: Path) -> None:
+        assert load(RegionStudy({"C1": ()}, {}, given=[region("L.MCP2", "L0")]), tmp_path).wrists is None
 
     def test_images_are_prepared_once_with_their_progress(self, tmp_path: Path) -> None:
         study = RegionStudy({"C1": ()}, {}, given=[region("L.MCP2", "L0"), region("R.MCP2", "R1")])

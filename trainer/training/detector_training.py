@@ -166,7 +166,8 @@ def _prepare(
             if split is not None:
                 hands = select_cases(hands, set(split.train))
             ready.append(hands)
-            digest = digest_labels(hands.boxes, hands.findings)
+            wrists = () if hands.wrists is None else (hands.wrists,)
+            digest = digest_labels(hands.boxes, hands.findings, *wrists)
             data.append(DataUsed.of_study(study.config.id, len(hands.images), run.split.train, digest))
         if plan.coco is not None:
             coco = load_coco_hands(plan.coco, scheme, folder, ProgressBar(), patients=plan.coco_patients)
