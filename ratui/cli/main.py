@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from ratui.cli import adjudicate, export, maintenance, pacs, quality, results, turn
+from ratui.cli import adjudicate, export, maintenance, pacs, propose, quality, results, turn
 from ratui.cli.app import run_app
 from ratui.errors import clean_text
 from ratui.program import run_commands, run_program
@@ -36,6 +36,7 @@ def commands() -> None:
     ratui new STUDY --rater ID          create a study
     ratui import STUDY FILES…           add films to it
     ratui fetch STUDY --from URL        add films of a PACS
+    ratui propose STUDY                 find the joints on its films
     ratui read STUDY --rater ID         read its cases
     ratui quality STUDY                 image quality of the films
     ratui status STUDY                  progress of each rater
@@ -55,6 +56,7 @@ for _command in (
     *adjudicate.COMMANDS,
     *maintenance.COMMANDS,
     *pacs.COMMANDS,
+    *propose.COMMANDS,
     *quality.COMMANDS,
     *turn.COMMANDS,
 ):
@@ -118,6 +120,9 @@ def new(
 @click.option("--second-key", is_flag=True, help="Accept a key that knows no case of the study; see the manual.")
 @click.option("--watch", "watched", type=_FOLDER, metavar="FOLDER", help="Import films as they arrive in this folder.")
 @click.option("--settle", default=30.0, show_default=True, help="Watch: seconds without a change that end a transfer.")
+@click.option(
+    "--no-propose", "proposes", flag_value=False, default=True, help="Do not search the new films for joints."
+)
 @_GRAPHICS
 @_LANGUAGE
 def import_(
@@ -131,13 +136,15 @@ def import_(
     dry_run: bool,
     review: bool,
     saved: Path | None,
+    proposes: bool,
     graphics: str,
     language: str | None,
 ) -> None:
     """Import DICOM files, folders, ZIP or tar archives, a DICOMDIR, or the files of a manifest into STUDY, de-identified.
 
-    At the end it lists the imported and the refused files with the reasons. The exit code is 1 if nothing was imported,
-    and 3 if a place that may contain films could not be read.
+    At the end it lists the imported and the refused files with the reasons. Then it searches the new films of hands for
+    joints and proposes their regions. This can be ended at any time, and ratui propose continues it. The exit code is 1 if
+    nothing was imported, and 3 if a place that may contain films could not be read.
     """
     from ratui.cli.case_lines import format_cases
     from ratui.cli.import_review import review_plan
@@ -154,7 +161,7 @@ def import_(
             raise click.UsageError("--watch takes no other files and no manifest")
         if dry_run or review or saved is not None:
             raise click.UsageError("--watch has no --dry-run, no --review and no --save-manifest")
-        watch_folder(opened, watched, key=key, second_key=second_key, settle=max(settle, 0.0))
+        watch_folder(opened, watched, key=key, second_key=second_key, settle=max(settle, 0.0), proposes=proposes)
         return
     bar = ProgressBar()
     with open_import(opened, files, manifest=manifest, key=key, second_key=second_key) as current:
@@ -188,6 +195,8 @@ def import_(
     if report.imported:
         click.echo(f"key to the pseudonyms: {clean_text(report.key, 200)}")
         click.echo("both files identify patients: do not store them with the study")
+        if proposes:
+            propose.propose_after_import(opened, cases)
     if report.exit_code:
         sys.exit(report.exit_code)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ratui.cli.case_lines import format_cases
+from ratui.cli.propose import propose_after_import
 from ratui.errors import RatuiError, clean_text
 from ratui.study import KeyFile, Study, import_films
 from ratui.study.importing.watched_folder import WatchedFolder
@@ -25,6 +26,7 @@ def watch_folder(
     key: Path | None,
     second_key: bool,
     settle: float,
+    proposes: bool = False,
     goes_on: Callable[[], bool] = lambda: True,
 ) -> None:
     """Import the films that arrive in `folder`, and print one line for each film.
@@ -39,6 +41,8 @@ def watch_folder(
         As for `import_films`.
     settle
         Seconds without a change after which a file is complete.
+    proposes
+        Whether new films are searched for joints.
     goes_on
         Whether to look again; for tests.
 
@@ -57,7 +61,7 @@ def watch_folder(
         now = time.monotonic()
         if now >= retry_at:
             try:
-                _import_batch(study, watched, now, key, second_key)
+                _import_batch(study, watched, now, key, second_key, proposes=proposes)
                 problem = ""
             except RatuiError as error:
                 if str(error) != problem:  # once, not every minute
@@ -66,7 +70,9 @@ def watch_folder(
         time.sleep(min(max(settle / 2, 0.1), 10.0))
 
 
-def _import_batch(study: Study, watched: WatchedFolder, now: float, key: Path | None, second_key: bool) -> None:
+def _import_batch(
+    study: Study, watched: WatchedFolder, now: float, key: Path | None, second_key: bool, *, proposes: bool
+) -> None:
     batch = watched.find_batch(now)
     if not batch:
         return
@@ -78,5 +84,8 @@ def _import_batch(study: Study, watched: WatchedFolder, now: float, key: Path | 
         click.echo(
             f"{time.strftime('%Y-%m-%d %H:%M:%S')}, list of the files by number: {clean_text(report.save_list(), 200)}"
         )
-    for line in (*lines, *format_cases(study, {film.case for film in report.imported}, unreadable=False)):
+    cases = {film.case for film in report.imported}
+    for line in (*lines, *format_cases(study, cases, unreadable=False)):
         click.echo(line)
+    if proposes and cases:
+        propose_after_import(study, cases)

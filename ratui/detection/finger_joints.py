@@ -14,6 +14,7 @@ __all__ = [
     "FINE_SIZE",
     "JOINT_KINDS",
     "finger_joints",
+    "has_fingers",
     "joint_template",
     "kinds_by_joint",
     "normalise_levels",
@@ -52,6 +53,12 @@ def joint_template(scheme: Scheme) -> dict[str, tuple[float, float, float]]:
         for joint in scheme.joints
         if joint.group in JOINT_KINDS and joint.id in template
     }
+
+
+def has_fingers(scheme: Scheme, view: str) -> bool:
+    """Return True if the view of this name shows finger joints."""
+    template = scheme.views[view].template
+    return any(joint.group in JOINT_KINDS and joint.id in template for joint in scheme.joints)
 
 
 def kinds_by_joint(scheme: Scheme) -> dict[str, str]:

@@ -29,7 +29,7 @@ def test_new_import_status(tmp_path: Path) -> None:
     assert made.returncode == 0, made.stderr
     folder = hospital(tmp_path / "h")
     (folder / "letter.dcm").write_text("Dear \x1b]0;colleague\x07")
-    done = run_program("import", tmp_path / "s", folder, "--key", tmp_path / "key.json")
+    done = run_program("import", tmp_path / "s", folder, "--no-propose", "--key", tmp_path / "key.json")
     assert done.returncode == 0, done.stderr
     assert "4 films of 1 case imported, 1 file refused" in done.stdout
     assert "\x1b" not in done.stdout

@@ -6,8 +6,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ratui.imaging import write_film
+from ratui.phantom import render, simulate_patient
+from ratui.scheme import load_scheme
+from ratui.study import Study
 from tests.films import hospital
 from tests.results.studies import noisy_study
 
@@ -45,7 +50,7 @@ def test_a_study_is_made_filled_and_looked_at(light: Run, tmp_path: Path) -> Non
     folder = hospital(tmp_path / "h")
     for words in (
         ("new", tmp_path / "s", "--rater", "anna"),
-        ("import", tmp_path / "s", folder, "--key", tmp_path / "key.json"),
+        ("import", tmp_path / "s", folder, "--no-propose", "--key", tmp_path / "key.json"),
         ("status", tmp_path / "s", "--html", tmp_path / "status.html"),
         ("check", tmp_path / "s"),
         ("backup", tmp_path / "s", tmp_path / "s.zip"),
@@ -54,6 +59,18 @@ def test_a_study_is_made_filled_and_looked_at(light: Run, tmp_path: Path) -> Non
     ):
         done = light(*words)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+
+
+def test_joints_are_found(light: Run, tmp_path: Path) -> None:
+    Study.create(tmp_path / "s", "fingers", ["anna"])
+    patient = simulate_patient(np.random.default_rng(1), load_scheme("mtss-hands"))
+    pixels = render(patient, "L", 0, np.random.default_rng(2), size=(480, 400)).pixels
+    (tmp_path / "h").mkdir()
+    attributes = {"PatientID": "P1", "StudyDate": "20200302"}
+    write_film(tmp_path / "h" / "film.dcm", pixels, spacing=(0.4, 0.4), laterality="L", attributes=attributes)
+    done = light("import", tmp_path / "s", tmp_path / "h", "--key", tmp_path / "key.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "10 joints proposed on 1 hand of 1 case"
 
 
 def test_results_are_exported(light: Run, tmp_path: Path) -> None:

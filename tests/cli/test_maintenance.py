@@ -114,6 +114,8 @@ def test_the_import_names_those_who_have_signed_without_the_new_films(tmp_path: 
     study = make_study(tmp_path, sides="L")
     (case,) = study.cases()
     store_reading(study, case, signed=True)
-    done = ratui("import", study.path, hospital(tmp_path / "more", sides="LR"), "--key", tmp_path / "key.json")
+    done = ratui(
+        "import", study.path, hospital(tmp_path / "more", sides="LR"), "--no-propose", "--key", tmp_path / "key.json"
+    )
     assert f"{case}: films came after anna signed it; they have to reopen it" in done.stdout, done.stderr
     assert "films changed after the signature: reopen" in ratui("status", study.path).stdout

@@ -10,10 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from ratui.cli.main import commands
+from ratui.detection import onnx_networks
 from ratui.reading import Field, GradeEntry, NotAssessableEntry
 from ratui.study import Study
 from tests.films import confirm_template, hospital
 from tests.results.studies import Special
+from tests.support.template_network import TemplateNetwork
 from tests.tui.readings import store_reading
 from trainer.cli import commands as trainings
 
@@ -64,6 +66,8 @@ def test_the_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
+    # The films are noise, in which the search for a hand takes long.
+    monkeypatch.setattr(onnx_networks, "load_shipped_network", lambda: TemplateNetwork(sees_hands=False))
     found = blocks()
     assert len(found) >= 7
     for block in found:

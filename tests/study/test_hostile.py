@@ -159,7 +159,7 @@ def test_escape_sequences_are_never_printed(tmp_path: Path, run_ratui: RunRatui)
     study = tmp_path / f"study{evil}"
     printed = [
         run_ratui("new", study, "--rater", "anna", "--scheme", "fingers", "--title", f"T{evil}"),
-        run_ratui("import", study, hospital, "--key", tmp_path / "k" / f"key{evil}"),
+        run_ratui("import", study, hospital, "--no-propose", "--key", tmp_path / "k" / f"key{evil}"),
         run_ratui("import", study, "--manifest", hospital / "films.csv", "--key", tmp_path / "k", code=1),
         run_ratui("import", study, hospital / f"none{evil}", code=1),
         run_ratui("new", study, "--rater", evil, code=1),

@@ -41,6 +41,7 @@ OVER_A_STUDY: tuple[tuple[str, ...], ...] = (
     ("status", "{study}"),
     ("status", "{study}", "--html", "{out}/status.html", "--csv", "{out}/status.csv"),
     ("status", "{study}", "--json"),
+    ("propose", "{study}"),
     ("quality", "{study}", "--queries", "{out}/queries.csv"),
     ("agreement", "{study}", "--plots", "{out}/plots"),
     ("agreement", "{study}", "--json"),
@@ -118,8 +119,8 @@ def test_no_trace_in_study_exports_or_terminal(tmp_path: Path, run_ratui: RunRat
     manifest.write_text(f"file,patient,time,side\n{SECRET}.png,{SECRET}-88,0,L\n")
     study, key, out = tmp_path / "study", tmp_path / "keys" / "key.json", tmp_path / "out"
     printed = run_ratui("new", study, "--rater", "anna", "--rater", "bert", "--scheme", "fingers")
-    first = run_ratui("import", study, hospital, "--key", key)
-    second = run_ratui("import", study, "--manifest", manifest, "--key", key)
+    first = run_ratui("import", study, hospital, "--no-propose", "--key", key)
+    second = run_ratui("import", study, "--manifest", manifest, "--no-propose", "--key", key)
     assert b"5 films of 2 cases imported, 4 files refused" in first
     assert b"1 film of 1 case imported" in second  # the PNG file
     assert read_and_sign(Study.open(study)) == 2

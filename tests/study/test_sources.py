@@ -112,7 +112,14 @@ class TestFolders:
         film_file(tmp_path / "h" / "film.dcm")
         (tmp_path / "h" / "P2").symlink_to("gone")
         study = Study.create(tmp_path / "study", "fingers", ["anna"])
-        arguments = ["import", str(study.path), str(tmp_path / "h"), "--key", str(tmp_path / "key.json")]
+        arguments = [
+            "import",
+            str(study.path),
+            str(tmp_path / "h"),
+            "--no-propose",
+            "--key",
+            str(tmp_path / "key.json"),
+        ]
         done = CliRunner().invoke(commands, arguments, catch_exceptions=False)
         assert done.exit_code == 3
         assert "not read no. 2: a link that leads to nothing" in done.output

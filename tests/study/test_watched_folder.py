@@ -208,7 +208,17 @@ def test_a_failed_import_is_tried_again(
 def test_the_command_ends_by_a_signal(tmp_path: Path) -> None:
     Study.create(tmp_path / "study", "fingers", ["anna"])
     hospital(tmp_path / "in")
-    command = ["import", tmp_path / "study", "--watch", tmp_path / "in", "--settle", "0.2", "--key", tmp_path / "k"]
+    command = [
+        "import",
+        "--no-propose",
+        tmp_path / "study",
+        "--watch",
+        tmp_path / "in",
+        "--settle",
+        "0.2",
+        "--key",
+        tmp_path / "k",
+    ]
     with subprocess.Popen(
         [sys.executable, "-u", "-m", "ratui", *map(str, command)], stdout=subprocess.PIPE, text=True
     ) as process:

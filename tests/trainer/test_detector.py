@@ -18,12 +18,12 @@ from ratui.detection.joint_network import Detection
 from ratui.errors import TrainError
 from ratui.imaging import Box, Film
 from ratui.phantom import render, simulate_patient
+from ratui.regions.proposals import _by_side
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord
 from trainer.data.augmentation import augment_hands, downsample
 from trainer.data.hands import HandSamples, load_hand_samples
 from trainer.data.phantoms import simulate_hands
-from trainer.inference.proposals import _by_side
 from trainer.models.backbones import build_ssd
 from trainer.models.detector import JointDetector, build_detector, detect, load_detector
 from trainer.models.refiner import JointCrops, Refiner, RefinerOutput, crop_joints, draw_joint_crops, refiner_loss

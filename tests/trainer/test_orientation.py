@@ -16,9 +16,10 @@ from ratui.detection.joint_naming import NamedHand
 from ratui.errors import TrainError
 from ratui.imaging import Box, Film, Orientation, turn_film, write_film
 from ratui.phantom import PhantomFilm, render, simulate_patient
+from ratui.regions.proposals import ProposalSummary
 from ratui.scheme import load_scheme
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
-from trainer.inference.proposals import ProposalSummary, propose_regions
+from trainer.inference.proposals import propose_regions
 from trainer.models.detector import load_detector
 
 pytestmark = pytest.mark.slow

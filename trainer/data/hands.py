@@ -13,7 +13,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, JOINT_KINDS, finger_joints, normalise_levels
+from ratui.detection.finger_joints import (
+    COARSE_SIZE,
+    FINE_SIZE,
+    JOINT_KINDS,
+    finger_joints,
+    has_fingers,
+    normalise_levels,
+)
 from ratui.detection.wrist_sites import WRIST_SITES
 from ratui.errors import TrainError
 from ratui.imaging import Box, Film
@@ -27,10 +34,10 @@ __all__ = [
     "Frame",
     "HandSamples",
     "crop_hand",
-    "has_fingers",
     "iterate_hands",
     "load_hand_samples",
     "make_frame",
+    "shows_sites",
 ]
 
 Progress = Callable[[str, int, int], None]
@@ -107,14 +114,14 @@ def iterate_hands(case: Case, scheme: Scheme) -> Iterator[tuple[FilmRecord, str,
     A view of hands shows finger joints or sites of a wrist.
     """
     for film in case.films:
-        if has_fingers(scheme, film.view) or set(scheme.views[film.view].template) & set(WRIST_SITES):
+        if shows_sites(scheme, film.view):
             for side in film.sides:
                 yield film, side, make_frame(film.area(side), side)
 
 
-def has_fingers(scheme: Scheme, view: str) -> bool:
-    """Return True if a `view` of `scheme` shows finger joints."""
-    return any(joint.group in JOINT_KINDS and joint.id in scheme.views[view].template for joint in scheme.joints)
+def shows_sites(scheme: Scheme, view: str) -> bool:
+    """Return True if the view of this name shows finger joints or sites of a wrist."""
+    return has_fingers(scheme, view) or bool(set(scheme.views[view].template) & set(WRIST_SITES))
 
 
 def make_frame(area: Box, side: str) -> Frame:

@@ -1,0 +1,217 @@
+"""Proposals of regions and orientations by the detector for the films of a study.
+
+Regions that a rater has confirmed are never changed. A film is turned if its hands lie in another rotation.
+It is never mirrored: a hand that looks like one of the other side may be a mirrored film or a wrong side, and only a person
+who reads the marker on the film can tell. Such films are reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ratui.detection.finger_joints import has_fingers, normalise_levels
+from ratui.detection.hand_finder import FoundHand, find_hands
+from ratui.detection.joint_network import JointNetwork
+from ratui.errors import FilmError, StudyError
+from ratui.imaging import Film, Orientation
+from ratui.study import Case, FilmRecord, Region, RegionSource, Study
+from ratui.study.intact import intact_case, intact_proposals, intact_regions
+
+__all__ = ["FilmSearch", "ProposalSummary", "propose_finger_joints", "propose_regions"]
+
+FilmSearch: TypeAlias = Callable[[Film, FilmRecord], list[FoundHand]]
+"""Returns the hands on a film, the best first, with their sites in pixels of the film."""
+
+
+@dataclass
+class ProposalSummary:
+    """Counts and messages of a run of `propose_regions`.
+
+    Attributes
+    ----------
+    films
+        Number of films of hands in the cases, with those that were not searched.
+    cases, hands, joints
+        Numbers with new proposals.
+    skipped
+        Each film or side without a proposal, with the reason.
+    side_warnings
+        Each hand that looks like a hand of the other side.
+    turned, not_turned
+        Each film that was turned, and each one that lies in another rotation and stays as it is, with the reason.
+    """
+
+    films: int = 0
+    cases: int = 0
+    hands: int = 0
+    joints: int = 0
+    skipped: list[str] = field(default_factory=list)
+    side_warnings: list[str] = field(default_factory=list)
+    turned: list[str] = field(default_factory=list)
+    not_turned: list[str] = field(default_factory=list)
+
+
+def propose_regions(
+    study: Study,
+    find: FilmSearch,
+    name: str,
+    *,
+    views: Collection[str],
+    cases: Iterable[str] | None = None,
+    include_confirmed: bool = False,
+    include_proposed: bool = True,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> ProposalSummary:
+    """Propose regions for each film of hands without confirmed regions, and save them in the study.
+
+    Cases of one time point get proposals, too. A film in another rotation is turned, unless a person has set
+    its orientation, a rater has confirmed regions on it, or a signed reading was made on it. The proposals of a case are
+    saved before the next case is searched, so that an interrupted run can be continued.
+
+    Parameters
+    ----------
+    study
+        The study to read and to write to.
+    find
+        The detector.
+    name
+        Name of the detector in the study.
+    views
+        Names of the scheme's views that are searched.
+    cases
+        IDs of the cases.  All by default.
+    include_confirmed
+        If True, propose regions for films with confirmed regions as well.
+    include_proposed
+        If False, leave out films that have proposals of any model. Their proposals are kept.
+    progress
+        Called with the number of films done and of films to search.
+
+    Raises
+    ------
+    StudyError
+        If this account may not propose regions.
+    """
+    study.check_manager("propose regions")
+    summary = ProposalSummary()
+    work: list[tuple[Case, list[FilmRecord], set[str]]] = []
+    for id in study.cases() if cases is None else sorted(set(cases)):
+        case = intact_case(study, id)
+        films = [film for film in case.films if film.view in views] if case else []
+        if case is None or not films:
+            continue
+        summary.films += len(films)
+        confirmed = {region.film for region in intact_regions(study, case) if region.confirmed_by}
+        done = set() if include_confirmed else set(confirmed)
+        if not include_proposed:
+            done |= {region.film for region in intact_proposals(study, case)}
+        if to_search := [film for film in films if film.id not in done]:
+            work.append((case, to_search, confirmed))
+    total = sum(len(films) for _, films, _ in work)
+    searched = 0
+    for case, films, confirmed in work:
+        regions: list[Region] = []
+        for film in films:
+            progress(searched, total)
+            regions += _search_film(study, find, name, case, film, film.id in confirmed, summary)
+            searched += 1
+        if regions:
+            summary.cases += 1
+            summary.joints += len(regions)
+            if not include_proposed:
+                # The file replaces that of any other model for this case, so that it takes the other films along.
+                new = {film.id for film in films}
+                regions = [each for each in intact_proposals(study, case) if each.film not in new] + regions
+            study.save_proposals(name, case, regions)  # boxes are those of the films before they were turned
+    progress(total, total)
+    return summary
+
+
+def propose_finger_joints(
+    study: Study,
+    network: JointNetwork,
+    name: str,
+    *,
+    cases: Iterable[str] | None = None,
+    include_proposed: bool = True,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> ProposalSummary:
+    """Propose regions of finger joints as `propose_regions` does, with the networks of a detector."""
+
+    def find(film: Film, record: FilmRecord) -> list[FoundHand]:
+        return find_hands(network, normalise_levels(film), study.scheme, max_hands=len(record.sides))
+
+    views = [view for view in study.scheme.views if has_fingers(study.scheme, view)]
+    return propose_regions(
+        study, find, name, views=views, cases=cases, include_proposed=include_proposed, progress=progress
+    )
+
+
+def _search_film(
+    study: Study,
+    find: FilmSearch,
+    name: str,
+    case: Case,
+    record: FilmRecord,
+    is_confirmed: bool,
+    summary: ProposalSummary,
+) -> list[Region]:
+    """Return the regions found on a film, in pixels of the film as `record` displays it; turn the film if necessary."""
+    try:
+        film = study.film(case.id, record.id, record.orientation)
+    except FilmError as error:
+        summary.skipped.append(str(error))
+        return []
+    found = find(film, record)
+    place = f"{case.id}, time point {record.time}"
+    if found and found[0].rotation:
+        change = f"{place}, side {record.side}: the hand is turned by {360 - found[0].rotation}°"
+        reason = _turn(study, case, record, found[0].rotation, name, is_confirmed)
+        if reason:
+            summary.not_turned.append(f"{change}; it was not turned, because {reason}")
+        else:
+            summary.turned.append(f"{change}; it was turned upright")
+    regions: list[Region] = []
+    for side, hand in _by_side(record, found).items():
+        if hand is None:
+            summary.skipped.append(f"{place}, side {side}: no hand was found")
+            continue
+        if hand.side != side:
+            summary.side_warnings.append(
+                f"{place}: recorded as side {side}, but it looks like the other hand. "
+                "The film is mirrored, or its side is wrong; it was not mirrored"
+            )
+        summary.hands += 1
+        for joint, detection in hand.joints.items():
+            score = round(detection.candidate.score, 3)
+            regions.append(Region(f"{side}.{joint}", record.id, detection.box, RegionSource.MODEL, "", score, name))
+    return regions
+
+
+def _turn(study: Study, case: Case, record: FilmRecord, rotation: int, model: str, is_confirmed: bool) -> str:
+    """Turn a film further by `rotation` degrees; return why it was not turned, or an empty text."""
+    known = study.orientations(case.id).get(record.id)
+    if known is not None and not known.is_model:
+        return "a person has set its orientation"
+    if is_confirmed:
+        return "a rater has confirmed regions on it"
+    orientation = record.orientation.then(Orientation.of(rotation))
+    try:
+        study.set_orientation(case.id, record.id, orientation, by=model, is_model=True)
+    except StudyError:
+        return "a signed reading was made on it"
+    return ""
+
+
+def _by_side(record: FilmRecord, found: list[FoundHand]) -> dict[str, FoundHand | None]:
+    """Return the found hand of each side of a film, None for a side without one.
+
+    The hand of a film of one hand gets the side of the film's record, even if it looks like the other side: the hand may
+    have lain with its back on the plate.
+    """
+    if len(record.sides) == 1:
+        return {record.side: found[0] if found else None}
+    hands = {hand.side: hand for hand in found}
+    return {side: hands.get(side) for side in record.sides}

@@ -1,0 +1,137 @@
+"""``ratui propose`` and the proposals after ``ratui import``, with a detector that sees the same hand on every film."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ratui.cli.main import commands
+from ratui.detection import onnx_networks
+from ratui.imaging import Box
+from ratui.study import Region, RegionSource, Study
+from tests.films import film_file, hospital
+from tests.support.template_network import TemplateNetwork
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(commands, [str(word) for word in words])
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> TemplateNetwork:
+    network = TemplateNetwork()
+    monkeypatch.setattr(onnx_networks, "load_shipped_network", lambda: network)
+    return network
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return Study.create(tmp_path / "study", "fingers", ["anna", "bert"])
+
+
+def import_films(study: Study, tmp_path: Path, *words: str, code: int = 0) -> str:
+    done = run("import", study.path, tmp_path / "films", "--key", tmp_path / "key.json", *words)
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def proposed_films(study: Study) -> dict[str, int]:
+    """Return the number of proposed regions by film."""
+    found: dict[str, int] = {}
+    for case in study.cases():
+        for region in study.proposals(case):
+            assert region.source is RegionSource.MODEL
+            found[region.film] = found.get(region.film, 0) + 1
+    return found
+
+
+def test_an_import_proposes_regions_on_its_films(study: Study, tmp_path: Path, network: TemplateNetwork) -> None:
+    hospital(tmp_path / "films")
+    lines = import_films(study, tmp_path).splitlines()
+    assert "40 joints proposed on 4 hands of 1 case" in lines
+    assert lines.index("40 joints proposed on 4 hands of 1 case") > lines.index(
+        "4 films of 1 case imported, 0 files refused"
+    )
+    assert sum("recorded as side R, but it looks like the other hand" in line for line in lines) == 2
+    (case,) = study.cases()
+    assert proposed_films(study) == {film.id: 10 for film in study.case(case).films}
+    assert not study.regions(case)
+
+
+def test_only_new_films_are_searched_and_the_others_keep_their_proposals(
+    study: Study, tmp_path: Path, network: TemplateNetwork
+) -> None:
+    film_file(tmp_path / "films" / "earlier.dcm")
+    import_films(study, tmp_path)
+    (case,) = study.cases()
+    earlier = [Region(each.site, each.film, each.box, each.source, "", 0.5, "own") for each in study.proposals(case)]
+    study.save_proposals("own", case, earlier)
+    seen = network.squares
+    film_file(tmp_path / "films" / "later.dcm", day="20210504", seed=1)
+    assert "10 joints proposed on 1 hand of 1 case" in import_films(study, tmp_path)
+    assert network.squares == seen + 2  # the whole film, and its hand
+    assert {region.model for region in study.proposals(case) if region.film == earlier[0].film} == {"own"}
+    assert sorted(proposed_films(study).values()) == [10, 10]
+    assert run("propose", study.path).output == ""
+    assert network.squares == seen + 2
+    assert "20 joints proposed on 2 hands of 1 case" in run("propose", study.path, "--case", case, "--again").output
+
+
+def test_films_with_confirmed_regions_are_left_out(study: Study, tmp_path: Path, network: TemplateNetwork) -> None:
+    hospital(tmp_path / "films", sides="L")
+    import_films(study, tmp_path, "--no-propose")
+    assert network.squares == 0
+    (case,) = study.cases()
+    confirmed, other = study.case(case).films
+    study.save_regions(case, [Region("L.MCP2", confirmed.id, Box(10, 10, 30, 30), RegionSource.RATER, "anna")])
+    assert run("propose", study.path, "--again").exit_code == 0
+    assert proposed_films(study) == {other.id: 10}
+
+
+def test_an_interrupt_loses_neither_the_import_nor_the_cases_that_were_searched(
+    study: Study, tmp_path: Path, network: TemplateNetwork
+) -> None:
+    hospital(tmp_path / "films", patients=2, sides="L")
+    network.interrupt_after = 5
+    done = run("import", study.path, tmp_path / "films", "--key", tmp_path / "key.json")
+    assert done.exit_code != 0
+    assert "4 films of 2 cases imported" in done.output
+    assert f"ratui propose {study.path} continues the search" in done.output
+    assert len(study.cases()) == 2
+    assert sorted(proposed_films(study).values()) == [10, 10]
+    network.interrupt_after = 10**9
+    assert "20 joints proposed on 2 hands of 1 case" in run("propose", study.path).output
+
+
+def test_a_failed_search_leaves_the_import_as_it_is(
+    study: Study, tmp_path: Path, network: TemplateNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hospital(tmp_path / "films")
+    (study.path / "proposals" / "shipped").write_text("no folder")
+    output = import_films(study, tmp_path)
+    assert "4 films of 1 case imported" in output
+    assert "no regions were proposed: " in output
+
+
+def test_films_without_hands_take_one_line_each_up_to_five(
+    study: Study, tmp_path: Path, network: TemplateNetwork
+) -> None:
+    network.sees_hands = False
+    hospital(tmp_path / "films", patients=2)
+    output = import_films(study, tmp_path)
+    assert output.count("no hand was found") == 5
+    assert "  no proposal: 3 more" in output
+    assert "joints proposed" not in output
+
+
+def test_a_scheme_without_finger_joints_is_not_searched(tmp_path: Path, network: TemplateNetwork) -> None:
+    scheme = tmp_path / "feet.toml"
+    text = Path(onnx_networks.__file__).parents[1].joinpath("scheme", "fingers.toml").read_text(encoding="utf-8")
+    scheme.write_text(text.replace('group = "PIP"', 'group = "KNEE"').replace('group = "MCP"', 'group = "HIP"'))
+    study = Study.create(tmp_path / "study", str(scheme), ["anna"])
+    film_file(tmp_path / "films" / "film.dcm")
+    assert "propos" not in import_films(study, tmp_path).replace("proposing regions", "")
+    assert network.squares == 0
+    assert run("propose", study.path).output == "no film of hands\n"
