@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from ratui.phantom.anatomy import FINGERS, JOINT_SPACES, WIDTHS, Array, joint_name, smooth
+from ratui.phantom.body import persistent_rng
 from ratui.phantom.hand import Hand
 from ratui.phantom.lesions import ErosionEllipse, JointSpace, draw_erosions, place_at_end
 from ratui.phantom.limb import joint_space_width, sideways_shift, surface_density
@@ -51,7 +52,7 @@ def _add_finger(layout: Layout, hand: Hand, finger: int) -> None:
         inner = joint_name(finger, number - 1) if number else ""
         outer = joint_name(finger, number)
         if number == 0 and finger > 1:  # the bases of neighbouring metacarpals touch or overlap
-            base *= float(hand.persistent_rng(f"metacarpal base {finger}").uniform(1.0, 1.2))
+            base *= float(persistent_rng(hand.patient, f"metacarpal base {finger}").uniform(1.0, 1.2))
         form: Literal["metacarpal", "phalanx", "tip"] = (
             "tip" if number == last else "metacarpal" if number == 0 else "phalanx"
         )
@@ -99,7 +100,7 @@ def _place_bones(hand: Hand, finger: int) -> tuple[list[_Bone], list[Array]]:
     traced, pose, scale = FINGERS[finger], hand.pose, hand.body.scale
     bones: list[_Bone] = []
     centres: list[Array] = []
-    first = traced[0] + (hand.persistent_rng("thumb base").normal((2.0, 0.3), 1.3) if finger == 1 else 0.0)
+    first = traced[0] + (persistent_rng(hand.patient, "thumb base").normal((2.0, 0.3), 1.3) if finger == 1 else 0.0)
     at, turned = hand.to_film(first[None])[0], float(hand.persistent_rng(f"metacarpal {finger}").normal(0.0, 0.02))
     for number in range(len(traced) - 1):
         line = traced[number + 1] - traced[number]
