@@ -120,8 +120,13 @@ except DisplayError as error:
 """
 
 
-def in_terminal(answer: Answer, deadline: float = 5.0, **streams: Any) -> tuple[dict[str, Any], float]:
-    """Return the result of `probe` in a pseudo-terminal whose other end runs `answer`, and its duration."""
+def in_terminal(
+    answer: Answer, deadline: float = 5.0, *, ended: threading.Event | None = None, **streams: Any
+) -> tuple[dict[str, Any], float]:
+    """Return the result of `probe` in a pseudo-terminal whose other end runs `answer`, and its duration.
+
+    `ended` is set when `probe` has ended: an `answer` that never reads must end then.
+    """
     main, sub = pty.openpty()
     child = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(deadline)],
@@ -140,10 +145,16 @@ def in_terminal(answer: Answer, deadline: float = 5.0, **streams: Any) -> tuple[
         except OSError:
             pass  # the child process has ended
 
-    threading.Thread(target=run, daemon=True).start()
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
     out, _ = child.communicate(timeout=30)
     took = time.monotonic() - begun
+    if ended is not None:
+        ended.set()
     os.close(sub)
+    thread.join(20)
+    assert not thread.is_alive(), "it would take time from all tests that follow"
+    os.close(main)
     return json.loads(out.decode().split("FOUND ")[1]), took
 
 
@@ -211,11 +222,13 @@ def test_a_terminal_that_answers_the_first_question_only() -> None:
 
 
 def test_a_terminal_that_sends_invalid_data_without_end() -> None:
+    ended = threading.Event()
+
     def faulty(main: int) -> None:
-        while True:
+        while not ended.is_set():
             os.write(main, b"\x1b[?1;;;\x00\xffnonsense\x1b]" * 50)
 
-    display, seconds = in_terminal(faulty, 0.5)
+    display, seconds = in_terminal(faulty, 0.5, ended=ended)
     assert display["protocol"] == "halfcell"
     assert seconds < 20
 
