@@ -39,9 +39,9 @@ if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ENOUGH:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 # No deadline: a busy machine makes examples slow. Examples are derandomized, so that a failure comes from a change
-# and not from chance; --hypothesis-profile=search draws others.
+# and not from chance; --hypothesis-profile=search draws others, and more of them.
 settings.register_profile("search", deadline=None)
-settings.register_profile("ratui", deadline=None, derandomize=True)
+settings.register_profile("ratui", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("ratui")
 
 

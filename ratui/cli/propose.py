@@ -38,7 +38,7 @@ class _Progress:
         if seconds > 60 and not self._is_announced:
             self._is_announced = True
             self._bar.close()
-            command = f"ratui propose {clean_text(self._study)}"
+            command = f"ratui propose {clean_text(self._study, 4096)}"
             rest = f"the search for joints on {total - done} more films takes about {_format_time(seconds)}"
             click.echo(f"{rest}; Ctrl-C ends it, and {command} continues it", err=True)
         if total:
@@ -86,7 +86,7 @@ def propose_after_import(study: Study, cases: Iterable[str]) -> None:
     except RatuiError as error:
         click.echo(f"no regions were proposed: {error}", err=True)
     except (KeyboardInterrupt, EndedBySignal):
-        command = f"ratui propose {clean_text(study.path)}"
+        command = f"ratui propose {clean_text(study.path, 4096)}"
         click.echo(f"the films are imported; {command} continues the search for joints", err=True)
         raise
 

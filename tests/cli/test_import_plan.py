@@ -62,7 +62,7 @@ def test_what_is_not_read_is_listed_with_its_path(study: Study, tmp_path: Path) 
         assert {name.rpartition("/")[2] for name in unread} == {".hidden", "old.7z", "gone", "copy", "out.dcm", ".c"}
         line = f"  not read  no. {numbers['old.7z']}: an archive of a kind that can't be read."
         assert line in done.stdout
-    again = run(study.path, "--manifest", manifest, "--key", tmp_path / "key.json")
+    again = run(study.path, "--manifest", manifest, "--key", tmp_path / "key.json", "--no-propose")
     assert again.exit_code == 0, again.output
     assert "2 films of 1 case imported, 0 files refused" in again.output
 

@@ -67,7 +67,8 @@ def explain_content(changes: Sequence[FileChange], present: str) -> str:
         return ""
     if not any(change.is_certain for change in changes):
         return "no journal records its content" if present else "it is missing, and no journal records its removal"
-    last = max((change for change in changes if change.is_certain), key=lambda change: change.record.at)
+    # Of changes at the same time the last one: those of one account are in their order.
+    last = max(reversed([change for change in changes if change.is_certain]), key=lambda change: change.record.at)
     if not present:
         return f"it was removed without a record; the last recorded change: {last}"
     if present in expected_contents(changes):
