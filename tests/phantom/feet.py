@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.phantom import PhantomPatient
-from ratui.phantom.bones import Canvas, add_bridge, add_long_bone, add_short_bone
+from ratui.phantom.bones import Canvas, add_long_bone, add_short_bone
 from ratui.phantom.foot import Foot, draw_foot_body
 from ratui.phantom.foot_pose import FootPose
 from ratui.phantom.foot_skeleton import build_foot_layout
 from ratui.phantom.parts import Layout, LongBone
+from tests.phantom.hands import mineral
 
-MM = 0.2
 JOINTS = ("FIP1", "MTP1", "MTP2", "MTP3", "MTP4", "MTP5")
 NEUTRAL = FootPose(np.radians(12), np.zeros(5), np.zeros((5, 3)), np.zeros((5, 3)), 0.0, (0.5, 0.9))
 
@@ -41,14 +41,7 @@ def bones_of(layout: Layout, joint: str) -> tuple[LongBone, LongBone]:
 
 def foot_mineral(layout: Layout, site: str) -> npt.NDArray[np.floating[Any]]:
     """Return the bones of `layout` drawn in the box of `site`, in mm of mineral, without sesamoids."""
-    centre, width = layout.centres[site]
-    count = round(width / MM)
-    canvas = Canvas(count, count, MM, centre - width / 2)
-    for bone in layout.long_bones:
-        add_long_bone(canvas, bone)
-    for bridge in layout.bridges:
-        add_bridge(canvas, bridge)
-    return canvas.mineral
+    return mineral(replace(layout, short_bones=[]), site)
 
 
 def whole_mineral(

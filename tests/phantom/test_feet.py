@@ -19,8 +19,8 @@ from ratui.phantom.lesions import draw_sided_erosions, split_sides
 from ratui.phantom.parts import Layout, LongBone
 from ratui.reading import Field, FindingEntry, GradeEntry, enter, find_next_open_field, find_problems, start_reading
 from ratui.scheme import load_scheme
-from tests.phantom.feet import JOINTS, MM, NEUTRAL, bones_of, foot_layout, foot_mineral, whole_mineral
-from tests.phantom.hands import patient, with_damage
+from tests.phantom.feet import JOINTS, NEUTRAL, bones_of, foot_layout, foot_mineral, whole_mineral
+from tests.phantom.hands import MM, patient, with_damage
 
 pytestmark = pytest.mark.slow
 
