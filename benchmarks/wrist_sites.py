@@ -23,11 +23,11 @@ from PIL import Image
 
 from ratui.detection.finger_joints import normalise_levels
 from ratui.detection.hand_finder import FoundHand
+from ratui.detection.site_finder import find_sites
 from ratui.detection.wrist_sites import WRIST_SITES
 from ratui.imaging import Box, Film, Orientation, normalize_intensity, read_film
 from ratui.phantom import render, simulate_patient
 from ratui.scheme import load_scheme
-from trainer.inference.wrist_finder import find_sites
 from trainer.models.detector import load_detector
 
 SCHEME = load_scheme("mtss-hands")

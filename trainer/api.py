@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from ratui.detection.finger_joints import normalise_levels
+from ratui.detection.site_finder import find_sites
 from ratui.errors import TrainError, clean_text
 from ratui.imaging import Box, Film
 from ratui.scheme import Scheme, load_scheme
@@ -21,7 +22,6 @@ from trainer.data.pairs import MARGIN, PairSamples, crop_joint
 from trainer.inference.decisions import DEFAULT_DECISION
 from trainer.inference.domain import judge_hand
 from trainer.inference.predictions import make_predictions
-from trainer.inference.wrist_finder import find_sites
 from trainer.models.detector import JointDetector
 from trainer.models.detector import load_detector as load_detector_network
 from trainer.models.scorer import PairScorer, load_scorer_network, predict

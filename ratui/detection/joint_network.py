@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from ratui.detection.joint_naming import Candidate
+from ratui.detection.landmark_search import LandmarkPart
 from ratui.imaging import Box
 
-__all__ = ["Detection", "JointNetwork"]
+__all__ = ["Detection", "JointNetwork", "PartName", "SiteNetworks"]
+
+PartName: TypeAlias = Literal["wrist"]
+"""Parts of the body with a landmark network of their own."""
 
 
 @dataclass(frozen=True)
@@ -48,3 +52,10 @@ class JointNetwork(Protocol):
         threshold
             Least score of a joint.
         """
+
+
+class SiteNetworks(JointNetwork, Protocol):
+    """Networks of a whole detector: those for finger joints, and those that place the sites of other parts."""
+
+    def landmark_part(self, name: PartName) -> LandmarkPart | None:
+        """Return the network and the shape model of a part of the body, or None if the detector has no such part."""

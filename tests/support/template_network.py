@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ratui.detection.finger_joints import joint_template, kinds_by_joint
 from ratui.detection.joint_naming import Candidate
-from ratui.detection.joint_network import Detection
+from ratui.detection.joint_network import Detection, PartName
 from ratui.scheme import load_scheme
 
 __all__ = ["TemplateNetwork"]
@@ -36,3 +36,6 @@ class TemplateNetwork:
         kinds = kinds_by_joint(scheme)
         hand = [Detection(Candidate(*place, kinds[name], 0.99), 0.1) for name, place in joint_template(scheme).items()]
         return [hand if self.sees_hands else [] for _ in squares]
+
+    def landmark_part(self, name: PartName) -> None:
+        """Return None: it has no part for a wrist."""

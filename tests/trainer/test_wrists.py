@@ -12,6 +12,7 @@ import torch
 from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, normalise_levels
 from ratui.detection.hand_finder import FoundHand
 from ratui.detection.heat_maps import INPUT_SIZE, MAP_STRIDE
+from ratui.detection.site_finder import WRIST_KIND, find_sites
 from ratui.detection.wrist_sites import WRIST_SITES
 from ratui.errors import TrainError
 from ratui.imaging import Box, Film, Orientation
@@ -21,7 +22,6 @@ from trainer.data.hands import HandSamples
 from trainer.data.landmark_augmentation import augment_landmarks
 from trainer.data.phantoms import simulate_hands
 from trainer.data.wrist_samples import SAMPLE_SIZE, crop_wrist, learn_wrist_shape, place_wrists
-from trainer.inference.wrist_finder import WRIST_KIND, find_sites
 from trainer.models.detector import JointDetector, build_detector, load_detector
 from trainer.models.landmarks import LandmarkNet, LandmarkTargets, landmark_loss
 from trainer.shipped import SHIPPED

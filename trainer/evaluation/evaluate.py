@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from ratui.detection.joint_network import Detection
+from ratui.detection.site_finder import find_sites_of_samples
 from ratui.errors import TrainError
 from ratui.progress_bar import ProgressBar
 from ratui.study import Study
@@ -37,7 +38,6 @@ from trainer.evaluation.saliency import Saliency, explain_joints
 from trainer.evaluation.scale_predictions import ScalePredictions, match_labels
 from trainer.inference.decisions import DEFAULT_DECISION
 from trainer.inference.scoring import TrainedScorer, load_scorers, score_samples
-from trainer.inference.wrist_finder import find_sites_of_samples
 from trainer.models.detector import load_detector
 from trainer.shipped import resolve_run_folder
 from trainer.training.lineage import read_lineage

@@ -18,6 +18,7 @@ import torch
 
 from ratui.detection.finger_joints import normalise_levels
 from ratui.detection.hand_finder import FoundHand, turn_upright
+from ratui.detection.site_finder import find_sites
 from ratui.detection.wrist_sites import WRIST_SITES
 from ratui.errors import FilmError, TrainError, clean_text
 from ratui.files import atomic_write
@@ -39,7 +40,6 @@ from trainer.inference.decisions import (
 from trainer.inference.domain import judge_films, judge_hand
 from trainer.inference.film_pairs import FilmPair, read_film_pairs
 from trainer.inference.scoring import TrainedScorer, load_scorers, score_samples
-from trainer.inference.wrist_finder import find_sites
 from trainer.models.detector import JointDetector, load_detector
 from trainer.training.model_domain import REASONS, ModelDomain, load_domain
 

@@ -8,6 +8,7 @@ import torch
 
 from ratui.detection.finger_joints import has_fingers, normalise_levels
 from ratui.detection.hand_finder import FoundHand
+from ratui.detection.site_finder import find_sites
 from ratui.errors import TrainError
 from ratui.imaging import Film
 from ratui.progress_bar import ProgressBar
@@ -15,7 +16,6 @@ from ratui.regions.proposals import ProposalSummary
 from ratui.regions.proposals import propose_regions as propose_found_regions
 from ratui.study import FilmRecord, Study
 from trainer.data.hands import shows_sites
-from trainer.inference.wrist_finder import find_sites
 from trainer.models.detector import load_detector
 
 __all__ = ["propose_regions"]

@@ -19,7 +19,8 @@ from torchvision.ops import nms
 
 from ratui.detection.finger_joints import COARSE_SIZE, JOINT_KINDS
 from ratui.detection.joint_naming import Candidate
-from ratui.detection.joint_network import Detection
+from ratui.detection.joint_network import Detection, PartName
+from ratui.detection.landmark_search import LandmarkPart
 from ratui.errors import TrainError, clean_text
 from trainer.data.augmentation import downsample
 from trainer.models.backbones import BACKBONES, build_ssd, load_torchvision_weights
@@ -118,6 +119,11 @@ class JointDetector(nn.Module):
     def detect(self, squares: npt.NDArray[np.uint8], threshold: float) -> list[list[Detection]]:
         """Return the joints on each square (FINE_SIZE, FINE_SIZE), as the function `detect` does."""
         return detect(self, squares, threshold=threshold)
+
+    def landmark_part(self, name: PartName) -> LandmarkPart | None:
+        """Return a part, as `ratui.detection.joint_network.SiteNetworks` has it."""
+        part = {"wrist": self.wrist}[name]
+        return None if part is None else part.as_part()
 
 
 def build_detector(weights: Path | None = None, backbone: str = "small") -> JointDetector:

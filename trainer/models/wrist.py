@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from ratui.detection.landmark_search import LandmarkNetwork, LandmarkPart
 from ratui.detection.shape import ShapeModel
-from ratui.detection.wrist_search import LandmarkNetwork
 from ratui.detection.wrist_sites import FINGER_JOINTS, WRIST_SITES
 from trainer.models.landmarks import LandmarkNet
 
@@ -57,7 +57,7 @@ class WristModel(nn.Module):
         return ShapeModel(sites=WRIST_SITES, joints=FINGER_JOINTS, **arrays)
 
     def as_network(self) -> LandmarkNetwork:
-        """Return the network as a function of arrays; see `ratui.detection.wrist_search.LandmarkNetwork`."""
+        """Return the network as a function of arrays; see `ratui.detection.landmark_search.LandmarkNetwork`."""
         device = next(self.parameters()).device
 
         def run(crops: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -66,3 +66,7 @@ class WristModel(nn.Module):
             return cast("npt.NDArray[np.float32]", maps.float().cpu().numpy()), np.asarray(sizes.float().cpu().numpy())
 
         return run
+
+    def as_part(self) -> LandmarkPart:
+        """Return network and shape model as the search for sites takes them."""
+        return LandmarkPart(self.as_network(), self.shape_model())

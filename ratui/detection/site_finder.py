@@ -1,4 +1,7 @@
-"""Search for all sites of a hand: finger joints by `find_hands`, and the wrist from them, or alone on a film of a wrist."""
+"""Search for all sites of a hand: finger joints by `find_hands`, and the wrist from them, or alone on a film of a wrist.
+
+It takes the networks of any library, see `ratui.detection.joint_network.SiteNetworks`.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ import numpy.typing as npt
 from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, JOINT_KINDS
 from ratui.detection.hand_finder import FoundHand, find_hands, map_detection
 from ratui.detection.joint_naming import Candidate
-from ratui.detection.joint_network import Detection
-from ratui.detection.wrist_search import FoundWrist, find_wrist_alone, find_wrist_of_hand
+from ratui.detection.joint_network import Detection, SiteNetworks
+from ratui.detection.landmark_search import FoundPart, find_alone
+from ratui.detection.wrist_search import WRIST_SEARCH, find_wrist_of_hand
 from ratui.detection.wrist_sites import WRIST_SITES
 from ratui.scheme import Scheme
-from trainer.models.detector import JointDetector
 
 __all__ = ["WRIST_KIND", "find_sites", "find_sites_of_samples"]
 
@@ -25,7 +28,7 @@ _ROTATIONS = (0, 90, 180, 270)
 
 
 def find_sites(
-    model: JointDetector,
+    model: SiteNetworks,
     levels: npt.NDArray[np.float32],
     scheme: Scheme,
     *,
@@ -38,19 +41,18 @@ def find_sites(
 
     A film without a hand is searched for a wrist alone. The finding of a wrist's site is NaN: the detector does not judge
     it. The parameters are those of `ratui.detection.hand_finder.find_hands`; set `has_fingers` to False for a film
-    that shows a wrist only. Without a part for wrists, such as one of an earlier version, the model finds finger
-    joints only.
+    that shows a wrist only. Networks without a part for wrists find finger joints only.
     """
     known = {joint.id for joint in scheme.joints}
     fingers = any(joint.group in JOINT_KINDS for joint in scheme.joints) and has_fingers
     hands = find_hands(model, levels, scheme, sides=sides, max_hands=max_hands, rotations=rotations) if fingers else []
-    if model.wrist is None or not known & set(WRIST_SITES):
+    part = model.landmark_part("wrist") if known & set(WRIST_SITES) else None
+    if part is None:
         return hands
-    network, shape = model.wrist.as_network(), model.wrist.shape_model()
     negative = np.float32(1.0) - levels
     if not hands:
         for is_negative, image in ((False, levels), (True, negative)):
-            wrist = find_wrist_alone(network, shape, image, sides=sides, rotations=rotations)
+            wrist = find_alone(part, image, WRIST_SEARCH, sides=sides, rotations=rotations)
             if wrist is not None:
                 rotation = round(-wrist.angle / 90) % 4 * 90
                 return [FoundHand(wrist.side, _as_detections(wrist, known), 0.0, rotation, is_negative)]
@@ -61,14 +63,14 @@ def find_sites(
         fingers_found = {
             name: (each.candidate.x, each.candidate.y, each.candidate.size) for name, each in hand.joints.items()
         }
-        wrist = find_wrist_of_hand(network, shape, image, fingers_found, hand.side)
+        wrist = find_wrist_of_hand(part, image, fingers_found, hand.side)
         sites = {} if wrist is None else _as_detections(wrist, known)
         complete.append(replace(hand, joints={**hand.joints, **sites}))
     return complete
 
 
 def find_sites_of_samples(
-    model: JointDetector, images: npt.NDArray[np.uint8], scheme: Scheme
+    model: SiteNetworks, images: npt.NDArray[np.uint8], scheme: Scheme
 ) -> list[dict[str, Detection]]:  # fmt: skip
     """Return the finger joints and sites of the wrist on images of left hands, in units of the square of COARSE_SIZE.
 
@@ -83,7 +85,7 @@ def find_sites_of_samples(
     return result
 
 
-def _as_detections(wrist: FoundWrist, known: set[str]) -> Mapping[str, Detection]:
+def _as_detections(wrist: FoundPart, known: set[str]) -> Mapping[str, Detection]:
     """Return the sites of a wrist that are `known` to the scheme."""
     found = {}
     for name, place in wrist.sites.items():
