@@ -19,7 +19,7 @@ import torch
 from ratui.detection.finger_joints import normalise_levels
 from ratui.detection.hand_finder import FoundHand, find_hands
 from ratui.detection.joint_network import JointNetwork
-from ratui.detection.onnx_networks import load_shipped_network
+from ratui.detection.onnx_networks import load_shipped_detector
 from ratui.imaging import Film, read_film
 from ratui.phantom import render, simulate_patient
 from ratui.scheme import load_scheme
@@ -67,7 +67,7 @@ def largest_difference(one: list[list[FoundHand]], other: list[list[FoundHand]])
 
 def main() -> None:
     """Print the tables."""
-    light, heavy = load_shipped_network(), load_detector(SHIPPED, torch.device("cpu"))
+    light, heavy = load_shipped_detector(), load_detector(SHIPPED, torch.device("cpu"))
     torch.set_num_threads(1)
     kinds = [("phantoms of one hand", draw("L"), 1), ("phantoms of both hands", draw("B"), 2)]
     kinds += [(Path(file).stem, [normalise_levels(read_film(Path(file)))], 1) for file in sys.argv[1:]]

@@ -92,13 +92,13 @@ def propose_after_import(study: Study, cases: Iterable[str]) -> None:
 
 
 def _propose(study: Study, cases: Sequence[str] | None, *, again: bool) -> ProposalSummary:
-    from ratui.detection.onnx_networks import load_shipped_network
+    from ratui.detection.onnx_networks import load_shipped_detector
     from ratui.regions.proposals import propose_finger_joints
     from ratui.study.accounts import act_as_owner
 
     progress = _Progress(study.path)
     try:
-        network = load_shipped_network()
+        network = load_shipped_detector()
         with act_as_owner(study.folder, ""):  # a file of root would exclude the raters
             return propose_finger_joints(
                 study, network, _NAME, cases=cases, include_proposed=again, progress=progress

@@ -1,13 +1,14 @@
-"""The shipped detector as two ONNX networks that OpenCV runs: for installations without torch.
+"""The shipped detector as ONNX networks that OpenCV runs: for installations without torch.
 
-The boxes and findings are those of `trainer.models.detector`, from the same weights. ``python -m trainer.shipped.light``
-writes the files.
+The boxes, findings and sites are those of `trainer.models.detector`, from the same weights.
+``python -m trainer.shipped.light`` writes the files.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -18,9 +19,11 @@ import numpy.typing as npt
 
 from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE
 from ratui.detection.joint_naming import Candidate
-from ratui.detection.joint_network import Detection
+from ratui.detection.joint_network import Detection, PartName
+from ratui.detection.landmark_search import LandmarkPart
+from ratui.detection.shape import ShapeModel
 
-__all__ = ["OnnxJointNetwork", "crop_squares", "load_shipped_network", "suppress_overlaps"]
+__all__ = ["OnnxDetector", "OnnxLandmarkNetwork", "crop_squares", "load_shipped_detector", "suppress_overlaps"]
 
 _Floats = npt.NDArray[np.float32]
 _CANDIDATE_OVERLAP, _JOINT_OVERLAP = 0.5, 0.4
@@ -43,16 +46,33 @@ class _Settings:
     size_spread: float
 
 
-class OnnxJointNetwork:
-    """A detector's two networks: one proposes boxes on a square, the other corrects each box and judges its joint.
+class OnnxLandmarkNetwork:
+    """A landmark network; see `ratui.detection.landmark_search.LandmarkNetwork`."""
 
-    OpenCV's networks keep their input, so that one object must not be used by two threads at once.
+    def __init__(self, content: bytes) -> None:
+        self._net = cv2.dnn.readNetFromONNX(np.frombuffer(content, np.uint8))
+
+    def __call__(self, crops: npt.NDArray[np.uint8]) -> tuple[_Floats, _Floats]:
+        """Return the heat maps of square crops (N, side, side), and the logarithms of the sizes, (N,)."""
+        self._net.setInput(crops[:, None].astype(np.float32) / np.float32(255))
+        maps, sizes = self._net.forward(["maps", "sizes"])
+        return np.asarray(maps, np.float32), np.asarray(sizes, np.float32).ravel()
+
+
+class OnnxDetector:
+    """A detector's networks: one proposes boxes on a square, another one corrects each box and judges its joint.
+
+    `parts` holds the landmark networks of further parts of the body. OpenCV's networks keep their input, so that one object
+    must not be used by two threads at once.
     """
 
-    def __init__(self, proposer: bytes, refiner: bytes, about: dict[str, Any]) -> None:
+    def __init__(
+        self, proposer: bytes, refiner: bytes, about: dict[str, Any], parts: Mapping[str, LandmarkPart] | None = None
+    ) -> None:
         self._proposer = cv2.dnn.readNetFromONNX(np.frombuffer(proposer, np.uint8))
         self._refiner = cv2.dnn.readNetFromONNX(np.frombuffer(refiner, np.uint8))
         self._settings = _Settings(**{**about, "kinds": tuple(about["kinds"])})
+        self._parts = dict(parts or {})
 
     @property
     def size_statistics(self) -> tuple[float, float]:
@@ -63,6 +83,10 @@ class OnnxJointNetwork:
     def weights_sha256(self) -> str:
         """SHA-256 of the weights of torch from which the networks were made."""
         return self._settings.weights_sha256
+
+    def landmark_part(self, name: PartName) -> LandmarkPart | None:
+        """Return a part: see `ratui.detection.joint_network.SiteNetworks`."""
+        return self._parts.get(name)
 
     def detect(self, squares: npt.NDArray[np.uint8], threshold: float) -> list[list[Detection]]:
         """Return the joints on each square, best first: see `ratui.detection.joint_network.JointNetwork`."""
@@ -155,8 +179,18 @@ def crop_squares(square: _Floats, centres: _Floats, sides: _Floats, pixels: int)
     return crops
 
 
-def load_shipped_network() -> OnnxJointNetwork:
+def load_shipped_detector() -> OnnxDetector:
     """Return the detector that is part of the package."""
     folder = files("ratui.detection") / "shipped"
-    proposer, refiner = (gzip.decompress((folder / f"{name}.onnx.gz").read_bytes()) for name in ("boxes", "refiner"))
-    return OnnxJointNetwork(proposer, refiner, json.loads((folder / "about.json").read_text(encoding="utf-8")))
+
+    def read_network(name: str) -> bytes:
+        return gzip.decompress((folder / f"{name}.onnx.gz").read_bytes())
+
+    about, shapes = (
+        json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("about", "shapes")
+    )  # fmt: skip
+    parts = {
+        name: LandmarkPart(OnnxLandmarkNetwork(read_network(name)), ShapeModel.from_json(shape))
+        for name, shape in shapes.items()
+    }
+    return OnnxDetector(read_network("boxes"), read_network("refiner"), about, parts)

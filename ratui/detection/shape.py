@@ -7,6 +7,7 @@ distribution of the places of all sites after a similarity has been taken out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +61,16 @@ class ShapeModel:
     fingers: _Floats
     finger_errors: _Floats
     finger_widths: _Floats
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the names and arrays as values of JSON."""
+        return {key: value if isinstance(value, tuple) else value.tolist() for key, value in vars(self).items()}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> ShapeModel:
+        """Return the shape model that `to_json` has written."""
+        arrays = {key: np.array(value, np.float64) for key, value in stored.items() if key not in ("sites", "joints")}
+        return cls(sites=tuple(stored["sites"]), joints=tuple(stored["joints"]), **arrays)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def run(*words: object) -> Result:
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> TemplateNetwork:
     network = TemplateNetwork()
-    monkeypatch.setattr(onnx_networks, "load_shipped_network", lambda: network)
+    monkeypatch.setattr(onnx_networks, "load_shipped_detector", lambda: network)
     return network
 
 

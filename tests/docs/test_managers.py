@@ -67,7 +67,7 @@ def test_the_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     # The films are noise, in which the search for a hand takes long.
-    monkeypatch.setattr(onnx_networks, "load_shipped_network", lambda: TemplateNetwork(sees_hands=False))
+    monkeypatch.setattr(onnx_networks, "load_shipped_detector", lambda: TemplateNetwork(sees_hands=False))
     found = blocks()
     assert len(found) >= 7
     for block in found:

@@ -8,8 +8,13 @@ import pytest
 import torch
 from torchvision.ops import nms
 
-from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE
-from ratui.detection.onnx_networks import OnnxJointNetwork, crop_squares, load_shipped_network, suppress_overlaps
+from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, normalise_levels
+from ratui.detection.onnx_networks import OnnxDetector, crop_squares, load_shipped_detector, suppress_overlaps
+from ratui.detection.shape import ShapeModel
+from ratui.detection.site_finder import find_sites
+from ratui.detection.wrist_sites import WRIST_SITES
+from ratui.imaging import Film
+from ratui.phantom import render, simulate_patient
 from ratui.scheme import load_scheme
 from trainer.data.phantoms import simulate_hands
 from trainer.models.detector import load_detector
@@ -19,18 +24,18 @@ from trainer.shipped.light import LIGHT_FOLDER
 
 
 @pytest.fixture(scope="module")
-def network() -> OnnxJointNetwork:
-    return load_shipped_network()
+def network() -> OnnxDetector:
+    return load_shipped_detector()
 
 
-def test_it_is_made_from_the_shipped_weights(network: OnnxJointNetwork) -> None:
+def test_it_is_made_from_the_shipped_weights(network: OnnxDetector) -> None:
     weights = (SHIPPED_RUN / "model.pt").read_bytes()
     message = "run python -m trainer.shipped.light after a change of model.pt"
     assert network.weights_sha256 == hashlib.sha256(weights).hexdigest(), message
     assert sum(file.stat().st_size for file in LIGHT_FOLDER.iterdir()) < 6e6
 
 
-def test_it_finds_what_torch_finds(network: OnnxJointNetwork, tmp_path: Path) -> None:
+def test_it_finds_what_torch_finds(network: OnnxDetector, tmp_path: Path) -> None:
     model = load_detector(SHIPPED, torch.device("cpu"))
     assert network.size_statistics == model.size_statistics
     hands = simulate_hands(1, tmp_path, lambda *_: None, scheme=load_scheme("fingers"), seed=2).images
@@ -44,6 +49,44 @@ def test_it_finds_what_torch_finds(network: OnnxJointNetwork, tmp_path: Path) ->
         assert a.kind == b.kind
         assert (a.x, a.y, a.size) == pytest.approx((b.x, b.y, b.size), abs=1e-3 * b.size)
         assert (a.score, one.finding) == pytest.approx((b.score, other.finding), abs=1e-3)
+
+
+def test_its_landmark_networks_give_the_maps_of_torch_on_crops_of_any_size(network: OnnxDetector) -> None:
+    model = load_detector(SHIPPED, torch.device("cpu"))
+    for name, part in model.parts.items():
+        light, heavy = network.landmark_part(name), part.as_part()
+        assert light is not None
+        assert isinstance(light.shape, ShapeModel)
+        assert light.shape.sites == heavy.shape.sites
+        assert light.shape.joints == heavy.shape.joints
+        for field in ("mean", "covariance", "widths", "fingers", "finger_errors", "finger_widths"):
+            assert np.array_equal(getattr(light.shape, field), getattr(heavy.shape, field)), (name, field)
+        for count, side in ((2, 96), (1, 192), (3, 96)):
+            crops = np.random.default_rng(side).integers(0, 256, (count, side, side), np.uint8)
+            for found, wanted in zip(light.network(crops), heavy.network(crops), strict=True):
+                assert found.shape == wanted.shape
+                assert np.abs(found - wanted).max() < 2e-3, name
+    assert {"wrist"} <= set(model.parts)
+
+
+def test_it_finds_the_wrist_of_a_hand_and_one_alone_where_torch_does(network: OnnxDetector) -> None:
+    model, scheme = load_detector(SHIPPED, torch.device("cpu")), load_scheme("mtss-hands")
+    patient = simulate_patient(np.random.default_rng([78, 1]), scheme)
+    film = render(patient, "R", 0, np.random.default_rng([78, 2]), size=(700, 570))
+    levels = normalise_levels(Film(film.pixels, 12))
+    top = int(min(film.boxes[f"R.{name}"].y0 for name in WRIST_SITES)) - 60
+    for image, has_fingers in ((levels, True), (levels[top:], False)):
+        light, heavy = (
+            find_sites(each, image, scheme, sides=("R",), rotations=(0,), has_fingers=has_fingers)
+            for each in (network, model)
+        )
+        assert len(light) == len(heavy) == 1
+        assert set(light[0].joints) == set(heavy[0].joints)
+        assert len(light[0].joints) == (22 if has_fingers else 12)
+        for name, detection in light[0].joints.items():
+            a, b = detection.candidate, heavy[0].joints[name].candidate
+            assert (a.x, a.y, a.size) == pytest.approx((b.x, b.y, b.size), abs=2e-3 * b.size), name
+            assert a.score == pytest.approx(b.score, abs=5e-3), name
 
 
 def test_crops_are_those_of_torch_also_beyond_the_edges() -> None:

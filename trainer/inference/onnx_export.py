@@ -208,11 +208,17 @@ def export_network(
     outputs: Sequence[str],
     facts: Mapping[str, Any],
     any_length: Sequence[str],
+    any_size: Sequence[str] = (),
 ) -> ExportedModel:
-    """Return `network` as ONNX; the first dimension of the inputs `any_length` is free, and the same for all."""
+    """Return `network` as ONNX; the first dimension of the inputs `any_length` is free, and the same for all.
+
+    The rows and columns of the inputs `any_size` are free as well.
+    """
     network.eval()
-    free = {0: torch.export.Dim("count", min=1)}
-    shapes = tuple(free if name in any_length else None for name in example)
+    count: dict[int, Any] = {0: torch.export.Dim("count", min=1)}
+    sides = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    free = {name: (count if name in any_length else {}) | (sides if name in any_size else {}) for name in example}
+    shapes = tuple(free[name] or None for name in example)
     try:
         with _silence(), torch.no_grad():
             program = torch.onnx.export(

@@ -122,8 +122,13 @@ class JointDetector(nn.Module):
 
     def landmark_part(self, name: PartName) -> LandmarkPart | None:
         """Return a part, as `ratui.detection.joint_network.SiteNetworks` has it."""
-        part = {"wrist": self.wrist}[name]
+        part = self.parts.get(name)
         return None if part is None else part.as_part()
+
+    @property
+    def parts(self) -> dict[PartName, WristModel]:
+        """The landmark networks by the part of the body that they know."""
+        return {} if self.wrist is None else {"wrist": self.wrist}
 
 
 def build_detector(weights: Path | None = None, backbone: str = "small") -> JointDetector:

@@ -1,7 +1,8 @@
 """Write the shipped detector for the installation without torch: ``python -m trainer.shipped.light``.
 
-The files in ``ratui/detection/shipped`` are two ONNX networks, which OpenCV runs, and the values that the code around them
-needs. They are made from ``model.pt``; after a change of it, run this command again.
+The files in ``ratui/detection/shipped`` are ONNX networks, which OpenCV runs, and the values that the code around them
+needs: two networks for finger joints, and one with a shape model for each other part of the body. They are made from
+``model.pt``; after a change of it, run this command again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 import ratui.detection
 from ratui.detection.finger_joints import JOINT_KINDS
+from ratui.detection.heat_maps import INPUT_SIZE
 from ratui.files import atomic_write
 from trainer.inference.onnx_export import build_models, export_network
 from trainer.models.detector import MAX_CANDIDATES, REFINER_PASSES, load_detector
@@ -53,6 +55,18 @@ def write_light_networks(folder: Path) -> None:
         {"model": "detector, refiner of crops"},
         ("crops",),
     )
+    parts = {
+        name: export_network(
+            f"-{name}",
+            part.net,
+            {"crops": torch.rand(2, 1, INPUT_SIZE, INPUT_SIZE + 32)},
+            ("maps", "sizes"),
+            {"model": f"detector, sites of a {name}"},
+            ("crops",),
+            any_size=("crops",),
+        )
+        for name, part in model.parts.items()
+    }
     larger, spread = model.size_statistics
     about = {
         "weights_sha256": hashlib.sha256((SHIPPED_RUN / "model.pt").read_bytes()).hexdigest(),
@@ -66,11 +80,14 @@ def write_light_networks(folder: Path) -> None:
         "mcp_excess": larger,
         "size_spread": spread,
     }
+    shapes = {name: part.shape_model().to_json() for name, part in model.parts.items()}
     folder.mkdir(exist_ok=True)
     # The weights are stored at half precision, so that half of their bits are zero and compress to nothing.
     for name, content in (
         ("boxes.onnx.gz", gzip.compress(proposer.content, mtime=0)),
         ("refiner.onnx.gz", gzip.compress(refiner.content, mtime=0)),
+        *((f"{name}.onnx.gz", gzip.compress(part.content, mtime=0)) for name, part in parts.items()),
+        ("shapes.json", json.dumps(shapes).encode() + b"\n"),
         ("about.json", json.dumps(about, indent=2).encode() + b"\n"),
     ):
         with atomic_write(folder / name) as temporary:
