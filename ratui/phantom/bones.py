@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 
 from ratui.phantom.anatomy import Array, Flags
-from ratui.phantom.lesions import ErosionEllipse
+from ratui.phantom.carving import carve_erosions
+from ratui.phantom.joint_ends import base_surface, carve_lucencies, head_contour, line_profile, spur_width
 from ratui.phantom.parts import Bridge, LongBone, Plate, ShortBone
-from ratui.phantom.texture import TILE_MM, trabeculae
+from ratui.phantom.texture import TILE_MM, lattice, mottle, trabeculae
 
 __all__ = ["Canvas", "add_bridge", "add_long_bone", "add_short_bone"]
 
@@ -53,13 +54,19 @@ class Canvas:
         y = (np.arange(y0, y1, dtype=_F) + _F(0.5)) * _F(self.pixel_size) + _F(self.origin[1])
         return slice(y0, y1), slice(x0, x1), x[None, :], y[:, None]
 
-    def grain(self, along: Array, across: Array) -> Array:
-        """Return the trabecular pattern at positions (mm) along and across a bone; its mean is 0."""
-        tile = trabeculae(self.level)
-        last = tile.shape[0] - 1  # the size is a power of two, so `& last` wraps around the tile
+    def grain(self, along: Array, across: Array, mesh: Array | float = 0.0) -> tuple[Array, Array]:
+        """Return the trabecular pattern and the slow variation of density at positions (mm) along and across a bone.
+
+        `mesh` is the share of trabeculae without a direction. The means are 0, the standard deviations about 1.
+        """
+        last = mottle().shape[0] - 1  # the size is a power of two, so `& last` wraps around the tile
         row = (along * _F(1 / TILE_MM)).astype(np.int32) & last
         column = (across * _F(1 / TILE_MM)).astype(np.int32) & last
-        return np.asarray(tile.ravel().take(row * (last + 1) + column), _F)
+        index = row * (last + 1) + column
+        struts = trabeculae(self.level).ravel().take(index)
+        if np.any(mesh):
+            struts = struts + mesh * (lattice(self.level).ravel().take(index) - struts)
+        return np.asarray(struts, _F), np.asarray(mottle().ravel().take(index), _F)
 
 
 def add_long_bone(canvas: Canvas, bone: LongBone) -> None:
@@ -80,13 +87,14 @@ def add_long_bone(canvas: Canvas, bone: LongBone) -> None:
     u, v = whole_u.ravel()[picked], whole_v.ravel()[picked]
     mineral = np.zeros(whole_u.shape, _F)
     mineral.ravel()[picked] = _mineral_along(canvas, bone, length, u, v)
-    _carve_erosions(mineral, x, y, bone.erosions)
+    carve_erosions(mineral, x, y, bone.erosions, canvas.level)
     canvas.mineral[rows, columns] += mineral
 
 
 def _mineral_along(canvas: Canvas, bone: LongBone, length: float, u: Array, v: Array) -> Array:
     """Return the mineral of a bone without erosions, at positions `u` mm along its axis and `v` mm across it."""
     base, shaft, head = bone.widths
+    detail = bone.detail
     if bone.bow:
         place = np.clip(u / _F(length), 0, 1)
         v = v - _F(bone.bow) * 4 * place * (1 - place)
@@ -95,14 +103,16 @@ def _mineral_along(canvas: Canvas, bone: LongBone, length: float, u: Array, v: A
     half = tables[0][index]
     wider = 1 + _F(bone.lean) * np.clip(v / half, -1, 1)
     half *= wider
-    inner = tables[1][index] * wider
+    spur = spur_width(half, detail, u, v, length, bone.scale)
+    half = half + spur
+    inner = tables[1][index] * wider + _F(0.9) * spur
     across = np.minimum(np.abs(v) / half, 1.4)
     square = across * across
-    corner = np.maximum(across - _F(0.55 if bone.form == "metacarpal" else 0.72), 0)
+    corner = np.maximum(across - _F(0.55 if bone.form == "metacarpal" else detail.corner), 0)
     at_plate = u + _F(bone.hollow) * square + _F(bone.slant) * v
     if bone.bulge[0]:
         at_plate += _F(bone.bulge[0]) * np.exp(-(((v - _F(bone.bulge[1] * base)) / _F(0.45 * base)) ** 2))
-    rounding = _F((8.0 if bone.form == "metacarpal" else 14.0) * bone.scale)
+    rounding = _F((8.0 if bone.form == "metacarpal" else detail.rounding) * bone.scale)
     at_base = at_plate + _F(bone.lip) - rounding * corner * corner
     at_head = _F(length) - u - _head_surface(bone, v, square, head)
     inside = np.minimum(at_base, at_head)
@@ -114,39 +124,42 @@ def _mineral_along(canvas: Canvas, bone: LongBone, length: float, u: Array, v: A
     chord = _sqrt_positive(1 - square)
     marrow = inner * _sqrt_positive(1 - (v / inner) ** 2)
     cortex = half * chord - marrow
-    spongy = tables[2][index] * (1 + _F(_GRAIN) * canvas.grain(u + _F(bone.texture[0]), v + _F(bone.texture[1])))
+    # The trabeculae diverge with the flare of the bone; near the joints many have no direction.
+    flare = v * (_F(0.5) + _F(0.5 * shaft) / half)
+    pattern, mottled = canvas.grain(
+        u * _F(detail.fineness) + _F(bone.texture[0]),
+        flare * _F(detail.fineness) + _F(bone.texture[1]),
+        tables[3][index],
+    )
+    spongy = tables[2][index] * (1 + _F(detail.grain) * pattern) * (1 + _F(detail.mottle) * mottled)
     mineral = _F(1.7 * (4.3 * bone.scale / shaft) ** 0.5 * bone.thickness) * (cortex + marrow * spongy)
     if bone.plates[0] > 0:
-        mineral += _F(2.7 * bone.plates[0]) * chord * _line_profile(at_plate - _F(0.45), 0.42)
+        mineral += _F(bone.plates[0]) * chord * base_surface(detail, at_plate, square, mottled)
     if bone.plates[1] > 0 and bone.form != "tip":
-        mineral += _F(1.0 * bone.plates[1]) * chord * _line_profile(at_head - _F(0.35), 0.42)
-    if bone.form == "metacarpal":  # a line borders the hollows at both sides of the head
-        ring = _line_profile(np.abs(v) - _F(0.70 * head), 0.42 * bone.scale) * _line_profile(
+        mineral += _F(1.0 * bone.plates[1]) * chord * line_profile(at_head - _F(0.35), 0.42)
+    if detail.head is not None:
+        added, share = head_contour(detail.head, v, at_head, head, bone.scale, mottled)
+        mineral = mineral * share + added * chord
+    elif bone.form == "metacarpal":  # a line borders the hollows at both sides of the head
+        ring = line_profile(np.abs(v) - _F(0.70 * head), 0.42 * bone.scale) * line_profile(
             at_head - _F(1.25 * head), 0.6 * head
         )
         mineral += _F(0.9) * ring
+    carve_lucencies(mineral, detail.lucencies, u, v, length, half)
     if bone.growth > 0:
         where = length - 6.5 * bone.scale if bone.growth_at_head else 5.0 * bone.scale
         wavy = u - _F(where) - _F(0.5) * np.sin(v * _F(0.9))
         gap = 0.35 + 0.55 * bone.growth
-        mineral *= 1 - _F(min(0.9, 0.35 + bone.growth)) * _line_profile(wavy, gap)
-        mineral += _F(0.8) * chord * _line_profile(np.abs(wavy) - _F(2 * gap), 0.45)
+        mineral *= 1 - _F(min(0.9, 0.35 + bone.growth)) * line_profile(wavy, gap)
+        mineral += _F(0.8) * chord * line_profile(np.abs(wavy) - _F(2 * gap), 0.45)
     return np.asarray(mineral * taper)
-
-
-def _line_profile(distance: Array, width: float) -> Array:
-    """Return a Gaussian profile of `distance` (mm) from a line, 0 beyond three widths."""
-    part = distance * _F(1 / width)
-    result = np.zeros_like(part)
-    near = np.flatnonzero(np.abs(part) < 3)
-    result[near] = np.exp(-(part[near] ** 2))
-    return result
 
 
 def _bone_profile(bone: LongBone, length: float) -> tuple[float, float, Array]:
     """Return the profile of a bone: its first position (mm), the step (mm), and a table.
 
-    The rows of the table are the half width, the half width of the marrow, and the density of the marrow.
+    The rows of the table are the half width, the half width of the marrow, the density of the marrow, and the share of
+    trabeculae without a direction.
     """
     base, shaft, head = bone.widths
     # On a short bone the flares at both ends are shorter and steeper.
@@ -173,17 +186,21 @@ def _bone_profile(bone: LongBone, length: float) -> tuple[float, float, Array]:
     middle = 0.54 if bone.form != "tip" else 0.6
     waist = np.exp(-(np.abs((along / length - middle) / 0.30) ** 3))
     strong = {"metacarpal": 0.36, "phalanx": 0.40, "tip": 0.34}[bone.form]
-    wall = 0.34 * bone.scale + (strong * shaft * bone.cortex - 0.34 * bone.scale) * waist
+    thin = 0.34 * bone.scale * bone.detail.wall
+    wall = thin + (strong * shaft * bone.cortex - thin) * waist
     inner = np.maximum(half - np.maximum(wall, 0.12), 0.15)
     ends = np.minimum(np.clip(along, 0, None), np.clip(length - along, 0, None)) / max(base, head)
     spongy = bone.density * (0.42 + 0.62 * np.exp(-((ends / 1.5) ** 2)))
-    return -3.0, float(along[1] - along[0]), np.stack([half, inner, spongy]).astype(_F)
+    spongy *= 1 - bone.detail.bone_loss * np.exp(-((ends / 1.3) ** 2))
+    mesh = bone.detail.mesh * np.exp(-((np.clip(length - along, 0, None) / (1.5 * head)) ** 2))
+    mesh += 0.4 * bone.detail.mesh * np.exp(-((np.clip(along, 0, None) / (0.6 * base)) ** 2))
+    return -3.0, float(along[1] - along[0]), np.stack([half, inner, spongy, mesh]).astype(_F)
 
 
 def _head_surface(bone: LongBone, v: Array, square: Array, head: float) -> Array:
     """Return the distance in mm by which the surface of the head lies behind its tip."""
     if bone.form == "phalanx":
-        groove = _F(0.55 * bone.scale) * np.exp(-((v / _F(0.34 * head)) ** 2))
+        groove = _F(0.55 * bone.scale * bone.detail.groove) * np.exp(-((v / _F(0.34 * head)) ** 2))
         return np.asarray(_F(0.75 * bone.scale) * square * square + groove)
     radius = _F(head * (bone.head_radius if bone.form == "metacarpal" else 1.05))
     part = np.abs(v) / radius
@@ -229,11 +246,11 @@ def add_short_bone(canvas: Canvas, bone: ShortBone) -> None:
         cortex += _slab_height(distance, radius) * _F(share * bone.depth) - within
         marrow += within
     c, s = _F(np.cos(bone.angle)), _F(np.sin(bone.angle))
-    grain = canvas.grain(x * c + y * s + _F(bone.texture[0]), y * c - x * s + _F(bone.texture[1]))
-    mineral = cortex + marrow * density * (1 + _F(_GRAIN * bone.grain) * grain)
+    grain, mottled = canvas.grain(x * c + y * s + _F(bone.texture[0]), y * c - x * s + _F(bone.texture[1]), bone.mesh)
+    mineral = cortex + marrow * density * (1 + _F(_GRAIN * bone.grain) * grain) * (1 + _F(bone.mottle) * mottled)
     if bone.plates:
         mineral = _with_plates(mineral, bone.plates, corner, step, cortex + marrow > 0.4)
-    _carve_erosions(mineral, x, y, bone.erosions)
+    carve_erosions(mineral, x, y, bone.erosions, canvas.level)
     if factor > 1:
         mineral = np.asarray(
             cv2.resize(mineral, (shape[1] // factor, shape[0] // factor), interpolation=cv2.INTER_AREA)
@@ -254,31 +271,8 @@ def add_bridge(canvas: Canvas, bridge: Bridge) -> None:
     chord = _sqrt_positive(1 - np.minimum((v / _F(bridge.half_width)) ** 2, 1))
     # The bones' ends are rounded over about 1 mm. The bridge fills this too, so that no line of the space remains.
     along = np.exp(-(((u - _F(length / 2)) / _F(length / 2 + 0.7)) ** 4))
-    spongy = _F(bridge.density) * (1 + _F(_GRAIN) * canvas.grain(u, v))
+    spongy = _F(bridge.density) * (1 + _F(_GRAIN) * canvas.grain(u, v)[0])
     canvas.mineral[rows, columns] += _F(1.7 * bridge.half_width) * chord * along * spongy
-
-
-def _carve_erosions(mineral: Array, x: Array, y: Array, erosions: Sequence[ErosionEllipse]) -> None:
-    """Remove `erosions` from `mineral` in place."""
-    for erosion in erosions:
-        reach = max(erosion.across, erosion.along) * 1.35 + 4 * erosion.edge + 0.8
-        first, last = np.searchsorted(x[0], [erosion.at[0] - reach, erosion.at[0] + reach])
-        top, bottom = np.searchsorted(y[:, 0], [erosion.at[1] - reach, erosion.at[1] + reach])
-        if last - first < 1 or bottom - top < 1:
-            continue
-        dx, dy = x[:, first:last] - _F(erosion.at[0]), y[top:bottom] - _F(erosion.at[1])
-        c, s = _F(np.cos(erosion.angle)), _F(np.sin(erosion.angle))
-        a, b = (dx * c + dy * s) / _F(erosion.across), (dy * c - dx * s) / _F(erosion.along)
-        angle = np.arctan2(b, a)
-        ragged = (
-            1
-            + _F(0.13) * np.sin(3 * angle + _F(erosion.phase))
-            + _F(0.08) * np.sin(7 * angle + _F(2.3 * erosion.phase))
-        )
-        outside = (np.sqrt(a * a + b * b) - ragged) * _F(np.sqrt(erosion.across * erosion.along))
-        hole = 1 / (1 + np.exp(np.clip(outside / _F(erosion.edge), -30, 30)))
-        rim = _F(erosion.rim) * np.exp(-(((outside - _F(0.35)) / _F(0.42)) ** 2))
-        mineral[top:bottom, first:last] *= (1 - _F(erosion.depth) * hole) * (1 + rim)
 
 
 def _depth_inside(outline: Array, corner: Array, step: float, shape: tuple[int, int]) -> Array:

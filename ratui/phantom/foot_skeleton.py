@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from ratui.phantom.anatomy import Array, smooth
+from ratui.phantom.detail import draw_detail
 from ratui.phantom.foot import Foot
 from ratui.phantom.foot_anatomy import (
     BOX_SIDES,
@@ -97,6 +98,7 @@ def _add_ray(layout: Layout, foot: Foot, ray: int) -> None:
                 head_radius=1.15 if ray == 1 else 0.9,
                 thickness=_foreshortening(foot, ray, number),
                 erosions=tuple(_place_erosions(foot, ray, number, bone, (base, head), last)),
+                detail=draw_detail(foot, ray, number, form, in_foot=True),
             )
         )  # fmt: skip
         if number < last:

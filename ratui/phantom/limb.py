@@ -47,6 +47,10 @@ class Limb:
         """Return a generator for a constant property of this limb; see `body.persistent_rng`."""
         return persistent_rng(self.patient, self.side, *names)
 
+    def patient_rng(self, *names: str) -> np.random.Generator:
+        """Return a generator for a constant property of the patient, the same for all limbs."""
+        return persistent_rng(self.patient, *names)
+
 
 def joint_space_width(limb: Limb, name: str, usual: float) -> float:
     """Return the width in mm of the space of the joint `name`; below 0 the bones overlap.

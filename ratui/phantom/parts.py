@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ratui.phantom.anatomy import Array, Point
+from ratui.phantom.detail import PLAIN, BoneDetail
 from ratui.phantom.lesions import ErosionEllipse
 
 __all__ = ["Bridge", "Layout", "LongBone", "Plate", "ShortBone", "Thickness"]
@@ -48,6 +49,8 @@ class LongBone:
         Mineral on the path of the X-rays relative to a bone that lies flat on the film.
     erosions
         Erosions of the bone.
+    detail
+        Fine structure.
     """
 
     start: Array
@@ -70,6 +73,7 @@ class LongBone:
     head_radius: float = 0.82
     thickness: float = 1.0
     erosions: tuple[ErosionEllipse, ...] = ()
+    detail: BoneDetail = PLAIN
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ class ShortBone:
     `tilt` (mm) is the offset between the outlines of its near and far face. `shell` is the thickness of its cortex;
     with `shaft` (point, axis, length) it grows to `shaft_shell` along that axis. `angle` is the direction of its
     trabeculae, in radians, and `grain` their contrast relative to the usual: low in thick bones, where they overlap.
+    `mesh` is the share of isotropic trabeculae, and `mottle` the relative variation of the density over some mm.
     """
 
     outline: Array
@@ -105,6 +110,8 @@ class ShortBone:
     shaft: tuple[Array, Array, float] | None = None
     shaft_shell: float = 0.0
     grain: float = 1.0
+    mesh: float = 0.0
+    mottle: float = 0.0
 
 
 @dataclass(frozen=True)

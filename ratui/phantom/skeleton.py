@@ -12,6 +12,7 @@ import numpy as np
 
 from ratui.phantom.anatomy import FINGERS, JOINT_SPACES, WIDTHS, Array, joint_name, smooth
 from ratui.phantom.body import persistent_rng
+from ratui.phantom.detail import draw_detail
 from ratui.phantom.hand import Hand
 from ratui.phantom.lesions import ErosionEllipse, JointSpace, draw_erosions, place_at_end
 from ratui.phantom.limb import joint_space_width, sideways_shift, surface_density
@@ -79,6 +80,7 @@ def _add_finger(layout: Layout, hand: Hand, finger: int) -> None:
                 lean=float(np.clip(draw.normal(0.0, 0.05), -0.12, 0.12)),
                 slant=float(draw.normal(0.0, 0.10 if number == 0 else 0.03)),
                 erosions=tuple(_place_erosions(hand, finger, number, bone, (base, head), last)),
+                detail=draw_detail(hand, finger, number, form),
             )
         )  # fmt: skip
         if number < last:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ratui.phantom.anatomy import Array
 
-__all__ = ["TILE_MM", "cloud", "noise", "trabeculae"]
+__all__ = ["TILE_MM", "cloud", "lattice", "mottle", "noise", "trabeculae"]
 
 _SIDE = 1024
 TILE_MM = 0.1
@@ -27,10 +27,31 @@ def trabeculae(level: int) -> Array:
     blurred like a film with pixels of `level` × 0.1 mm.
     """
     rng = np.random.default_rng(20)
-    fine = _field(rng, 0.70, 0.15)
-    coarse = _field(rng, 1.10, 0.30)
+    fine = _field(rng, 0.55, 0.11)
+    coarse = _field(rng, 0.95, 0.22)
     # The zero crossings of a smooth random field are branching lines, like struts; the field itself has blobs.
     lines = np.exp(-((fine / 0.42) ** 2)) + 0.8 * np.exp(-((coarse / 0.36) ** 2)) + 0.16 * _field(rng, 2.6, 1.6)
+    return _finish(lines, level)
+
+
+@lru_cache(maxsize=64)
+def lattice(level: int) -> Array:
+    """Return a mesh of struts without a direction, as in the head of a bone; otherwise as `trabeculae`."""
+    rng = np.random.default_rng(23)
+    fine, coarse = _field(rng, 0.15, 0.12), _field(rng, 0.32, 0.26)
+    lines = np.exp(-((fine / 0.42) ** 2)) + 0.9 * np.exp(-((coarse / 0.32) ** 2))
+    return _finish(lines, level)
+
+
+@lru_cache(maxsize=1)
+def mottle() -> Array:
+    """Return variation of the density over some mm: standard deviation 1, shape (1024, 1024), `TILE_MM` per pixel."""
+    rng = np.random.default_rng(24)
+    return _finish(_field(rng, 0.9, 0.8) + 1.2 * _field(rng, 2.6, 2.0), 0)
+
+
+def _finish(lines: Array, level: int) -> Array:
+    """Return a read-only tile with mean 0, divided by the standard deviation before it is blurred for `level`."""
     tile = _blur(lines.astype(np.float32), 0.45 * level) if level else lines.astype(np.float32)
     tile = np.asarray((tile - tile.mean()) / np.float32(lines.std()), np.float32)
     tile.setflags(write=False)

@@ -268,7 +268,7 @@ def _build_bone(
     hand: Hand, name: str, outline: Array, facing: list[_Articulation], erosions: list[ErosionEllipse]
 ) -> ShortBone:  # fmt: skip
     body, scale = hand.body, hand.body.scale
-    own = hand.persistent_rng(name, "bone")
+    own, detail = hand.persistent_rng(name, "bone"), hand.persistent_rng(name, "detail")
     middle = outline.mean(axis=0)
     plates = []
     for other, joint, points in facing:
@@ -305,6 +305,8 @@ def _build_bone(
         angle=angle,
         texture=(body.texture[0] + float(own.uniform(0, 90)), body.texture[1]),
         plates=tuple(plates), erosions=tuple(erosions), shaft=shaft, shaft_shell=shell_there,
+        grain=float(detail.uniform(0.35, 1.15)), mesh=float(detail.uniform(0.2, 1.0)),
+        mottle=float(detail.uniform(0.04, 0.18)),
     )  # fmt: skip
 
 
