@@ -13,8 +13,8 @@ from pathlib import Path
 import ratui
 from ratui.demo.sample import copy_sample
 from ratui.detection.finger_joints import normalise_levels
-from ratui.detection.hand_finder import find_hands
 from ratui.detection.onnx_networks import load_shipped_detector
+from ratui.detection.site_finder import find_sites
 from ratui.scheme import load_scheme
 from ratui.tui.i18n.catalog import LANGUAGES
 
@@ -64,8 +64,9 @@ with tempfile.TemporaryDirectory() as folder:
     sample = ratui.open_study(study)
     film = sample.case(sample.cases()[0]).films[0]
     pixels = sample.film(sample.cases()[0], film.id, film.orientation)
-    hands = find_hands(load_shipped_detector(), normalise_levels(pixels), sample.scheme, max_hands=len(film.sides))
-    assert [len(hand.joints) for hand in hands] == [10] * len(film.sides), hands
+    whole = load_scheme("mtss-hands")
+    hands = find_sites(load_shipped_detector(), normalise_levels(pixels), whole, max_hands=len(film.sides))
+    assert [len(hand.joints) for hand in hands] == [22] * len(film.sides), hands
 for name in ("fingers", "mtss-hands", "mtss"):
     assert load_scheme(name).sites
 for language in LANGUAGES:

@@ -37,7 +37,7 @@ JUDGEMENT = 0.05
 """Standard deviation of the rater's judgement, in boxes."""
 FINGERS = ("PIP", "MCP")
 PROPOSALS = {"no model": (), "finger joints by a model": FINGERS, "all joints by a model": (*FINGERS, "wrist")}
-"""Groups of joints that a model has proposed, with the errors `MODEL_ERROR`. No shipped model finds the wrist yet."""
+"""Groups of joints that a model has proposed, with the errors `MODEL_ERROR`."""
 MODEL_ERROR = 0.03
 STEPS: dict[str, Callable[[RegionEditor], RegionEditor]] = {
     "tab": lambda editor: editor.step(1),

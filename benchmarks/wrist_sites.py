@@ -140,9 +140,7 @@ def main() -> None:
                 turned = np.ascontiguousarray(np.rot90(levels, -(degrees // 90)))
                 boxes = {site: stored.turn_box(box, columns, rows) for site, box in truth.items()}
                 began = time.process_time()
-                found = find_sites(
-                    model, turned, SCHEME, max_hands=1, has_fingers=has_fingers or name.startswith("hand")
-                )
+                found = find_sites(model, turned, SCHEME, max_hands=1, is_whole=has_fingers or name.startswith("hand"))
                 tally.seconds += time.process_time() - began
                 tally.add(f"{name}, turned by {degrees}°", boxes, side, -degrees % 360, found)
         print(f"\n{title}\n\n{tally.table()}")

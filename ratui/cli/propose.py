@@ -58,7 +58,7 @@ def _format_time(seconds: float) -> str:
 @click.option("--case", "cases", multiple=True, help="Search this case only; may be repeated.  [default: all]")
 @click.option("--again", is_flag=True, help="Also search films that have proposals, and replace these.")
 def propose(study: Path, cases: tuple[str, ...], again: bool) -> None:
-    """Find the finger joints on the films of STUDY by the shipped detector, and propose their regions to the raters.
+    """Find the joints on the films of STUDY by the shipped detector, and propose their regions to the raters.
 
     Films with confirmed regions, and films that have proposals, are left out. ratui import does this for new films.
     """
@@ -93,14 +93,14 @@ def propose_after_import(study: Study, cases: Iterable[str]) -> None:
 
 def _propose(study: Study, cases: Sequence[str] | None, *, again: bool) -> ProposalSummary:
     from ratui.detection.onnx_networks import load_shipped_detector
-    from ratui.regions.proposals import propose_finger_joints
+    from ratui.regions.proposals import propose_sites
     from ratui.study.accounts import act_as_owner
 
     progress = _Progress(study.path)
     try:
         network = load_shipped_detector()
         with act_as_owner(study.folder, ""):  # a file of root would exclude the raters
-            return propose_finger_joints(
+            return propose_sites(
                 study, network, _NAME, cases=cases, include_proposed=again, progress=progress
             )  # fmt: skip
     finally:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, JOINT_KINDS
+from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, JOINT_KINDS, has_fingers
 from ratui.detection.hand_finder import FoundHand, find_hands, map_detection
 from ratui.detection.joint_naming import Candidate
 from ratui.detection.joint_network import Detection, SiteNetworks
@@ -20,7 +20,7 @@ from ratui.detection.wrist_search import WRIST_SEARCH, find_wrist_of_hand
 from ratui.detection.wrist_sites import WRIST_SITES
 from ratui.scheme import Scheme
 
-__all__ = ["WRIST_KIND", "find_sites", "find_sites_of_samples"]
+__all__ = ["WRIST_KIND", "find_sites", "find_sites_of_samples", "shows_sites"]
 
 WRIST_KIND = "wrist"
 """Kind of the candidates that are sites of a wrist."""
@@ -35,16 +35,16 @@ def find_sites(
     sides: Sequence[str] = ("L", "R"),
     max_hands: int = 1,
     rotations: Sequence[int] = _ROTATIONS,
-    has_fingers: bool = True,
+    is_whole: bool = True,
 ) -> list[FoundHand]:
     """Find hands on an image with the finger joints and the sites of the wrist that `scheme` scores, the best first.
 
     A film without a hand is searched for a wrist alone. The finding of a wrist's site is NaN: the detector does not judge
-    it. The parameters are those of `ratui.detection.hand_finder.find_hands`; set `has_fingers` to False for a film
+    it. The parameters are those of `ratui.detection.hand_finder.find_hands`; set `is_whole` to False for a film
     that shows a wrist only. Networks without a part for wrists find finger joints only.
     """
     known = {joint.id for joint in scheme.joints}
-    fingers = any(joint.group in JOINT_KINDS for joint in scheme.joints) and has_fingers
+    fingers = any(joint.group in JOINT_KINDS for joint in scheme.joints) and is_whole
     hands = find_hands(model, levels, scheme, sides=sides, max_hands=max_hands, rotations=rotations) if fingers else []
     part = model.landmark_part("wrist") if known & set(WRIST_SITES) else None
     if part is None:
@@ -83,6 +83,11 @@ def find_sites_of_samples(
         found = find_sites(model, levels, scheme, sides=("L",), rotations=(0,))
         result.append({joint: map_detection(d, unit) for joint, d in found[0].joints.items()} if found else {})
     return result
+
+
+def shows_sites(scheme: Scheme, view: str) -> bool:
+    """Return True if the view of this name shows finger joints or sites of a wrist."""
+    return has_fingers(scheme, view) or bool(set(scheme.views[view].template) & set(WRIST_SITES))
 
 
 def _as_detections(wrist: FoundPart, known: set[str]) -> Mapping[str, Detection]:

@@ -1,4 +1,4 @@
-"""Proposals of regions and orientations by the detector for the films of a study.
+"""Proposals of regions and orientations by a detector for the films of a study.
 
 Regions that a rater has confirmed are never changed. A film is turned if its hands lie in another rotation.
 It is never mirrored: a hand that looks like one of the other side may be a mirrored film or a wrong side, and only a person
@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ratui.detection.finger_joints import has_fingers, normalise_levels
-from ratui.detection.hand_finder import FoundHand, find_hands
-from ratui.detection.joint_network import JointNetwork
+from ratui.detection.hand_finder import FoundHand
+from ratui.detection.joint_network import SiteNetworks
+from ratui.detection.site_finder import find_sites, shows_sites
 from ratui.errors import FilmError, StudyError
 from ratui.imaging import Film, Orientation
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from ratui.study.intact import intact_case, intact_proposals, intact_regions
 
-__all__ = ["FilmSearch", "ProposalSummary", "propose_finger_joints", "propose_regions"]
+__all__ = ["FilmSearch", "ProposalSummary", "propose_regions", "propose_sites"]
 
 FilmSearch: TypeAlias = Callable[[Film, FilmRecord], list[FoundHand]]
 """Returns the hands on a film, the best first, with their sites in pixels of the film."""
@@ -129,23 +130,32 @@ def propose_regions(
     return summary
 
 
-def propose_finger_joints(
+def propose_sites(
     study: Study,
-    network: JointNetwork,
+    networks: SiteNetworks,
     name: str,
     *,
     cases: Iterable[str] | None = None,
+    include_confirmed: bool = False,
     include_proposed: bool = True,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ProposalSummary:
-    """Propose regions of finger joints as `propose_regions` does, with the networks of a detector."""
+    """Propose regions of all sites that a detector finds, as `propose_regions` does, on films of hands and of wrists."""
+    scheme = study.scheme
 
     def find(film: Film, record: FilmRecord) -> list[FoundHand]:
-        return find_hands(network, normalise_levels(film), study.scheme, max_hands=len(record.sides))
+        is_whole = has_fingers(scheme, record.view)
+        return find_sites(networks, normalise_levels(film), scheme, max_hands=len(record.sides), is_whole=is_whole)
 
-    views = [view for view in study.scheme.views if has_fingers(study.scheme, view)]
     return propose_regions(
-        study, find, name, views=views, cases=cases, include_proposed=include_proposed, progress=progress
+        study,
+        find,
+        name,
+        views=[view for view in scheme.views if shows_sites(scheme, view)],
+        cases=cases,
+        include_confirmed=include_confirmed,
+        include_proposed=include_proposed,
+        progress=progress,
     )
 
 

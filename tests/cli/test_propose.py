@@ -60,6 +60,20 @@ def test_an_import_proposes_regions_on_its_films(study: Study, tmp_path: Path, n
     assert not study.regions(case)
 
 
+def test_films_of_hands_get_all_their_sites_and_films_of_wrists_those_of_the_wrist(
+    tmp_path: Path, network: TemplateNetwork
+) -> None:
+    network.sees_wrists = True
+    study = Study.create(tmp_path / "study", "mtss-hands", ["anna"])
+    for number, (part, day) in enumerate((("HAND", "20200302"), ("WRIST", "20210504"))):
+        film_file(tmp_path / "films" / f"{part}.dcm", day=day, seed=number, BodyPartExamined=part)
+    assert "34 joints proposed on 2 hands of 1 case" in import_films(study, tmp_path)
+    (case,) = study.cases()
+    views = {film.id: film.view for film in study.case(case).films}
+    found = proposed_films(study)
+    assert {views[film]: count for film, count in found.items()} == {"hand": 22, "wrist": 12}
+
+
 def test_only_new_films_are_searched_and_the_others_keep_their_proposals(
     study: Study, tmp_path: Path, network: TemplateNetwork
 ) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from functools import partial
+from importlib.resources import files
 
 import numpy as np
 import numpy.typing as npt
 
 from ratui.detection.finger_joints import joint_template, kinds_by_joint
+from ratui.detection.heat_maps import INPUT_STEP, MAP_STRIDE
 from ratui.detection.joint_naming import Candidate
 from ratui.detection.joint_network import Detection, PartName
+from ratui.detection.landmark_search import LandmarkPart
+from ratui.detection.shape import ShapeModel
 from ratui.scheme import load_scheme
 
 __all__ = ["TemplateNetwork"]
@@ -23,6 +29,7 @@ class TemplateNetwork:
     """
 
     sees_hands: bool = True
+    sees_wrists: bool = False
     interrupt_after: int = 10**9
     squares: int = field(default=0, init=False)
     size_statistics = (0.21, 1.0)
@@ -37,5 +44,22 @@ class TemplateNetwork:
         hand = [Detection(Candidate(*place, kinds[name], 0.99), 0.1) for name, place in joint_template(scheme).items()]
         return [hand if self.sees_hands else [] for _ in squares]
 
-    def landmark_part(self, name: PartName) -> None:
-        """Return None: it has no part for a wrist."""
+    def landmark_part(self, name: PartName) -> LandmarkPart | None:
+        """Return a part that sees the usual wrist in the middle of each crop, or None."""
+        if not self.sees_wrists or name != "wrist":
+            return None
+        shape = ShapeModel.from_json(
+            json.loads((files("ratui.detection") / "shipped" / "shapes.json").read_text(encoding="utf-8"))["wrist"]
+        )
+        return LandmarkPart(partial(_see_middle, shape), shape)
+
+
+def _see_middle(
+    shape: ShapeModel, crops: npt.NDArray[np.uint8]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    cells = crops.shape[1] // MAP_STRIDE
+    maps = np.full((len(crops), len(shape.sites), cells, cells), -20.0, np.float32)
+    for site, (x, y) in enumerate((shape.mean / INPUT_STEP + crops.shape[1] / 2) / MAP_STRIDE):
+        column, row = int(np.clip(x, 0, cells - 1)), int(np.clip(y, 0, cells - 1))
+        maps[:, site, row, column] = 12.0
+    return maps, np.zeros(len(crops), np.float32)

@@ -77,7 +77,7 @@ def test_it_finds_the_wrist_of_a_hand_and_one_alone_where_torch_does(network: On
     top = int(min(film.boxes[f"R.{name}"].y0 for name in WRIST_SITES)) - 60
     for image, has_fingers in ((levels, True), (levels[top:], False)):
         light, heavy = (
-            find_sites(each, image, scheme, sides=("R",), rotations=(0,), has_fingers=has_fingers)
+            find_sites(each, image, scheme, sides=("R",), rotations=(0,), is_whole=has_fingers)
             for each in (network, model)
         )
         assert len(light) == len(heavy) == 1

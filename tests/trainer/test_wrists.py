@@ -252,7 +252,7 @@ class TestShipped:
         levels = normalise_levels(Film(film.pixels, 12))
         top = int(min(film.boxes[f"R.{name}"].y0 for name in WRIST_SITES)) - 60
         turned = np.ascontiguousarray(np.rot90(levels[top:], 1))  # a quarter turn to the left
-        (hand,) = find_sites(model, turned, SCHEME, has_fingers=False, rotations=(0, 90))
+        (hand,) = find_sites(model, turned, SCHEME, is_whole=False, rotations=(0, 90))
         assert (hand.side, hand.rotation) == ("R", 90)
         rows, columns = levels[top:].shape
         truth = {
@@ -263,7 +263,7 @@ class TestShipped:
     def test_fingers_alone_are_no_wrist(self, model: JointDetector, film: PhantomFilm) -> None:
         levels = normalise_levels(Film(film.pixels, 12))
         fingers = levels[: int(min(film.boxes[f"R.{name}"].y0 for name in WRIST_SITES)) - 40]
-        assert find_sites(model, fingers, SCHEME, has_fingers=False, rotations=(0,), sides=("R",)) == []
+        assert find_sites(model, fingers, SCHEME, is_whole=False, rotations=(0,), sides=("R",)) == []
 
 
 def test_boxes_of_wrists_are_in_units_of_the_square(drawn: HandSamples) -> None:

@@ -18,9 +18,9 @@ from ratui.detection.finger_joints import (
     FINE_SIZE,
     JOINT_KINDS,
     finger_joints,
-    has_fingers,
     normalise_levels,
 )
+from ratui.detection.site_finder import shows_sites
 from ratui.detection.wrist_sites import WRIST_SITES
 from ratui.errors import TrainError
 from ratui.imaging import Box, Film
@@ -37,7 +37,6 @@ __all__ = [
     "iterate_hands",
     "load_hand_samples",
     "make_frame",
-    "shows_sites",
 ]
 
 Progress = Callable[[str, int, int], None]
@@ -117,11 +116,6 @@ def iterate_hands(case: Case, scheme: Scheme) -> Iterator[tuple[FilmRecord, str,
         if shows_sites(scheme, film.view):
             for side in film.sides:
                 yield film, side, make_frame(film.area(side), side)
-
-
-def shows_sites(scheme: Scheme, view: str) -> bool:
-    """Return True if the view of this name shows finger joints or sites of a wrist."""
-    return has_fingers(scheme, view) or bool(set(scheme.views[view].template) & set(WRIST_SITES))
 
 
 def make_frame(area: Box, side: str) -> Frame:

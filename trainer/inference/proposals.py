@@ -6,16 +6,10 @@ from pathlib import Path
 
 import torch
 
-from ratui.detection.finger_joints import has_fingers, normalise_levels
-from ratui.detection.hand_finder import FoundHand
-from ratui.detection.site_finder import find_sites
 from ratui.errors import TrainError
-from ratui.imaging import Film
 from ratui.progress_bar import ProgressBar
-from ratui.regions.proposals import ProposalSummary
-from ratui.regions.proposals import propose_regions as propose_found_regions
-from ratui.study import FilmRecord, Study
-from trainer.data.hands import shows_sites
+from ratui.regions.proposals import ProposalSummary, propose_sites
+from ratui.study import Study
 from trainer.models.detector import load_detector
 
 __all__ = ["propose_regions"]
@@ -46,18 +40,10 @@ def propose_regions(
     """
     study.check_manager("propose regions")
     bar = ProgressBar()
-    model, scheme = load_detector(run, device), study.scheme
-
-    def find(film: Film, record: FilmRecord) -> list[FoundHand]:
-        is_whole = has_fingers(scheme, record.view)
-        hands = len(record.sides)
-        return find_sites(model, normalise_levels(film), scheme, max_hands=hands, has_fingers=is_whole)
-
-    summary = propose_found_regions(
+    summary = propose_sites(
         study,
-        find,
+        load_detector(run, device),
         name,
-        views=[view for view in scheme.views if shows_sites(scheme, view)],
         include_confirmed=include_confirmed,
         progress=lambda done, total: bar("proposing regions", done, total),
     )
