@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE
 from ratui.detection.joint_naming import Candidate
-from ratui.detection.joint_network import Detection, PartName
+from ratui.detection.joint_network import Detection, PartName, Proposals
 from ratui.detection.landmark_search import LandmarkPart
 from ratui.detection.shape import ShapeModel
 
@@ -90,9 +90,22 @@ class OnnxDetector:
 
     def detect(self, squares: npt.NDArray[np.uint8], threshold: float) -> list[list[Detection]]:
         """Return the joints on each square, best first: see `ratui.detection.joint_network.JointNetwork`."""
-        return [self._detect(square.astype(np.float32) / np.float32(255), threshold) for square in squares]
+        return self.refine(squares, self.propose(squares, threshold), threshold)
 
-    def _detect(self, square: _Floats, threshold: float) -> list[Detection]:
+    def propose(self, squares: npt.NDArray[np.uint8], threshold: float) -> list[Proposals]:
+        """Return the boxes to correct on each square: see `ratui.detection.joint_network.JointNetwork`."""
+        return [self._propose(_to_levels(square), threshold) for square in squares]
+
+    def refine(
+        self, squares: npt.NDArray[np.uint8], proposals: Sequence[Proposals], threshold: float
+    ) -> list[list[Detection]]:
+        """Return the joints at the proposed boxes: see `ratui.detection.joint_network.JointNetwork`."""
+        return [
+            self._refine(_to_levels(square), each.boxes, each.kinds, threshold) if len(each.boxes) else []
+            for square, each in zip(squares, proposals, strict=True)
+        ]
+
+    def _propose(self, square: _Floats, threshold: float) -> Proposals:
         self._proposer.setInput(square[None, None])
         boxes, probabilities = self._proposer.forward(["boxes", "probabilities"])
         boxes, kinds = boxes.reshape(-1, 4), probabilities.reshape(-1, 1 + len(self._settings.kinds))[:, 1:]
@@ -100,7 +113,7 @@ class OnnxDetector:
         is_likely = score > 0.3 * threshold
         boxes, kinds, score = boxes[is_likely], kinds[is_likely], score[is_likely]
         picked = suppress_overlaps(boxes, score, _CANDIDATE_OVERLAP)[: self._settings.max_candidates]
-        return self._refine(square, boxes[picked], kinds[picked], threshold) if len(picked) else []
+        return Proposals(boxes[picked], kinds[picked])
 
     def _refine(self, square: _Floats, boxes: _Floats, kinds: _Floats, threshold: float) -> list[Detection]:
         """Return the joints at `boxes` (M, 4), whose probabilities of each kind are `kinds` (M, kinds)."""
@@ -135,6 +148,10 @@ class OnnxDetector:
             candidate = Candidate(x, y, size, settings.kinds[int(kind[i])], float(score[i]))
             found.append(Detection(candidate, float(finding[i])))
         return found
+
+
+def _to_levels(square: npt.NDArray[np.uint8]) -> _Floats:
+    return square.astype(np.float32) / np.float32(255)
 
 
 def suppress_overlaps(boxes: _Floats, scores: _Floats, overlap: float) -> npt.NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import files
@@ -10,12 +11,13 @@ from importlib.resources import files
 import numpy as np
 import numpy.typing as npt
 
-from ratui.detection.finger_joints import joint_template, kinds_by_joint
+from ratui.detection.finger_joints import JOINT_KINDS, joint_template, kinds_by_joint
 from ratui.detection.heat_maps import INPUT_STEP, MAP_STRIDE
 from ratui.detection.joint_naming import Candidate
-from ratui.detection.joint_network import Detection, PartName
+from ratui.detection.joint_network import Detection, PartName, Proposals
 from ratui.detection.landmark_search import LandmarkPart
 from ratui.detection.shape import ShapeModel
+from ratui.imaging import Box
 from ratui.scheme import load_scheme
 
 __all__ = ["TemplateNetwork"]
@@ -43,6 +45,20 @@ class TemplateNetwork:
         kinds = kinds_by_joint(scheme)
         hand = [Detection(Candidate(*place, kinds[name], 0.99), 0.1) for name, place in joint_template(scheme).items()]
         return [hand if self.sees_hands else [] for _ in squares]
+
+    def propose(self, squares: npt.NDArray[np.uint8], threshold: float) -> list[Proposals]:
+        """Return the boxes of the template for each square; this does not count."""
+        scheme = load_scheme("fingers")
+        kinds, hand = kinds_by_joint(scheme), joint_template(scheme) if self.sees_hands else {}
+        boxes = np.array([Box.from_centre(*place) for place in hand.values()], np.float32).reshape(-1, 4)
+        found = Proposals(boxes, np.array([[kinds[name] == kind for kind in JOINT_KINDS] for name in hand], np.float32))
+        return [found for _ in squares]
+
+    def refine(
+        self, squares: npt.NDArray[np.uint8], proposals: Sequence[Proposals], threshold: float
+    ) -> list[list[Detection]]:
+        """Return the joints of the template on each square."""
+        return self.detect(squares, threshold)
 
     def landmark_part(self, name: PartName) -> LandmarkPart | None:
         """Return a part that sees the usual wrist in the middle of each crop, or None."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ import torch
 
 from ratui.detection import hand_finder
 from ratui.detection.finger_joints import normalise_levels
-from ratui.detection.hand_finder import FoundHand, _Rotation, find_hands
+from ratui.detection.hand_finder import FoundHand, _ProposedRotation, _Rotation, find_hands
 from ratui.detection.joint_naming import NamedHand
+from ratui.detection.joint_network import Proposals
 from ratui.errors import TrainError
 from ratui.imaging import Box, Film, Orientation, turn_film, write_film
 from ratui.phantom import PhantomFilm, render, simulate_patient
@@ -26,6 +28,8 @@ pytestmark = pytest.mark.slow
 SCHEME = load_scheme("fingers")
 JOINTS = {joint.id for joint in SCHEME.joints}
 SHIPPED = Path("shipped")
+NOTHING = np.zeros((0, 4), np.float32)
+NO_BOX = Proposals(NOTHING, NOTHING)
 
 
 @cache
@@ -166,12 +170,41 @@ def test_a_picture_without_a_hand_is_not_searched_twice(
     """Count the second searches in one polarity; the best hand of the first ones has this cost in one rotation."""
     done = []
 
-    def detect_whole(model: object, levels: np.ndarray, scheme: object, sides: object, degrees: int) -> _Rotation:
+    def detect_whole(model: object, proposed: _ProposedRotation, scheme: object, sides: object) -> _Rotation:
+        degrees = proposed.degrees
         hand = NamedHand({}, "L", cost if degrees == 90 else cost + degrees / 10 + 1, np.eye(2, 3))
-        return _Rotation(degrees, levels, (), hand)
+        return _Rotation(degrees, proposed.levels, hand, ())
 
+    def propose_whole(model: object, levels: np.ndarray, scheme: object, sides: object, degrees: int) -> Any:
+        return _ProposedRotation(degrees, levels, NamedHand({}, "L", degrees / 100, np.eye(2, 3)), NOTHING, NO_BOX)
+
+    monkeypatch.setattr(hand_finder, "_propose_whole", propose_whole)
     monkeypatch.setattr(hand_finder, "_detect_whole", detect_whole)
     monkeypatch.setattr(hand_finder, "_find_hands_in", lambda *_: done.append(1) or [])
     black = np.zeros((64, 64), np.float32)
     assert find_hands(load_detector(SHIPPED, torch.device("cpu")), black, SCHEME) == []
     assert len(done) == 2 * searches
+
+
+def test_the_second_network_sees_the_likely_rotations_only_and_the_most_likely_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    costs, seen = {0: 9.0, 90: -20.0, 180: 30.0, 270: -25.0}, []
+
+    def detect_whole(model: object, proposed: _ProposedRotation, scheme: object, sides: object) -> _Rotation:
+        seen.append(proposed.degrees)
+        return _Rotation(proposed.degrees, proposed.levels, proposed.hand, ())
+
+    def propose_whole(model: object, levels: np.ndarray, scheme: object, sides: object, degrees: int) -> Any:
+        return _ProposedRotation(degrees, levels, NamedHand({}, "L", costs[degrees], np.eye(2, 3)), NOTHING, NO_BOX)
+
+    monkeypatch.setattr(hand_finder, "_propose_whole", propose_whole)
+    monkeypatch.setattr(hand_finder, "_detect_whole", detect_whole)
+    monkeypatch.setattr(hand_finder, "_find_hands_in", lambda *_: [])
+    black, model = np.zeros((64, 64), np.float32), load_detector(SHIPPED, torch.device("cpu"))
+    assert find_hands(model, black, SCHEME) == []
+    assert seen == [270, 90] * 2, "the image and its negative"
+    costs[90] = -40.0
+    seen.clear()
+    find_hands(model, black, SCHEME)
+    assert seen == [90] * 2

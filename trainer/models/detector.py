@@ -7,6 +7,7 @@ around the middle of the joint space, in continuous coordinates: 0 is the outer 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -19,7 +20,7 @@ from torchvision.ops import nms
 
 from ratui.detection.finger_joints import COARSE_SIZE, JOINT_KINDS
 from ratui.detection.joint_naming import Candidate
-from ratui.detection.joint_network import Detection, PartName
+from ratui.detection.joint_network import Detection, PartName, Proposals
 from ratui.detection.landmark_search import LandmarkPart
 from ratui.errors import TrainError, clean_text
 from trainer.data.augmentation import downsample
@@ -120,6 +121,24 @@ class JointDetector(nn.Module):
         """Return the joints on each square (FINE_SIZE, FINE_SIZE), as the function `detect` does."""
         return detect(self, squares, threshold=threshold)
 
+    @torch.inference_mode()
+    def propose(self, squares: npt.NDArray[np.uint8], threshold: float) -> list[Proposals]:
+        """Return the boxes to correct on each square, as `ratui.detection.joint_network.JointNetwork` has it."""
+        found = self.propose_boxes(downsample(_to_levels(self, squares)))
+        selected = [_select_candidates(*each, 0.3 * threshold) for each in found]
+        return [Proposals(boxes.cpu().numpy(), kinds.cpu().numpy()) for boxes, kinds in selected]
+
+    @torch.inference_mode()
+    def refine(
+        self, squares: npt.NDArray[np.uint8], proposals: Sequence[Proposals], threshold: float
+    ) -> list[list[Detection]]:
+        """Return the joints at the proposed boxes, as `ratui.detection.joint_network.JointNetwork` has it."""
+        images = _to_levels(self, squares)
+        return [
+            _refine(self, image, torch.tensor(each.boxes).to(image), torch.tensor(each.kinds).to(image), threshold)
+            for image, each in zip(images, proposals, strict=True)
+        ]
+
     def landmark_part(self, name: PartName) -> LandmarkPart | None:
         """Return a part, as `ratui.detection.joint_network.SiteNetworks` has it."""
         part = self.parts.get(name)
@@ -213,13 +232,17 @@ def detect(
     list of list of Detection
         The joints of each image. Of boxes with an IoU above 0.4 the best remains.
     """
-    device = next(model.parameters()).device
     found: list[list[Detection]] = []
     for start in range(0, len(images), batch):
-        part = torch.from_numpy(np.array(images[start : start + batch])).to(device)[:, None].float() / 255
+        part = _to_levels(model, images[start : start + batch])
         for image, (boxes, probabilities) in zip(part, model.propose_boxes(downsample(part)), strict=True):
             found.append(_refine(model, image, *_select_candidates(boxes, probabilities, 0.3 * threshold), threshold))
     return found
+
+
+def _to_levels(model: JointDetector, squares: npt.NDArray[np.uint8]) -> Tensor:
+    """Return squares (N, rows, columns) as (N, 1, rows, columns) from 0 to 1 on the device of the model."""
+    return torch.from_numpy(np.array(squares)).to(next(model.parameters()).device)[:, None].float() / 255
 
 
 def _select_candidates(boxes: Tensor, probabilities: Tensor, min_score: float) -> tuple[Tensor, Tensor]:
