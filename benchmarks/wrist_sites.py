@@ -3,7 +3,7 @@
 Run ``python -m benchmarks.wrist_sites FILMS BOXES.json`` or ``--phantoms N``. FILMS is a folder with a picture or a DICOM
 file for each entry of BOXES.json: ``{"films": {NAME: {"boxes": {SITE: [x, y, side]}}}}``, the centre and side of each box in
 pixels. ``--half development`` takes the films of odd patient numbers, ``--half final`` those of even numbers; the number is
-the first part of the name. ``--turned`` stores each film in four rotations.
+the first part of the name. ``--turned`` stores each film in four rotations. ``--light`` runs the shipped detector by OpenCV.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -23,6 +24,8 @@ from PIL import Image
 
 from ratui.detection.finger_joints import normalise_levels
 from ratui.detection.hand_finder import FoundHand
+from ratui.detection.joint_network import SiteNetworks
+from ratui.detection.onnx_networks import load_shipped_detector
 from ratui.detection.site_finder import find_sites
 from ratui.detection.wrist_sites import WRIST_SITES
 from ratui.imaging import Box, Film, Orientation, normalize_intensity, read_film
@@ -123,9 +126,13 @@ def main() -> None:
     parser.add_argument("--half", default="development", choices=["development", "final", "other", "all"])
     parser.add_argument("--phantoms", type=int, default=0, help="number of held-out simulated films")
     parser.add_argument("--detector", type=Path, default=Path("shipped"), help="folder of a run")
+    parser.add_argument("--light", action="store_true", help="the shipped detector as OpenCV runs it, without torch")
     parser.add_argument("--turned", action="store_true", help="store each film in four rotations")
     arguments = parser.parse_args()
-    model = load_detector(arguments.detector, torch.device("cpu"))
+    model: SiteNetworks = load_detector(arguments.detector, torch.device("cpu"))
+    if arguments.light:
+        model = load_shipped_detector()
+        cv2.setNumThreads(1)
     sources = []
     if arguments.boxes is not None:
         sources.append(("real films", real_films(arguments.films, arguments.boxes, arguments.half), False))

@@ -7,7 +7,7 @@ first crop is placed roughly; each further crop is placed by the sites found on 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeAlias
 
@@ -62,13 +62,19 @@ class PartSearch:
     clear_fit
         Fit in a likely orientation that needs no other one.
     candidates
-        Number of places that are looked at closely.
+        Largest number of orientations that are looked at closely.
+    least_start
+        Least fit on a crop of the whole film of an orientation that is looked at closely.
+    least_trace
+        Least such fit of an orientation that is searched on the negative of the film.
     """
 
     fields: Sequence[float]
     least_fit: float = 0.2
     clear_fit: float = 0.3
     candidates: int = 4
+    least_start: float = 0.0
+    least_trace: float = 0.02
 
 
 @dataclass(frozen=True)
@@ -96,12 +102,15 @@ class FoundPart:
         Agreement of the peaks with the shape, from 0 to 1.
     angle
         Clockwise angle on the film, in degrees from -180 to 180; 0 is upright, with the fingers up.
+    is_negative
+        True if it was found on the negative of the film.
     """
 
     side: str
     sites: Mapping[str, SitePlace]
     fit: float
     angle: float
+    is_negative: bool = False
 
 
 def find_alone(
@@ -113,6 +122,9 @@ def find_alone(
     rotations: Sequence[int] = (0, 90, 180, 270),
 ) -> FoundPart | None:
     """Return the part on a film of which nothing is known, or None if nothing on it looks like one.
+
+    The negative of the film is searched as well, because headers of films may state the wrong polarity. A part leaves
+    weaker traces on the negative in the same orientation, so that only orientations with a trace are searched there.
 
     Parameters
     ----------
@@ -127,21 +139,41 @@ def find_alone(
     rotations
         Clockwise turns of the film to try, in degrees, the most probable one first.
     """
-    best: FoundPart | None = None
-    starts: list[tuple[float, Matrix, str]] = []
-    for rotation, side in product(rotations, sides):
+    best, traces = _find_in(part, levels, search, list(product(rotations, sides)))
+    if best is None or best.fit < search.clear_fit:
+        negative, _ = _find_in(part, np.float32(1.0) - levels, search, traces)
+        if negative is not None and (best is None or negative.fit > best.fit):
+            best = replace(negative, is_negative=True)
+    return best if best is not None and best.fit >= search.least_fit else None
+
+
+def _find_in(
+    part: LandmarkPart,
+    levels: npt.NDArray[np.float32],
+    search: PartSearch,
+    orientations: Sequence[tuple[int, str]],
+) -> tuple[FoundPart | None, list[tuple[int, str]]]:
+    """Return the part that fits best in one of the orientations, rotation and side, and those with a trace of one."""
+    starts: list[tuple[float, Matrix, tuple[int, str]]] = []
+    for rotation, side in orientations:
+        seen = []
         for field in search.fields:
             frame, size = _whole_frame(levels.shape, field, rotation, side)
             placed, _ = _look(part, levels, [frame], size)
-            starts.append((placed.fit, crop_frame(compose(frame, placed.transform)), side))
-        starts.sort(key=lambda each: -each[0])
-        if starts and starts[0][0] > search.clear_fit:
+            seen.append((placed.fit, crop_frame(compose(frame, placed.transform)), (rotation, side)))
+        starts.append(max(seen, key=lambda each: each[0]))
+        if starts[-1][0] > search.clear_fit:
             break
-    for _, frame, side in starts[: search.candidates]:
+    starts.sort(key=lambda each: -each[0])
+    best: FoundPart | None = None
+    for fit, frame, (_, side) in starts[: search.candidates]:
+        if fit < search.least_start or (best is not None and best.fit >= search.clear_fit):
+            break
         found = find_near(part, levels, frame, side)
         if best is None or found.fit > best.fit:
             best = found
-    return best if best is not None and best.fit >= search.least_fit else None
+    traces = [orientation for fit, _, orientation in starts if fit >= search.least_trace]
+    return best, traces[: search.candidates]
 
 
 def find_near(

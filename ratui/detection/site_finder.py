@@ -49,15 +49,13 @@ def find_sites(
     part = model.landmark_part("wrist") if known & set(WRIST_SITES) else None
     if part is None:
         return hands
-    negative = np.float32(1.0) - levels
     if not hands:
-        for is_negative, image in ((False, levels), (True, negative)):
-            wrist = find_alone(part, image, WRIST_SEARCH, sides=sides, rotations=rotations)
-            if wrist is not None:
-                rotation = round(-wrist.angle / 90) % 4 * 90
-                return [FoundHand(wrist.side, _as_detections(wrist, known), 0.0, rotation, is_negative)]
-        return []
-    complete = []
+        wrist = find_alone(part, levels, WRIST_SEARCH, sides=sides, rotations=rotations)
+        if wrist is None:
+            return []
+        rotation = round(-wrist.angle / 90) % 4 * 90
+        return [FoundHand(wrist.side, _as_detections(wrist, known), 0.0, rotation, wrist.is_negative)]
+    complete, negative = [], np.float32(1.0) - levels
     for hand in hands:
         image = negative if hand.is_negative else levels
         fingers_found = {

@@ -12,8 +12,11 @@ from ratui.imaging.geometry import fit_similarity
 
 __all__ = ["WRIST_SEARCH", "find_wrist_of_hand"]
 
-WRIST_SEARCH = PartSearch(fields=(80.0, 100.0, 125.0, 160.0, 205.0))
-"""Search for a wrist on a film without a hand."""
+WRIST_SEARCH = PartSearch(fields=(85.0, 130.0, 195.0), least_start=0.08)
+"""Search for a wrist on a film without a hand.
+
+In the right orientation the best start has a fit of 0.28 or more on 8 real films and 6 simulated ones, and of 0.14 or
+less in the others. On the negative it is 0.03 or more in the right one."""
 
 
 def find_wrist_of_hand(
