@@ -44,6 +44,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "data/pairs.py": ("sample_values.py", "sample_selection.py", "augmentation.py"),
     "data/hands.py": ("hand_values.py", "sample_values.py", "evaluation_values.py"),
     "data/augmentation.py": ("augmentation.py",),
+    "data/joint_styles.py": ("augmentation.py",),
     "data/random_draws.py": ("augmentation.py", "operations.py"),
     "data/splits.py": ("sample_selection.py", "lineage.py", "validation.py", "folds.py"),
     "training/loop.py": ("loop_values.py", "training_values.py", "validation.py", "training_loop.py"),

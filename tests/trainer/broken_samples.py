@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.trainer.planted_fault import DETECTOR, EVALUATION, SAMPLES, Mutation, fault
+from tests.trainer.planted_fault import AUGMENTATION, DETECTOR, EVALUATION, SAMPLES, Mutation, fault
 
 SAMPLE_FAULTS: tuple[Mutation, ...] = (
     # Samples of joints.
@@ -183,13 +183,6 @@ SAMPLE_FAULTS: tuple[Mutation, ...] = (
     ),
     # Augmentation of joints.
     fault(
-        "both time points get one change of exposure",
-        "data/pairs.py",
-        '"exposure": (-0.3, 0.3, 2, 1, 1)',
-        '"exposure": (-0.3, 0.3, 1, 1, 1)',
-        f"{SAMPLES}TestAugmentation::test_each_time_point_has_its_own_exposure",
-    ),
-    fault(
         "time points are turned independently",
         "data/pairs.py",
         '"angle": (-0.25, 0.25, 1)',
@@ -206,9 +199,45 @@ SAMPLE_FAULTS: tuple[Mutation, ...] = (
     fault(
         "all images get the same noise",
         "data/pairs.py",
-        "noise = torch.randn(moved.shape, generator=own, device=device)",
-        "noise = torch.randn(moved.shape[2:], generator=own, device=device)",
+        "noise = torch.randn(styled.shape, generator=own, device=device)",
+        "noise = torch.randn(styled.shape[2:], generator=own, device=device)[None, None]",
         f"{SAMPLES}TestAugmentation::test_the_noise_of_each_image_is_its_own",
+    ),
+    fault(
+        "the films of a joint share no style",
+        "data/pairs.py",
+        '(r[name] + r[f"{name}_of_film"])',
+        '(0 * r[name] + r[f"{name}_of_film"])',
+        f"{AUGMENTATION}test_the_styles_of_both_films_are_alike_but_not_the_same",
+    ),
+    fault(
+        "the films of a joint have exactly one style",
+        "data/pairs.py",
+        '(r[name] + r[f"{name}_of_film"])',
+        '(r[name] + 0 * r[f"{name}_of_film"])',
+        f"{SAMPLES}TestAugmentation::test_both_time_points_are_exposed_alike_but_not_equally",
+        f"{AUGMENTATION}test_the_styles_of_both_films_are_alike_but_not_the_same",
+    ),
+    fault(
+        "the weight of fine detail also changes the coarse one",
+        "data/joint_styles.py",
+        "addcmul_(middle - fine, soft)",
+        "addcmul_(middle, soft)",
+        f"{AUGMENTATION}test_styles_differ_by_gamma_texture_detail_gain_and_haze",
+    ),
+    fault(
+        "the gains of detail and of fields are not logarithms",
+        "data/joint_styles.py",
+        "(varied * torch.exp(gain))",
+        "(varied * gain)",
+        f"{AUGMENTATION}test_styles_differ_by_gamma_texture_detail_gain_and_haze",
+    ),
+    fault(
+        "crops of the refiner never have the other polarity",
+        "models/refiner.py",
+        ".reshape(m, 1, 1, 1) < 0.06",
+        ".reshape(m, 1, 1, 1) < 0.0",
+        f"{AUGMENTATION}test_crops_of_the_refiner_get_a_style_noise_and_sometimes_the_other_polarity",
     ),
     # Samples of hands.
     fault(

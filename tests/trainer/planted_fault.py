@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 HERE = "tests/trainer/"
+AUGMENTATION = f"{HERE}test_augmentation.py::"
 SAMPLES = f"{HERE}test_sample_values.py::"
 SELECTION = f"{HERE}test_sample_selection.py::"
 TRAINING = f"{HERE}test_training_values.py::"

@@ -14,8 +14,10 @@ from torch import Tensor
 from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE
 from trainer.data import augmentation, pairs
 from trainer.data.augmentation import augment_hands, downsample
+from trainer.data.joint_styles import STYLE, list_style_ranges, vary_style
 from trainer.data.pairs import augment_pairs
 from trainer.data.random_draws import Ranges, draw_noise
+from trainer.models import refiner
 
 COUNT, SIDE = 48, 32
 CPU = torch.device("cpu")
@@ -216,26 +218,94 @@ def test_a_coarse_image_has_the_means_of_the_fine_one() -> None:
 
 
 @pytest.mark.parametrize("side", [None, 12])
-def test_both_crops_of_a_pair_are_moved_and_exposed_as_documented(
+def test_both_crops_of_a_pair_are_moved_and_get_noise_as_documented(
     monkeypatch: pytest.MonkeyPatch, side: int | None
 ) -> None:
     uniform, whole = Uniform(), 16
+    given: list[Any] = []
     monkeypatch.setattr(pairs, "draw_uniform", uniform.draw)
+    monkeypatch.setattr(pairs, "vary_style", lambda *args: given.append(args) or args[0].clone())
     crops = make_images(2 * COUNT, whole).reshape(COUNT, 2, whole, whole)
-    crops[:, :, 0, 0] = 0  # below the smallest level, of which a power can be taken
     found = augment_pairs(torch.from_numpy(crops), torch.Generator().manual_seed(9), side=side)
     side = side or whole
     own = torch.Generator().manual_seed(int(torch.randint(2**62, (1,), generator=torch.Generator().manual_seed(9))))
+    texture = torch.randn(COUNT, 3, side // 2, side // 2, generator=own).numpy()
     noise = torch.randn(COUNT, 2, side, side, generator=own).numpy()
     read = uniform.read()
     angle = read(-0.25, 0.25)[:, None] + read(-0.06, 0.06)
     scale = np.exp(read(-0.12, 0.12)[:, None] + read(-0.04, 0.04))
     shift = read(-0.05, 0.05)[:, None] + read(-0.03, 0.03)
     flip = np.where(read(0, 1) < 0.5, -1, 1)
-    gamma, strength = np.exp(read(-0.3, 0.3)), read(0, 0.03)
+    shared = {name: read(low, high) for name, (low, high) in STYLE.items()}
+    of_film = {name: read(*(0.3 * (high - low) / 2 * np.array([-1, 1]))) for name, (low, high) in STYLE.items()}
+    strength = 0.22 * (read(0, 1)[:, None] ** 2 + read(0, 0.4) ** 2)
+    ((pictures, style, grain),) = given
+    for name in STYLE:
+        wanted = shared[name][:, None] + of_film[name]
+        assert style[name].numpy() == pytest.approx(wanted.reshape(2 * COUNT, *wanted.shape[2:]), abs=1e-6)
+    assert grain.numpy().ravel() == pytest.approx((texture[:, :1] + 0.4 * texture[:, 1:]).ravel(), abs=1e-6)
     for n, time in np.ndindex(COUNT, 2):
         cos, sin = np.cos(angle[n, time]), np.sin(angle[n, time])
         turn = scale[n, time] * np.array([[cos, -sin], [sin, cos]]) @ np.diag([flip[n], 1])
         picture = sample(crops[n, time], places(side) @ turn.T + shift[n, time], "nearest")
-        picture = np.clip(picture, 1e-4, 1) ** gamma[n, time] + strength[n, time] * noise[n, time].ravel()
+        assert pictures[2 * n + time].numpy().ravel() == pytest.approx(picture, abs=1e-6)
+        picture = picture + strength[n, time] * picture.std(ddof=1) * noise[n, time].ravel()
         assert found[n, time].numpy().ravel() == pytest.approx(picture, abs=1e-5)
+
+
+def test_styles_differ_by_gamma_texture_detail_gain_and_haze() -> None:
+    uniform, images, rng = Uniform(), make_images() * 2 - 0.5, np.random.default_rng(6)
+    assert images.min() < 0
+    assert images.max() > 1
+    texture = rng.normal(size=(COUNT, SIDE // 2, SIDE // 2))
+    draws = uniform.draw(list_style_ranges())
+    found = vary_style(torch.from_numpy(images)[:, None], draws, torch.from_numpy(texture)[:, None])
+    read = uniform.read()
+    gamma, fine, middle, low = (np.exp(read(*STYLE[name])) for name in ("gamma", "fine", "middle", "low"))
+    haze, gain, amount = (read(*STYLE[name]) for name in ("haze", "gain", "texture"))
+
+    def enlarge(knots: np.ndarray) -> np.ndarray:
+        field = torch.from_numpy(knots)[None, None]
+        field = torch.nn.functional.interpolate(field, size=(SIDE, SIDE), mode="bicubic", align_corners=True)
+        return field[0, 0].numpy()
+
+    def soften(picture: np.ndarray, side: int) -> np.ndarray:
+        """Return the means of the neighbours inside of the picture."""
+        inside = uniform_filter(np.ones_like(picture), side, mode="constant")
+        return np.asarray(uniform_filter(picture, side, mode="constant") / inside)
+
+    for n in range(COUNT):
+        picture = np.clip(images[n], 1e-4, 1) ** gamma[n]
+        mean, spread = picture.mean(), picture.std(ddof=1)
+        grain = 0.5 * texture[n] + 1.5 * uniform_filter(texture[n], 3, mode="constant")
+        grain = sample(grain, places(SIDE), "nearest").reshape(SIDE, SIDE)
+        picture = picture + picture * grain * 0.45 * amount[n] ** 2 * spread / (mean + 0.02)
+        soft = soften(picture, 3)
+        softer = soften(soft, 7)
+        picture = mean + fine[n] * (picture - soft) + middle[n] * (soft - softer) + low[n] * (softer - mean)
+        picture = picture * np.exp(enlarge(gain[n])) + spread * enlarge(haze[n])
+        assert found[n, 0].numpy() == pytest.approx(picture, abs=1e-5)
+
+
+def test_the_styles_of_both_films_are_alike_but_not_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[dict[str, Tensor]] = []
+    monkeypatch.setattr(pairs, "vary_style", lambda pictures, style, texture: given.append(style) or pictures)
+    augment_pairs(torch.rand(200, 2, 8, 8), torch.Generator().manual_seed(0))
+    for name, values in given[0].items():
+        one, other = values.reshape(200, 2, -1).unbind(dim=1)
+        ratio = float((one - other).std() / one.std())
+        assert 0.2 < ratio < 0.6, name
+
+
+def test_crops_of_the_refiner_get_a_style_noise_and_sometimes_the_other_polarity() -> None:
+    uniform, hands, each = Uniform(), 8, 6
+    crops = torch.from_numpy(make_images(hands * each, 16))[:, None]
+    noise, texture = torch.randn(hands * each, 1, 16, 16), torch.randn(hands * each, 1, 8, 8)
+    ranges = {**list_style_ranges(each), "noise": (0.0, 1.0, each), "inverted": (0, 1, each)}
+    draws = uniform.draw(ranges, hands)
+    found = refiner._vary_exposure(crops, (noise, texture), draws)
+    styled = vary_style(crops, {name: draws[name].flatten(0, 1) for name in STYLE}, texture)
+    strength, inverted = (draws[name].reshape(-1, 1, 1, 1) for name in ("noise", "inverted"))
+    wanted = styled + noise * strength**2 * 0.07
+    assert torch.allclose(found, torch.where(inverted < 0.06, 1 - wanted, wanted))
+    assert 0 < int((inverted < 0.06).sum()) < hands * each

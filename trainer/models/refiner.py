@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from ratui.detection.finger_joints import COARSE_SIZE, JOINT_KINDS
+from trainer.data.joint_styles import STYLE, list_style_ranges, texture_shape, vary_style
 from trainer.data.random_draws import Ranges, copy_draws, draw_noise, draw_uniform
 from trainer.models.layers import ResidualBlock, make_group_norm, take_maximum
 
@@ -143,6 +144,7 @@ def draw_joint_crops(
     draws = draw_uniform(_list_ranges(joints, k), n, generator)
     side = REFINER_CROP_SIZE
     noise = draw_noise((n * (k + _DECOYS_PER_HAND), 1, side, side), generator, device)
+    texture = draw_noise((n * (k + _DECOYS_PER_HAND), 1, *texture_shape(side)), generator, device)
     last: Ranges = {"noise": (0.0, 1.0, k + _DECOYS_PER_HAND), "inverted": (0, 1, k + _DECOYS_PER_HAND)}
     r = copy_draws({**draws, **draw_uniform(last, n, generator)}, device)
     known = torch.isfinite(boxes).all(dim=2)
@@ -180,7 +182,7 @@ def draw_joint_crops(
     kind = torch.cat([kind, torch.where(good, 0, -1)], dim=1)
     nothing = torch.full((n, _DECOYS_PER_HAND), torch.nan, device=device)
     return JointCrops(
-        _vary_exposure(crops, noise, r),
+        _vary_exposure(crops, (noise, texture), r),
         torch.cat([torch.where(there[..., None], moves, torch.nan), nothing[..., None].expand(-1, -1, 3)], 1).flatten(
             0, 1
         ),
@@ -205,11 +207,7 @@ def _list_ranges(joints: int, k: int) -> Ranges:
         "anywhere": (0, COARSE_SIZE, decoys, 2),
         "on_line": (0, 1, decoys, 1),
         "decoy_size": (-0.3, 0.3, decoys),
-        "gamma": (-0.7, 0.7, k + decoys),
-        "haze_across": (-0.2, 0.2, k + decoys),
-        "haze_down": (-0.2, 0.2, k + decoys),
-        "softer": (0, 1, k + decoys),
-        "blur": (-0.8, 1.0, k + decoys),
+        **list_style_ranges(k + decoys),
     }
 
 
@@ -241,22 +239,13 @@ def _place_decoys(boxes: Tensor, usual: Tensor, r: Mapping[str, Tensor]) -> tupl
     return place, size, (gap > 0.75 * usual) & inside
 
 
-def _vary_exposure(crops: Tensor, noise: Tensor, r: Mapping[str, Tensor]) -> Tensor:
-    """Return the crops with random gamma, haze to one side, blur or sharpening, and noise; 6 % are inverted."""
-    m, side = len(crops), crops.shape[-1]
-
-    def drawn(name: str) -> Tensor:
-        return r[name].reshape(m, 1, 1, 1)
-
-    crops = crops.clamp(1e-4, 1) ** torch.exp(drawn("gamma"))
-    ramp = torch.linspace(-1, 1, side, device=crops.device)
-    crops = crops + drawn("haze_across") * ramp + drawn("haze_down") * ramp[:, None]
-    soft = F.avg_pool2d(crops, 3, 1, 1, count_include_pad=False)
-    softer = F.avg_pool2d(soft, 5, 1, 2, count_include_pad=False)
-    soft = torch.where(drawn("softer") < 0.3, softer, soft)
-    crops = crops + drawn("blur") * (soft - crops)  # a negative factor sharpens
-    crops = crops + noise * drawn("noise") ** 2 * 0.07
-    return torch.where(drawn("inverted") < 0.06, 1 - crops, crops)
+def _vary_exposure(crops: Tensor, noise: tuple[Tensor, Tensor], r: Mapping[str, Tensor]) -> Tensor:
+    """Return the crops in random styles and with noise; 6 % are inverted. `noise` is that, and that of the texture."""
+    m = len(crops)
+    style = {name: r[name].flatten(0, 1) for name in STYLE}
+    crops = vary_style(crops, style, noise[1])
+    crops = crops + noise[0] * r["noise"].reshape(m, 1, 1, 1) ** 2 * 0.07
+    return torch.where(r["inverted"].reshape(m, 1, 1, 1) < 0.06, 1 - crops, crops)
 
 
 def refiner_loss(seen: RefinerOutput, joint_crops: JointCrops) -> Tensor:
