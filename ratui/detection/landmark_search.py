@@ -63,18 +63,18 @@ class PartSearch:
         Fit in a likely orientation that needs no other one.
     candidates
         Largest number of orientations that are looked at closely.
-    least_start
-        Least fit on a crop of the whole film of an orientation that is looked at closely.
     least_trace
-        Least such fit of an orientation that is searched on the negative of the film.
+        Least fit at the middle one of `fields` of an orientation that is tried at the others.
+    least_start
+        Least fit at any of them of an orientation that is looked at closely.
     """
 
     fields: Sequence[float]
     least_fit: float = 0.2
     clear_fit: float = 0.3
-    candidates: int = 4
+    candidates: int = 8
+    least_trace: float = 0.0
     least_start: float = 0.0
-    least_trace: float = 0.02
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,7 @@ def find_alone(
 ) -> FoundPart | None:
     """Return the part on a film of which nothing is known, or None if nothing on it looks like one.
 
-    The negative of the film is searched as well, because headers of films may state the wrong polarity. A part leaves
-    weaker traces on the negative in the same orientation, so that only orientations with a trace are searched there.
+    The negative of the film is searched as well, because headers of films may state the wrong polarity.
 
     Parameters
     ----------
@@ -139,41 +138,43 @@ def find_alone(
     rotations
         Clockwise turns of the film to try, in degrees, the most probable one first.
     """
-    best, traces = _find_in(part, levels, search, list(product(rotations, sides)))
+    orientations = list(product(rotations, sides))
+    best = _find_in(part, levels, search, orientations)
     if best is None or best.fit < search.clear_fit:
-        negative, _ = _find_in(part, np.float32(1.0) - levels, search, traces)
+        negative = _find_in(part, np.float32(1.0) - levels, search, orientations)
         if negative is not None and (best is None or negative.fit > best.fit):
             best = replace(negative, is_negative=True)
     return best if best is not None and best.fit >= search.least_fit else None
 
 
 def _find_in(
-    part: LandmarkPart,
-    levels: npt.NDArray[np.float32],
-    search: PartSearch,
-    orientations: Sequence[tuple[int, str]],
-) -> tuple[FoundPart | None, list[tuple[int, str]]]:
-    """Return the part that fits best in one of the orientations, rotation and side, and those with a trace of one."""
+    part: LandmarkPart, levels: npt.NDArray[np.float32], search: PartSearch, orientations: Sequence[tuple[int, str]]
+) -> FoundPart | None:
+    """Return the part that fits best in one of the orientations (rotation and side), or None if there is no trace of one."""
+
+    def look(rotation: int, side: str, field: float) -> tuple[float, Matrix]:
+        frame, size = _whole_frame(levels.shape, field, rotation, side)
+        placed, _ = _look(part, levels, [frame], size)
+        return placed.fit, crop_frame(compose(frame, placed.transform))
+
+    middle = search.fields[len(search.fields) // 2]
     starts: list[tuple[float, Matrix, tuple[int, str]]] = []
-    for rotation, side in orientations:
-        seen = []
-        for field in search.fields:
-            frame, size = _whole_frame(levels.shape, field, rotation, side)
-            placed, _ = _look(part, levels, [frame], size)
-            seen.append((placed.fit, crop_frame(compose(frame, placed.transform)), (rotation, side)))
-        starts.append(max(seen, key=lambda each: each[0]))
+    for orientation in orientations:
+        starts.append((*look(*orientation, middle), orientation))
         if starts[-1][0] > search.clear_fit:
             break
     starts.sort(key=lambda each: -each[0])
     best: FoundPart | None = None
-    for fit, frame, (_, side) in starts[: search.candidates]:
-        if fit < search.least_start or (best is not None and best.fit >= search.clear_fit):
+    for fit, frame, orientation in starts[: search.candidates]:
+        if fit < search.least_trace or (best is not None and best.fit >= search.clear_fit):
             break
-        found = find_near(part, levels, frame, side)
-        if best is None or found.fit > best.fit:
-            best = found
-    traces = [orientation for fit, _, orientation in starts if fit >= search.least_trace]
-    return best, traces[: search.candidates]
+        for field in search.fields:
+            if field != middle and fit <= search.clear_fit:
+                fit, frame = max((fit, frame), look(*orientation, field), key=lambda each: each[0])
+        if fit >= search.least_start:
+            found = find_near(part, levels, frame, orientation[1])
+            best = found if best is None or found.fit > best.fit else best
+    return best
 
 
 def find_near(

@@ -15,8 +15,8 @@ from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, JOINT_KINDS, h
 from ratui.detection.hand_finder import FoundHand, find_hands, map_detection
 from ratui.detection.joint_naming import Candidate
 from ratui.detection.joint_network import Detection, SiteNetworks
-from ratui.detection.landmark_search import FoundPart, find_alone
-from ratui.detection.wrist_search import WRIST_SEARCH, find_wrist_of_hand
+from ratui.detection.landmark_search import FoundPart
+from ratui.detection.wrist_search import find_wrist_of_hand, find_wrists
 from ratui.detection.wrist_sites import WRIST_SITES
 from ratui.scheme import Scheme
 
@@ -39,7 +39,7 @@ def find_sites(
 ) -> list[FoundHand]:
     """Find hands on an image with the finger joints and the sites of the wrist that `scheme` scores, the best first.
 
-    A film without a hand is searched for a wrist alone. The finding of a wrist's site is NaN: the detector does not judge
+    A film without a hand is searched for wrists alone. The finding of a wrist's site is NaN: the detector does not judge
     it. The parameters are those of `ratui.detection.hand_finder.find_hands`; set `is_whole` to False for a film
     that shows a wrist only. Networks without a part for wrists find finger joints only.
     """
@@ -50,11 +50,11 @@ def find_sites(
     if part is None:
         return hands
     if not hands:
-        wrist = find_alone(part, levels, WRIST_SEARCH, sides=sides, rotations=rotations)
-        if wrist is None:
-            return []
-        rotation = round(-wrist.angle / 90) % 4 * 90
-        return [FoundHand(wrist.side, _as_detections(wrist, known), 0.0, rotation, wrist.is_negative)]
+        wrists = find_wrists(part, levels, sides=sides, max_wrists=max_hands, rotations=rotations)
+        return [
+            FoundHand(each.side, _as_detections(each, known), 0.0, round(-each.angle / 90) % 4 * 90, each.is_negative)
+            for each in wrists
+        ]
     complete, negative = [], np.float32(1.0) - levels
     for hand in hands:
         image = negative if hand.is_negative else levels

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from ratui.detection.landmark_search import FoundPart, LandmarkPart, PartSearch, crop_frame, find_near
+from ratui.detection.landmark_search import FoundPart, LandmarkPart, PartSearch, crop_frame, find_alone, find_near
 from ratui.imaging.geometry import fit_similarity
 
-__all__ = ["WRIST_SEARCH", "find_wrist_of_hand"]
+__all__ = ["WRIST_SEARCH", "find_wrist_of_hand", "find_wrists"]
 
-WRIST_SEARCH = PartSearch(fields=(85.0, 130.0, 195.0), least_start=0.08)
+WRIST_SEARCH = PartSearch(fields=(85.0, 130.0, 195.0), candidates=4, least_trace=0.02, least_start=0.08)
 """Search for a wrist on a film without a hand.
 
-In the right orientation the best start has a fit of 0.28 or more on 8 real films and 6 simulated ones, and of 0.14 or
-less in the others. On the negative it is 0.03 or more in the right one."""
+In the right orientation the fit at the best width is 0.28 or more on 8 real films and 6 simulated ones, and 0.14 or less in
+the others."""
 
 
 def find_wrist_of_hand(
@@ -50,3 +51,40 @@ def find_wrist_of_hand(
     # A similarity of a mirrored shape to the film is one of the shape to the mirrored film.
     to_mirrored = fit_similarity(shape.fingers[rows], centres * flip, 1 / shape.finger_errors[rows] ** 2)
     return find_near(part, levels, crop_frame(to_mirrored * flip[:, None]), side, mm)
+
+
+def find_wrists(
+    part: LandmarkPart,
+    levels: npt.NDArray[np.float32],
+    *,
+    sides: Sequence[str] = ("L", "R"),
+    max_wrists: int = 1,
+    rotations: Sequence[int] = (0, 90, 180, 270),
+) -> list[FoundPart]:
+    """Return the wrists on a film that shows no whole hand, the clearest first; each side once at most.
+
+    Two wrists lie side by side, so that the halves of the film are searched, and the whole film if no half shows one. The
+    other parameters are those of `ratui.detection.landmark_search.find_alone`.
+    """
+    found: list[FoundPart] = []
+    if max_wrists > 1 and len(sides) > 1:
+        rows, columns = levels.shape
+        middle, rest = (0, columns // 2) if columns >= rows else (rows // 2, 0), list(sides)
+        turns = rotations
+        halves = (levels[: middle[0] or rows, : middle[1] or columns], levels[middle[0] :, middle[1] :])
+        for start, half in zip(((0, 0), middle), halves, strict=True):
+            wrist = find_alone(part, half, WRIST_SEARCH, sides=rest, rotations=turns)
+            if wrist is not None:
+                found.append(_shift(wrist, start[1], start[0]))
+                rest = [side for side in rest if side != wrist.side]
+                turns = (round(-wrist.angle / 90) % 4 * 90,)
+    if not found:
+        wrist = find_alone(part, levels, WRIST_SEARCH, sides=sides, rotations=rotations)
+        found = [] if wrist is None else [wrist]
+    return sorted(found, key=lambda each: -each.fit)
+
+
+def _shift(wrist: FoundPart, x: float, y: float) -> FoundPart:
+    """Return a wrist that was found on the part of a film that starts at (x, y)."""
+    sites = {name: replace(each, box=each.box.shift(x, y)) for name, each in wrist.sites.items()}
+    return replace(wrist, sites=sites)

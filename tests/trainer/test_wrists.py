@@ -260,6 +260,26 @@ class TestShipped:
         }
         assert worst(hand, truth) < 0.25
 
+    @pytest.mark.parametrize("is_negative", [False, True])
+    def test_both_wrists_of_a_film_without_fingers_have_their_sides(
+        self, model: JointDetector, is_negative: bool
+    ) -> None:
+        patient = simulate_patient(np.random.default_rng([79, 1]), SCHEME)
+        drawn = render(patient, "B", 0, np.random.default_rng([79, 2]), size=(640, 1050))
+        top = int(min(drawn.boxes[f"{side}.{name}"].y0 for side in "LR" for name in WRIST_SITES)) - 30
+        levels = np.ascontiguousarray(normalise_levels(Film(drawn.pixels, 12))[top:])
+        image = 1 - levels if is_negative else levels
+        hands = find_sites(model, image, SCHEME, is_whole=False, max_hands=2, rotations=(0,))
+        assert {hand.side for hand in hands} == {"L", "R"}
+        assert {hand.is_negative for hand in hands} == {is_negative}
+        for hand in hands:
+            truth = {name: drawn.boxes[f"{hand.side}.{name}"].shift(0, -top) for name in WRIST_SITES}
+            assert worst(hand, truth) < 0.25
+        assert len(find_sites(model, image, SCHEME, is_whole=False, rotations=(0,))) == 1
+        middle = levels.shape[1] // 2
+        one = find_sites(model, image[:, :middle], SCHEME, is_whole=False, max_hands=2, rotations=(0,))
+        assert len(one) == 1
+
     def test_fingers_alone_are_no_wrist(self, model: JointDetector, film: PhantomFilm) -> None:
         levels = normalise_levels(Film(film.pixels, 12))
         fingers = levels[: int(min(film.boxes[f"R.{name}"].y0 for name in WRIST_SITES)) - 40]
