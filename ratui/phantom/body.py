@@ -73,7 +73,7 @@ def draw_body(patient: PhantomPatient, side: Literal["L", "R"]) -> Body:
         stretch=np.clip(person.normal(1.0, 0.03, (5, 4)) + hand.normal(0.0, 0.006, (5, 4)), 0.9, 1.1),
         gap=float(np.clip(person.normal(1.0, 0.13), 0.72, 1.38)) * (1.0 if grown else 1.0 + 0.5 * (1 - maturity)),
         cortex=float(np.clip(person.normal(1.0, 0.13), 0.7, 1.3)) * (1 - 0.6 * frail),
-        density=float(person.uniform(0.19, 0.30)) * (1 - 0.75 * frail),
+        density=float(person.uniform(0.11, 0.28)) * (1 - 0.75 * frail),
         flesh=float(np.clip(person.normal(1.0, 0.12), 0.75, 1.4)),
         swelling=float(hand.random() * min(0.25 + 0.5 * patient.severity, 1.2)) if patient.severity > 0 else 0.0,
         maturity=maturity,

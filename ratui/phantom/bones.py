@@ -190,11 +190,11 @@ def _bone_profile(bone: LongBone, length: float) -> tuple[float, float, Array]:
     wall = thin + (strong * shaft * bone.cortex - thin) * waist
     inner = np.maximum(half - np.maximum(wall, 0.12), 0.15)
     ends = np.minimum(np.clip(along, 0, None), np.clip(length - along, 0, None)) / max(base, head)
-    spongy = bone.density * (0.42 + 0.62 * np.exp(-((ends / 1.5) ** 2)))
+    spongy = bone.density * (0.32 + 0.72 * np.exp(-((ends / 0.85) ** 2)))
     spongy *= 1 - bone.detail.bone_loss * np.exp(-((ends / 1.3) ** 2))
-    mesh = bone.detail.mesh * np.exp(-((np.clip(length - along, 0, None) / (1.5 * head)) ** 2))
-    mesh += 0.4 * bone.detail.mesh * np.exp(-((np.clip(along, 0, None) / (0.6 * base)) ** 2))
-    return -3.0, float(along[1] - along[0]), np.stack([half, inner, spongy, mesh]).astype(_F)
+    mesh = 0.7 * bone.detail.mesh * np.exp(-((np.clip(length - along, 0, None) / (1.5 * head)) ** 2))
+    mesh += 0.85 * bone.detail.mesh * np.exp(-((np.clip(along, 0, None) / (1.3 * base)) ** 2))
+    return -3.0, float(along[1] - along[0]), np.stack([half, inner, spongy, np.minimum(mesh, 1.0)]).astype(_F)
 
 
 def _head_surface(bone: LongBone, v: Array, square: Array, head: float) -> Array:

@@ -112,16 +112,16 @@ def draw_detail(
         limb.persistent_rng(f"{'foot' if in_foot else 'hand'} detail {ray} {number}"),
     )
     coarse, mottled, sharp = person.random(3)
-    lost = float(person.uniform(0.0, 0.12 + 0.13 * min(limb.patient.severity, 2.5)))
+    lost = float(person.uniform(0.0, 0.2 + 0.14 * min(limb.patient.severity, 2.5)))
     old = float(np.clip((limb.patient.age - _OSTEOPHYTE_AGE) / 25, 0, 1)) * float(person.random())
     return BoneDetail(
-        grain=float(0.12 + 0.34 * coarse * own.uniform(0.7, 1.2)),
-        mesh=float(own.uniform(0.4, 1.0)),
+        grain=float(0.22 + 0.44 * coarse * own.uniform(0.7, 1.2)),
+        mesh=float(own.uniform(0.6, 1.0)),
         fineness=float(np.clip(1.25 - 0.5 * coarse + own.normal(0.0, 0.06), 0.6, 1.4)),
         mottle=float((0.03 + 0.11 * mottled) * own.uniform(0.6, 1.4)),
         bone_loss=lost * float(own.uniform(0.6, 1.2)),
         wall=float(own.uniform(0.45, 1.15)) * float(0.7 + 0.5 * sharp),
-        band=float(max(0.0, own.normal(0.55, 0.35))) * limb.body.scale,
+        band=float(max(0.0, own.normal(0.35, 0.3))) * limb.body.scale,
         rim=(float(own.uniform(0.8, 2.2)) * limb.body.scale, float(max(0.0, own.normal(0.5, 0.5)))),
         corner=float(own.uniform(0.42, 0.70)),
         rounding=float(own.uniform(9.0, 18.0)),

@@ -87,7 +87,7 @@ def draw_machine(rng: np.random.Generator) -> MachineSettings:
         scatter=float(rng.uniform(0.03, 0.32)),
         blur=float(abs(rng.normal(0.09, 0.07))),
         local=0.0 if plain else float(rng.uniform(0.05, 0.7)),
-        wide=float(rng.uniform(6, 26)),
+        wide=float(np.exp(rng.uniform(np.log(3.0), np.log(26.0)))),
         edge=0.0 if plain or rng.random() < 0.35 else float(rng.uniform(0.2, 1.9)),
         fine=float(rng.uniform(0.35, 1.3)),
         curve=curve,

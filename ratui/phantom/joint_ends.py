@@ -44,7 +44,7 @@ def base_surface(detail: BoneDetail, at_plate: Array, square: Array, mottled: Ar
     # The zone is thickest in the middle, and uneven.
     wide = _F(0.42) + _F(detail.band) * np.clip(1 - square + _F(0.25) * mottled, 0, 1.5)
     off = (at_plate - _F(0.45) - _F(0.6) * (wide - _F(0.42))) / wide
-    zone = _F(2.7) * np.exp(-np.minimum(off * off, 30)) * (1 - _F(0.35 * min(detail.band, 1.0)))
+    zone = _F(2.4) * np.exp(-np.minimum(off * off, 30)) * (1 - _F(0.35 * min(detail.band, 1.0)))
     if detail.rim[1]:
         # The rims in front and behind are two contours, because the rays do not run along the surface.
         zone += _F(1.3 * detail.rim[1]) * line_profile(at_plate - _F(detail.rim[0]) * (_F(1.15) - square), 0.34)

@@ -67,7 +67,7 @@ def _add_finger(layout: Layout, hand: Hand, finger: int) -> None:
                 cortex=body.cortex * float(draw.normal(1.0, 0.05)),
                 density=body.density,
                 hollow=(-0.2 if number == 0 else 2.7 if number == 1 and finger > 1 else 0.9) * scale,
-                lip=(0.3 if number == 0 else float(draw.uniform(0.35, 1.0))) * scale,
+                lip=(0.3 if number == 0 else float(draw.uniform(0.35, 1.5 if number == 1 else 1.0))) * scale,
                 plates=(
                     surface_density(hand, inner) if number else 0.6,
                     surface_density(hand, outer) if number < last else 0.0,

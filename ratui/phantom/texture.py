@@ -30,7 +30,7 @@ def trabeculae(level: int) -> Array:
     fine = _field(rng, 0.55, 0.11)
     coarse = _field(rng, 0.95, 0.22)
     # The zero crossings of a smooth random field are branching lines, like struts; the field itself has blobs.
-    lines = np.exp(-((fine / 0.42) ** 2)) + 0.8 * np.exp(-((coarse / 0.36) ** 2)) + 0.16 * _field(rng, 2.6, 1.6)
+    lines = np.exp(-((fine / 0.6) ** 2)) + 0.8 * np.exp(-((coarse / 0.5) ** 2)) + 0.16 * _field(rng, 2.6, 1.6)
     return _finish(lines, level)
 
 
@@ -39,7 +39,7 @@ def lattice(level: int) -> Array:
     """Return a mesh of struts without a direction, as in the head of a bone; otherwise as `trabeculae`."""
     rng = np.random.default_rng(23)
     fine, coarse = _field(rng, 0.15, 0.12), _field(rng, 0.32, 0.26)
-    lines = np.exp(-((fine / 0.42) ** 2)) + 0.9 * np.exp(-((coarse / 0.32) ** 2))
+    lines = np.exp(-((fine / 0.8) ** 2)) + 0.9 * np.exp(-((coarse / 0.6) ** 2)) + 0.2 * coarse
     return _finish(lines, level)
 
 
