@@ -1,12 +1,13 @@
-"""Measure the detector of the installation without torch: ``python -m benchmarks.light_detection [FILM.dcm]``.
+"""Measure the detector of the installation without torch: ``python -m benchmarks.light_detection [FILM ...]``.
 
 It prints seconds per film with OpenCV on one and two threads and with torch on one, the largest difference of their boxes,
-and the sizes of the files. The films are phantoms of one hand and of both hands, upright, and the given film.
+and the sizes of the files. The films are phantoms of one hand and of both hands, upright,
+a film of noise, and the given ones (DICOM files or pictures). All sites are searched, those of wrists as well.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from importlib.resources import files
 from pathlib import Path
@@ -15,11 +16,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 
 from ratui.detection.finger_joints import normalise_levels
-from ratui.detection.hand_finder import FoundHand, find_hands
-from ratui.detection.joint_network import JointNetwork
+from ratui.detection.hand_finder import FoundHand
+from ratui.detection.joint_network import SiteNetworks
 from ratui.detection.onnx_networks import load_shipped_detector
+from ratui.detection.site_finder import find_sites
 from ratui.imaging import Film, read_film
 from ratui.phantom import render, simulate_patient
 from ratui.scheme import load_scheme
@@ -27,14 +30,13 @@ from trainer.models.detector import load_detector
 from trainer.shipped import SHIPPED
 
 _SCHEME = load_scheme("mtss-hands")
-_PHANTOMS = 8  # of each kind
 _SEED = 71_003
 
 
-def draw(side: str) -> list[npt.NDArray[np.float32]]:
+def draw(side: str, count: int) -> list[npt.NDArray[np.float32]]:
     """Return the grey levels of phantom films at a usual resolution, 0.15 mm."""
     levels = []
-    for number in range(_PHANTOMS):
+    for number in range(count):
         patient = simulate_patient(np.random.default_rng([_SEED, number]), _SCHEME)
         size = (1600, 2600) if side == "B" else (1600, 1300)
         film = render(patient, side, 0, np.random.default_rng([_SEED, number, 1]), size=size)  # type: ignore[arg-type]
@@ -42,13 +44,27 @@ def draw(side: str) -> list[npt.NDArray[np.float32]]:
     return levels
 
 
+def draw_noise() -> npt.NDArray[np.float32]:
+    """Return a film without a hand: smooth noise."""
+    noise = np.random.default_rng(_SEED).random((1600, 1300)).astype(np.float32)
+    noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), 5))
+    return np.asarray((noise - noise.min()) / (noise.max() - noise.min()), np.float32)
+
+
+def read(path: Path) -> npt.NDArray[np.float32]:
+    """Return the grey levels of a DICOM file or a picture."""
+    if path.suffix == ".dcm":
+        return normalise_levels(read_film(path))
+    return np.asarray(Image.open(path).convert("L"), np.float32) / np.float32(255)
+
+
 def search(
-    network: JointNetwork, films: list[npt.NDArray[np.float32]], hands: int
+    network: SiteNetworks, films: list[npt.NDArray[np.float32]], hands: int
 ) -> tuple[list[list[FoundHand]], float]:
     """Return the hands on each film, and the seconds per film."""
-    find_hands(network, films[0], _SCHEME, max_hands=hands)  # the first search also allocates memory
+    find_sites(network, films[0], _SCHEME, max_hands=hands)  # the first search also allocates memory
     started = time.perf_counter()
-    found = [find_hands(network, levels, _SCHEME, max_hands=hands) for levels in films]
+    found = [find_sites(network, levels, _SCHEME, max_hands=hands) for levels in films]
     return found, (time.perf_counter() - started) / len(films)
 
 
@@ -67,11 +83,16 @@ def largest_difference(one: list[list[FoundHand]], other: list[list[FoundHand]])
 
 def main() -> None:
     """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("films", nargs="*", type=Path)
+    parser.add_argument("--phantoms", type=int, default=8, help="phantoms of each kind")
+    arguments = parser.parse_args()
     light, heavy = load_shipped_detector(), load_detector(SHIPPED, torch.device("cpu"))
     torch.set_num_threads(1)
-    kinds = [("phantoms of one hand", draw("L"), 1), ("phantoms of both hands", draw("B"), 2)]
-    kinds += [(Path(file).stem, [normalise_levels(read_film(Path(file)))], 1) for file in sys.argv[1:]]
-    print("| films | joints found | OpenCV, 1 thread | OpenCV, 2 threads | torch, 1 thread | largest difference |")
+    kinds = [("phantoms of one hand", draw("L", arguments.phantoms), 1)]
+    kinds += [("phantoms of both hands", draw("B", arguments.phantoms), 2), ("noise", [draw_noise()], 1)]
+    kinds += [(path.stem, [read(path)], 1) for path in arguments.films]
+    print("| films | sites found | OpenCV, 1 thread | OpenCV, 2 threads | torch, 1 thread | largest difference |")
     print("|---|---|---|---|---|---|")
     for name, films, hands in kinds:
         seconds: list[float] = []
@@ -83,7 +104,7 @@ def main() -> None:
         seconds.append(each)
         joints = sum(len(hand.joints) for film in found for hand in film)
         difference = largest_difference(found, wanted)
-        cells = [f"{name} ({len(films)})", f"{joints} of {10 * hands * len(films)}"]
+        cells = [f"{name} ({len(films)})", f"{joints} of {22 * hands * len(films) * (name != 'noise')}"]
         cells += [f"{each:.2f} s" for each in seconds]
         print(f"| {' | '.join(cells)} | {difference:.1g} of a box |", flush=True)
     folder = files("ratui.detection") / "shipped"

@@ -1,6 +1,8 @@
 """Count the keys from opening a case to the confirmed regions of all its films.
 
-Run ``python -m benchmarks.region_keys [CASES]``.
+Run ``python -m benchmarks.region_keys [CASES]``. ``--detector`` takes the proposals of the shipped detector, as after an
+import, instead of simulated models; with ``--hand FOLDER`` also those on a real hand, whose boxes by eye are in FOLDER and
+in ``wrists_by_eye.json``. Its film is the earlier one of the case, and the same film turned by 4° the later one.
 
 A simulated rater opens phantom cases with the scheme ``mtss-hands`` (both hands, two time points) in the real app. The rater
 moves boxes that look more than a quarter of a box off, and accepts the others. It judges each box with an error of a
@@ -9,7 +11,9 @@ twentieth of a box. It taps keys and holds none down. Every box is counted that 
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import json
 import sys
 import tempfile
 import time
@@ -18,12 +22,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 
-from ratui.imaging import Box
+from ratui.detection.finger_joints import normalise_levels
+from ratui.detection.onnx_networks import load_shipped_detector
+from ratui.imaging import Box, read_film, write_film
 from ratui.regions.editor import RegionEditor
 from ratui.regions.initial import StepSize
-from ratui.study import Region, RegionSource
+from ratui.regions.proposals import propose_sites
+from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.regions.screen import RegionsScreen
 from tests.tui.conftest import reading_as, settle
@@ -191,12 +199,46 @@ def propose(phantom: PhantomCase, groups: tuple[str, ...], rng: np.random.Genera
         phantom.study.save_proposals("model", phantom.case.id, found)
 
 
-async def play(seed: int, groups: tuple[str, ...], *, both: bool, looks: bool) -> Result:
-    """Confirm the regions of one phantom case."""
+def real_case(folder: Path, hand: Path) -> PhantomCase:
+    """Return a case of the real hand in the folder `hand`, whose later film is the earlier one turned by 4°."""
+    fingers = json.loads((hand / "joint_boxes_by_eye.json").read_text(encoding="utf-8"))
+    source = hand / fingers["file"]
+    wrists = json.loads(Path(__file__).with_name("wrists_by_eye.json").read_text(encoding="utf-8"))["films"]
+    names = {each["joint"].replace("MP", "MCP"): each["box"] for each in fingers["joints"]}
+    boxes = {f"R.{name}": Box(*box) for name, box in names.items()}
+    boxes |= {f"R.{site}": Box.from_centre(*box) for site, box in wrists[source.stem]["boxes"].items()}
+    levels = normalise_levels(read_film(source))
+    rows, columns = levels.shape
+    turn = cv2.getRotationMatrix2D((columns / 2, rows / 2), 4.0, 1.0)
+    turned = cv2.warpAffine(levels, turn, (columns, rows), flags=cv2.INTER_AREA)
+    study, records, truth = Study.create(folder / "real", "mtss-hands", ["anna"]), [], {}
+    for time_point, picture in enumerate((levels, np.asarray(turned, np.float32))):
+        id, spacing = f"film{time_point}R", (0.1, 0.1)
+        path = study.film_path("C-1", id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_film(path, np.rint(picture * 4095).astype(np.uint16), spacing=spacing)
+        records.append(FilmRecord(id, time_point, "R", "hand", rows, columns, 400 * time_point, spacing))
+        moved = {key: turn @ [*box.centre, 1.0] if time_point else box.centre for key, box in boxes.items()}
+        truth[id] = {key: Box.from_centre(*map(float, moved[key]), box.width) for key, box in boxes.items()}
+    case = Case("C-1", tuple(records))
+    study.save_case(case)
+    return PhantomCase(study, case, truth)
+
+
+async def play(
+    seed: int, groups: tuple[str, ...] | None, *, both: bool = False, looks: bool = True, hand: Path | None = None
+) -> Result:
+    """Confirm the regions of one case; without `groups` the shipped detector has proposed them."""
     rng = np.random.default_rng([31, seed])
     with tempfile.TemporaryDirectory() as folder:
-        phantom = phantom_case(Path(folder), both=both, seed=seed, scheme="mtss-hands")
-        propose(phantom, groups, rng)
+        if hand is not None:
+            phantom = real_case(Path(folder), hand)
+        else:
+            phantom = phantom_case(Path(folder), both=both, seed=seed, scheme="mtss-hands")
+        if groups is None:
+            propose_sites(phantom.study, load_shipped_detector(), "shipped")
+        else:
+            propose(phantom, groups, rng)
         async with reading_as(phantom.study, "anna", size=SCREEN) as pilot:
             await pilot.press("enter")
             await settle(pilot)
@@ -232,15 +274,28 @@ def describe(both: bool, looks: bool) -> str:
 
 def main() -> None:
     """Print the table."""
-    cases = int(sys.argv[1]) if len(sys.argv) > 1 else 6
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="?", type=int, default=6)
+    parser.add_argument("--detector", action="store_true", help="the proposals of the shipped detector")
+    parser.add_argument("--hand", type=Path, help="folder of a real hand with boxes by eye")
+    arguments = parser.parse_args()
+    cases = arguments.cases
+    proposals: dict[str, tuple[str, ...] | None] = (
+        {"the shipped detector": None} if arguments.detector else {**PROPOSALS}
+    )
     StepSize.REPEAT_SECONDS = 0.0  # keys that arrive quickly here are not held down
     begun = time.monotonic()
     print("| boxes, films | corrected | far | arrow | size | go | Enter | A | confirm | **keys** | most | wrong |")
     print("|" + "---|" * 12)
-    for proposed, groups in PROPOSALS.items():
-        for both, looks in ((False, True), (True, True), (False, False)):
+    for proposed, groups in proposals.items():
+        for both, looks in ((False, True), (True, True), (False, False)) if cases else ():
             results = [asyncio.run(play(seed, groups, both=both, looks=looks)) for seed in range(cases)]
             print(row(f"{proposed}, {describe(both, looks)}", results), flush=True)
+    if arguments.hand is not None:
+        for looks in (True, False):
+            result = asyncio.run(play(0, None, looks=looks, hand=arguments.hand))
+            name = "the shipped detector, the real hand" + ("" if looks else ", accepted without looking")
+            print(row(name, [result]), flush=True)
     print(f"\n{time.monotonic() - begun:.0f} s in all", file=sys.stderr)
 
 
