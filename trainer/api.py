@@ -6,14 +6,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from ratui.detection.finger_joints import normalise_levels
-from ratui.detection.site_finder import find_sites
+from ratui.detection.hand_finder import FoundHand
+from ratui.detection.site_finder import find_foot_sites, find_sites
 from ratui.errors import TrainError, clean_text
 from ratui.imaging import Box, Film
 from ratui.scheme import Scheme, load_scheme
@@ -39,7 +40,8 @@ class DetectedJoint:
 
     `box` is (x0, y0, x1, y1) in pixels of the film. `score` is the detector's confidence that this is a joint, from 0
     to 1. `finding` is the probability of a special finding (ankylosis or collapse), from 0 to 1; it is NaN if the film is
-    unlike those that the detector learned from, and for sites of the wrist, whose findings the detector does not judge.
+    unlike those that the detector learned from, and for sites of the wrist or foot, whose findings the detector does not
+    judge.
     """
 
     box: Box
@@ -55,10 +57,10 @@ class DetectedJoint:
 class DetectedHand:
     """A hand found on a film: its apparent side, ``"L"`` or ``"R"``, and its finger joints and sites of the wrist by name.
 
-    A mirrored hand has the apparent side of the other hand. `rotation` is the clockwise turn of the film, in degrees (0, 90,
-    180 or 270), after which the hand is nearest to the upright position. `domain_score` is above 1 if the film is unlike
-    those that the detector learned from, and None if it can't be computed. `no_finding` states why there are no findings, or
-    is empty.
+    It may also be a foot, with its joints. A mirrored hand has the apparent side of the other hand. `rotation` is the
+    clockwise turn of the film, in degrees (0, 90, 180 or 270), after which the hand is nearest to the upright position.
+    `domain_score` is above 1 if the film is unlike those that the detector learned from, and None if it can't be computed.
+    `no_finding` states why there are no findings, or is empty.
     """
 
     side: str
@@ -83,25 +85,32 @@ class Detector:
     def __repr__(self) -> str:
         return f"Detector({self.name!r})"
 
-    def find(self, film: Film, *, max_hands: int = 2) -> list[DetectedHand]:
+    def find(self, film: Film, *, max_hands: int = 2, part: Literal["hand", "foot"] = "hand") -> list[DetectedHand]:
         """Find the hands on a film and name their finger joints and the sites of their wrists, as in ``mtss-hands``.
 
-        On a film without a whole hand, a wrist alone is searched.
+        On a film without a whole hand, a wrist alone is searched. With `part` ``foot``, feet are searched, and their joints
+        are named as in ``mtss``.
 
         Parameters
         ----------
         film
             A film as `ratui.read_film` returns it.
         max_hands
-            The largest number of hands to return; no side is returned twice.
+            The largest number of hands or feet to return; no side is returned twice.
+        part
+            What the film shows, ``hand`` or ``foot``: the detector does not tell them apart.
 
         Returns
         -------
         list of DetectedHand
             The best hand first; empty if no hand is recognised. Boxes are in pixels of `film`. The detector learned
-            simulated hands only; ``docs/results.md`` states the films that its accuracy was measured on.
+            simulated hands and feet only; ``docs/results.md`` states the films that its accuracy was measured on. Feet were
+            measured on no real film.
         """
         levels = normalise_levels(film)
+        if part == "foot":
+            feet = find_foot_sites(self.network, levels, load_scheme("mtss"), max_feet=max_hands)
+            return [_describe_foot(foot) for foot in feet]
         hands = []
         for hand in find_sites(self.network, levels, self._scheme, max_hands=max_hands):
             verdict = judge_hand(self.network, self.domain, levels, hand)
@@ -233,6 +242,11 @@ def load_scorer(run: str | Path, *, scheme: str = "mtss", device: str = "cpu") -
     """
     network, about = load_scorer_network(Path(run), torch.device(device))
     return Scorer(network, about, str(run), load_scheme(scheme))
+
+
+def _describe_foot(foot: FoundHand) -> DetectedHand:
+    joints = {name: DetectedJoint(found.box, found.candidate.score, math.nan) for name, found in foot.joints.items()}
+    return DetectedHand(foot.side, joints, foot.rotation, None, "the detector does not judge the joints of feet")
 
 
 def _crop(image: JointImage, *, mirrored: bool) -> npt.NDArray[np.uint8]:

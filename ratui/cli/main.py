@@ -142,9 +142,9 @@ def import_(
 ) -> None:
     """Import DICOM files, folders, ZIP or tar archives, a DICOMDIR, or the files of a manifest into STUDY, de-identified.
 
-    At the end it lists the imported and the refused files with the reasons. Then it searches the new films of hands for
-    joints and proposes their regions. This can be ended at any time, and ratui propose continues it. The exit code is 1 if
-    nothing was imported, and 3 if a place that may contain films could not be read.
+    At the end it lists the imported and the refused files with the reasons. Then it searches the new films of hands and feet
+    for joints and proposes their regions. This can be ended at any time, and ratui propose continues it. The exit code is 1
+    if nothing was imported, and 3 if a place that may contain films could not be read.
     """
     from ratui.cli.case_lines import format_cases
     from ratui.cli.import_review import review_plan

@@ -69,7 +69,7 @@ def propose(study: Path, cases: tuple[str, ...], again: bool) -> None:
         opened.case(case)  # raises an error for an unknown case
     summary = _propose(opened, cases or None, again=again)
     if not summary.films:
-        click.echo("no film of hands")
+        click.echo("no film of hands or feet")
     for line in _format_summary(summary):
         click.echo(line)
     print_notices(opened)
@@ -109,12 +109,9 @@ def _propose(study: Study, cases: Sequence[str] | None, *, again: bool) -> Propo
 
 def _format_summary(summary: ProposalSummary) -> list[str]:
     """Return the lines about what was found. Many lines of one kind are folded."""
-    from ratui.results.text_table import format_count
-
     lines = []
     if summary.joints:
-        counts = f"{format_count(summary.joints, 'joint')} proposed on {format_count(summary.hands, 'hand')}"
-        lines.append(f"{counts} of {format_count(summary.cases, 'case')}")
+        lines.append(summary.counts)
     for title, messages in (
         ("no proposal", summary.skipped),
         ("turned", summary.turned),

@@ -55,12 +55,12 @@ _SIZE_ERROR = 0.04
 
 @dataclass(frozen=True)
 class FoundHand:
-    """A hand on an image.
+    """A hand or a foot on an image.
 
-    `side` is the side that the hand looks like, ``L`` or ``R``. `joints` holds the detections by joint, in pixels of the
+    `side` is the side that it looks like, ``L`` or ``R``. `joints` holds the detections by joint, in pixels of the
     image. `cost` is the cost of the assignment of names, as in `NamedHand`. `rotation` is the clockwise turn of the image
-    in degrees, 0 to 270, after which the hand is nearest to the upright position. `is_negative` is True if the hand was
-    found on the negative of the image.
+    in degrees, 0 to 270, after which it is nearest to the upright position. `is_negative` is True if it was found on the
+    negative of the image.
     """
 
     side: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,10 @@ import numpy.typing as npt
 from ratui.detection.finger_joints import JOINT_KINDS
 from ratui.detection.joint_naming import Candidate
 from ratui.detection.landmark_search import LandmarkPart
+from ratui.detection.parts import PartName
 from ratui.imaging import Box
 
-__all__ = ["Detection", "JointNetwork", "PartName", "Proposals", "SiteNetworks"]
-
-PartName: TypeAlias = Literal["wrist"]
-"""Parts of the body with a landmark network of their own."""
+__all__ = ["Detection", "JointNetwork", "Proposals", "SiteNetworks"]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Search for the sites of a part of the body on a film by a landmark network, whose frames are the same for all parts.
 
-The network sees crops in a fixed frame: upright, as a left side, at a fixed number of mm of a usual hand per pixel. The
+The network sees crops in a fixed frame: upright, as a left side, at a fixed number of mm of a usual person per pixel. The
 first crop is placed roughly; each further crop is placed by the sites found on the one before.
 """
 
@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.detection.crops import compose, crop_square, invert, map_points, scale_of, similarity
-from ratui.detection.heat_maps import INPUT_SIZE, INPUT_STEP, Peaks, read_heat_maps
+from ratui.detection.heat_maps import INPUT_SIZE, Peaks, read_heat_maps
+from ratui.detection.parts import PartLayout
 from ratui.detection.shape import PlacedSites, ShapeModel, place_sites
 from ratui.imaging.geometry import Box, Matrix
 
@@ -34,19 +35,15 @@ _PASSES = 2
 """Crops that place the next one, before the crops whose mean is the result."""
 _VARIATIONS = ((0.0, 1.0), (-0.08, 0.96), (0.08, 0.96), (-0.08, 1.04), (0.08, 1.04))
 """Turn (radians) and scale of the crops whose mean is the result."""
-_LARGEST_CROP = 448  # pixels
-_SHAPE_SHARE = 0.15
-"""Share of the distances between the sites in the size of a part that nothing else tells; the network estimates the rest.
-
-The standard errors of the two are 8 % and 4 % on simulated films of wrists."""
 
 
 @dataclass(frozen=True)
 class LandmarkPart:
-    """Network of a part of the body, with the shape model of its sites."""
+    """Network of a part of the body, with the shape model of its landmarks and its layout."""
 
     network: LandmarkNetwork
     shape: ShapeModel
+    layout: PartLayout
 
 
 @dataclass(frozen=True)
@@ -67,6 +64,8 @@ class PartSearch:
         Least fit at the middle one of `fields` of an orientation that is tried at the others.
     least_start
         Least fit at any of them of an orientation that is looked at closely.
+    largest_crop
+        Largest side of a crop of the whole film, in pixels: a multiple of 32.
     """
 
     fields: Sequence[float]
@@ -75,6 +74,7 @@ class PartSearch:
     candidates: int = 8
     least_trace: float = 0.0
     least_start: float = 0.0
+    largest_crop: int = 448
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,11 @@ class FoundPart:
     fit
         Agreement of the peaks with the shape, from 0 to 1.
     angle
-        Clockwise angle on the film, in degrees from -180 to 180; 0 is upright, with the fingers up.
+        Clockwise angle on the film, in degrees from -180 to 180; 0 is upright, with the fingers or toes up.
+    landmarks
+        Centres of all sites and helping landmarks on the film, in the order of the shape model, shape (S, 2).
+    unit
+        Width of a mm of a usual person in pixels of the film.
     is_negative
         True if it was found on the negative of the film.
     """
@@ -110,6 +114,8 @@ class FoundPart:
     sites: Mapping[str, SitePlace]
     fit: float
     angle: float
+    landmarks: _Floats
+    unit: float
     is_negative: bool = False
 
 
@@ -153,9 +159,9 @@ def _find_in(
     """Return the part that fits best in one of the orientations (rotation and side), or None if there is no trace of one."""
 
     def look(rotation: int, side: str, field: float) -> tuple[float, Matrix]:
-        frame, size = _whole_frame(levels.shape, field, rotation, side)
+        frame, size = _whole_frame(part, levels.shape, field, rotation, side, search.largest_crop)
         placed, _ = _look(part, levels, [frame], size)
-        return placed.fit, crop_frame(compose(frame, placed.transform))
+        return placed.fit, crop_frame(part, compose(frame, placed.transform))
 
     middle = search.fields[len(search.fields) // 2]
     starts: list[tuple[float, Matrix, tuple[int, str]]] = []
@@ -197,21 +203,24 @@ def find_near(
     """
     for _ in range(_PASSES):
         placed, _ = _look(part, levels, [frame], INPUT_SIZE)
-        frame = crop_frame(compose(frame, placed.transform))
+        frame = crop_frame(part, compose(frame, placed.transform))
     middle = np.full(2, INPUT_SIZE / 2)
     varied = [compose(frame, similarity(scale, turn, middle, middle)) for turn, scale in _VARIATIONS]
     placed, log_size = _look(part, levels, varied, INPUT_SIZE)
     centres = map_points(varied[0], placed.points)
-    log_shape = np.log(scale_of(placed.transform) * INPUT_STEP)
-    unit = float(np.exp(_SHAPE_SHARE * log_shape + (1 - _SHAPE_SHARE) * log_size)) / INPUT_STEP * scale_of(varied[0])
+    log_shape = np.log(scale_of(placed.transform) * part.layout.step)
+    log_size = part.layout.shape_share * log_shape + (1 - part.layout.shape_share) * log_size
+    unit = float(np.exp(log_size)) / part.layout.step * scale_of(varied[0])
     if mm is not None:  # ten boxes of finger joints tell the size better than a wrist does
         unit = mm
     sites = {
         name: SitePlace(Box.from_centre(float(x), float(y), float(width * unit)), float(score))
         for name, (x, y), width, score in zip(part.shape.sites, centres, part.shape.widths, placed.scores, strict=True)
+        if name in part.layout.sites
     }
-    down = varied[0][:, 1]  # the direction of the forearm on the film
-    return FoundPart(side, sites, placed.fit, float(np.degrees(np.arctan2(-down[0], down[1]))))
+    down = varied[0][:, 1]  # the direction of the forearm or the hindfoot on the film
+    angle = float(np.degrees(np.arctan2(-down[0], down[1])))
+    return FoundPart(side, sites, placed.fit, angle, centres, unit)
 
 
 def _look(
@@ -225,7 +234,8 @@ def _look(
     into_first = [compose(invert(frames[0]), frame) for frame in frames]
     log_size = float(np.mean([z + np.log(scale_of(t)) for z, t in zip(sizes, into_first, strict=True)]))
     peaks = _merge([read_heat_maps(each) for each in maps], into_first)
-    placed = place_sites(part.shape, peaks.points, peaks.spread, peaks.scores, 1 / INPUT_STEP)
+    error = np.sqrt(np.maximum(peaks.spread**2 - part.layout.peak_blur**2, 0.0))
+    placed = place_sites(part.shape, peaks.points, error, peaks.scores, 1 / part.layout.step)
     return placed, log_size
 
 
@@ -245,21 +255,23 @@ def _merge(seen: Sequence[Peaks], into_first: Sequence[Matrix]) -> Peaks:
     return Peaks(mean, np.sqrt((weight * spread**2).sum(axis=0) + apart), (weight * scores).sum(axis=0))
 
 
-def crop_frame(shape_to_film: Matrix) -> Matrix:
+def crop_frame(part: LandmarkPart, shape_to_film: Matrix) -> Matrix:
     """Return the transform from the network's crop to the film, with the part upright in its middle."""
-    to_shape = similarity(INPUT_STEP, 0.0, np.full(2, INPUT_SIZE / 2), np.zeros(2))
+    to_shape = similarity(part.layout.step, 0.0, np.full(2, INPUT_SIZE / 2), np.zeros(2))
     return compose(shape_to_film, to_shape)
 
 
-def _whole_frame(shape: tuple[int, ...], field: float, rotation: int, side: str) -> tuple[Matrix, int]:
-    """Return the transform from a crop of the whole film to the film, and the crop's side in pixels.
+def _whole_frame(
+    part: LandmarkPart, shape: tuple[int, ...], field: float, rotation: int, side: str, largest: int
+) -> tuple[Matrix, int]:
+    """Return the transform from a crop of the whole film to the film, and the crop's side in pixels, at most `largest`.
 
     `field` is the film's shorter side in mm; `rotation` turns the film clockwise.
     """
     rows, columns = shape
     mm = min(rows, columns) / field  # pixels of the film
-    size = min(-(-round(max(rows, columns) / mm / INPUT_STEP) // 32) * 32, _LARGEST_CROP)
+    size = min(-(-round(max(rows, columns) / mm / part.layout.step) // 32) * 32, largest)
     crop_middle, film_middle = np.full(2, size / 2), np.array([columns / 2, rows / 2])
-    turned = similarity(mm * INPUT_STEP, -np.radians(rotation), crop_middle, film_middle)
+    turned = similarity(mm * part.layout.step, -np.radians(rotation), crop_middle, film_middle)
     flip = np.array([[-1.0 if side == "R" else 1.0, 0.0, size if side == "R" else 0.0], [0.0, 1.0, 0.0]])
     return compose(turned, flip), size

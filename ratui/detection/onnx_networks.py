@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE
 from ratui.detection.joint_naming import Candidate
-from ratui.detection.joint_network import Detection, PartName, Proposals
+from ratui.detection.joint_network import Detection, Proposals
 from ratui.detection.landmark_search import LandmarkPart
+from ratui.detection.parts import PARTS, PartName
 from ratui.detection.shape import ShapeModel
 
 __all__ = ["OnnxDetector", "OnnxLandmarkNetwork", "crop_squares", "load_shipped_detector", "suppress_overlaps"]
@@ -67,7 +68,11 @@ class OnnxDetector:
     """
 
     def __init__(
-        self, proposer: bytes, refiner: bytes, about: dict[str, Any], parts: Mapping[str, LandmarkPart] | None = None
+        self,
+        proposer: bytes,
+        refiner: bytes,
+        about: dict[str, Any],
+        parts: Mapping[PartName, LandmarkPart] | None = None,
     ) -> None:
         self._proposer = cv2.dnn.readNetFromONNX(np.frombuffer(proposer, np.uint8))
         self._refiner = cv2.dnn.readNetFromONNX(np.frombuffer(refiner, np.uint8))
@@ -207,7 +212,8 @@ def load_shipped_detector() -> OnnxDetector:
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("about", "shapes")
     )  # fmt: skip
     parts = {
-        name: LandmarkPart(OnnxLandmarkNetwork(read_network(name)), ShapeModel.from_json(shape))
-        for name, shape in shapes.items()
+        name: LandmarkPart(OnnxLandmarkNetwork(read_network(name)), ShapeModel.from_json(shapes[name]), layout)
+        for name, layout in PARTS.items()
+        if name in shapes
     }
     return OnnxDetector(read_network("boxes"), read_network("refiner"), about, parts)

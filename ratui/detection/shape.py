@@ -70,6 +70,7 @@ class ShapeModel:
     def from_json(cls, stored: dict[str, Any]) -> ShapeModel:
         """Return the shape model that `to_json` has written."""
         arrays = {key: np.array(value, np.float64) for key, value in stored.items() if key not in ("sites", "joints")}
+        arrays["fingers"] = arrays["fingers"].reshape(-1, 2)  # also of a part without finger joints
         return cls(sites=tuple(stored["sites"]), joints=tuple(stored["joints"]), **arrays)
 
 

@@ -1,6 +1,7 @@
-"""Search for all sites of a hand: finger joints by `find_hands`, and the wrist from them, or alone on a film of a wrist.
+"""Search for all sites of a hand or a foot.
 
-It takes the networks of any library, see `ratui.detection.joint_network.SiteNetworks`.
+In a hand, `find_hands` finds the finger joints, and the wrist is searched from them, or alone on a film of a wrist.
+The search takes the networks of any library, see `ratui.detection.joint_network.SiteNetworks`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, JOINT_KINDS, has_fingers
+from ratui.detection.foot_search import find_feet
+from ratui.detection.foot_sites import FOOT_SITES
 from ratui.detection.hand_finder import FoundHand, find_hands, map_detection
 from ratui.detection.joint_naming import Candidate
 from ratui.detection.joint_network import Detection, SiteNetworks
@@ -20,10 +23,12 @@ from ratui.detection.wrist_search import find_wrist_of_hand, find_wrists
 from ratui.detection.wrist_sites import WRIST_SITES
 from ratui.scheme import Scheme
 
-__all__ = ["WRIST_KIND", "find_sites", "find_sites_of_samples", "shows_sites"]
+__all__ = ["FOOT_KIND", "WRIST_KIND", "find_foot_sites", "find_sites", "find_sites_of_samples", "shows_sites"]
 
 WRIST_KIND = "wrist"
 """Kind of the candidates that are sites of a wrist."""
+FOOT_KIND = "foot"
+"""Kind of the candidates that are sites of a foot."""
 _ROTATIONS = (0, 90, 180, 270)
 
 
@@ -51,10 +56,7 @@ def find_sites(
         return hands
     if not hands:
         wrists = find_wrists(part, levels, sides=sides, max_wrists=max_hands, rotations=rotations)
-        return [
-            FoundHand(each.side, _as_detections(each, known), 0.0, round(-each.angle / 90) % 4 * 90, each.is_negative)
-            for each in wrists
-        ]
+        return [_as_hand(wrist, known, WRIST_KIND) for wrist in wrists]
     complete, negative = [], np.float32(1.0) - levels
     for hand in hands:
         image = negative if hand.is_negative else levels
@@ -62,9 +64,31 @@ def find_sites(
             name: (each.candidate.x, each.candidate.y, each.candidate.size) for name, each in hand.joints.items()
         }
         wrist = find_wrist_of_hand(part, image, fingers_found, hand.side)
-        sites = {} if wrist is None else _as_detections(wrist, known)
+        sites = {} if wrist is None else _as_detections(wrist, known, WRIST_KIND)
         complete.append(replace(hand, joints={**hand.joints, **sites}))
     return complete
+
+
+def find_foot_sites(
+    model: SiteNetworks,
+    levels: npt.NDArray[np.float32],
+    scheme: Scheme,
+    *,
+    sides: Sequence[str] = ("L", "R"),
+    max_feet: int = 1,
+    rotations: Sequence[int] = _ROTATIONS,
+) -> list[FoundHand]:
+    """Find feet on an image with the joints that `scheme` scores, the clearest first.
+
+    The findings are NaN, and the costs 0. Networks without a part for feet find none. The parameters are those of
+    `find_sites`.
+    """
+    known = {joint.id for joint in scheme.joints}
+    part = model.landmark_part("foot") if known & set(FOOT_SITES) else None
+    if part is None:
+        return []
+    feet = find_feet(part, levels, sides=sides, max_feet=max_feet, rotations=rotations)
+    return [_as_hand(foot, known, FOOT_KIND) for foot in feet]
 
 
 def find_sites_of_samples(
@@ -88,11 +112,17 @@ def shows_sites(scheme: Scheme, view: str) -> bool:
     return has_fingers(scheme, view) or bool(set(scheme.views[view].template) & set(WRIST_SITES))
 
 
-def _as_detections(wrist: FoundPart, known: set[str]) -> Mapping[str, Detection]:
-    """Return the sites of a wrist that are `known` to the scheme."""
+def _as_hand(part: FoundPart, known: set[str], kind: str) -> FoundHand:
+    """Return a part that was found alone."""
+    rotation = round(-part.angle / 90) % 4 * 90
+    return FoundHand(part.side, _as_detections(part, known, kind), 0.0, rotation, part.is_negative)
+
+
+def _as_detections(part: FoundPart, known: set[str], kind: str) -> Mapping[str, Detection]:
+    """Return the sites of a part that are `known` to the scheme."""
     found = {}
-    for name, place in wrist.sites.items():
+    for name, place in part.sites.items():
         if name in known:
             (x, y), size = place.box.centre, place.box.width
-            found[name] = Detection(Candidate(x, y, size, WRIST_KIND, place.score), float("nan"))
+            found[name] = Detection(Candidate(x, y, size, kind, place.score), float("nan"))
     return found

@@ -50,7 +50,7 @@ def find_wrist_of_hand(
     mm = float(np.median(known[widths > 0, 2] / widths[widths > 0])) if (widths > 0).any() else None
     # A similarity of a mirrored shape to the film is one of the shape to the mirrored film.
     to_mirrored = fit_similarity(shape.fingers[rows], centres * flip, 1 / shape.finger_errors[rows] ** 2)
-    return find_near(part, levels, crop_frame(to_mirrored * flip[:, None]), side, mm)
+    return find_near(part, levels, crop_frame(part, to_mirrored * flip[:, None]), side, mm)
 
 
 def find_wrists(
@@ -87,4 +87,4 @@ def find_wrists(
 def _shift(wrist: FoundPart, x: float, y: float) -> FoundPart:
     """Return a wrist that was found on the part of a film that starts at (x, y)."""
     sites = {name: replace(each, box=each.box.shift(x, y)) for name, each in wrist.sites.items()}
-    return replace(wrist, sites=sites)
+    return replace(wrist, sites=sites, landmarks=np.add(wrist.landmarks, (x, y)))

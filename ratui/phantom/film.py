@@ -59,6 +59,9 @@ class PhantomFilm:
         Part of the film that shows each side: the whole film, or one half if it shows both hands or feet.
     part
         ``hand`` or ``foot``.
+    landmarks
+        Other places of a foot in pixels (x, y), by name: ``L.MT1 base`` to ``L.MT5 base`` are the middles of the bases
+        of the metatarsals.
     """
 
     pixels: npt.NDArray[np.uint16]
@@ -67,6 +70,7 @@ class PhantomFilm:
     side: FilmSide = "L"
     areas: Mapping[str, Box] = field(default_factory=dict)
     part: FilmPart = "hand"
+    landmarks: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,7 @@ def render(
     occupied: dict[str, list[Box]] = {}
     shown: dict[str, list[Box]] = {}
     areas: dict[str, Box] = {}
+    landmarks: dict[str, tuple[float, float]] = {}
     for limb in placed:
         at_left = len(sides) == 2 and (limb.side == "L") == left_first
         left = 0.0 if len(sides) == 1 or at_left else width
@@ -143,6 +148,9 @@ def render(
         mineral = canvas.mineral if mineral is None else mineral + canvas.mineral
         soft = own_soft if soft is None else soft + own_soft
         boxes.update(own_boxes)
+        for name, (x, y) in limb.layout.landmarks.items():
+            x, y = (np.array([x, y]) - canvas.origin) / mm
+            landmarks[name] = (float(columns - x if mirrored else x), float(y))
         shown[limb.side] = [*own_boxes.values(), *own_tips]
         occupied[limb.side] = [*own_boxes.values(), *(flesh if rng.random() < 0.92 else [])]
         areas[limb.side] = Box(left, 0.0, left + width, float(rows))
@@ -151,7 +159,7 @@ def render(
     levels = expose(np.ascontiguousarray(mineral), np.ascontiguousarray(soft), mm, _choose_machine(patient, rng), rng)
     two_exposures = len(sides) == 2 and not left_first
     _add_borders(levels, sides, areas, shown, occupied, mm, rng, two_exposures=two_exposures, part=part)
-    return PhantomFilm(levels, boxes, (mm, mm), side, areas, part)
+    return PhantomFilm(levels, boxes, (mm, mm), side, areas, part, landmarks)
 
 
 def _choose_machine(patient: PhantomPatient, rng: np.random.Generator) -> MachineSettings:

@@ -148,6 +148,8 @@ class Layout:
         The bones.
     centres
         Centre and side (mm) of the box of each site, by site key.
+    landmarks
+        Other places in mm by name, such as ``L.MT1 base``, the middle of the base of the left first metatarsal.
     fingers
         By finger or toe: points of its midline, and radii of its soft tissue there, mm.
     palm
@@ -162,6 +164,7 @@ class Layout:
     short_bones: list[ShortBone] = field(default_factory=list)
     bridges: list[Bridge] = field(default_factory=list)
     centres: dict[str, tuple[Array, float]] = field(default_factory=dict)
+    landmarks: dict[str, Array] = field(default_factory=dict)
     fingers: dict[int, tuple[Array, Array]] = field(default_factory=dict)
     palm: Array | None = None
     thenar: tuple[Array, Array] | None = None

@@ -1,8 +1,8 @@
 """Proposals of regions and orientations by a detector for the films of a study.
 
-Regions that a rater has confirmed are never changed. A film is turned if its hands lie in another rotation.
-It is never mirrored: a hand that looks like one of the other side may be a mirrored film or a wrong side, and only a person
-who reads the marker on the film can tell. Such films are reported.
+Regions that a rater has confirmed are never changed. A film is turned if its hands or feet lie in another rotation.
+It is never mirrored: a hand or foot that looks like one of the other side may be a mirrored film or a wrong side, and only
+a person who reads the marker on the film can tell. Such films are reported.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ratui.detection.finger_joints import has_fingers, normalise_levels
+from ratui.detection.foot_sites import shows_feet
 from ratui.detection.hand_finder import FoundHand
 from ratui.detection.joint_network import SiteNetworks
-from ratui.detection.site_finder import find_sites, shows_sites
+from ratui.detection.site_finder import find_foot_sites, find_sites, shows_sites
 from ratui.errors import FilmError, StudyError
 from ratui.imaging import Film, Orientation
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
@@ -23,7 +24,7 @@ from ratui.study.intact import intact_case, intact_proposals, intact_regions
 __all__ = ["FilmSearch", "ProposalSummary", "propose_regions", "propose_sites"]
 
 FilmSearch: TypeAlias = Callable[[Film, FilmRecord], list[FoundHand]]
-"""Returns the hands on a film, the best first, with their sites in pixels of the film."""
+"""Returns the hands or feet on a film, the best first, with their sites in pixels of the film."""
 
 
 @dataclass
@@ -33,13 +34,13 @@ class ProposalSummary:
     Attributes
     ----------
     films
-        Number of films of hands in the cases, with those that were not searched.
-    cases, hands, joints
+        Number of films of hands and feet in the cases, with those that were not searched.
+    cases, hands, feet, joints
         Numbers with new proposals.
     skipped
         Each film or side without a proposal, with the reason.
     side_warnings
-        Each hand that looks like a hand of the other side.
+        Each hand or foot that looks like one of the other side.
     turned, not_turned
         Each film that was turned, and each one that lies in another rotation and stays as it is, with the reason.
     """
@@ -47,11 +48,21 @@ class ProposalSummary:
     films: int = 0
     cases: int = 0
     hands: int = 0
+    feet: int = 0
     joints: int = 0
     skipped: list[str] = field(default_factory=list)
     side_warnings: list[str] = field(default_factory=list)
     turned: list[str] = field(default_factory=list)
     not_turned: list[str] = field(default_factory=list)
+
+    @property
+    def counts(self) -> str:
+        """The numbers as text: ``20 joints proposed on 2 hands of 1 case``."""
+        limbs = [(self.hands, "hand", "hands"), (self.feet, "foot", "feet")]
+        shown = [each for each in limbs if each[0]] or limbs[:1]
+        where = " and ".join(f"{count} {one if count == 1 else many}" for count, one, many in shown)
+        cases = f"{self.cases} case{'s' * (self.cases != 1)}"
+        return f"{self.joints} joint{'s' * (self.joints != 1)} proposed on {where} of {cases}"
 
 
 def propose_regions(
@@ -65,7 +76,7 @@ def propose_regions(
     include_proposed: bool = True,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ProposalSummary:
-    """Propose regions for each film of hands without confirmed regions, and save them in the study.
+    """Propose regions for each film of hands or feet without confirmed regions, and save them in the study.
 
     Cases of one time point get proposals, too. A film in another rotation is turned, unless a person has set
     its orientation, a rater has confirmed regions on it, or a signed reading was made on it. The proposals of a case are
@@ -140,10 +151,16 @@ def propose_sites(
     include_proposed: bool = True,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ProposalSummary:
-    """Propose regions of all sites that a detector finds, as `propose_regions` does, on films of hands and of wrists."""
+    """Propose regions of all sites that a detector finds, as `propose_regions` does, on films of hands, wrists and feet.
+
+    Films of feet are left out if the detector does not know feet.
+    """
     scheme = study.scheme
+    knows_feet = networks.landmark_part("foot") is not None
 
     def find(film: Film, record: FilmRecord) -> list[FoundHand]:
+        if scheme.views[record.view].part == "foot":
+            return find_foot_sites(networks, normalise_levels(film), scheme, max_feet=len(record.sides))
         is_whole = has_fingers(scheme, record.view)
         return find_sites(networks, normalise_levels(film), scheme, max_hands=len(record.sides), is_whole=is_whole)
 
@@ -151,7 +168,7 @@ def propose_sites(
         study,
         find,
         name,
-        views=[view for view in scheme.views if shows_sites(scheme, view)],
+        views=[view for view in scheme.views if shows_sites(scheme, view) or (knows_feet and shows_feet(scheme, view))],
         cases=cases,
         include_confirmed=include_confirmed,
         include_proposed=include_proposed,
@@ -175,9 +192,9 @@ def _search_film(
         summary.skipped.append(str(error))
         return []
     found = find(film, record)
-    place = f"{case.id}, time point {record.time}"
+    place, part = f"{case.id}, time point {record.time}", study.scheme.views[record.view].part
     if found and found[0].rotation:
-        change = f"{place}, side {record.side}: the hand is turned by {360 - found[0].rotation}°"
+        change = f"{place}, side {record.side}: the {part} is turned by {360 - found[0].rotation}°"
         reason = _turn(study, case, record, found[0].rotation, name, is_confirmed)
         if reason:
             summary.not_turned.append(f"{change}; it was not turned, because {reason}")
@@ -186,14 +203,15 @@ def _search_film(
     regions: list[Region] = []
     for side, hand in _by_side(record, found).items():
         if hand is None:
-            summary.skipped.append(f"{place}, side {side}: no hand was found")
+            summary.skipped.append(f"{place}, side {side}: no {part} was found")
             continue
         if hand.side != side:
             summary.side_warnings.append(
-                f"{place}: recorded as side {side}, but it looks like the other hand. "
+                f"{place}: recorded as side {side}, but it looks like the other {part}. "
                 "The film is mirrored, or its side is wrong; it was not mirrored"
             )
-        summary.hands += 1
+        summary.hands += part == "hand"
+        summary.feet += part == "foot"
         for joint, detection in hand.joints.items():
             score = round(detection.candidate.score, 3)
             regions.append(Region(f"{side}.{joint}", record.id, detection.box, RegionSource.MODEL, "", score, name))
@@ -216,7 +234,7 @@ def _turn(study: Study, case: Case, record: FilmRecord, rotation: int, model: st
 
 
 def _by_side(record: FilmRecord, found: list[FoundHand]) -> dict[str, FoundHand | None]:
-    """Return the found hand of each side of a film, None for a side without one.
+    """Return the found hand or foot of each side of a film, None for a side without one.
 
     The hand of a film of one hand gets the side of the film's record, even if it looks like the other side: the hand may
     have lain with its back on the plate.

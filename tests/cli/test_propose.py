@@ -74,6 +74,25 @@ def test_films_of_hands_get_all_their_sites_and_films_of_wrists_those_of_the_wri
     assert {views[film]: count for film, count in found.items()} == {"hand": 22, "wrist": 12}
 
 
+def test_films_of_feet_get_the_joints_of_feet_if_the_detector_knows_them(
+    tmp_path: Path, network: TemplateNetwork
+) -> None:
+    study = Study.create(tmp_path / "study", "mtss", ["anna"])
+    film_file(tmp_path / "films" / "hand.dcm", BodyPartExamined="HAND")
+    film_file(tmp_path / "films" / "foot.dcm", seed=1, BodyPartExamined="FOOT")
+    assert "10 joints proposed on 1 hand of 1 case" in import_films(study, tmp_path)
+    network.sees_feet = True
+    assert "6 joints proposed on 1 foot of 1 case" in run("propose", study.path).output
+    (case,) = study.cases()
+    views = {film.id: film.view for film in study.case(case).films}
+    assert {views[film]: count for film, count in proposed_films(study).items()} == {"hand": 10, "foot": 6}
+    network.sees_hands = False
+    output = run("propose", study.path, "--again").output
+    assert "no hand was found" in output
+    assert "16 joints" not in output
+    assert "6 joints proposed on 1 foot of 1 case" in output
+
+
 def test_only_new_films_are_searched_and_the_others_keep_their_proposals(
     study: Study, tmp_path: Path, network: TemplateNetwork
 ) -> None:
@@ -148,4 +167,4 @@ def test_a_scheme_without_finger_joints_is_not_searched(tmp_path: Path, network:
     film_file(tmp_path / "films" / "film.dcm")
     assert "propos" not in import_films(study, tmp_path).replace("proposing regions", "")
     assert network.squares == 0
-    assert run("propose", study.path).output == "no film of hands\n"
+    assert run("propose", study.path).output == "no film of hands or feet\n"

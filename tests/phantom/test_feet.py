@@ -317,3 +317,19 @@ def test_the_answers_of_a_rater_about_feet_can_be_entered(kind: str) -> None:
         grade = given.grades.get(Field(*field))
         reading = enter(reading, field, FindingEntry(finding) if finding and fixes else GradeEntry(grade))  # type: ignore[arg-type]
     assert find_problems(reading) == ()
+
+
+def test_the_bases_of_the_metatarsals_are_marked_on_the_film() -> None:
+    film = render(well(1), "B", 0, np.random.default_rng(3), size=WIDE, part="foot")
+    assert set(film.landmarks) == {f"{side}.MT{ray} base" for side in "LR" for ray in range(1, 6)}
+    for side in "LR":
+        for ray in range(1, 6):
+            (x, y), (head_x, head_y) = film.landmarks[f"{side}.MT{ray} base"], film.boxes[f"{side}.MTP{ray}"].centre
+            length = float(np.hypot(x - head_x, y - head_y)) * film.spacing[0]
+            assert 50 < length < 95, "a metatarsal and half a joint space"
+            assert y > head_y
+            area = film.areas[side]
+            assert area.x0 < x < area.x1
+    first, fifth = (film.landmarks[f"R.MT{ray} base"][0] for ray in (1, 5))
+    assert first < fifth, "the big toe of a right foot is on the left"
+    assert not render(well(1), "L", 0, np.random.default_rng(3), size=SMALL).landmarks

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.detection.finger_joints import JOINT_KINDS, joint_template, kinds_by_joint
-from ratui.detection.heat_maps import INPUT_STEP, MAP_STRIDE
+from ratui.detection.heat_maps import MAP_STRIDE
 from ratui.detection.joint_naming import Candidate
-from ratui.detection.joint_network import Detection, PartName, Proposals
+from ratui.detection.joint_network import Detection, Proposals
 from ratui.detection.landmark_search import LandmarkPart
+from ratui.detection.parts import PARTS, PartName
 from ratui.detection.shape import ShapeModel
 from ratui.imaging import Box
 from ratui.scheme import load_scheme
@@ -32,6 +33,7 @@ class TemplateNetwork:
 
     sees_hands: bool = True
     sees_wrists: bool = False
+    sees_feet: bool = False
     interrupt_after: int = 10**9
     squares: int = field(default=0, init=False)
     size_statistics = (0.21, 1.0)
@@ -61,21 +63,21 @@ class TemplateNetwork:
         return self.detect(squares, threshold)
 
     def landmark_part(self, name: PartName) -> LandmarkPart | None:
-        """Return a part that sees the usual wrist in the middle of each crop, or None."""
-        if not self.sees_wrists or name != "wrist":
+        """Return a part that sees the usual wrist or foot in the middle of each crop, or None."""
+        if not {"wrist": self.sees_wrists, "foot": self.sees_feet}[name]:
             return None
         shape = ShapeModel.from_json(
-            json.loads((files("ratui.detection") / "shipped" / "shapes.json").read_text(encoding="utf-8"))["wrist"]
+            json.loads((files("ratui.detection") / "shipped" / "shapes.json").read_text(encoding="utf-8"))[name]
         )
-        return LandmarkPart(partial(_see_middle, shape), shape)
+        return LandmarkPart(partial(_see_middle, shape, PARTS[name].step), shape, PARTS[name])
 
 
 def _see_middle(
-    shape: ShapeModel, crops: npt.NDArray[np.uint8]
+    shape: ShapeModel, step: float, crops: npt.NDArray[np.uint8]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     cells = crops.shape[1] // MAP_STRIDE
     maps = np.full((len(crops), len(shape.sites), cells, cells), -20.0, np.float32)
-    for site, (x, y) in enumerate((shape.mean / INPUT_STEP + crops.shape[1] / 2) / MAP_STRIDE):
+    for site, (x, y) in enumerate((shape.mean / step + crops.shape[1] / 2) / MAP_STRIDE):
         column, row = int(np.clip(x, 0, cells - 1)), int(np.clip(y, 0, cells - 1))
         maps[:, site, row, column] = 12.0
     return maps, np.zeros(len(crops), np.float32)

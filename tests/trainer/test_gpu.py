@@ -25,7 +25,8 @@ from trainer.models.detector import build_detector, detect, load_detector
 from trainer.models.losses import LOSSES
 from trainer.models.scorer import PairScorer, load_scorer_network, predict
 from trainer.shipped import SHIPPED
-from trainer.training.detector_batches import TrainedParts, make_detector_batches
+from trainer.training.detector_batches import make_detector_batches
+from trainer.training.detector_parts import TrainedParts
 from trainer.training.detector_training import detector_batch_loss, fit_detector
 from trainer.training.loop import Batches, BatchLoss, Training, TrainingPlan, load_checkpoint
 from trainer.training.processes import ProcessGroup

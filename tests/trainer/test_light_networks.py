@@ -66,7 +66,7 @@ def test_its_landmark_networks_give_the_maps_of_torch_on_crops_of_any_size(netwo
             for found, wanted in zip(light.network(crops), heavy.network(crops), strict=True):
                 assert found.shape == wanted.shape
                 assert np.abs(found - wanted).max() < 2e-3, name
-    assert {"wrist"} <= set(model.parts)
+    assert set(model.parts) == {"wrist", "foot"}
 
 
 def test_it_finds_the_wrist_of_a_hand_and_one_alone_where_torch_does(network: OnnxDetector) -> None:

@@ -15,7 +15,8 @@ from trainer.data.device import copy_to_device, copy_together
 from trainer.data.random_draws import copy_draws, draw_uniform
 from trainer.models.detector import build_detector
 from trainer.training import runs
-from trainer.training.detector_batches import TrainedParts, make_detector_batches
+from trainer.training.detector_batches import make_detector_batches
+from trainer.training.detector_parts import TrainedParts
 from trainer.training.detector_training import detector_batch_loss
 from trainer.training.loop import Training, TrainingPlan
 from trainer.training.processes import SINGLE_PROCESS

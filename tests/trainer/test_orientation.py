@@ -159,7 +159,7 @@ def test_the_decision_of_a_person_and_confirmed_boxes_are_kept(tmp_path: Path) -
 
 def test_a_study_without_hands_is_an_error_that_says_so(tmp_path: Path) -> None:
     study, _ = one_visit(tmp_path)
-    with pytest.raises(TrainError, match="no film of hands"):
+    with pytest.raises(TrainError, match="no film of hands or feet"):
         propose(study)
 
 

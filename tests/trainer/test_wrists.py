@@ -12,6 +12,7 @@ import torch
 from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, normalise_levels
 from ratui.detection.hand_finder import FoundHand
 from ratui.detection.heat_maps import INPUT_SIZE, MAP_STRIDE
+from ratui.detection.parts import PARTS
 from ratui.detection.site_finder import WRIST_KIND, find_sites
 from ratui.detection.wrist_sites import WRIST_SITES
 from ratui.errors import TrainError
@@ -21,7 +22,7 @@ from ratui.scheme import load_scheme
 from trainer.data.hands import HandSamples
 from trainer.data.landmark_augmentation import augment_landmarks
 from trainer.data.phantoms import simulate_hands
-from trainer.data.wrist_samples import SAMPLE_SIZE, crop_wrist, learn_wrist_shape, place_wrists
+from trainer.data.wrist_samples import SAMPLE_SIZE, SAMPLE_STEP, crop_wrist, learn_wrist_shape, place_wrists
 from trainer.models.detector import JointDetector, build_detector, load_detector
 from trainer.models.landmarks import LandmarkNet, LandmarkTargets, landmark_loss
 from trainer.shipped import SHIPPED
@@ -33,6 +34,7 @@ from trainer.training.processes import ProcessGroup
 CPU = torch.device("cpu")
 SCHEME = load_scheme("mtss-hands")
 SITES = len(WRIST_SITES)
+WRIST_STEP = PARTS["wrist"].step / SAMPLE_STEP
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +109,9 @@ class TestAugmentation:
             * torch.exp(-((at - points[..., 1, None]) ** 2) / 18)[..., None]
         )
         images = (0.1 + 0.9 * dots.amax(dim=1))[:, None]
-        crops, targets = augment_landmarks(images, points, torch.zeros(8), torch.Generator().manual_seed(5))
+        crops, targets = augment_landmarks(
+            images, points, torch.zeros(8), torch.Generator().manual_seed(5), step=WRIST_STEP
+        )
         assert crops.shape == (8, 1, INPUT_SIZE, INPUT_SIZE)
         bright = []
         for crop, place, seen in zip(crops[:, 0], targets.points, targets.visible, strict=True):
@@ -122,7 +126,9 @@ class TestAugmentation:
         points = torch.full((60, 2, 2), 160.0)
         points[:, 1] = torch.nan
         draws = torch.Generator().manual_seed(2)
-        _, targets = augment_landmarks(torch.zeros(60, 1, SAMPLE_SIZE, SAMPLE_SIZE), points, torch.zeros(60), draws)
+        _, targets = augment_landmarks(
+            torch.zeros(60, 1, SAMPLE_SIZE, SAMPLE_SIZE), points, torch.zeros(60), draws, step=WRIST_STEP
+        )
         turned = torch.isnan(targets.sizes)
         assert 2 <= int(turned.sum()) <= 20
         assert not targets.visible[turned].any()

@@ -102,10 +102,7 @@ def propose(
     if detector is not None:
         label = name or detector.resolve().name
         proposed = propose_regions(opened, detector, label, torch_device, include_confirmed=every)
-        click.echo(
-            f"{format_count(proposed.joints, 'joint')} proposed on {format_count(proposed.hands, 'hand')} of "
-            f"{format_count(proposed.cases, 'case')}"
-        )
+        click.echo(proposed.counts)
         for skipped in proposed.skipped:
             click.echo(f"  no proposal: {skipped}", err=True)
         for turned in proposed.turned:

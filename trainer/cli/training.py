@@ -22,7 +22,7 @@ BATCH = {"scorer": 64, "detector": 16}
 """Default number of joints, or of hands, in a batch."""
 SCORER = ("loss", "difference", "pairing", "rater_model", "width", "class_weights", "backbone")
 """Settings of a scorer, by the name of their option."""
-DETECTOR = ("backbone", "coco", "coco_patients", "phantoms", "refiner_only", "wrist_only")
+DETECTOR = ("backbone", "coco", "coco_patients", "phantoms", "refiner_only", "wrist_only", "foot_only")
 """Settings of a detector, and `phantoms`, which a scorer takes in place of a study. Both have a `backbone`."""
 _COMMON = ("held_out", "validation", "samples", "weights", "resume")
 
@@ -97,11 +97,14 @@ def _training_options(function: Any, *, study_needed: bool = True) -> Any:
 @click.option(
     "--coco-patients", type=FOLDER, help="CSV table with the patient of each image: columns file and patient."
 )
-@click.option("--phantoms", type=click.IntRange(min=0), default=0, help="Also train on this number of simulated hands.")
+@click.option(
+    "--phantoms", type=click.IntRange(min=0), default=0, help="Also train on so many simulated hands, and feet."
+)
 @click.option("--refiner-only", is_flag=True, help="Train only the refiner; keep the other weights of --weights.")
 @click.option("--wrist-only", is_flag=True, help="Train only the part for wrists; keep the other weights of --weights.")
+@click.option("--foot-only", is_flag=True, help="Train only the part for feet; keep the other weights of --weights.")
 def detector(study: Path | None, out: Path, batch: int, **options: Any) -> None:
-    """Train the detector of finger joints and wrists on the confirmed regions of STUDY, COCO boxes and simulated hands.
+    """Train the detector of finger joints, wrists and feet on confirmed regions of STUDY, COCO boxes and simulated films.
 
     \b
     --weights takes a run's model.pt or, for the backbones ssd300-vgg16 and ssdlite, a weights file

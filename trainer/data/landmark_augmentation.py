@@ -1,4 +1,4 @@
-"""Augmentation of wrist crops: pose, smooth deformation, exposure, style, and what may lie over or beside a hand.
+"""Augmentation of crops of wrists and feet: pose, deformation, exposure, style, and what may lie over or beside a limb.
 
 The simulator draws one vendor's idea of bone. Random weights of the bands of detail, haze, blobs and smooth deformations
 keep the network from relying on it. Random numbers come from the given generator.
@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from ratui.detection.heat_maps import INPUT_SIZE, INPUT_STEP
+from ratui.detection.heat_maps import INPUT_SIZE
 from trainer.data.random_draws import Ranges, copy_draws, draw_noise, draw_uniform
-from trainer.data.wrist_samples import SAMPLE_STEP
 from trainer.models.landmarks import LandmarkTargets
 
 __all__ = ["augment_landmarks"]
@@ -49,20 +48,30 @@ _DRAWS: Ranges = {
 
 
 def augment_landmarks(
-    images: Tensor, points: Tensor, sizes: Tensor, generator: torch.Generator
+    images: Tensor,
+    points: Tensor,
+    sizes: Tensor,
+    generator: torch.Generator,
+    *,
+    step: float,
+    empty: Tensor | None = None,
 ) -> tuple[Tensor, LandmarkTargets]:
     """Return crops for the network in random poses and styles, with their targets.
 
     Parameters
     ----------
     images
-        Samples, shape (N, 1, SAMPLE_SIZE, SAMPLE_SIZE), from 0 to 1, 0 outside of the film.
+        Samples, shape (N, 1, side, side), from 0 to 1, 0 outside of the film. They are upright left sides.
     points
         Centres of the sites in pixels of the samples, shape (N, S, 2), NaN where unknown.
     sizes
-        Logarithm of the hand's size relative to the usual one, shape (N,), NaN where unknown.
+        Logarithm of the person's size relative to the usual one, shape (N,), NaN where unknown.
     generator
         Source of all random numbers, on the CPU.
+    step
+        Usual width of a pixel of the result in pixels of a sample.
+    empty
+        True for a sample that shows no site, shape (N,); by default none is.
     """
     n, device, side = len(images), images.device, images.shape[-1]
     draws = draw_uniform(_DRAWS, n, generator)
@@ -76,10 +85,10 @@ def augment_landmarks(
     angle = angle + torch.where(negative, quarter, 0.0)
     flip = torch.where(negative & (which >= 3), -1.0, 1.0)
     # From pixels of the crop, relative to its middle, to pixels of the sample.
-    step = INPUT_STEP / SAMPLE_STEP * torch.exp(-r["scale"])
-    cos, sin = torch.cos(angle) * step, torch.sin(angle) * step
+    width = step * torch.exp(-r["scale"])
+    cos, sin = torch.cos(angle) * width, torch.sin(angle) * width
     turn = torch.stack([torch.stack([cos * flip, -sin * flip], 1), torch.stack([sin, cos], 1)], 1)
-    middle = torch.nanmean(points, dim=1).nan_to_num(side / 2) + r["shift"] * 30.0
+    middle = side / 2 + r["shift"] * 30.0
     bent = _enlarge(r["knots"], INPUT_SIZE)
     bent = bent * (1 + 9 * r["deformation"] ** 2)  # pixels of the crop
     at = torch.arange(INPUT_SIZE, device=device) + 0.5 - INPUT_SIZE / 2
@@ -90,7 +99,10 @@ def augment_landmarks(
     inside = ((placed > _EDGE) & (placed < INPUT_SIZE - _EDGE)).all(dim=2)
     crops, cut_away = _cut_edges(_vary_style(crops, noise, coarse, r), placed, r)
     visible = torch.where(torch.isfinite(placed).all(dim=2), (inside & ~cut_away).float(), torch.nan)
-    visible = torch.where(negative[:, None] & torch.isfinite(points).any(dim=2).any(dim=1)[:, None], 0.0, visible)
+    bare = negative & torch.isfinite(points).any(dim=2).any(dim=1)
+    if empty is not None:
+        bare = bare | empty
+    visible = torch.where(bare[:, None], 0.0, visible)
     return crops, LandmarkTargets(placed, torch.where(negative, torch.nan, sizes + r["scale"]), visible)
 
 

@@ -36,7 +36,7 @@ def propose_regions(
     Raises
     ------
     TrainError
-        If the run cannot be read, the scheme has no finger joints, or the study has no film of hands.
+        If the run cannot be read, the scheme has no finger joints, or the study has no film of hands or feet.
     """
     study.check_manager("propose regions")
     bar = ProgressBar()
@@ -48,5 +48,5 @@ def propose_regions(
         progress=lambda done, total: bar("proposing regions", done, total),
     )
     if not summary.films:
-        raise TrainError("the study has no film of hands", study.path, "Import films of hands")
+        raise TrainError("the study has no film of hands or feet", study.path, "Import films of them")
     return summary

@@ -7,7 +7,7 @@ around the middle of the joint space, in continuous coordinates: 0 is the outer 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -20,15 +20,16 @@ from torchvision.ops import nms
 
 from ratui.detection.finger_joints import COARSE_SIZE, JOINT_KINDS
 from ratui.detection.joint_naming import Candidate
-from ratui.detection.joint_network import Detection, PartName, Proposals
+from ratui.detection.joint_network import Detection, Proposals
 from ratui.detection.landmark_search import LandmarkPart
+from ratui.detection.parts import PARTS, PartName
 from ratui.errors import TrainError, clean_text
 from trainer.data.augmentation import downsample
 from trainer.models.backbones import BACKBONES, build_ssd, load_torchvision_weights
+from trainer.models.landmark_model import LandmarkModel
 from trainer.models.landmarks import LandmarkTargets, landmark_loss
 from trainer.models.refiner import JointCrops, Refiner, crop_joints, refiner_loss
 from trainer.models.torchvision_internals import count_channels, predict_boxes, sum_losses
-from trainer.models.wrist import WristModel
 from trainer.shipped import SHIPPED, SHIPPED_RUN, resolve_run_folder
 from trainer.training.loop import load_checkpoint
 
@@ -61,14 +62,15 @@ class JointDetector(nn.Module):
     large, both measured on held-out hands. `habit` describes the sizes of the boxes in the training data within a hand:
     the logarithm of MCP size to PIP size, and the standard deviation of the logarithm of single boxes.
 
-    `wrist` places the sites of a wrist. It is None for weights of an earlier version, which have no such part.
+    `wrist` and `foot` place the sites of a wrist and of a foot. They are None for weights of an earlier version, which have
+    no such part.
     """
 
     threshold: Tensor
     bias: Tensor
     habit: Tensor
 
-    def __init__(self, backbone: str = "small", *, has_wrist: bool = True) -> None:
+    def __init__(self, backbone: str = "small", *, parts: Collection[PartName] = tuple(PARTS)) -> None:
         super().__init__()
         self.backbone_name = backbone
         self.ssd = build_ssd(backbone)
@@ -76,7 +78,8 @@ class JointDetector(nn.Module):
         self.register_buffer("threshold", torch.tensor(0.5))
         self.register_buffer("bias", torch.tensor(0.0))
         self.register_buffer("habit", torch.tensor([0.21, 1.0]))
-        self.wrist = WristModel() if has_wrist else None
+        self.wrist = LandmarkModel("wrist") if "wrist" in parts else None
+        self.foot = LandmarkModel("foot") if "foot" in parts else None
 
     def forward(
         self,
@@ -84,21 +87,23 @@ class JointDetector(nn.Module):
         targets: Targets | None,
         joint_crops: JointCrops | None,
         wrists: tuple[Tensor, LandmarkTargets] | None = None,
+        feet: tuple[Tensor, LandmarkTargets] | None = None,
     ) -> Tensor:
         """Return the sum of the losses on what is given.
 
-        `images` (N, 1, COARSE_SIZE, COARSE_SIZE) with `targets` are for the SSD, `joint_crops` for the refiner, and `wrists`
-        for the landmark network.
+        `images` (N, 1, COARSE_SIZE, COARSE_SIZE) with `targets` are for the SSD, `joint_crops` for the refiner, `wrists` and
+        `feet` for the landmark networks.
         """
         losses: list[Tensor] = []
         if joint_crops is not None:
             losses.append(refiner_loss(self.detail(joint_crops.crops), joint_crops))
         if images is not None and targets is not None:
             losses.append(sum_losses(self.ssd, images.expand(-1, count_channels(self.ssd), -1, -1), *targets))
-        if wrists is not None and self.wrist is not None:
-            crops, truth = wrists
-            maps, sizes = self.wrist.net(crops)
-            losses.append(landmark_loss(maps, sizes, truth))
+        for part, shown in ((self.wrist, wrists), (self.foot, feet)):
+            if part is not None and shown is not None:
+                crops, truth = shown
+                maps, sizes = part.net(crops)
+                losses.append(landmark_loss(maps, sizes, truth))
         return torch.stack(losses).sum()
 
     def propose_boxes(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -145,9 +150,10 @@ class JointDetector(nn.Module):
         return None if part is None else part.as_part()
 
     @property
-    def parts(self) -> dict[PartName, WristModel]:
+    def parts(self) -> dict[PartName, LandmarkModel]:
         """The landmark networks by the part of the body that they know."""
-        return {} if self.wrist is None else {"wrist": self.wrist}
+        both: dict[PartName, LandmarkModel | None] = {"wrist": self.wrist, "foot": self.foot}
+        return {name: part for name, part in both.items() if part is not None}
 
 
 def build_detector(weights: Path | None = None, backbone: str = "small") -> JointDetector:
@@ -174,8 +180,8 @@ def build_detector(weights: Path | None = None, backbone: str = "small") -> Join
             f"these weights are of the backbone {name}, not of {clean_text(backbone)}", weights, "Give others"
         )
     tensors = state.get("model")
-    has_wrist = isinstance(tensors, dict) and any(str(key).startswith("wrist.") for key in tensors)
-    model = JointDetector(name, has_wrist=has_wrist)
+    keys = list(map(str, tensors)) if isinstance(tensors, dict) else []
+    model = JointDetector(name, parts=[part for part in PARTS if any(key.startswith(f"{part}.") for key in keys)])
     try:
         model.load_state_dict(state["model"])
     except (RuntimeError, AttributeError, TypeError) as error:
@@ -198,6 +204,8 @@ def load_detector(folder: Path, device: torch.device) -> JointDetector:
     model: JointDetector = build_detector(resolve_run_folder(folder) / "model.pt").to(device).eval()
     if model.wrist is not None and not model.wrist.has_shape:  # its training had no wrists
         model.wrist = None
+    if model.foot is not None and not model.foot.has_shape:
+        model.foot = None
     return model
 
 

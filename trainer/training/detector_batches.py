@@ -1,9 +1,8 @@
-"""Batches for the detector's training: augmented hands, crops of joints and crops of wrists, from any number of sources."""
+"""Batches for the detector's training: augmented hands, crops of joints, wrists and feet, from any number of sources."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,37 +10,29 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from ratui.detection.parts import PARTS
 from ratui.detection.shape import ShapeModel
 from ratui.detection.wrist_sites import WRIST_SITES
 from ratui.errors import TrainError
 from trainer.data.augmentation import augment_hands, downsample
 from trainer.data.device import copy_to_device, fits_on_gpu
+from trainer.data.foot_samples import FootSamples
 from trainer.data.hands import HandSamples
 from trainer.data.landmark_augmentation import augment_landmarks
-from trainer.data.wrist_samples import WristFrames, crop_wrist, place_wrists
+from trainer.data.wrist_samples import SAMPLE_STEP, WristFrames, crop_wrist, place_wrists
 from trainer.models.detector import make_targets
 from trainer.models.landmarks import LandmarkTargets
 from trainer.models.refiner import draw_joint_crops
+from trainer.training.detector_parts import ALL_PARTS, TrainedParts, has_wrists
+from trainer.training.foot_batches import FootPool, make_foot_validation
 from trainer.training.loop import Batches, Validation
 from trainer.training.processes import ProcessGroup
 
-__all__ = ["ALL_PARTS", "TrainedParts", "has_wrists", "make_detector_batches", "make_detector_validation"]
+__all__ = ["make_detector_batches", "make_detector_validation"]
 
 HANDS_PER_EPOCH = 512
 """Largest number of hands in an epoch, so that progress, checkpoints and a stop never take long."""
 _VALIDATION_BATCH = 16  # hands
-
-
-@dataclass(frozen=True)
-class TrainedParts:
-    """The parts of a detector that are trained."""
-
-    ssd: bool = True
-    refiner: bool = True
-    wrist: bool = True
-
-
-ALL_PARTS = TrainedParts()
 
 
 def make_detector_batches(
@@ -52,12 +43,14 @@ def make_detector_batches(
     *,
     parts: TrainedParts = ALL_PARTS,
     shape: ShapeModel | None = None,
+    feet: Sequence[FootSamples] = (),
 ) -> Batches:
     """Return the function that yields an epoch's batches of all `samples`, augmented, on `device`.
 
     `batch` is the number of hands in a batch, over all processes. The batches hold what the trained `parts` need. `shape`
-    places the crops of wrists; without it there are none.
+    places the crops of wrists; without it there are none. With `feet`, each batch has as many random feet as hands.
     """
+    foot_pool = FootPool(feet, device) if feet and parts.foot else None
     pool = _CombinedSamples(samples, device, shape if parts.wrist else None)
     kinds = torch.from_numpy(samples[0].kinds).to(device)
 
@@ -72,7 +65,12 @@ def make_detector_batches(
             if parts.ssd:
                 moved, placed = augment_hands(downsample(images), boxes, generator)
                 targets = make_targets(placed, kinds)
-            yield moved, targets, joint_crops, pool.draw_wrists(rows, generator)
+            wrists = pool.draw_wrists(rows, generator)
+            if foot_pool is None:
+                yield moved, targets, joint_crops, wrists
+            else:
+                drawn = torch.randint(len(foot_pool), (len(rows),), generator=generator)
+                yield moved, targets, joint_crops, wrists, foot_pool.draw(drawn, generator)
 
     return batches
 
@@ -83,14 +81,16 @@ def make_detector_validation(
     *,
     parts: TrainedParts = ALL_PARTS,
     shape: ShapeModel | None = None,
+    feet: Sequence[FootSamples] = (),
 ) -> Validation:
-    """Return the function that computes a detector's mean loss per hand on `samples`.
+    """Return the function that computes a detector's mean loss per hand on `samples`, plus that per foot on `feet`.
 
-    Hands are not augmented, but crops of wrists are. The errors of the boxes that the refiner corrects are random, but the
-    same in each epoch, and so are the crops.
+    Hands are not augmented, but crops of wrists and feet are. The errors of the boxes that the refiner corrects are random,
+    but the same in each epoch, and so are the crops.
     """
     pool = _CombinedSamples(samples, device, shape if parts.wrist else None)
     kinds = torch.from_numpy(samples[0].kinds).to(device)
+    foot_loss = make_foot_validation(feet, device) if feet and parts.foot else None
 
     def validation(model: nn.Module) -> float:
         generator, total = torch.Generator().manual_seed(0), 0.0
@@ -100,7 +100,7 @@ def make_detector_validation(
             joint_crops = draw_joint_crops(images, boxes, findings, kinds, generator) if parts.refiner else None
             whole = (downsample(images), make_targets(boxes, kinds)) if parts.ssd or parts.refiner else (None, None)
             total += float(model(*whole, joint_crops, pool.draw_wrists(rows, generator))) * len(rows)
-        return total / len(pool)
+        return total / len(pool) + (foot_loss(model) if foot_loss else 0.0)
 
     return validation
 
@@ -148,20 +148,17 @@ class _CombinedSamples:
             return None
         frames = self._wrists.transforms[rows.numpy()]
         crops = np.stack([crop_wrist(image, frame) for image, frame in zip(self._images(rows), frames, strict=True)])
-        images = torch.from_numpy(crops).to(self._device)[:, None].float() / 255
-        points = torch.from_numpy(self._wrists.points[rows.numpy()]).to(self._device)
         return augment_landmarks(
-            images, points, torch.from_numpy(self._wrists.sizes[rows.numpy()]).to(self._device), generator
+            torch.from_numpy(crops).to(self._device)[:, None].float() / 255,
+            torch.from_numpy(self._wrists.points[rows.numpy()]).to(self._device),
+            torch.from_numpy(self._wrists.sizes[rows.numpy()]).to(self._device),
+            generator,
+            step=PARTS["wrist"].step / SAMPLE_STEP,
         )
 
     def _images(self, rows: Tensor) -> list[npt.NDArray[np.uint8]]:
         which = np.searchsorted(self._starts, rows.numpy(), side="right") - 1
         return [self._samples[w].images[int(row) - self._starts[w]] for w, row in zip(which, rows, strict=True)]
-
-
-def has_wrists(samples: Sequence[HandSamples]) -> bool:
-    """Return True if boxes of a wrist are known in `samples`."""
-    return any(each.wrists is not None and bool(np.isfinite(each.wrists).any()) for each in samples)
 
 
 def _epoch_rows(count: int, seed: int, epoch: int) -> Tensor:

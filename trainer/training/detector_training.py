@@ -1,4 +1,4 @@
-"""Training of the detector: hands from a study, from COCO boxes and from the simulator, then calibration."""
+"""Training of the detector: hands and feet from a study and the simulator, hands from COCO boxes, then calibration."""
 
 from __future__ import annotations
 
@@ -14,36 +14,32 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from ratui.detection.foot_sites import FOOT_SITES, shows_feet
 from ratui.detection.hand_finder import find_joints
-from ratui.detection.shape import ShapeModel
 from ratui.errors import TrainError
 from ratui.progress_bar import ProgressBar
 from ratui.results.text_table import format_count
 from ratui.scheme import Scheme, load_scheme
 from ratui.study import Study
 from trainer.data.coco import load_coco_hands, print_notice
+from trainer.data.foot_samples import FootSamples, load_foot_samples, simulate_feet, split_feet
 from trainer.data.hands import HandSamples, load_hand_samples
 from trainer.data.image_cache import ImageRows
 from trainer.data.phantoms import simulate_hands
 from trainer.data.sharing import prepare_in_first
 from trainer.data.splits import Split, pick_validation_cases, split_cases
-from trainer.data.wrist_samples import learn_wrist_shape
 from trainer.evaluation.evaluate_detector import evaluate_named_boxes
 from trainer.models.detector import JointDetector, build_detector
-from trainer.models.wrist import WristModel
-from trainer.training.detector_batches import (
-    TrainedParts,
-    has_wrists,
-    make_detector_batches,
-    make_detector_validation,
-)
+from trainer.training.detector_batches import make_detector_batches, make_detector_validation
 from trainer.training.detector_calibration import calibrate_detector
 from trainer.training.detector_domain import measure_detector_domain
+from trainer.training.detector_parts import choose_parts, prepare_parts, wrist_shape
+from trainer.training.foot_batches import make_foot_batches, make_foot_validation
 from trainer.training.lineage import DataUsed, Lineage, digest_labels
 from trainer.training.loop import TrainingPlan, save_checkpoint
 from trainer.training.metric_log import add_held_out
 from trainer.training.model_card import write_model_card
-from trainer.training.model_domain import store_domain
+from trainer.training.model_domain import load_domain, store_domain
 from trainer.training.processes import ProcessGroup
 from trainer.training.runs import RunPlan, make_lineage, start_run, train_in_folder
 
@@ -79,12 +75,15 @@ def train_detector(
     """
     if study is not None:
         study.check_manager("train models on it")
-    ready, lineage = _prepare(study, out, plan, process_group, split)
+    everything, lineage = _prepare(study, out, plan, process_group, split)
+    ready = [each for each in everything if isinstance(each, HandSamples)]
+    feet = [each for each in everything if isinstance(each, FootSamples)]
     share, seed = plan.validation or _CALIBRATION_SHARE, plan.training.seed
     held_out = pick_held_out(ready, plan)
     kept = [select_cases(each, set(each.cases) - held_out) if held_out & set(each.cases) else each for each in ready]
     parts = [split_validation(each, share, seed) for each in kept if each.cases]
     training = [train for train, _ in parts]
+    foot_parts = [split_feet(each, share, seed) for each in feet]
     scheme = study.scheme if study else load_scheme(_SCHEME)
 
     def measure(model: JointDetector) -> dict[str, Any]:
@@ -103,11 +102,15 @@ def train_detector(
         weights=plan.weights,
         refiner_only=plan.refiner_only,
         wrist_only=plan.wrist_only,
+        foot_only=plan.foot_only,
+        feet=[train for train, _ in foot_parts],
+        feet_validation=[validation for _, validation in foot_parts if validation.cases],
         resume=plan.resume,
         choose_epoch=plan.validation > 0,
         about={
-            "joints": list(training[0].joints),
-            "validation_cases": sum(len(set(each.cases)) for _, each in parts),
+            "joints": list(training[0].joints if training else FOOT_SITES),
+            "validation_cases": sum(len(set(each.cases)) for _, each in parts)
+            + sum(len(set(each.cases)) for _, each in foot_parts),
         },
         lineage=lineage,
         measure=measure if held_out else None,
@@ -148,28 +151,39 @@ def measure_held_out(model: JointDetector, samples: Sequence[HandSamples], schem
 
 def _prepare(
     study: Study | None, out: Path, plan: RunPlan, process_group: ProcessGroup, split: Split | None = None
-) -> tuple[list[HandSamples], Lineage]:
-    """Begin the run in the first process, and return its samples and its lineage in all."""
+) -> tuple[list[HandSamples | FootSamples], Lineage]:
+    """Begin the run in the first process, and return its samples and its lineage in all.
+
+    A run of the part for feet only has no hands, and one of another part no feet.
+    """
     lineages: list[Lineage] = []
 
-    def prepare() -> list[HandSamples]:
+    def prepare() -> list[HandSamples | FootSamples]:
         if study is None and plan.coco is None and not plan.phantoms:
             raise TrainError("there are no training data", "STUDY", "Give a study, --coco FILE or --phantoms N")
         run = start_run("detector", study, out, plan, process_group.count, split)
         folder, scheme = plan.samples or out / "samples", study.scheme if study else load_scheme(_SCHEME)
+        with_feet = plan.foot_only or (
+            any(shows_feet(scheme, view) for view in scheme.views) and not plan.refiner_only and not plan.wrist_only
+        )
         ready: list[HandSamples] = []
+        feet: list[FootSamples] = []
         data: list[DataUsed] = []
         if study is not None:
             cases = run.split.train if split is None else tuple(sorted((*split.train, *split.test)))
             with study.snapshot() as frozen:  # raters may go on scoring in the meantime
-                hands = load_hand_samples(frozen, cases, folder, ProgressBar())
+                if not plan.foot_only:
+                    ready.append(load_hand_samples(frozen, cases, folder, ProgressBar()))
+                if with_feet:
+                    feet.append(load_foot_samples(frozen, cases, folder, ProgressBar(), required=plan.foot_only))
             if split is not None:
-                hands = select_cases(hands, set(split.train))
-            ready.append(hands)
-            wrists = () if hands.wrists is None else (hands.wrists,)
-            digest = digest_labels(hands.boxes, hands.findings, *wrists)
-            data.append(DataUsed.of_study(study.config.id, len(hands.images), run.split.train, digest))
-        if plan.coco is not None:
+                ready = [select_cases(each, set(split.train)) for each in ready]
+                feet = [each.select(set(split.train)) for each in feet]
+            labels = [part for each in ready for part in (each.boxes, each.findings, each.wrists) if part is not None]
+            labels += [part for each in feet for part in (each.points, each.widths) if len(part)]
+            count = sum(len(each.cases) for each in ready) + sum(len(each.cases) for each in feet)
+            data.append(DataUsed.of_study(study.config.id, count, run.split.train, digest_labels(*labels)))
+        if plan.coco is not None and not plan.foot_only:
             coco = load_coco_hands(plan.coco, scheme, folder, ProgressBar(), patients=plan.coco_patients)
             ready.append(coco)
             held_out = pick_held_out([coco], plan)
@@ -179,13 +193,16 @@ def _prepare(
             data.append(DataUsed.of_coco(plan.coco, len(learned), learned))
         if plan.phantoms:
             seed = plan.training.seed
-            ready.append(simulate_hands(plan.phantoms, folder, ProgressBar(), scheme=scheme, seed=seed))
+            if not plan.foot_only:
+                ready.append(simulate_hands(plan.phantoms, folder, ProgressBar(), scheme=scheme, seed=seed))
+            if with_feet:
+                feet.append(simulate_feet(plan.phantoms, folder, ProgressBar(), seed=seed))
             data.append(DataUsed.of_phantoms(seed, plan.phantoms))
         lineages.append(make_lineage("detector", run, plan, tuple(data)))
-        return ready
+        return [*ready, *(each for each in feet if each.cases)]
 
-    ready = prepare_in_first(process_group, prepare)
-    return ready, process_group.from_first(lambda: lineages[0])
+    everything = prepare_in_first(process_group, prepare)
+    return everything, process_group.from_first(lambda: lineages[0])
 
 
 def fit_detector(
@@ -201,6 +218,9 @@ def fit_detector(
     weights: Path | None = None,
     refiner_only: bool = False,
     wrist_only: bool = False,
+    foot_only: bool = False,
+    feet: Sequence[FootSamples] = (),
+    feet_validation: Sequence[FootSamples] = (),
     resume: bool = False,
     choose_epoch: bool = False,
     about: dict[str, Any] | None = None,
@@ -224,6 +244,10 @@ def fit_detector(
         step takes about half the time.
     wrist_only
         Train only the part for wrists, and keep the finger joints of `weights`.
+    foot_only
+        Train only the part for feet, on `feet`, and keep all other parts of `weights`; there are no `samples` then.
+    feet, feet_validation
+        Feet to train on, and to choose the epoch with.
     resume
         Continue the run in `out`.
     choose_epoch
@@ -239,39 +263,43 @@ def fit_detector(
     TrainError
         If the settings or samples do not fit, or the training fails.
     """
-    if refiner_only and weights is None:
-        raise TrainError("the refiner needs a trained SSD", "--refiner-only", "Give --weights, such as shipped")
-    if wrist_only and (weights is None or refiner_only):
-        raise TrainError(
-            "the part for wrists needs a trained detector of finger joints",
-            "--wrist-only",
-            "Give --weights, such as shipped",
-        )
+    parts = choose_parts(
+        refiner_only=refiner_only,
+        wrist_only=wrist_only,
+        foot_only=foot_only,
+        has_weights=weights is not None,
+        has_feet=bool(feet),
+    )
     torch.manual_seed(plan.seed)
     model = build_detector(weights, backbone)
-    _prepare_wrist(model, samples)
-    model.ssd.requires_grad_(not refiner_only and not wrist_only)
-    model.detail.requires_grad_(not wrist_only)
-    parts = TrainedParts(ssd=not refiner_only and not wrist_only, refiner=not wrist_only, wrist=not refiner_only)
-    if model.wrist is not None:
-        model.wrist.requires_grad_(parts.wrist and has_wrists(samples))
+    prepare_parts(model, parts, samples, feet)
     facts = {
         **(about or {}),
         "model": "detector",
         "seed": plan.seed,
         "backbone": model.backbone_name,
         "near": refiner_only,
-        "wrist": model.wrist is not None and model.wrist.has_shape,
+        **{str(name): part.has_shape for name, part in model.parts.items()},
         **({"lineage": lineage.to_record()} if lineage else {}),
     }
-    if choose_epoch and not validation and process_group.is_first:
+    if choose_epoch and not validation and not feet_validation and process_group.is_first:
         print("no training case is kept for validation; the last epoch is the result", file=sys.stderr, flush=True)
     validate = None
-    if choose_epoch and validation:
-        validate = make_detector_validation(validation, device, parts=parts, shape=_shape(model))
+    if choose_epoch and foot_only and feet_validation:
+        validate = make_foot_validation(feet_validation, device)
+    elif choose_epoch and validation:
+        validate = make_detector_validation(
+            validation, device, parts=parts, shape=wrist_shape(model), feet=feet_validation
+        )
+    if foot_only:
+        batches = make_foot_batches(feet, batch, plan.seed, device)
+    else:
+        batches = make_detector_batches(
+            samples, batch, plan.seed, device, parts=parts, shape=wrist_shape(model), feet=feet
+        )
     facts = train_in_folder(
         model,
-        make_detector_batches(samples, batch, plan.seed, device, parts=parts, shape=_shape(model)),
+        batches,
         detector_batch_loss,
         plan,
         out,
@@ -283,14 +311,16 @@ def fit_detector(
         label="detector",
     )
     if process_group.is_first:
-        if not wrist_only:
+        if parts.refiner:
             calibrate_detector(model, samples, validation)
         if measure is not None:
             facts = {**facts, "held_out": measure(model)}
             add_held_out(out, facts["held_out"])
             _print_held_out(facts["held_out"])
         save_checkpoint(out / "model.pt", {"model": model.state_dict(), "about": facts})
-        store_domain(out / "model.pt", measure_detector_domain(model, samples, validation))
+        # The part for feet has no findings: those of the other parts are as well known as before.
+        known = load_domain(weights).known if foot_only and weights else None
+        store_domain(out / "model.pt", known or measure_detector_domain(model, samples, validation))
         write_model_card(out, mlflow=plan.mlflow)
     process_group.barrier()
     return model
@@ -308,20 +338,6 @@ def detector_batch_loss(model: nn.Module, batch: Any) -> Tensor:
     """Return the loss of the detector `model` on a batch that `make_detector_batches` made."""
     loss: Tensor = model(*batch)
     return loss
-
-
-def _prepare_wrist(model: JointDetector, samples: Sequence[HandSamples]) -> None:
-    """Give `model` a part for wrists, with a shape model if it has none and `samples` show enough wrists."""
-    if model.wrist is None:
-        model.wrist = WristModel()
-    if not model.wrist.has_shape:
-        shape = learn_wrist_shape(samples)
-        if shape is not None:
-            model.wrist.set_shape(shape)
-
-
-def _shape(model: JointDetector) -> ShapeModel | None:
-    return model.wrist.shape_model() if model.wrist is not None and model.wrist.has_shape else None
 
 
 def split_validation(samples: HandSamples, share: float, seed: int = 0) -> tuple[HandSamples, HandSamples]:

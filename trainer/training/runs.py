@@ -89,9 +89,8 @@ class RunPlan:
         Number of simulated hands, or patients for a scorer, to learn from.
     backbone
         Name of the network in front: of a detector's SSD, or of a scorer's trunk.
-    coco, coco_patients, refiner_only, wrist_only
-        Settings of the detector: a COCO file to learn from, a CSV file with the patients of its images, and whether
-        only the refiner, or only the part for wrists, is trained.
+    coco, coco_patients, refiner_only, wrist_only, foot_only
+        Settings of the detector: a COCO file, a CSV file with the patients of its images, and the only part to train.
     """
 
     training: TrainingPlan
@@ -111,6 +110,7 @@ class RunPlan:
     phantoms: int = 0
     refiner_only: bool = False
     wrist_only: bool = False
+    foot_only: bool = False
     validation: float = 0.0
     class_weights: str = "none"
 

@@ -92,10 +92,13 @@ def format_arrangement(t: Catalog, editor: RegionEditor, *, is_new: bool) -> str
 def format_opening_note(t: Catalog, editor: RegionEditor, failed: bool, mirror_key: str) -> str:
     """Return the message when a film is opened: that it looks mirrored, or which boxes are uncertain, and why.
 
+    Boxes of feet that a model proposes are always uncertain: no model was measured on real films of feet.
+
     `failed` says that placing the boxes failed, and `mirror_key` is the printed key that mirrors the film.
     """
     if editor.looks_mirrored:
-        return t("regions.looks_mirrored", mirror=mirror_key)
+        other = "looks_mirrored_foot" if editor.site.part == "foot" else "looks_mirrored"
+        return t(f"regions.{other}", mirror=mirror_key)
     names = [_name(t, editor, editor.sites[index]) for index in editor.uncertain_indices]
     if failed:
         return t("regions.not_registered")
@@ -103,7 +106,8 @@ def format_opening_note(t: Catalog, editor: RegionEditor, failed: bool, mirror_k
         is_all = len(editor.unsupported) == len(editor.unaccepted)
         return t("regions.from_template" if is_all else "regions.some_from_template", count=len(editor.unsupported))
     if not names:
-        return ""
+        proposed = any(editor.regions[key].source is RegionSource.MODEL for key in editor.unaccepted)
+        return t("regions.proposed_feet") if proposed and editor.site.part == "foot" else ""
     shown = ", ".join(names[:_MANY]) + (" …" if len(names) > _MANY else "")
     return t("regions.estimated", joints=shown, count=len(names))
 

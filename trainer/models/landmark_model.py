@@ -1,4 +1,4 @@
-"""The part of the detector that places the sites of a wrist: the landmark network and its shape model."""
+"""A part of the detector that places the sites of a wrist or of a foot: the landmark network and its shape model."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from ratui.detection.landmark_search import LandmarkNetwork, LandmarkPart
+from ratui.detection.parts import PARTS, PartName
 from ratui.detection.shape import ShapeModel
-from ratui.detection.wrist_sites import FINGER_JOINTS, WRIST_SITES
 from trainer.models.landmarks import LandmarkNet
 
-__all__ = ["WristModel"]
+__all__ = ["LandmarkModel"]
 
 
 _SHAPE = ("mean", "covariance", "widths", "fingers", "finger_errors", "finger_widths")
 
 
-class WristModel(nn.Module):
-    """Landmark network, with the shape model of the sites as buffers; see `ratui.detection.shape.ShapeModel`."""
+class LandmarkModel(nn.Module):
+    """Landmark network of a part, with its shape model as buffers; see `ratui.detection.shape.ShapeModel`."""
 
     mean: Tensor
     covariance: Tensor
@@ -30,9 +30,10 @@ class WristModel(nn.Module):
     finger_errors: Tensor
     finger_widths: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, name: PartName) -> None:
         super().__init__()
-        sites, joints = len(WRIST_SITES), len(FINGER_JOINTS)
+        self.layout = PARTS[name]
+        sites, joints = len(self.layout.landmarks), len(self.layout.joints)
         self.net = LandmarkNet(sites)
         self.register_buffer("mean", torch.zeros(sites, 2))
         self.register_buffer("covariance", torch.eye(2 * sites))
@@ -54,7 +55,7 @@ class WristModel(nn.Module):
     def shape_model(self) -> ShapeModel:
         """Return the shape model."""
         arrays = {name: getattr(self, name).detach().cpu().double().numpy() for name in _SHAPE}
-        return ShapeModel(sites=WRIST_SITES, joints=FINGER_JOINTS, **arrays)
+        return ShapeModel(sites=self.layout.landmarks, joints=self.layout.joints, **arrays)
 
     def as_network(self) -> LandmarkNetwork:
         """Return the network as a function of arrays; see `ratui.detection.landmark_search.LandmarkNetwork`."""
@@ -69,4 +70,4 @@ class WristModel(nn.Module):
 
     def as_part(self) -> LandmarkPart:
         """Return network and shape model as the search for sites takes them."""
-        return LandmarkPart(self.as_network(), self.shape_model())
+        return LandmarkPart(self.as_network(), self.shape_model(), self.layout)
