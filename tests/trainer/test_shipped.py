@@ -50,7 +50,7 @@ def compared(hands: list[FoundHand], truth: dict[str, tuple[float, float, float,
 
 
 def test_it_is_small_and_declares_no_study() -> None:
-    assert (SHIPPED_RUN / "model.pt").stat().st_size < 4_000_000
+    assert (SHIPPED_RUN / "model.pt").stat().st_size < 5_500_000
     assert load_split(SHIPPED) == Split((), ())
 
 
