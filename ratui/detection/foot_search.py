@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ratui.detection.landmark_search import FoundPart, LandmarkPart, PartSearch, find_alone
 
-__all__ = ["FOOT_SEARCH", "find_feet"]
+__all__ = ["FOOT_SEARCH", "cover_foot", "find_feet"]
 
 FOOT_SEARCH = PartSearch(fields=(120.0, 175.0, 255.0), clear_fit=0.5, least_start=0.1, largest_crop=704)
 """Search for a foot. A film of both feet is up to 520 mm wide.
@@ -48,7 +48,7 @@ def find_feet(
         return []
     found, others = [first], [side for side in sides if side != first.side]
     if max_feet > 1 and others:
-        rest = _cover(np.float32(1.0) - levels if first.is_negative else levels, first)
+        rest = cover_foot(np.float32(1.0) - levels if first.is_negative else levels, first)
         rotation = round(-first.angle / 90) % 4 * 90
         second = find_alone(part, rest, FOOT_SEARCH, sides=others, rotations=(rotation,))
         if second is not None and not second.is_negative:
@@ -56,7 +56,7 @@ def find_feet(
     return found
 
 
-def _cover(levels: npt.NDArray[np.float32], foot: FoundPart) -> npt.NDArray[np.float32]:
+def cover_foot(levels: npt.NDArray[np.float32], foot: FoundPart) -> npt.NDArray[np.float32]:
     """Return `levels` without the bones of `foot`: dark within the hull of its landmarks and a margin."""
     hull = cv2.convexHull(foot.landmarks.astype(np.float32))[:, 0]
     mask = np.zeros(levels.shape, np.uint8)

@@ -80,7 +80,9 @@ def test_films_of_feet_get_the_joints_of_feet_if_the_detector_knows_them(
     study = Study.create(tmp_path / "study", "mtss", ["anna"])
     film_file(tmp_path / "films" / "hand.dcm", BodyPartExamined="HAND")
     film_file(tmp_path / "films" / "foot.dcm", seed=1, BodyPartExamined="FOOT")
-    assert "10 joints proposed on 1 hand of 1 case" in import_films(study, tmp_path)
+    output = import_films(study, tmp_path)
+    assert "10 joints proposed on 1 hand of 1 case" in output
+    assert "foot was found" not in output, "it was not searched"
     network.sees_feet = True
     assert "6 joints proposed on 1 foot of 1 case" in run("propose", study.path).output
     (case,) = study.cases()

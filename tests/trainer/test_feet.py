@@ -12,10 +12,11 @@ import torch
 
 from ratui.detection.crops import invert, map_points, scale_of
 from ratui.detection.finger_joints import normalise_levels
-from ratui.detection.foot_search import find_feet
+from ratui.detection.foot_search import cover_foot, find_feet
 from ratui.detection.foot_sites import FOOT_HELPERS, FOOT_SITES
 from ratui.detection.hand_finder import FoundHand
 from ratui.detection.heat_maps import INPUT_SIZE
+from ratui.detection.landmark_search import FoundPart
 from ratui.detection.onnx_networks import load_shipped_detector
 from ratui.detection.parts import PARTS
 from ratui.detection.site_finder import FOOT_KIND, find_foot_sites
@@ -261,12 +262,21 @@ class TestSearch:
         stored, half = Orientation.MIRRORED_90, film.areas["R"]
         own = np.ascontiguousarray(film.pixels[:, int(half.x0) : int(half.x1)])
         negative = np.float32(1) - normalise_levels(turn_film(Film(own, 12), stored))
-        (foot,) = find_foot_sites(load_shipped_detector(), negative, SCHEME)
+        (foot,) = find_foot_sites(load_shipped_detector(), negative, SCHEME, max_feet=2)
         assert (foot.side, foot.is_negative) == ("L", True)
         assert stored.then(Orientation.of(foot.rotation)) in (Orientation.UPRIGHT, Orientation.MIRRORED)
         rows, columns = own.shape
         boxes = {key: stored.turn_box(box.shift(-half.x0, 0.0), columns, rows) for key, box in film.boxes.items()}
         assert least_overlap(foot, boxes, "R") > 0.5
+
+    def test_a_found_foot_is_covered_before_the_other_one_is_searched(self) -> None:
+        levels = np.full((100, 120), 0.1, np.float32)
+        levels[20:60, 20:50] = levels[20:60, 90:110] = 0.9
+        corners = np.array([[20.0, 20.0], [50.0, 20.0], [35.0, 60.0], [35.0, 30.0]])
+        rest = cover_foot(levels, FoundPart("L", {}, 0.5, 0.0, corners, 0.5))
+        assert rest[22:40, 25:45].max() < 0.2
+        assert np.array_equal(rest[:, 70:], levels[:, 70:])
+        assert levels[30, 30] == np.float32(0.9), "the film itself stays as it is"
 
     def test_a_hand_is_no_foot(self, model: JointDetector) -> None:
         patient = simulate_patient(np.random.default_rng([79, 3]), SCHEME)
