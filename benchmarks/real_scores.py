@@ -7,16 +7,19 @@ FILM.dcm is a healthy hand: every grade above 0 is an error. The wrists are pict
 detector (``--detector``, shipped by default), and both time points of the scorer show the same film. The grades of simulated
 patients are known. The crops are a folder as `benchmarks.realism` reads it; they have no labels, so only the share of joints
 with a finding is given, beside that of simulated crops which were cut in the same way. All shares and sums are before any
-abstention.
+abstention. "Own statistics" are those of a scorer whose normalisation statistics were recomputed on the measured films,
+which needs no labels.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import csv
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +27,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 from scipy.stats import spearmanr
+from torch import nn
 
 from benchmarks.real_or_simulated import area
 from benchmarks.realism import SIDE, Crop, read_real, simulate
@@ -84,24 +88,43 @@ def domain_score(scorer: TrainedScorer, samples: PairSamples) -> str:
     return "unknown" if score is None else f"{score:.2f}"
 
 
+def with_own_statistics(scorers: Sequence[TrainedScorer], films: Sequence[PairSamples]) -> list[TrainedScorer]:
+    """Return copies of the scorers with the normalisation statistics of the joints of `films`."""
+    crops = torch.from_numpy(np.concatenate([samples.crops for samples in films])).float() / 255
+    copies = []
+    for scorer in scorers:
+        network = copy.deepcopy(scorer.network)
+        norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the mean over all that follows
+            norm.train()
+        with torch.inference_mode():
+            network.extract_features(crops)
+        copies.append(replace(scorer, network=network.eval()))
+    return copies
+
+
 def measure_hand(scorers: Sequence[TrainedScorer], detector: JointDetector, file: Path) -> str:
     """Return the grades of a healthy hand as Markdown."""
     levels = normalise_levels(read_film(file))
     (hand,) = find_sites(detector, levels, SCHEME)
     samples = take_samples(levels, hand.joints, hand.side, "hand")
-    grades = expected_grades(scorers, samples)[..., 0]
+    plain = expected_grades(scorers, samples)[..., 0]
+    own = expected_grades(with_own_statistics(scorers, [samples]), samples)[..., 0]
     is_finger = np.array([site.partition(".")[2] not in WRIST_SITES for site in samples.sites])
     lines = [
-        "| healthy hand | sites | largest | sum of expected grades | sum of rounded grades |",
-        "|---|---|---|---|---|",
+        "| healthy hand | sites | largest | sum of expected grades | sum of rounded grades | own statistics: expected |",
+        "|---|---|---|---|---|---|",
     ]
     for label, chosen in (("fingers", is_finger), ("wrist", ~is_finger)):
         for column, scale in enumerate(SCHEME.scales):
-            part = grades[chosen, column]
+            part = plain[chosen, column]
             part = part[np.isfinite(part)]
             largest = int(samples.max_grades[chosen, column].clip(min=0).sum())
             lines.append(
-                f"| {scale}, {label} | {len(part)} | {largest} | {part.sum():.1f} | {np.rint(part).sum():.0f} |"
+                f"| {scale}, {label} | {len(part)} | {largest} | {part.sum():.1f} | {np.rint(part).sum():.0f} "
+                f"| {np.nansum(own[chosen, column]):.1f} |"
             )
     findings = [each.finding for each in hand.joints.values() if np.isfinite(each.finding)]
     lines.append(
@@ -115,37 +138,39 @@ def measure_wrists(scorers: Sequence[TrainedScorer], detector: JointDetector, fo
     """Return how well expected grades separate erosive from other wrists, as Markdown."""
     with (folder / "labels.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    sums, ill, patients, above, missing = [], [], [], 0, 0
+    films, ill, patients, above, missing = list[PairSamples](), list[bool](), list[str](), 0, 0
     for row in rows:
         levels = normalize_intensity(np.asarray(Image.open(folder / row["file"]).convert("L")))
         found = find_sites(detector, levels, SCHEME, sides=(row["side"],), has_fingers=False)
         if not found:
             missing += 1
             continue
-        samples = take_samples(levels, found[0].joints, row["side"], row["file"])
-        sums.append(np.nansum(expected_grades(scorers, samples)[..., 0], axis=0))
+        films.append(take_samples(levels, found[0].joints, row["side"], row["file"]))
         ill.append(row["erosive"] == "1")
         patients.append(row["patient"])
-        verdict = scorers[0].domain.judge(extract_scorer_features(scorers[0].network, samples.crops)[:, 0]).score
+        features = extract_scorer_features(scorers[0].network, films[-1].crops)[:, 0]
+        verdict = scorers[0].domain.judge(features).score
         above += verdict is not None and verdict > 1
-    totals, is_ill, names = np.array(sums), np.array(ill), sorted(set(patients))
+    is_ill, names = np.array(ill), sorted(set(patients))
     rng, number = np.random.default_rng(_SEED), np.arange(len(patients))
     own = [number[np.array(patients) == name] for name in names]
     picks = [np.concatenate([own[n] for n in rng.integers(0, len(own), len(own))]) for _ in range(2000)]
-    count = f"{len(totals)} wrists of {len(names)} patients, {is_ill.sum()} erosive; {missing} not found"
+    picks = [pick for pick in picks if 0 < is_ill[pick].sum() < len(pick)]
+    count = f"{len(films)} wrists of {len(names)} patients, {is_ill.sum()} erosive; {missing} not found"
     lines = [
         f"{count}; domain score above 1: {above}\n",
-        "| wrists | AUC | 95 % interval | mean of the erosive | mean of the others |\n|---|---|---|---|---|",
+        "| expected grades, summed over the wrist | AUC | 95 % interval | mean of the erosive | mean of the others |",
+        "|---|---|---|---|---|",
     ]
-    for column, scale in enumerate(SCHEME.scales):
-        values = totals[:, column]
-        low, high = np.percentile(
-            [area(values[pick], is_ill[pick]) for pick in picks if 0 < is_ill[pick].sum() < len(pick)], (2.5, 97.5)
-        )
-        lines.append(
-            f"| expected {scale}, summed over the wrist | {area(values, is_ill):.2f} | {low:.2f} to {high:.2f} "
-            f"| {values[is_ill].mean():.1f} | {values[~is_ill].mean():.1f} |"
-        )
+    for label, models in (("", scorers), (", own statistics", with_own_statistics(scorers, films))):
+        totals = np.array([np.nansum(expected_grades(models, samples)[..., 0], axis=0) for samples in films])
+        for column, scale in enumerate(SCHEME.scales):
+            values = totals[:, column]
+            low, high = np.percentile([area(values[pick], is_ill[pick]) for pick in picks], (2.5, 97.5))
+            lines.append(
+                f"| {scale}{label} | {area(values, is_ill):.2f} | {low:.2f} to {high:.2f} "
+                f"| {values[is_ill].mean():.1f} | {values[~is_ill].mean():.1f} |"
+            )
     return "\n".join(lines)
 
 
