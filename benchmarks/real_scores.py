@@ -141,7 +141,7 @@ def measure_wrists(scorers: Sequence[TrainedScorer], detector: JointDetector, fo
     films, ill, patients, above, missing = list[PairSamples](), list[bool](), list[str](), 0, 0
     for row in rows:
         levels = normalize_intensity(np.asarray(Image.open(folder / row["file"]).convert("L")))
-        found = find_sites(detector, levels, SCHEME, sides=(row["side"],), has_fingers=False)
+        found = find_sites(detector, levels, SCHEME, sides=(row["side"],), is_whole=False)
         if not found:
             missing += 1
             continue
@@ -206,6 +206,18 @@ def measure_phantoms(scorers: Sequence[TrainedScorer], count: int) -> str:
             f"| {spearmanr(answer.ravel(), truth.ravel()).statistic:.3f} "
             f"| {np.abs(answer[:, 1] - answer[:, 0] - change).mean():.3f} | {np.abs(change).mean():.3f} |"
         )
+    sums = []
+    for column in range(len(SCHEME.scales)):
+        answer, truth = (np.nan_to_num(values[:, column].astype(float)) for values in (found, people.true_grades))
+        hands = [f"{who} {site[0]}" for who, site in zip(people.patient_index, people.sites, strict=True)]
+        is_finger = [site.partition(".")[2] not in WRIST_SITES for site in people.sites]
+        names, place = np.unique(hands, return_inverse=True)
+        own = np.zeros((2, len(names), 2))
+        for row in np.flatnonzero(is_finger):
+            own[:, place[row]] += answer[row], truth[row]
+        healthy = own[0][own[1] == 0]
+        sums.append(f"{SCHEME.scales[column]} {healthy.mean():.1f} ({len(healthy)} films)" if len(healthy) else "none")
+    lines.append(f"\nSum of expected grades of the fingers where all are 0, mean: {', '.join(sums)}.")
     return "\n".join(lines)
 
 
