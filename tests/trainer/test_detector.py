@@ -1,6 +1,6 @@
 """The detector: learning within half a minute, initial weights, hands and threshold."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +11,10 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, smooth_l1_loss
 
 from ratui.demo.simulate import Simulation, simulate_study
-from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, normalise_levels
+from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, JOINT_KINDS, normalise_levels
 from ratui.detection.hand_finder import FoundHand, _even_out_sizes, find_hands
 from ratui.detection.joint_naming import Candidate
-from ratui.detection.joint_network import Detection
+from ratui.detection.joint_network import Detection, Proposals
 from ratui.errors import TrainError
 from ratui.imaging import Box, Film
 from ratui.phantom import render, simulate_patient
@@ -316,6 +316,18 @@ class Oracle:
     def detect(self, squares: np.ndarray, threshold: float) -> list[list[Detection]]:
         assert threshold < 0.9
         return [find_dots(square) for square in squares]
+
+    def propose(self, squares: np.ndarray, threshold: float) -> list[Proposals]:
+        return [
+            Proposals(
+                np.array([each.box for each in found], np.float32).reshape(-1, 4),
+                np.array([[each.candidate.kind == kind for kind in JOINT_KINDS] for each in found], np.float32),
+            )
+            for found in self.detect(squares, threshold)
+        ]
+
+    def refine(self, squares: np.ndarray, proposals: Sequence[Proposals], threshold: float) -> list[list[Detection]]:
+        return self.detect(squares, threshold)
 
 
 def find_dots(image: np.ndarray) -> list[Detection]:
