@@ -9,6 +9,7 @@ import torch
 from torchvision.ops import nms
 
 from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, normalise_levels
+from ratui.detection.hand_finder import find_hands
 from ratui.detection.onnx_networks import OnnxDetector, crop_squares, load_shipped_detector, suppress_overlaps
 from ratui.detection.shape import ShapeModel
 from ratui.detection.site_finder import find_sites
@@ -87,6 +88,28 @@ def test_it_finds_the_wrist_of_a_hand_and_one_alone_where_torch_does(network: On
             a, b = detection.candidate, heavy[0].joints[name].candidate
             assert (a.x, a.y, a.size) == pytest.approx((b.x, b.y, b.size), abs=2e-3 * b.size), name
             assert a.score == pytest.approx(b.score, abs=5e-3), name
+
+
+def test_the_wrist_is_searched_in_the_polarity_in_which_it_is_clear(network: OnnxDetector) -> None:
+    scheme = load_scheme("mtss-hands")
+    film = render(
+        simulate_patient(np.random.default_rng([9, 1]), scheme), "L", 0, np.random.default_rng(2), size=(620, 500)
+    )
+    (hand,) = find_sites(network, normalise_levels(Film(4095 - film.pixels, 12)), scheme, rotations=(0,))
+    assert not hand.is_negative, "the fingers are seen in the wrong polarity, too"
+    assert hand.joints.keys() == {joint.id for joint in scheme.joints}
+    for name in WRIST_SITES:
+        true, found = film.boxes[f"L.{name}"], hand.joints[name].box
+        assert np.hypot(*np.subtract(found.centre, true.centre)) < 0.25 * true.width, name
+
+
+def test_a_film_of_a_foot_shows_no_hand(network: OnnxDetector) -> None:
+    rng = np.random.default_rng([31, 0])
+    film = render(simulate_patient(rng, load_scheme("mtss")), "L", 0, rng, size=(480, 370), part="foot")
+    levels = normalise_levels(Film(film.pixels, 12))
+    assert find_hands(network, levels, load_scheme("fingers"), rotations=(0,)), "its toes look like fingers"
+    for name in ("mtss-hands", "fingers"):
+        assert find_sites(network, levels, load_scheme(name), rotations=(0,)) == [], name
 
 
 def test_crops_are_those_of_torch_also_beyond_the_edges() -> None:
