@@ -16,9 +16,13 @@ from ratui.demo.sample import find_sample
 from ratui.detection.wrist_sites import WRIST_SITES
 from ratui.errors import FilmError, StudyError, TrainError
 from ratui.imaging import normalize_intensity
-from trainer.api import Scorer
+from ratui.study.model_domain import DomainReason
+from trainer.api import Scorer, _crop
 from trainer.models.scorer import build_scorer
+from trainer.training.domain_statistics import fit_domain
 from trainer.training.loop import save_checkpoint
+from trainer.training.model_domain import ModelDomain
+from trainer.training.scorer_domain import extract_scorer_features
 
 pytestmark = pytest.mark.slow
 
@@ -106,6 +110,37 @@ class TestModels:
         right = scorer.score(images[0], images[1], joint="PIP3", side="R")
         left = scorer.score(images[0][:, ::-1], images[1][:, ::-1], joint="PIP3", side="L")
         assert np.allclose(right["ERO"].probabilities, left["ERO"].probabilities, atol=0.01)
+
+    def test_a_scorer_judges_whether_the_joints_of_a_film_are_like_those_that_it_learned_from(
+        self, scorer: Scorer
+    ) -> None:
+        rng = np.random.default_rng(3)
+        noise = (rng.random((320, 90, 90)) * 255).astype(np.uint8)
+        smooth = [np.linspace(0, 1, 90) * np.ones((90, 1))] * 8
+        features = extract_scorer_features(
+            scorer.network, np.stack([[_crop(each, mirrored=False)] * 2 for each in noise])
+        )
+        films = [str(row // 4) for row in range(len(noise))]
+        known = fit_domain(features[:, 0], films, films, is_held_out=True)
+        judging = Scorer(scorer.network, scorer._about, "", scorer._scheme, ModelDomain(known))
+        like = judging.judge(list((rng.random((4, 90, 90)) * 255).astype(np.uint8)), side="L")
+        assert like.is_like
+        assert like.score is not None
+        assert like.score < 1
+        unlike = judging.judge(smooth, side="L")
+        assert unlike.reason is DomainReason.UNLIKE
+        assert unlike.score is not None
+        assert unlike.score > 1
+        assert judging.judge(smooth[:2], side="L").reason is DomainReason.FEW_JOINTS
+        assert judging.judge([], side="R").reason is DomainReason.FEW_JOINTS
+        with pytest.raises(TrainError, match="side"):
+            judging.judge(smooth, side="B")
+
+    def test_a_scorer_of_simulated_films_without_statistics_judges_no_film_as_known(self, scorer: Scorer) -> None:
+        image = np.random.default_rng(0).random((90, 90))
+        assert scorer.judge([image] * 3, side="L").is_like  # an own model of an earlier version answers for all
+        simulated = Scorer(scorer.network, scorer._about, "", scorer._scheme, ModelDomain(is_simulated=True))
+        assert simulated.judge([image] * 3, side="L").reason is DomainReason.UNKNOWN
 
     def test_a_joint_that_the_scorer_did_not_learn_is_an_error(self, scorer: Scorer) -> None:
         image = np.zeros((50, 50))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -18,6 +18,7 @@ from ratui.detection.site_finder import find_foot_sites, find_sites
 from ratui.errors import TrainError, clean_text
 from ratui.imaging import Box, Film
 from ratui.scheme import Scheme, load_scheme
+from ratui.study.model_domain import DomainVerdict
 from ratui.study.predictions import Prediction
 from trainer.data.pairs import MARGIN, PairSamples, crop_joint
 from trainer.inference.decisions import DEFAULT_DECISION
@@ -27,6 +28,7 @@ from trainer.models.detector import JointDetector
 from trainer.models.detector import load_detector as load_detector_network
 from trainer.models.scorer import PairScorer, load_scorer_network, predict
 from trainer.training.model_domain import REASONS, ModelDomain, load_domain
+from trainer.training.scorer_domain import extract_scorer_features
 
 __all__ = ["DetectedHand", "DetectedJoint", "Detector", "JointImage", "Scorer", "load_detector", "load_scorer"]
 
@@ -126,9 +128,12 @@ class Detector:
 class Scorer:
     """A trained scorer of joint pairs. Get one from `load_scorer`."""
 
-    def __init__(self, network: PairScorer, about: Mapping[str, Any], name: str, scheme: Scheme) -> None:
+    def __init__(
+        self, network: PairScorer, about: Mapping[str, Any], name: str, scheme: Scheme, domain: ModelDomain
+    ) -> None:
         self.network = network
         self.name = name
+        self.domain = domain
         self._about = about
         self._scheme = scheme
 
@@ -137,6 +142,8 @@ class Scorer:
 
     def score(self, earlier: JointImage, later: JointImage, *, joint: str, side: str) -> dict[str, Prediction]:
         """Predict the grades of one joint at two time points.
+
+        It answers for any image. Whether the scorer knows such films, only several joints of a film can tell: see `judge`.
 
         Parameters
         ----------
@@ -183,6 +190,34 @@ class Scorer:
         )
         probabilities = predict(self.network, samples.crops, samples.groups, samples.max_grades)
         return {each.scale: each for each in make_predictions(samples, probabilities, DEFAULT_DECISION)[""]}
+
+    def judge(self, images: Sequence[JointImage], *, side: str) -> DomainVerdict:
+        """Judge whether a film is like those that the scorer learned from.
+
+        Parameters
+        ----------
+        images
+            At least three joints of one hand or foot on the film, each as for `score`.
+        side
+            ``"L"`` or ``"R"``.
+
+        Returns
+        -------
+        DomainVerdict
+            `is_like` is False if grades for this film should not be used. `score` is above 1 then, or None if it can't be
+            computed; `reason` tells why.
+
+        Raises
+        ------
+        TrainError
+            If `side` or a crop is invalid.
+        """
+        if side not in ("L", "R"):
+            raise TrainError(f"{clean_text(side)} is not a side", "side", "Give L or R")
+        if not images:
+            return self.domain.judge(np.zeros((0, len(self.domain.known.mean) if self.domain.known else 0)))
+        crops = np.stack([_crop(image, mirrored=side == "R") for image in images])
+        return self.domain.judge(extract_scorer_features(self.network, np.stack([crops, crops], axis=1))[:, 0])
 
 
 def load_detector(run: str | Path = "shipped", *, device: str = "cpu") -> Detector:
@@ -241,7 +276,7 @@ def load_scorer(run: str | Path, *, scheme: str = "mtss", device: str = "cpu") -
         If there is no such scheme.
     """
     network, about = load_scorer_network(Path(run), torch.device(device))
-    return Scorer(network, about, str(run), load_scheme(scheme))
+    return Scorer(network, about, str(run), load_scheme(scheme), load_domain(Path(run)))
 
 
 def _describe_foot(foot: FoundHand) -> DetectedHand:
