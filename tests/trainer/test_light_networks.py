@@ -103,6 +103,15 @@ def test_the_wrist_is_searched_in_the_polarity_in_which_it_is_clear(network: Onn
         assert np.hypot(*np.subtract(found.centre, true.centre)) < 0.25 * true.width, name
 
 
+def test_six_joints_of_a_hand_at_the_border_are_found(network: OnnxDetector) -> None:
+    scheme, shown = load_scheme("fingers"), {f"{kind}{finger}" for kind in ("PIP", "MCP") for finger in "345"}
+    rng = np.random.default_rng([777, 21])
+    film = render(simulate_patient(rng, load_scheme("mtss-hands"), severity=2.0), "R", 1, rng, size=(560, 460))
+    levels = normalise_levels(Film(np.ascontiguousarray(film.pixels[:, 249:]), 12))
+    (hand,) = find_hands(network, levels, scheme, rotations=(0,))
+    assert (hand.side, hand.joints.keys()) == ("R", shown)
+
+
 def test_a_film_of_a_foot_shows_no_hand(network: OnnxDetector) -> None:
     rng = np.random.default_rng([31, 0])
     film = render(simulate_patient(rng, load_scheme("mtss")), "L", 0, rng, size=(480, 370), part="foot")
