@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import cv2
@@ -23,6 +25,7 @@ from ratui.detection.joint_network import Detection, Proposals
 from ratui.detection.landmark_search import LandmarkPart
 from ratui.detection.parts import PARTS, PartName
 from ratui.detection.shape import ShapeModel
+from ratui.errors import StudyError
 
 __all__ = ["OnnxDetector", "OnnxLandmarkNetwork", "crop_squares", "load_shipped_detector", "suppress_overlaps"]
 
@@ -202,9 +205,21 @@ def crop_squares(square: _Floats, centres: _Floats, sides: _Floats, pixels: int)
 
 
 def load_shipped_detector() -> OnnxDetector:
-    """Return the detector that is part of the package."""
-    folder = files("ratui.detection") / "shipped"
+    """Return the detector that is part of the package.
 
+    Raises
+    ------
+    StudyError
+        If a file of it is missing or damaged.
+    """
+    folder = files("ratui.detection") / "shipped"
+    try:
+        return _load_detector(folder)
+    except (OSError, EOFError, ValueError, LookupError, TypeError, zlib.error, cv2.error) as error:
+        raise StudyError("the shipped detector is damaged", folder, "Install ratui again") from error
+
+
+def _load_detector(folder: Traversable) -> OnnxDetector:
     def read_network(name: str) -> bytes:
         return gzip.decompress((folder / f"{name}.onnx.gz").read_bytes())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from ratui.cli.main import commands
 from ratui.detection import onnx_networks
+from ratui.errors import StudyError
 from ratui.imaging import Box
 from ratui.study import Region, RegionSource, Study
 from tests.films import film_file, hospital
@@ -170,3 +172,21 @@ def test_a_scheme_without_finger_joints_is_not_searched(tmp_path: Path, network:
     assert "propos" not in import_films(study, tmp_path).replace("proposing regions", "")
     assert network.squares == 0
     assert run("propose", study.path).output == "no film of hands or feet\n"
+
+
+@pytest.mark.parametrize("name", ["boxes.onnx.gz", "about.json", "shapes.json", "foot.onnx.gz"])
+def test_a_damaged_detector_is_one_message_and_the_import_is_complete(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    shipped = Path(onnx_networks.__file__).parent / "shipped"
+    shutil.copytree(shipped, tmp_path / "shipped")
+    content = (shipped / name).read_bytes()
+    (tmp_path / "shipped" / name).write_bytes(content[: len(content) // 2])
+    monkeypatch.setattr(onnx_networks, "files", lambda package: tmp_path)
+    with pytest.raises(StudyError, match="the shipped detector is damaged"):
+        onnx_networks.load_shipped_detector()
+    if name == "about.json":
+        film_file(tmp_path / "films" / "hand.dcm")
+        (line,) = [line for line in import_films(study, tmp_path).splitlines() if "no regions were proposed" in line]
+        assert line.endswith("the shipped detector is damaged. Install ratui again")
+        assert isinstance(run("propose", study.path).exception, StudyError)
