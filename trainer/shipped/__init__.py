@@ -7,7 +7,7 @@ from pathlib import Path
 __all__ = ["SHIPPED", "SHIPPED_RUN", "resolve_run_folder"]
 
 SHIPPED = Path("shipped")
-"""Stands for the run that comes with ratui: a small detector that was trained on simulated hands only."""
+"""Stands for the run that comes with ratui: a small detector that was trained on simulated hands and feet only."""
 SHIPPED_RUN = Path(__file__).parent
 """Folder of that run."""
 
