@@ -115,7 +115,7 @@ def _format_summary(summary: ProposalSummary) -> list[str]:
     for title, messages in (
         ("no proposal", summary.skipped),
         ("turned", summary.turned),
-        ("to check", summary.not_turned + summary.side_warnings),
+        ("to check", summary.not_turned + summary.side_warnings + summary.incomplete),
     ):
         lines += [f"  {title}: {clean_text(message, 300)}" for message in messages[:_LINES_OF_A_KIND]]
         if len(messages) > _LINES_OF_A_KIND:

@@ -7,6 +7,7 @@ The boxes, findings and sites are those of `trainer.models.detector`, from the s
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import zlib
 from collections.abc import Mapping, Sequence
@@ -215,17 +216,24 @@ def load_shipped_detector() -> OnnxDetector:
     folder = files("ratui.detection") / "shipped"
     try:
         return _load_detector(folder)
-    except (OSError, EOFError, ValueError, LookupError, TypeError, zlib.error, cv2.error) as error:
+    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, zlib.error, cv2.error) as error:
         raise StudyError("the shipped detector is damaged", folder, "Install ratui again") from error
 
 
 def _load_detector(folder: Traversable) -> OnnxDetector:
-    def read_network(name: str) -> bytes:
-        return gzip.decompress((folder / f"{name}.onnx.gz").read_bytes())
+    about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    digests = about.pop("files")
 
-    about, shapes = (
-        json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("about", "shapes")
-    )  # fmt: skip
+    def read(name: str) -> bytes:
+        content = (folder / name).read_bytes()
+        if hashlib.sha256(content).hexdigest() != digests[name]:
+            raise ValueError("not the file that was written")
+        return content
+
+    def read_network(name: str) -> bytes:
+        return gzip.decompress(read(f"{name}.onnx.gz"))
+
+    shapes = json.loads(read("shapes.json"))
     parts = {
         name: LandmarkPart(OnnxLandmarkNetwork(read_network(name)), ShapeModel.from_json(shapes[name]), layout)
         for name, layout in PARTS.items()

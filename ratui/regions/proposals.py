@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from ratui.detection.finger_joints import has_fingers, normalise_levels
+from ratui.detection.finger_joints import JOINT_KINDS, has_fingers, normalise_levels
 from ratui.detection.foot_sites import shows_feet
 from ratui.detection.hand_finder import FoundHand
 from ratui.detection.joint_network import SiteNetworks
@@ -20,6 +20,10 @@ from ratui.errors import FilmError, StudyError
 from ratui.imaging import Film, Orientation
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from ratui.study.intact import intact_case, intact_proposals, intact_regions
+
+_MANY_MISSING = 2
+"""Least number of finger joints not found from which the names of the others are doubtful: a hand that the film cuts off can
+look like one whose fingers are one place further."""
 
 __all__ = ["FilmSearch", "ProposalSummary", "propose_regions", "propose_sites"]
 
@@ -41,6 +45,8 @@ class ProposalSummary:
         Each film or side without a proposal, with the reason.
     side_warnings
         Each hand or foot that looks like one of the other side.
+    incomplete
+        Each hand of which several finger joints were not found, for instance because the film cuts it off.
     turned, not_turned
         Each film that was turned, and each one that lies in another rotation and stays as it is, with the reason.
     """
@@ -52,6 +58,7 @@ class ProposalSummary:
     joints: int = 0
     skipped: list[str] = field(default_factory=list)
     side_warnings: list[str] = field(default_factory=list)
+    incomplete: list[str] = field(default_factory=list)
     turned: list[str] = field(default_factory=list)
     not_turned: list[str] = field(default_factory=list)
 
@@ -212,10 +219,24 @@ def _search_film(
             )
         summary.hands += part == "hand"
         summary.feet += part == "foot"
+        missing = _count_missing_fingers(study, record, hand)
+        if missing >= _MANY_MISSING:
+            summary.incomplete.append(
+                f"{place}, side {side}: {missing} finger joints were not found, and the names of the others may be those "
+                "of other fingers"
+            )
         for joint, detection in hand.joints.items():
             score = round(detection.candidate.score, 3)
             regions.append(Region(f"{side}.{joint}", record.id, detection.box, RegionSource.MODEL, "", score, name))
     return regions
+
+
+def _count_missing_fingers(study: Study, record: FilmRecord, hand: FoundHand) -> int:
+    """Return how many finger joints of the film's view `hand` lacks, 0 if it has none, as a wrist alone."""
+    shown = set(study.scheme.views[record.view].template)
+    fingers = {joint.id for joint in study.scheme.joints if joint.group in JOINT_KINDS} & shown
+    missing = fingers - set(hand.joints)
+    return 0 if missing == fingers else len(missing)
 
 
 def _turn(study: Study, case: Case, record: FilmRecord, rotation: int, model: str, is_confirmed: bool) -> str:

@@ -174,6 +174,25 @@ def test_a_scheme_without_finger_joints_is_not_searched(tmp_path: Path, network:
     assert run("propose", study.path).output == "no film of hands or feet\n"
 
 
+@pytest.mark.parametrize(("unseen", "is_doubtful"), [(("MCP5",), False), (("MCP5", "PIP5"), True)])
+def test_a_hand_without_several_finger_joints_is_to_be_checked(
+    study: Study, tmp_path: Path, network: TemplateNetwork, unseen: tuple[str, ...], is_doubtful: bool
+) -> None:
+    network.unseen = unseen
+    film_file(tmp_path / "films" / "hand.dcm")
+    lines = [line for line in import_films(study, tmp_path).splitlines() if "to check" in line]
+    assert len(lines) == is_doubtful
+    assert all("side L: 2 finger joints were not found" in line for line in lines)
+
+
+def test_networks_in_each_other_s_place_are_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(Path(onnx_networks.__file__).parent / "shipped", tmp_path / "shipped")
+    shutil.copy(tmp_path / "shipped" / "foot.onnx.gz", tmp_path / "shipped" / "wrist.onnx.gz")
+    monkeypatch.setattr(onnx_networks, "files", lambda package: tmp_path)
+    with pytest.raises(StudyError, match="the shipped detector is damaged"):
+        onnx_networks.load_shipped_detector()
+
+
 @pytest.mark.parametrize("name", ["boxes.onnx.gz", "about.json", "shapes.json", "foot.onnx.gz"])
 def test_a_damaged_detector_is_one_message_and_the_import_is_complete(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

@@ -28,12 +28,14 @@ __all__ = ["TemplateNetwork"]
 class TemplateNetwork:
     """A detector that sees the upright left hand of the template at its usual place on each square.
 
-    `squares` counts the squares it has seen. After `interrupt_after` squares it raises KeyboardInterrupt.
+    It does not see the joints `unseen`. `squares` counts the squares it has seen.
+    After `interrupt_after` squares it raises KeyboardInterrupt.
     """
 
     sees_hands: bool = True
     sees_wrists: bool = False
     sees_feet: bool = False
+    unseen: tuple[str, ...] = ()
     interrupt_after: int = 10**9
     squares: int = field(default=0, init=False)
     size_statistics = (0.21, 1.0)
@@ -45,7 +47,11 @@ class TemplateNetwork:
             raise KeyboardInterrupt
         scheme = load_scheme("fingers")
         kinds = kinds_by_joint(scheme)
-        hand = [Detection(Candidate(*place, kinds[name], 0.99), 0.1) for name, place in joint_template(scheme).items()]
+        hand = [
+            Detection(Candidate(*place, kinds[name], 0.99), 0.1)
+            for name, place in joint_template(scheme).items()
+            if name not in self.unseen
+        ]
         return [hand if self.sees_hands else [] for _ in squares]
 
     def propose(self, squares: npt.NDArray[np.uint8], threshold: float) -> list[Proposals]:

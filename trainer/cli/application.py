@@ -107,7 +107,7 @@ def propose(
             click.echo(f"  no proposal: {skipped}", err=True)
         for turned in proposed.turned:
             click.echo(f"  turned: {turned}", err=True)
-        for warning in (*proposed.not_turned, *proposed.side_warnings):
+        for warning in (*proposed.not_turned, *proposed.side_warnings, *proposed.incomplete):
             click.echo(f"  to check: {warning}", err=True)
     if scorers:
         # If both models are given, --name is the name of the detector.

@@ -68,7 +68,7 @@ def write_light_networks(folder: Path) -> None:
         for name, part in model.parts.items()
     }
     larger, spread = model.size_statistics
-    about = {
+    about: dict[str, object] = {
         "weights_sha256": hashlib.sha256((SHIPPED_RUN / "model.pt").read_bytes()).hexdigest(),
         "kinds": JOINT_KINDS,
         "max_candidates": MAX_CANDIDATES,
@@ -83,13 +83,15 @@ def write_light_networks(folder: Path) -> None:
     shapes = {name: part.shape_model().to_json() for name, part in model.parts.items()}
     folder.mkdir(exist_ok=True)
     # The weights are stored at half precision, so that half of their bits are zero and compress to nothing.
-    for name, content in (
-        ("boxes.onnx.gz", gzip.compress(proposer.content, mtime=0)),
-        ("refiner.onnx.gz", gzip.compress(refiner.content, mtime=0)),
-        *((f"{name}.onnx.gz", gzip.compress(part.content, mtime=0)) for name, part in parts.items()),
-        ("shapes.json", json.dumps(shapes).encode() + b"\n"),
-        ("about.json", json.dumps(about, indent=2).encode() + b"\n"),
-    ):
+    written = {
+        "boxes.onnx.gz": gzip.compress(proposer.content, mtime=0),
+        "refiner.onnx.gz": gzip.compress(refiner.content, mtime=0),
+        **{f"{name}.onnx.gz": gzip.compress(part.content, mtime=0) for name, part in parts.items()},
+        "shapes.json": json.dumps(shapes).encode() + b"\n",
+    }
+    about["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in written.items()}
+    written["about.json"] = json.dumps(about, indent=2).encode() + b"\n"
+    for name, content in written.items():
         with atomic_write(folder / name) as temporary:
             temporary.write_bytes(content)
 

@@ -102,12 +102,14 @@ def format_opening_note(t: Catalog, editor: RegionEditor, failed: bool, mirror_k
     names = [_name(t, editor, editor.sites[index]) for index in editor.uncertain_indices]
     if failed:
         return t("regions.not_registered")
+    proposed = any(editor.regions[key].source is RegionSource.MODEL for key in editor.unaccepted)
+    if proposed and editor.site.part == "foot":
+        return t("regions.proposed_feet")  # also with boxes from the template: accepting those asks again
     if editor.unsupported:
         is_all = len(editor.unsupported) == len(editor.unaccepted)
         return t("regions.from_template" if is_all else "regions.some_from_template", count=len(editor.unsupported))
     if not names:
-        proposed = any(editor.regions[key].source is RegionSource.MODEL for key in editor.unaccepted)
-        return t("regions.proposed_feet") if proposed and editor.site.part == "foot" else ""
+        return ""
     shown = ", ".join(names[:_MANY]) + (" …" if len(names) > _MANY else "")
     return t("regions.estimated", joints=shown, count=len(names))
 
