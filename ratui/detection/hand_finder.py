@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ratui.detection.crops import invert, map_points
 from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, joint_template, kinds_by_joint
 from ratui.detection.joint_naming import NamedHand, Template, name_hand
 from ratui.detection.joint_network import Detection, JointNetwork, Proposals
@@ -204,7 +205,10 @@ def _propose_whole(
     turned = np.ascontiguousarray(np.rot90(levels, -(degrees // 90)))
     square = _warp_to_square(turned, _whole_square(turned))
     proposals = model.propose(square[None], _CANDIDATE_THRESHOLD)[0]
-    hand = name_hand(proposals.to_candidates(), joint_template(scheme), kinds_by_joint(scheme), sides=tuple(sides))
+    outline = map_points(invert(_whole_square(turned)), _outline(turned))
+    hand = name_hand(
+        proposals.to_candidates(), joint_template(scheme), kinds_by_joint(scheme), sides=tuple(sides), outline=outline
+    )
     return _ProposedRotation(degrees, turned, hand, square, proposals)
 
 
@@ -214,8 +218,20 @@ def _detect_whole(model: JointNetwork, proposed: _ProposedRotation, scheme: Sche
     whole = _whole_square(proposed.levels)
     detections = tuple(map_detection(each, whole) for each in found)
     candidates = [each.candidate for each in detections]
-    hand = name_hand(candidates, joint_template(scheme), kinds_by_joint(scheme), sides=tuple(sides))
+    hand = name_hand(
+        candidates,
+        joint_template(scheme),
+        kinds_by_joint(scheme),
+        sides=tuple(sides),
+        outline=_outline(proposed.levels),
+    )
     return _Rotation(proposed.degrees, proposed.levels, hand, detections)
+
+
+def _outline(levels: _Floats) -> npt.NDArray[np.float64]:
+    """Return the corners of an image in pixels, in the order of its border."""
+    rows, columns = levels.shape
+    return np.array([[0.0, 0.0], [columns, 0.0], [columns, rows], [0.0, rows]])
 
 
 def _whole_square(levels: _Floats) -> npt.NDArray[np.float64]:
@@ -267,7 +283,8 @@ def _find_hands_in(
         remaining = [d for d in remaining if not any(_overlap(d, joint) for joint in used)]
         if not remaining or not remaining_sides or len(found) == max_hands:
             break
-        hand = name_hand([d.candidate for d in remaining], template, kinds, sides=remaining_sides)
+        candidates = [each.candidate for each in remaining]
+        hand = name_hand(candidates, template, kinds, sides=remaining_sides, outline=_outline(levels))
     return found
 
 
@@ -313,7 +330,8 @@ def _detect_upright(
     to_template = np.array([[flip, 0.0, -flip * shift], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     transform = hand.transform @ to_template
     detections = model.detect(_warp_to_square(levels, transform)[None], _CANDIDATE_THRESHOLD)[0]
-    named = name_hand([d.candidate for d in detections], centred, kinds, sides=("L",))
+    outline = map_points(invert(transform), _outline(levels))
+    named = name_hand([d.candidate for d in detections], centred, kinds, sides=("L",), outline=outline)
     if named is None:
         return None
     return FoundHand(

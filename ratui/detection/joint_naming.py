@@ -22,8 +22,10 @@ _Array = npt.NDArray[np.float64]
 Template = Mapping[str, tuple[float, float, float]]
 """Centre x, centre y and box size of each joint of a left hand, in any unit."""
 
-_MISSING_COST = 6.0
-"""Cost of a joint without a box."""
+_MISSING_COST, _CUT_OFF_COST = 6.0, 3.0
+"""Cost of a joint without a box, inside the image and outside of it.
+
+Were they equal, a hand that the border cuts off would often look like a whole one whose fingers are one place further."""
 _POSITION_SPREAD = {"MCP": 0.5, "PIP": 1.25}
 _THUMB_SPREAD = 0.6
 """Standard deviations of joints from the fitted hand, in box sizes; `_THUMB_SPREAD` is that of the MCP of the thumb.
@@ -87,6 +89,7 @@ def name_hand(
     kinds: Mapping[str, str],
     *,
     sides: Sequence[str] = ("L", "R"),
+    outline: _Array | None = None,
 ) -> NamedHand | None:
     """Return the hand that fits the candidates best, or None if fewer than four joints of a hand fit.
 
@@ -103,18 +106,19 @@ def name_hand(
         Kind of each joint of the template, ``MCP`` or ``PIP``.
     sides
         Sides to consider.
+    outline
+        Corners of the image in the candidates' unit, in the order of its border, shape (4, 2). Joints outside may be missing
+        at a lower cost. By default the image has no border.
     """
-    hands = [hand for side in sides if (hand := _name_hand_of_side(candidates, template, kinds, side)) is not None]
+    problems = (_AssignmentProblem(candidates, template, kinds, side, outline) for side in sides)
+    hands = [hand for problem in problems if (hand := _name_hand_of_side(problem)) is not None]
     return min(hands, key=lambda hand: hand.cost, default=None)
 
 
-def _name_hand_of_side(
-    candidates: Sequence[Candidate], template: Template, kinds: Mapping[str, str], side: str
-) -> NamedHand | None:
-    """Return the best hand of `side`: alternate assignment and fit from several initial positions."""
-    if not candidates:
+def _name_hand_of_side(problem: _AssignmentProblem) -> NamedHand | None:
+    """Return the best hand of a side: alternate assignment and fit from several initial positions."""
+    if not len(problem.centres):
         return None
-    problem = _AssignmentProblem(candidates, template, kinds, side)
     best: tuple[dict[int, int], float, Matrix] | None = None
     for transform in problem.initial_transforms():
         rows, cost = problem.assign(transform)
@@ -131,7 +135,9 @@ def _name_hand_of_side(
     if best is None:
         return None
     rows, cost, transform = best
-    return NamedHand({problem.names[row]: column for row, column in sorted(rows.items())}, side, cost, transform)
+    return NamedHand(
+        {problem.names[row]: column for row, column in sorted(rows.items())}, problem.side, cost, transform
+    )
 
 
 def assign_columns(cost: _Array) -> npt.NDArray[np.int64]:
@@ -152,9 +158,14 @@ class _AssignmentProblem:
     """Candidates and template of one side as arrays."""
 
     def __init__(
-        self, candidates: Sequence[Candidate], template: Template, kinds: Mapping[str, str], side: str
+        self,
+        candidates: Sequence[Candidate],
+        template: Template,
+        kinds: Mapping[str, str],
+        side: str,
+        outline: _Array | None,
     ) -> None:
-        self.names = list(template)
+        self.names, self.side, self.outline = list(template), side, outline
         flip = -1.0 if side == "R" else 1.0
         self.places = np.array([(flip * template[name][0], template[name][1]) for name in self.names], np.float64)
         self.sizes = np.array([template[name][2] for name in self.names], np.float64)
@@ -165,7 +176,7 @@ class _AssignmentProblem:
                 for name in self.names
             ]
         )
-        self.centres = np.array([(c.x, c.y) for c in candidates], np.float64)
+        self.centres = np.array([(c.x, c.y) for c in candidates], np.float64).reshape(-1, 2)
         self.widths = np.maximum(np.array([c.size for c in candidates], np.float64), 1e-6)
         self.scores = np.array([c.score for c in candidates], np.float64)
         # Log odds of a box: using a box with a high score lowers the cost, so a hand that leaves it out costs more.
@@ -202,7 +213,9 @@ class _AssignmentProblem:
         # A lower bound of each hand's cost, cheap to compute: it allows one box for several joints.
         distance = np.abs((turn[:, None] * place + shift[:, None])[..., None] - centre)
         costs = self._assignment_costs(distance, np.abs(turn))
-        bound = np.minimum(costs.min(axis=2), _MISSING_COST).sum(axis=1)
+        expected = turn[:, None] * place + shift[:, None]
+        missing = self._missing_costs(np.stack([expected.real, expected.imag], axis=-1), np.abs(turn))
+        bound = np.minimum(costs.min(axis=2), missing).sum(axis=1)
         distinct: list[Matrix] = []
         kept = np.zeros((0, len(place)), complex)
         for best in np.argsort(bound, kind="stable"):
@@ -238,10 +251,25 @@ class _AssignmentProblem:
         # One extra column per joint stands for "no box".
         cost = np.full((joints, boxes + joints), _FORBIDDEN_COST)
         cost[:, :boxes] = np.minimum(box_costs, _FORBIDDEN_COST)
-        cost[np.arange(joints), boxes + np.arange(joints)] = _MISSING_COST
+        cost[np.arange(joints), boxes + np.arange(joints)] = self._missing_costs(expected, scale)
         columns = assign_columns(cost)
         total = float(cost[np.arange(joints), columns].sum()) + 0.5 * (lean / _LEAN_SPREAD) ** 2
         return {row: int(column) for row, column in enumerate(columns) if column < boxes}, total
+
+    def _missing_costs(self, expected: _Array, scale: _Array | float) -> _Array:
+        """Return the cost of each joint without a box, shape (…, J), for `expected` positions (…, J, 2).
+
+        It falls from half a box inside the image's border to half a box outside; a box that the border cuts is hard to find.
+        """
+        if self.outline is None:
+            return np.full(expected.shape[:-1], _MISSING_COST)
+        edges = np.roll(self.outline, -1, axis=0) - self.outline
+        normals = np.column_stack([-edges[:, 1], edges[:, 0]]) / np.hypot(*edges.T)[:, None]
+        depth = np.einsum("...jc,ec->...je", expected, normals) - np.einsum("ec,ec->e", self.outline, normals)
+        middle = normals @ self.outline.mean(axis=0) - np.einsum("ec,ec->e", self.outline, normals)
+        depth = depth * np.sign(middle)  # whatever the direction of the corners
+        share = np.clip(0.5 + depth.min(axis=-1) / (np.asarray(scale)[..., None] * self.sizes), 0, 1)
+        return np.asarray(_CUT_OFF_COST + share * (_MISSING_COST - _CUT_OFF_COST))
 
     def _assignment_costs(self, distance: _Array, scale: _Array | float) -> _Array:
         """Return the cost of each candidate for each joint, shape (…, J, C): a negative log likelihood up to a constant.

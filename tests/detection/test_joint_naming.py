@@ -158,3 +158,53 @@ def test_assignments_cost_as_little_as_those_of_scipy() -> None:
         chosen = assign_columns(cost)
         assert len(set(chosen.tolist())) == rows
         assert cost[np.arange(rows), chosen].sum() == pytest.approx(cost[linear_sum_assignment(cost)].sum(), abs=1e-3)
+
+
+def cut_hand(seed: int, kept: int) -> tuple[dict[str, Candidate], np.ndarray]:
+    """Return the `kept` leftmost joints of a crooked hand, of either side, and the corners of the film that ends there."""
+    rng = np.random.default_rng(seed)
+    whole = hand(
+        side="LR"[seed % 2],
+        angle=float(rng.uniform(-0.3, 0.3)),
+        scale=float(rng.uniform(0.7, 1.1)),
+        jitter=0.25,
+        seed=seed,
+        drift=float(rng.uniform(-0.3, 0.3)),
+    )
+    places = sorted(each.x for each in whole.values())
+    edge = (places[kept - 1] + places[kept]) / 2
+    left = {joint: each for joint, each in whole.items() if each.x < edge}
+    return left, np.array([[0.0, 0.0], [edge, 0.0], [edge, 400.0], [0.0, 400.0]])
+
+
+def count_right_names(kept: int, *, has_border: bool, transform: np.ndarray | None = None, flip: int = 1) -> int:
+    """Return how many of 24 hands that a film cuts off have no wrong name."""
+    right = 0
+    for seed in range(24):
+        truth, outline = cut_hand(seed, kept)
+        if transform is not None:
+            moved = [np.r_[each.x, each.y, 1.0] @ transform.T for each in truth.values()]
+            size = float(np.sqrt(abs(np.linalg.det(transform[:, :2]))))
+            truth = {
+                joint: Candidate(float(x), float(y), each.size * size, each.kind, each.score)
+                for (joint, each), (x, y) in zip(truth.items(), moved, strict=True)
+            }
+            outline = outline @ transform[:, :2].T + transform[:, 2]
+        boxes = shuffled(truth, seed)
+        found = name_hand(boxes, TEMPLATE, KINDS, outline=outline[::flip] if has_border else None)
+        right += found is not None and all(truth.get(joint) == boxes[n] for joint, n in found.joints.items())
+    return right
+
+
+def test_a_hand_that_the_border_cuts_off_keeps_its_names() -> None:
+    assert count_right_names(6, has_border=True) >= count_right_names(6, has_border=False) + 5
+    assert count_right_names(8, has_border=True) >= count_right_names(8, has_border=False) + 3
+
+
+@pytest.mark.parametrize("flip", [1, -1])
+def test_the_border_counts_alike_on_an_enlarged_tilted_film_and_whatever_the_direction_of_its_corners(
+    flip: int,
+) -> None:
+    tilted = np.array([[1.4, -0.4, 200.0], [0.4, 1.4, 30.0]])
+    right = count_right_names(6, has_border=True, transform=tilted, flip=flip)
+    assert right >= count_right_names(6, has_border=False) + 5

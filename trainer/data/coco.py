@@ -172,13 +172,14 @@ def _group_hands(image: CocoImage, scheme: Scheme) -> list[CocoHand]:
     template, kinds = joint_template(scheme), kinds_by_joint(scheme)
     left = [(Candidate(*b.centre, b.width, kinds.get(name, name), 1.0), name, b) for name, b in image.boxes]
     found: list[tuple[NamedHand, dict[str, Box]]] = []
-    while hand := name_hand([candidate for candidate, _, _ in left], template, kinds):
+    whole = Box.from_size(*image.size)
+    outline = np.array([(whole.x0, whole.y0), (whole.x1, whole.y0), (whole.x1, whole.y1), (whole.x0, whole.y1)])
+    while hand := name_hand([candidate for candidate, _, _ in left], template, kinds, outline=outline):
         used = {
             left[index][1] if left[index][1] in kinds else joint: left[index][2] for joint, index in hand.joints.items()
         }
         found.append((hand, used))
         left = [item for index, item in enumerate(left) if index not in hand.joints.values()]
-    whole = Box.from_size(*image.size)
     return [
         CocoHand(image, make_frame(whole if len(found) == 1 else _hand_area(used, whole), hand.side), hand.side, used)
         for hand, used in found
