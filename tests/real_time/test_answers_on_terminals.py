@@ -372,7 +372,8 @@ def test_the_films_can_be_answered_again_after_something_else_was_shown(tmp_path
             INTERRUPTIONS[name](desk)
             time.sleep(2.0)  # the app ignores keys for a while after the size has changed
             before = len(desk.read().values)
-            assert desk.answers("0"), f"{kind}, after {name}: {desk.read_screen(since)}"
+            # On a busy machine the films are not painted again by then; a key is refused until they are.
+            assert any(desk.answers("0") for _ in range(3)), f"{kind}, after {name}: {desk.read_screen(since)}"
             assert len(desk.read().values) == before + 1
 
     # Each interruption is tried on at least one kind of terminal, and on the three kinds together 1.5 times.
