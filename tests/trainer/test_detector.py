@@ -1,26 +1,26 @@
 """The detector: learning within half a minute, initial weights, hands and threshold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, smooth_l1_loss
 
 from ratui.demo.simulate import Simulation, simulate_study
-from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, JOINT_KINDS, normalise_levels
+from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, normalise_levels
 from ratui.detection.hand_finder import FoundHand, _even_out_sizes, find_hands
 from ratui.detection.joint_naming import Candidate
-from ratui.detection.joint_network import Detection, Proposals
+from ratui.detection.joint_network import Detection
 from ratui.errors import TrainError
 from ratui.imaging import Box, Film
 from ratui.phantom import render, simulate_patient
 from ratui.regions.proposals import _by_side
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord
+from tests.support.dot_detector import DotDetector
 from trainer.data.augmentation import augment_hands, downsample
 from trainer.data.hands import HandSamples, load_hand_samples
 from trainer.data.phantoms import simulate_hands
@@ -308,40 +308,6 @@ class TestBackbones:
             JointDetector("resnet")
 
 
-class Oracle:
-    """A detector without errors: it finds the discs and rings of `dots` in any arrangement."""
-
-    size_statistics = (0.21, 1.0)
-
-    def detect(self, squares: np.ndarray, threshold: float) -> list[list[Detection]]:
-        assert threshold < 0.9
-        return [find_dots(square) for square in squares]
-
-    def propose(self, squares: np.ndarray, threshold: float) -> list[Proposals]:
-        return [
-            Proposals(
-                np.array([each.box for each in found], np.float32).reshape(-1, 4),
-                np.array([[each.candidate.kind == kind for kind in JOINT_KINDS] for each in found], np.float32),
-            )
-            for found in self.detect(squares, threshold)
-        ]
-
-    def refine(self, squares: np.ndarray, proposals: Sequence[Proposals], threshold: float) -> list[list[Detection]]:
-        return self.detect(squares, threshold)
-
-
-def find_dots(image: np.ndarray) -> list[Detection]:
-    _, _, stats, centres = cv2.connectedComponentsWithStats((image > 60).astype(np.uint8))
-    found = []
-    for n in range(1, len(stats)):
-        if stats[n, cv2.CC_STAT_AREA] > 6:
-            kind = "MCP" if image[int(centres[n][1] + 0.5), int(centres[n][0] + 0.5)] < 60 else "PIP"
-            size = 4 * stats[n, cv2.CC_STAT_WIDTH] * COARSE_SIZE / FINE_SIZE
-            x, y = (centres[n] + 0.5) * COARSE_SIZE / FINE_SIZE
-            found.append(Detection(Candidate(float(x), float(y), size, kind, 0.9), 0.0))
-    return found
-
-
 class TestFindingHands:
     def picture(self, side: str, **how: bool) -> tuple[np.ndarray, Mapping[str, tuple[float, float, float, float]]]:
         patient = simulate_patient(np.random.default_rng(8), SCHEME, severity=0.3)
@@ -359,20 +325,20 @@ class TestFindingHands:
     @pytest.mark.parametrize("side", ["L", "R"])
     def test_one_hand_of_either_side(self, side: str) -> None:
         levels, boxes = self.picture(side)
-        (hand,) = find_hands(Oracle(), levels, SCHEME)
+        (hand,) = find_hands(DotDetector(), levels, SCHEME)
         assert hand.side == side
         self.right(hand, boxes)
 
     @pytest.mark.parametrize("left_first", [True, False])
     def test_both_hands_in_either_order(self, left_first: bool) -> None:
         levels, boxes = self.picture("B", left_first=left_first)
-        hands = find_hands(Oracle(), levels, SCHEME, max_hands=2)
+        hands = find_hands(DotDetector(), levels, SCHEME, max_hands=2)
         assert sorted(hand.side for hand in hands) == ["L", "R"]
         for hand in hands:
             self.right(hand, boxes)
 
     def test_an_empty_film_shows_none(self) -> None:
-        assert find_hands(Oracle(), np.zeros((300, 200), np.float32), SCHEME) == []
+        assert find_hands(DotDetector(), np.zeros((300, 200), np.float32), SCHEME) == []
 
 
 def test_a_film_of_one_hand_is_of_the_side_that_its_record_says() -> None:

@@ -17,7 +17,7 @@ from trainer.experiments.comparison_table import DEFAULT_ARM
 
 pytestmark = pytest.mark.slow
 
-BUDGET = Budget(steps=90, batch=32, pixels=40, width=8, rate=1e-2, raters=2)
+BUDGET = Budget(steps=220, batch=32, pixels=40, width=8, rate=1e-2, raters=2)
 
 
 def ruined(seed: int, number: int, scheme: Scheme) -> PhantomPatient:

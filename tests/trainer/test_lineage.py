@@ -106,7 +106,9 @@ class TestLineage:
         lineage = read_lineage(SHIPPED_RUN / "model.pt")
         assert lineage.is_fully_known()
         assert lineage.is_simulated()
-        assert [each.seed for each in lineage.generations()] == [0, 2, 1]
+        films = [[data.id for data in each.data] for each in lineage.generations()]
+        # The refiner twice, feet, wrists, and both rounds of the first network.
+        assert films == [["7"], ["6"], ["1", "3"], ["1", "2", "3"], ["2"], ["1"]]
 
     def test_a_file_of_others_has_an_unknown_lineage(self, tmp_path: Path) -> None:
         torch.save({"features.0.weight": torch.zeros(2)}, tmp_path / "vgg.pt")
