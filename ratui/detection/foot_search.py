@@ -49,8 +49,7 @@ def find_feet(
     found, others = [first], [side for side in sides if side != first.side]
     if max_feet > 1 and others:
         rest = cover_foot(np.float32(1.0) - levels if first.is_negative else levels, first)
-        rotation = round(-first.angle / 90) % 4 * 90
-        second = find_alone(part, rest, FOOT_SEARCH, sides=others, rotations=(rotation,))
+        second = find_alone(part, rest, FOOT_SEARCH, sides=others, rotations=(first.rotation,))
         if second is not None and not second.is_negative:
             found.append(replace(second, is_negative=first.is_negative))
     return found

@@ -154,6 +154,20 @@ def assign_columns(cost: _Array) -> npt.NDArray[np.int64]:
     return chosen
 
 
+def _find_border(outline: _Array) -> tuple[_Array, _Array]:
+    """Return the unit normals (4, 2) of the edges of a convex outline, to its inside, and their offsets (4,).
+
+    The depth of a point inside of an edge is its product with the normal, less the offset.
+    """
+    edges = np.roll(outline, -1, axis=0) - outline
+    normals = np.column_stack([-edges[:, 1], edges[:, 0]]) / np.hypot(*edges.T)[:, None]
+    inwards = np.sign(
+        np.einsum("ec,ec->e", outline.mean(axis=0) - outline, normals)
+    )  # whatever the order of the corners
+    normals = normals * inwards[:, None]
+    return normals, np.einsum("ec,ec->e", outline, normals)
+
+
 class _AssignmentProblem:
     """Candidates and template of one side as arrays."""
 
@@ -165,7 +179,8 @@ class _AssignmentProblem:
         side: str,
         outline: _Array | None,
     ) -> None:
-        self.names, self.side, self.outline = list(template), side, outline
+        self.names, self.side = list(template), side
+        self.border = None if outline is None else _find_border(outline)
         flip = -1.0 if side == "R" else 1.0
         self.places = np.array([(flip * template[name][0], template[name][1]) for name in self.names], np.float64)
         self.sizes = np.array([template[name][2] for name in self.names], np.float64)
@@ -261,13 +276,10 @@ class _AssignmentProblem:
 
         It falls from half a box inside the image's border to half a box outside; a box that the border cuts is hard to find.
         """
-        if self.outline is None:
+        if self.border is None:
             return np.full(expected.shape[:-1], _MISSING_COST)
-        edges = np.roll(self.outline, -1, axis=0) - self.outline
-        normals = np.column_stack([-edges[:, 1], edges[:, 0]]) / np.hypot(*edges.T)[:, None]
-        depth = np.einsum("...jc,ec->...je", expected, normals) - np.einsum("ec,ec->e", self.outline, normals)
-        middle = normals @ self.outline.mean(axis=0) - np.einsum("ec,ec->e", self.outline, normals)
-        depth = depth * np.sign(middle)  # whatever the direction of the corners
+        normals, offsets = self.border
+        depth = np.einsum("...jc,ec->...je", expected, normals) - offsets
         share = np.clip(0.5 + depth.min(axis=-1) / (np.asarray(scale)[..., None] * self.sizes), 0, 1)
         return np.asarray(_CUT_OFF_COST + share * (_MISSING_COST - _CUT_OFF_COST))
 

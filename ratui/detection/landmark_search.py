@@ -118,6 +118,11 @@ class FoundPart:
     unit: float
     is_negative: bool = False
 
+    @property
+    def rotation(self) -> int:
+        """Clockwise turn of the film in degrees, 0 to 270, after which the part is nearest to the upright position."""
+        return round(-self.angle / 90) % 4 * 90
+
 
 def find_alone(
     part: LandmarkPart,

@@ -148,8 +148,7 @@ def shows_sites(scheme: Scheme, view: str) -> bool:
 
 def _as_hand(part: FoundPart, known: set[str], kind: str) -> FoundHand:
     """Return a part that was found alone."""
-    rotation = round(-part.angle / 90) % 4 * 90
-    return FoundHand(part.side, _as_detections(part, known, kind), 0.0, rotation, part.is_negative)
+    return FoundHand(part.side, _as_detections(part, known, kind), 0.0, part.rotation, part.is_negative)
 
 
 def _as_detections(part: FoundPart, known: set[str], kind: str) -> Mapping[str, Detection]:

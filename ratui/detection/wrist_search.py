@@ -77,7 +77,7 @@ def find_wrists(
             if wrist is not None:
                 found.append(_shift(wrist, start[1], start[0]))
                 rest = [side for side in rest if side != wrist.side]
-                turns = (round(-wrist.angle / 90) % 4 * 90,)
+                turns = (wrist.rotation,)
     if not found:
         wrist = find_alone(part, levels, WRIST_SEARCH, sides=sides, rotations=rotations)
         found = [] if wrist is None else [wrist]

@@ -15,7 +15,7 @@ from ratui.phantom.anatomy import Array, Flags
 from ratui.phantom.carving import carve_erosions
 from ratui.phantom.joint_ends import base_surface, carve_lucencies, head_contour, line_profile, spur_width
 from ratui.phantom.parts import Bridge, LongBone, Plate, ShortBone
-from ratui.phantom.texture import TILE_MM, lattice, mottle, trabeculae
+from ratui.phantom.texture import TILE_MM, lattice, mottle, tile_index, trabeculae
 
 __all__ = ["Canvas", "add_bridge", "add_long_bone", "add_short_bone"]
 
@@ -59,10 +59,7 @@ class Canvas:
 
         `mesh` is the share of trabeculae without a direction. The means are 0, the standard deviations about 1.
         """
-        last = mottle().shape[0] - 1  # the size is a power of two, so `& last` wraps around the tile
-        row = (along * _F(1 / TILE_MM)).astype(np.int32) & last
-        column = (across * _F(1 / TILE_MM)).astype(np.int32) & last
-        index = row * (last + 1) + column
+        index = tile_index(along, across)
         struts = trabeculae(self.level).ravel().take(index)
         if np.any(mesh):
             struts = struts + mesh * (lattice(self.level).ravel().take(index) - struts)
@@ -140,11 +137,6 @@ def _mineral_along(canvas: Canvas, bone: LongBone, length: float, u: Array, v: A
     if detail.head is not None:
         added, share = head_contour(detail.head, v, at_head, head, bone.scale, mottled)
         mineral = mineral * share + added * chord
-    elif bone.form == "metacarpal":  # a line borders the hollows at both sides of the head
-        ring = line_profile(np.abs(v) - _F(0.70 * head), 0.42 * bone.scale) * line_profile(
-            at_head - _F(1.25 * head), 0.6 * head
-        )
-        mineral += _F(0.9) * ring
     carve_lucencies(mineral, detail.lucencies, u, v, length, half)
     if bone.growth > 0:
         where = length - 6.5 * bone.scale if bone.growth_at_head else 5.0 * bone.scale

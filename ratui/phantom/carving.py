@@ -1,15 +1,14 @@
-"""Holes in the mineral of a bone: erosions, and the small lucencies of healthy bone."""
+"""Holes that erosions leave in the mineral of a bone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from ratui.phantom.anatomy import Array
 from ratui.phantom.lesions import ErosionEllipse
-from ratui.phantom.texture import TILE_MM, mottle, trabeculae
+from ratui.phantom.texture import mottle, tile_index, trabeculae
 
 __all__ = ["carve_erosions"]
 
@@ -34,7 +33,7 @@ def carve_erosions(mineral: Array, x: Array, y: Array, erosions: Sequence[Erosio
         across, along = dx * c + dy * s, dy * c - dx * s
         a, b = across / _F(erosion.across), along / _F(erosion.along)
         size = float(np.sqrt(erosion.across * erosion.along))
-        index = _tile_index(along + _F(31 * erosion.phase), across + _F(17 * erosion.phase))
+        index = tile_index(along + _F(31 * erosion.phase), across + _F(17 * erosion.phase))
         bays = np.clip(mottle().ravel().take(index), -2.2, 2.2)
         # Bays of the outline are as wide as the pattern, whatever the size of the erosion.
         outside = (np.sqrt(a * a + b * b) - 1) * _F(size) + _F(min(0.26 * size, 0.7)) * bays
@@ -45,11 +44,3 @@ def carve_erosions(mineral: Array, x: Array, y: Array, erosions: Sequence[Erosio
         part = 1 + _F(0.7) * np.sin(np.arctan2(b, a) + _F(3 * erosion.phase))
         rim = _F(erosion.rim) * part * np.exp(-(((outside - _F(0.35)) / _F(0.42)) ** 2))
         mineral[top:bottom, first:last] *= np.clip(1 - _F(erosion.depth) * hole, 0.02, 1.1) * (1 + rim)
-
-
-def _tile_index(along: Array, across: Array) -> npt.NDArray[np.int32]:
-    """Return the places in the tiles of `ratui.phantom.texture`, as one index, at positions in mm."""
-    last = mottle().shape[0] - 1  # the size is a power of two, so `& last` wraps around the tile
-    row = (along * _F(1 / TILE_MM)).astype(np.int32) & last
-    column = (across * _F(1 / TILE_MM)).astype(np.int32) & last
-    return np.asarray(row * (last + 1) + column, np.int32)

@@ -9,10 +9,11 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from ratui.phantom.anatomy import Array
 
-__all__ = ["TILE_MM", "cloud", "lattice", "mottle", "noise", "trabeculae"]
+__all__ = ["TILE_MM", "cloud", "lattice", "mottle", "noise", "tile_index", "trabeculae"]
 
 _SIDE = 1024
 TILE_MM = 0.1
@@ -48,6 +49,14 @@ def mottle() -> Array:
     """Return variation of the density over some mm: standard deviation 1, shape (1024, 1024), `TILE_MM` per pixel."""
     rng = np.random.default_rng(24)
     return _finish(_field(rng, 0.9, 0.8) + 1.2 * _field(rng, 2.6, 2.0), 0)
+
+
+def tile_index(along: Array, across: Array) -> npt.NDArray[np.int32]:
+    """Return the places in the tiles of `trabeculae`, `lattice` and `mottle`, as one index, at positions in mm."""
+    last = _SIDE - 1  # the size is a power of two, so `& last` wraps around the tile
+    row = (along * np.float32(1 / TILE_MM)).astype(np.int32) & last
+    column = (across * np.float32(1 / TILE_MM)).astype(np.int32) & last
+    return np.asarray(row * (last + 1) + column, np.int32)
 
 
 def _finish(lines: Array, level: int) -> Array:

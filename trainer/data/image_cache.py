@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ratui.errors import TrainError
 from ratui.files import move_into_place
 
-__all__ = ["ImageCache", "ImageRows"]
+__all__ = ["ImageCache", "ImageRows", "take_images"]
 
 
 class ImageCache:
@@ -105,3 +105,12 @@ class ImageRows:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return np.asarray(self._images[self._rows], dtype)
+
+
+def take_images(
+    sources: Sequence[npt.NDArray[np.uint8] | ImageRows], rows: npt.NDArray[np.int64]
+) -> list[npt.NDArray[np.uint8]]:
+    """Return the images of `rows`, which count the images of all `sources` one after the other."""
+    starts = np.cumsum([0, *map(len, sources)])
+    which = np.searchsorted(starts, rows, side="right") - 1
+    return [sources[source][int(row - starts[source])] for source, row in zip(which, rows, strict=True)]

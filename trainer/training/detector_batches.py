@@ -18,6 +18,7 @@ from trainer.data.augmentation import augment_hands, downsample
 from trainer.data.device import copy_to_device, fits_on_gpu
 from trainer.data.foot_samples import FootSamples
 from trainer.data.hands import HandSamples
+from trainer.data.image_cache import take_images
 from trainer.data.landmark_augmentation import augment_landmarks
 from trainer.data.wrist_samples import SAMPLE_STEP, WristFrames, crop_wrist, place_wrists
 from trainer.models.detector import make_targets
@@ -115,7 +116,6 @@ class _CombinedSamples:
             raise TrainError("the sources of hands have different joints", "", "Use one scheme for all")
         self._samples = samples
         self._device = device
-        self._starts = np.cumsum([0, *(len(each.images) for each in samples)])
         self._boxes = torch.from_numpy(np.concatenate([each.boxes for each in samples])).to(device)
         self._findings = torch.from_numpy(np.concatenate([each.findings for each in samples])).to(device)
         self._wrists: WristFrames | None = None
@@ -157,8 +157,7 @@ class _CombinedSamples:
         )
 
     def _images(self, rows: Tensor) -> list[npt.NDArray[np.uint8]]:
-        which = np.searchsorted(self._starts, rows.numpy(), side="right") - 1
-        return [self._samples[w].images[int(row) - self._starts[w]] for w, row in zip(which, rows, strict=True)]
+        return take_images([each.images for each in self._samples], rows.numpy())
 
 
 def _epoch_rows(count: int, seed: int, epoch: int) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ratui.detection.parts import PARTS
 from trainer.data.foot_samples import FOOT_SAMPLE_STEP, FootSamples
+from trainer.data.image_cache import take_images
 from trainer.data.landmark_augmentation import augment_landmarks
 from trainer.models.landmarks import LandmarkTargets
 from trainer.training.loop import Batches, Validation
@@ -27,7 +28,6 @@ class FootPool:
     def __init__(self, samples: Sequence[FootSamples], device: torch.device) -> None:
         self._samples = samples
         self._device = device
-        self._starts = np.cumsum([0, *(len(each.cases) for each in samples)])
         self._points = torch.from_numpy(np.concatenate([each.points for each in samples]))
         self._sizes = torch.from_numpy(np.concatenate([each.sizes for each in samples]))
         self._empty = torch.from_numpy(np.concatenate([each.empty for each in samples]))
@@ -37,8 +37,7 @@ class FootPool:
 
     def draw(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, LandmarkTargets]:
         """Return augmented crops of the feet `rows` with their truth."""
-        which = np.searchsorted(self._starts, rows.numpy(), side="right") - 1
-        crops = [self._samples[w].images[int(row) - self._starts[w]] for w, row in zip(which, rows, strict=True)]
+        crops = take_images([each.images for each in self._samples], rows.numpy())
         return augment_landmarks(
             torch.from_numpy(np.stack(crops)).to(self._device)[:, None].float() / 255,
             self._points[rows].to(self._device),
