@@ -2,9 +2,10 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -87,9 +88,21 @@ def test_it_finds_no_hand_on_a_wrist(model: JointDetector) -> None:
 
 
 @needs_real_films
-def test_it_gives_no_finding_on_a_real_film_and_says_why() -> None:
+def test_it_knows_the_film_of_a_healthy_real_hand_and_has_no_finding_there() -> None:
     film = read_film(REAL / "hand_dicom" / "hand_right_pa_kodak_cr500_uncompressed.dcm")
     (hand,) = trainer.load_detector("shipped").find(film)
+    assert (hand.domain_score or math.inf) < 1
+    assert not hand.no_finding
+    judged = [joint.finding for joint in hand.joints.values() if not math.isnan(joint.finding)]
+    assert len(judged) == 10, "the sites of the wrist are not judged"
+    assert max(judged) < 0.5
+
+
+@needs_real_films
+def test_it_gives_no_finding_on_an_unlike_film_and_says_why() -> None:
+    film = read_film(REAL / "hand_dicom" / "hand_right_pa_kodak_cr500_uncompressed.dcm")
+    blurred = replace(film, pixels=cv2.GaussianBlur(film.pixels, (0, 0), 12.0))
+    (hand,) = trainer.load_detector("shipped").find(blurred)
     assert (hand.domain_score or 0) > 1
     assert hand.no_finding == "the film is unlike those that the model learned from"
     assert all(math.isnan(joint.finding) for joint in hand.joints.values())
