@@ -267,7 +267,7 @@ def play(scheme: str, population: str, cases: int) -> None:
         unread = dict.fromkeys((*keys, "nil-keys"), cases)
         study = simulate_study(
             Path(folder) / "study", what, key=Path(folder) / "key.json", progress=_quiet, unread=unread
-        )
+        ).study
         if population == "trial":
             counted = asyncio.run(play_rater(study, "nil-keys", healthy(study)))
             print(row(f"{scheme}, normal cases", counted), flush=True)

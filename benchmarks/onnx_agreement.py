@@ -49,7 +49,7 @@ def train_small_scorer(folder: Path) -> Path:
     """Train a scorer for five epochs on six simulated patients, and return its run."""
     readers = {"ada": "shared-shift", "ben": "mixed"}
     simulation = Simulation(6, readers, size=(500, 410), seed=3)
-    study = simulate_study(folder / "study", simulation, key=folder / "key.json", progress=lambda *_: None)
+    study = simulate_study(folder / "study", simulation, key=folder / "key.json", progress=lambda *_: None).study
     plan = RunPlan(TrainingPlan(epochs=5), batch=64)
     train_scorer(study, folder / "scorer", plan, torch.device("cpu"), SINGLE_PROCESS)
     return folder / "scorer"

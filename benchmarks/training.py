@@ -176,7 +176,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         what = Simulation(patients, {"ada": "shared-shift", "ben": "mixed"})
-        study = simulate_study(folder / "study", what, key=folder / "key.json", progress=quiet)
+        study = simulate_study(folder / "study", what, key=folder / "key.json", progress=quiet).study
         begun = time.perf_counter()
         samples = load_pair_samples(study, study.cases(), folder / "samples", quiet)
         spent = time.perf_counter() - begun

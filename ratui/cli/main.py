@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from ratui.cli import adjudicate, export, maintenance, pacs, propose, quality, results, turn
+from ratui.cli import adjudicate, export, maintenance, pacs, propose, quality, results, simulate, turn
 from ratui.cli.app import run_app
 from ratui.errors import clean_text
 from ratui.program import run_commands, run_program
@@ -44,6 +44,7 @@ def commands() -> None:
     ratui adjudicate STUDY              settle disputes between raters
     ratui export STUDY FOLDER           tables, JSON, COCO, DICOM
     ratui report STUDY FILE             all results on one HTML page
+    ratui simulate STUDY                a study of simulated patients
     ratui doctor                        what this terminal can display
     ratui check STUDY                   check every file for damage
     ratui backup STUDY ARCHIVE          one verified archive
@@ -59,6 +60,7 @@ for _command in (
     *propose.COMMANDS,
     *quality.COMMANDS,
     *turn.COMMANDS,
+    *simulate.COMMANDS,
 ):
     commands.add_command(_command)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -26,11 +26,21 @@ from ratui.phantom import (
     simulate_patient,
     write_patient_films,
 )
-from ratui.reading import Entry, Field, FindingEntry, GradeEntry, Reading, enter, find_next_open_field, sign
+from ratui.reading import (
+    Entry,
+    Field,
+    FindingEntry,
+    GradeEntry,
+    NotAssessableEntry,
+    Reading,
+    enter,
+    find_next_open_field,
+    sign,
+)
 from ratui.scheme import load_scheme
 from ratui.study import Case, InProcessConverter, KeyFile, Region, RegionSource, Study, import_films
 
-__all__ = ["Simulation", "read_case", "simulate_study"]
+__all__ = ["SimulatedStudy", "Simulation", "read_case", "simulate_study"]
 
 ProgressCallback = Callable[[str, int, int], None]
 """Function called with (stage, done, total)."""
@@ -60,6 +70,17 @@ class Simulation:
         Proportion of patients whose films show both hands, or both feet; such a film is twice as wide.
     severity
         Severity of every patient's disease: 1 is the mean, 0 is healthy. If None, it is drawn for each patient.
+    visits
+        Number of visits of each patient, 1 to 8.
+    interval
+        Mean number of days between two visits; the days of a patient differ from it by up to a tenth. If None, they are
+        drawn from 300 to 900.
+    raters_per_case
+        Number of raters who read each case; 0 for all of them.
+    blinded
+        Raters do not know the order of the visits.
+    missing_share
+        Proportion of the fields that a rater calls not assessable, with a reason that is drawn.
     """
 
     patients: int
@@ -70,6 +91,33 @@ class Simulation:
     title: str = "Phantom hands"
     both_hands_share: float = 0.0
     severity: float | None = None
+    visits: int = 2
+    interval: int | None = None
+    raters_per_case: int = 0
+    blinded: bool = False
+    missing_share: float = 0.0
+
+
+@dataclass(frozen=True)
+class SimulatedStudy:
+    """A study of simulated patients.
+
+    Attributes
+    ----------
+    study
+        The study, as a manager sees it.
+    patients
+        The patient of each case, with the truth, by name of the case.
+    """
+
+    study: Study
+    patients: Mapping[str, PhantomPatient]
+
+    def truth_rows(self) -> Iterator[tuple[str, int, str, str, int, str]]:
+        """Yield case, visit, site, scale, true grade and finding (or an empty text) of every field."""
+        for case, patient in sorted(self.patients.items()):
+            for (site, scale, visit), grade in sorted(patient.grades.items()):
+                yield case, visit, site, scale, grade, patient.findings.get((site, visit), "")
 
 
 def simulate_study(
@@ -79,8 +127,8 @@ def simulate_study(
     key: Path,
     progress: ProgressCallback,
     unread: Mapping[str, int] | None = None,
-) -> Study:
-    """Create a study of simulated patients that all raters have read and signed.
+) -> SimulatedStudy:
+    """Create a study of simulated patients that their raters have read and signed.
 
     Parameters
     ----------
@@ -102,11 +150,22 @@ def simulate_study(
         If the study cannot be created.
     """
     scheme = load_scheme(simulation.scheme)
-    study = Study.create(path, scheme, tuple(simulation.raters), title=simulation.title)
     # Equal seeds give equal case names, which decide the split of the cases for the trainer.
-    KeyFile.create(key, secret=f"simulated patients {simulation.seed}".encode()).save(study)
+    keys = KeyFile.create(key, secret=f"simulated patients {simulation.seed}".encode())
+    study = Study.create(
+        path,
+        scheme,
+        tuple(simulation.raters),
+        title=simulation.title,
+        blinded=simulation.blinded,
+        raters_per_case=simulation.raters_per_case,
+    )
+    keys.save(study)
     seeds = np.random.SeedSequence(simulation.seed).spawn(simulation.patients)
-    patients = [simulate_patient(np.random.default_rng(seed), scheme, severity=simulation.severity) for seed in seeds]
+    patients = [
+        simulate_patient(np.random.default_rng(seed), scheme, severity=simulation.severity, visits=simulation.visits)
+        for seed in seeds
+    ]
     with tempfile.TemporaryDirectory(prefix="ratui-hospital-") as folder:
         written = _write_all_films(patients, seeds, Path(folder), simulation, progress)
         report = import_films(
@@ -126,27 +185,55 @@ def simulate_study(
         progress("reading", place, len(order))
         rng = np.random.default_rng([simulation.seed, number])
         from_end = len(order) - place
-        raters = [rater for rater in simulation.raters if from_end > unread_counts.get(rater, 0)]
+        raters = [rater for rater in study.raters_of(case_id) if from_end > unread_counts.get(rater, 0)]
         if raters:
             _confirm_regions(study, study.case(case_id), written[number], raters[0], rng)
         for rater in raters:
             reading = RATERS[simulation.raters[rater]].read(patients[number], rng)
-            read_case(study, rater, case_id, reading, rng)
+            read_case(study, rater, case_id, reading, rng, missing_share=simulation.missing_share)
     progress("reading", len(order), len(order))
-    return study
+    return SimulatedStudy(study, {case: patients[number] for case, number in order})
 
 
-def read_case(study: Study, rater: str, case: str, simulated: SimulatedReading, rng: np.random.Generator) -> Reading:
+def read_case(
+    study: Study,
+    rater: str,
+    case: str,
+    simulated: SimulatedReading,
+    rng: np.random.Generator,
+    *,
+    missing_share: float = 0.0,
+) -> Reading:
     """Enter a simulated reading into a case as `rater`, field by field in the app's order, and sign it.
 
-    Returns the signed reading. The times of the entries are drawn from `rng`.
+    Parameters
+    ----------
+    study
+        The study, as a manager sees it.
+    rater, case
+        ID of the rater, and name of the case. The rater's reading of it may be empty or begun, and must not be signed.
+    simulated
+        The answers, by the number of the visit.
+    rng
+        Generator of the times of the entries, and of the fields that are not assessable.
+    missing_share
+        Proportion of the fields that are not assessable.
+
+    Returns
+    -------
+    Reading
+        The signed reading.
     """
     at = _FIRST_READING + timedelta(days=int(rng.integers(0, 200)), minutes=int(rng.integers(0, 120)))
+    visits = {film.time: film.number for film in study.case(case).films}
     with study.open_reading(rater, case) as session:
-        reading, begun, field = session.reading, at, find_next_open_field(session.reading)
+        reading, begun = session.reading, at
+        field = find_next_open_field(reading)
         while field is not None:
             at += timedelta(seconds=float(rng.uniform(0.6, 2.4)))
-            entry = _choose_entry(reading, field, simulated)
+            entry = _choose_entry(reading, field, visits[field.time], simulated)
+            if missing_share and rng.random() < missing_share:
+                entry = NotAssessableEntry(reading.scheme.reasons[int(rng.integers(len(reading.scheme.reasons)))].id)
             reading = enter(reading, field, entry, timestamp=at, key=_entry_key(reading, entry))
             field = find_next_open_field(reading, after=field)
         reading = sign(reading, timestamp=at + timedelta(seconds=3))
@@ -154,29 +241,33 @@ def read_case(study: Study, rater: str, case: str, simulated: SimulatedReading, 
     return reading
 
 
-def _choose_entry(reading: Reading, field: Field, simulated: SimulatedReading) -> Entry:
-    """Return the rater's entry in `field`: a finding if it fixes the score, else a grade."""
-    finding = simulated.findings.get((field.site, field.time))
+def _choose_entry(reading: Reading, field: Field, visit: int, simulated: SimulatedReading) -> Entry:
+    """Return the entry in `field` at visit number `visit`: a finding if it fixes the score, else a grade."""
+    finding = simulated.findings.get((field.site, visit))
     if finding and field.scale in reading.site(field.site).joint.scales_fixed_by(reading.scheme.finding(finding)):
         return FindingEntry(finding)
-    return GradeEntry(simulated.grades[field.site, field.scale, field.time])
+    return GradeEntry(simulated.grades[field.site, field.scale, visit])
 
 
 def _entry_key(reading: Reading, entry: Entry) -> str:
-    return (
-        reading.scheme.finding(entry.finding).key
-        if isinstance(entry, FindingEntry)
-        else str(getattr(entry, "grade", ""))
-    )
+    match entry:
+        case FindingEntry(finding):
+            return reading.scheme.finding(finding).key
+        case NotAssessableEntry(reason):
+            return reading.scheme.reason(reason).key
+        case GradeEntry(grade):
+            return str(grade)
 
 
 def _confirm_regions(study: Study, case: Case, films: list[WrittenFilm], rater: str, rng: np.random.Generator) -> None:
     """Save the true boxes with small errors, as if a careful rater had placed them."""
     regions: list[Region] = []
     for film in films:
-        # A film of both sides has side "B"; it is found under either side.
-        record = case.film(film.time, "L" if film.side == "B" else film.side, film.part, study.scheme)
-        assert record is not None
+        record = next(
+            each
+            for each in case.films
+            if each.number == film.time and each.side == film.side and study.scheme.views[each.view].part == film.part
+        )
         regions += [
             Region(site, record.id, perturb_box(box, rng), RegionSource.RATER, rater)
             for site, box in film.boxes.items()
@@ -219,9 +310,14 @@ def _write_films_of_patient(
     patient: PhantomPatient, seed: np.random.SeedSequence, folder: Path, name: str, simulation: Simulation
 ) -> list[WrittenFilm]:
     rng = np.random.default_rng(seed.spawn(1)[0])
-    before = date(2018, 1, 1) + timedelta(days=int(rng.integers(0, 900)))
-    after = before + timedelta(days=int(rng.integers(300, 900)))
+    dates = [date(2018, 1, 1) + timedelta(days=int(rng.integers(0, 900)))]
+    tenth = 0 if simulation.interval is None else simulation.interval // 10
+    shortest, longest = (
+        (300, 900) if simulation.interval is None else (simulation.interval - tenth, simulation.interval + tenth + 1)
+    )
+    while len(dates) < simulation.visits:
+        dates.append(dates[-1] + timedelta(days=int(rng.integers(shortest, longest))))
     both_hands = simulation.both_hands_share > 0 and float(rng.random()) < simulation.both_hands_share
     return write_patient_films(
-        patient, folder, rng, name=name, dates=(before, after), size=simulation.size, both_hands=both_hands
+        patient, folder, rng, name=name, dates=dates, size=simulation.size, both_hands=both_hands
     )

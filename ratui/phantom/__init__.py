@@ -1,4 +1,4 @@
-"""Simulated patients with known truth, their films at two time points, and simulated raters. It never uses a study."""
+"""Simulated patients with known truth, their films at one or more visits, and simulated raters. It never uses a study."""
 
 from ratui.phantom.film import FilmPart, FilmSide, PhantomFilm, render
 from ratui.phantom.hospital import WrittenFilm, write_patient_films

@@ -1,6 +1,6 @@
 """Constant properties of a patient's hand: size, build, age and bone density.
 
-They depend on the patient's seed only, so both time points show the same hand. Damage and pose are elsewhere.
+They depend on the patient's seed only, so all time points show the same hand. Damage and pose are elsewhere.
 """
 
 from __future__ import annotations
@@ -84,5 +84,5 @@ def draw_body(patient: PhantomPatient, side: Literal["L", "R"]) -> Body:
 
 
 def persistent_rng(patient: PhantomPatient, *names: str) -> np.random.Generator:
-    """Return a generator for a constant property of `patient`, named by `names`; it is the same at both time points."""
+    """Return a generator for a constant property of `patient`, named by `names`; it is the same at all time points."""
     return np.random.default_rng([patient.seed, crc32("/".join(names).encode())])

@@ -108,7 +108,7 @@ def render(
     Parameters
     ----------
     patient, time
-        The patient and the time point, 0 or 1.
+        The patient and the time point, 0 for the earliest.
     side
         ``L``, ``R``, or ``B`` for both sides on one film, each in its own half.
     rng

@@ -41,7 +41,7 @@ def write_patient_films(
     size: tuple[int, int] = (1250, 1024),
     both_hands: bool = False,
 ) -> list[WrittenFilm]:
-    """Write films of `patient` at both time points, and ``<name>_truth.json``, into `folder`.
+    """Write films of `patient` at the time point of each date, and ``<name>_truth.json``, into `folder`.
 
     They show both hands, or both feet, or all of them: what the patient's scheme scores.
 
@@ -56,7 +56,7 @@ def write_patient_films(
     name
         Beginning of the file names, and part of the patient's name and ID in the films.
     dates
-        Dates of the two time points.
+        Dates of the time points, the earliest first; at most as many as the patient has visits.
     size
         (rows, columns) of a film of one hand or foot.
     both_hands

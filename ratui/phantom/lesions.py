@@ -83,6 +83,7 @@ class JointSpace:
     focal_position: float
 
 
+_GROWTH = 0.04  # difference in size of an erosion from the mean of its grade: less at the first time point, more later
 # Minimum and maximum reach of an erosion of size 0 to 3, in half widths of the bone.
 _REACH = ((0.0, 0.0), (0.26, 0.48), (0.58, 0.92), (1.12, 1.5))
 # Minimum and maximum of the remaining width of a joint space, and of the focal loss, by grade of JSN.
@@ -117,7 +118,9 @@ def draw_erosions(patient: PhantomPatient, site: Site, time: int) -> list[Erosio
         outer, sign = first_outer, first_sign
         if slot:
             outer, sign = (not first_outer, first_sign) if draw.random() < 0.6 else (first_outer, -first_sign)
-        erosion = _draw_erosion(draw, slot, size, outer, sign, faint, grown=0.08 * (time - 0.5), healing=healing)
+        erosion = _draw_erosion(
+            draw, slot, size, outer, sign, faint, grown=_GROWTH if time else -_GROWTH, healing=healing
+        )
         if size:
             drawn_erosions.append(erosion)
     return drawn_erosions
@@ -170,7 +173,7 @@ def draw_sided_erosions(patient: PhantomPatient, site: Site, time: int) -> list[
         faint = draw.random() < 0.3
         for slot, size in enumerate(split_grade(grade, caps)):
             sign = -first_sign if slot == 1 else first_sign
-            grown = 0.08 * (time - 0.5)
+            grown = _GROWTH if time else -_GROWTH
             erosion = _draw_erosion(draw, slot, size, outer, sign, faint, grown=grown, healing=healing)
             if size:
                 drawn_erosions.append(erosion)
@@ -179,7 +182,8 @@ def draw_sided_erosions(patient: PhantomPatient, site: Site, time: int) -> list[
 
 def is_healing(patient: PhantomPatient, site: Site, time: int) -> bool:
     """Return True if an erosion of `site` has become smaller; repair leaves a dense edge."""
-    return time == 1 and 0 < patient.grade(site, "ERO", 1) < patient.grade(site, "ERO", 0)
+    before = max((patient.grade(site, "ERO", each) for each in range(time)), default=0)
+    return 0 < patient.grade(site, "ERO", time) < before
 
 
 def draw_joint_space(patient: PhantomPatient, site: Site, time: int) -> JointSpace:

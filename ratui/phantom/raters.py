@@ -47,7 +47,7 @@ class SimulatedRater:
     Attributes
     ----------
     shift
-        Standard deviation of an error that both time points of a joint share, drawn for each joint and scale.
+        Standard deviation of an error that all time points of a joint share, drawn for each joint and scale.
     noise
         Standard deviation of the error of each field.
     threshold
@@ -100,13 +100,13 @@ class SimulatedRater:
         findings: dict[tuple[str, int], str],
     ) -> None:
         """Add the reading of one site to `grades` and `findings`; `bias` is in grades."""
-        for time in (0, 1):
-            seen = self._finding(patient, site, time, findings.get((site.key, 0)), rng)
+        for time in range(patient.visits):
+            seen = self._finding(patient, site, time, findings.get((site.key, time - 1)), rng)
             if seen:
                 findings[site.key, time] = seen
         for scale in site.joint.scales:
             shift = rng.normal(bias, self.shift)
-            for time in (0, 1):
+            for time in range(patient.visits):
                 finding = findings.get((site.key, time))
                 if finding and scale in site.joint.scales_fixed_by(patient.scheme.finding(finding)):
                     continue

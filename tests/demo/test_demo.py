@@ -51,7 +51,7 @@ class TestSample:
 def test_simulated_readings_were_entered_by_the_rules(tmp_path: Path) -> None:
     what = Simulation(2, {"ada": "mixed", "ben": "threshold"}, size=(300, 246), seed=5)
     key = tmp_path / "key.json"
-    study = simulate_study(tmp_path / "s", what, key=key, progress=lambda *_: None, unread={"ben": 1})
+    study = simulate_study(tmp_path / "s", what, key=key, progress=lambda *_: None, unread={"ben": 1}).study
     first, last = study.cases()
     assert (first, last) == ("C-E5UDBI", "C-WGVICZ"), "the seed decides them, and so the trainer's split"
     assert [reading.rater for reading in study.signed_readings(first)] == ["ada", "ben"]

@@ -293,7 +293,7 @@ class TestFilms:
         what = Simulation(
             1, {"ada": "mixed"}, size=(105, 86), seed=3, scheme="mtss", both_hands_share=1.0, severity=2.0
         )
-        study = simulate_study(tmp_path / "study", what, key=tmp_path / "key.json", progress=lambda *_: None)
+        study = simulate_study(tmp_path / "study", what, key=tmp_path / "key.json", progress=lambda *_: None).study
         (case,) = (study.case(name) for name in study.cases())
         assert sorted((film.time, film.side, film.view) for film in case.films) == [
             (time, "B", view) for time in (0, 1) for view in ("foot", "hand")

@@ -60,7 +60,20 @@ OVER_A_STUDY: tuple[tuple[str, ...], ...] = (
     ("merge", "{study}", "{out}/restored", "--rater", "anna"),
 )
 # Commands without such output, and those that other tests below run, or those in tests/pacs.
-NOT_OVER_A_STUDY = {"new", "import", "read", "demo", "doctor", "keys", "withdraw", "turn", "fetch", "receive", "send"}
+NOT_OVER_A_STUDY = {
+    "new",
+    "import",
+    "read",
+    "demo",
+    "doctor",
+    "keys",
+    "withdraw",
+    "turn",
+    "fetch",
+    "receive",
+    "send",
+    "simulate",
+}
 
 
 def test_every_command_is_in_a_list() -> None:

@@ -18,7 +18,7 @@ def phantom_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Return a study of six patients, read by two raters."""
     folder = tmp_path_factory.mktemp("phantoms")
     what = Simulation(6, {"ada": "shared-shift", "ben": "mixed"}, size=(500, 410), seed=3)
-    return simulate_study(folder / "study", what, key=folder / "key.json", progress=lambda *_: None)
+    return simulate_study(folder / "study", what, key=folder / "key.json", progress=lambda *_: None).study
 
 
 @pytest.fixture(scope="session")

@@ -352,7 +352,7 @@ def test_a_film_of_one_hand_is_of_the_side_that_its_record_says() -> None:
 
 def test_films_of_both_hands_give_two_hands_to_learn_from(tmp_path: Path) -> None:
     what = Simulation(2, {"ada": "mixed"}, size=(400, 330), seed=3, both_hands_share=1.0)
-    study = simulate_study(tmp_path / "s", what, key=tmp_path / "k.json", progress=lambda *_: None)
+    study = simulate_study(tmp_path / "s", what, key=tmp_path / "k.json", progress=lambda *_: None).study
     samples = load_hand_samples(study, study.cases(), tmp_path, lambda *_: None)
     assert samples.sides == ("L", "R") * 4
     regions = {(r.site, r.film): r.box for case in study.cases() for r in study.regions(case)}
