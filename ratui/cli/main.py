@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from ratui.cli import adjudicate, export, maintenance, pacs, propose, quality, results, simulate, turn
+from ratui.cli import adjudicate, charter, export, maintenance, pacs, propose, quality, results, simulate, turn
 from ratui.cli.app import run_app
 from ratui.errors import clean_text
 from ratui.program import run_commands, run_program
@@ -55,6 +55,7 @@ for _command in (
     *results.COMMANDS,
     *export.COMMANDS,
     *adjudicate.COMMANDS,
+    *charter.COMMANDS,
     *maintenance.COMMANDS,
     *pacs.COMMANDS,
     *propose.COMMANDS,

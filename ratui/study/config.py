@@ -10,7 +10,6 @@ import hashlib
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,24 @@ from ratui.bounded_parsing import parse_toml
 from ratui.errors import DamagedError, SchemeError, StoreError, StudyError, clean_text
 from ratui.files import check_name
 from ratui.scheme import Scheme, load_scheme, parse_scheme
+from ratui.stored_values import ODD_VALUE_ERRORS
+from ratui.study.charter import charter_from_table, charter_to_table
 from ratui.study.layout import make_study_folder
 from ratui.study.migrations import Migrations
 from ratui.study.store.folder import StudyFolder, as_folder
+from ratui.study.study_config import (
+    CHARTER_FORMAT,
+    CONSENSUS,
+    FORMAT,
+    SEALED_FORMAT,
+    SPLIT_FORMAT,
+    StudyConfig,
+    settings_bytes,
+)
+from ratui.study.study_events import StudyEvent, events_from_list
 
 __all__ = [
+    "CHARTER_FORMAT",
     "CONSENSUS",
     "FORMAT",
     "SEALED_FORMAT",
@@ -37,14 +49,6 @@ __all__ = [
     "write_settings",
 ]
 
-FORMAT = 3
-"""Format of a study's folder that this version writes."""
-SEALED_FORMAT = 2
-"""First format with seals. Format 1 named no group and did not contain the digest of the scheme."""
-SPLIT_FORMAT = 3
-"""First format with the visits of films in a private folder. Format 2 had them in the film lists, and a secret instead."""
-CONSENSUS = "consensus"
-"""Name under which the adjudicator's readings are stored; no rater can have it."""
 _LARGEST_SETTINGS = 256_000  # bytes
 _LARGEST_SCHEME = 256_000  # bytes
 _SEAL = re.compile(rb'^seal = "([0-9a-f]{64})"\n\Z', re.MULTILINE)
@@ -61,48 +65,9 @@ _MIGRATIONS = Migrations(
     {
         1: lambda settings: {"group": "", "scheme": "", **settings},
         2: lambda settings: {"managers": "", "raters_per_case": 0, **settings},
+        3: lambda settings: {**settings, "charter": {}, "events": []},
     },
 )
-
-
-@dataclass(frozen=True)
-class StudyConfig:
-    """The settings of a study.
-
-    Attributes
-    ----------
-    id
-        Random identifier; the study's key file is named after it.
-    title
-        Title for people.
-    raters
-        Names of the raters.
-    blinded
-        Raters do not know which time point is earlier.
-    group
-        Name of the Unix group that shares the study, or empty.
-    managers
-        Name of the Unix group whose members may read the private folder, or empty for the owner alone.
-    raters_per_case
-        Number of raters who read each case; 0 for all of them.
-    scheme
-        SHA-256 of ``scheme.toml``, or empty in a study of format 1.
-    secret
-        Up to format 2, random text from which the order of the time points was drawn for each rater and case; else empty.
-    stored_format
-        Format of the files on the disk.
-    """
-
-    id: str
-    title: str
-    raters: tuple[str, ...]
-    blinded: bool
-    group: str = ""
-    managers: str = ""
-    raters_per_case: int = 0
-    scheme: str = ""
-    secret: str = field(default="", repr=False)
-    stored_format: int = FORMAT
 
 
 def create_study(
@@ -190,40 +155,6 @@ def write_settings(folder: StudyFolder | Path, config: StudyConfig) -> None:
     as_folder(folder).write("study.toml", settings_bytes(config))
 
 
-def settings_bytes(config: StudyConfig) -> bytes:
-    """Return the content of ``study.toml`` with its seal, in the format that the study has."""
-    secret = (
-        "# Determines the time point shown on the left, for each rater and case. Do not change it.\n"
-        f"secret = {_toml_string(config.secret)}\n"
-    )
-    additions = (
-        "# The Unix group whose members manage the study, beside its owner; empty for the owner alone.\n"
-        f"managers = {_toml_string(config.managers)}\n"
-        "# Number of raters who read each case; 0: all of them.\n"
-        f"raters_per_case = {config.raters_per_case}\n"
-    )
-    text = (
-        "# A ratui study. The films, regions and readings beside this file belong to it.\n"
-        f"format = {config.stored_format}\n"
-        f"id = {_toml_string(config.id)}\n"
-        f"title = {_toml_string(config.title)}\n"
-        f"raters = [{', '.join(_toml_string(rater) for rater in config.raters)}]\n"
-        "# The Unix group that shares the study; empty if only its owner uses it.\n"
-        f"group = {_toml_string(config.group)}\n"
-        "# true: raters do not know which time point is earlier.\n"
-        f"blinded = {'true' if config.blinded else 'false'}\n"
-        f"{additions if config.stored_format >= SPLIT_FORMAT else secret}"
-        "# SHA-256 of scheme.toml.\n"
-        f"scheme = {_toml_string(config.scheme)}\n"
-    )
-    return _append_seal(text.encode())
-
-
-def _append_seal(text: bytes) -> bytes:
-    text += b"# SHA-256 of all lines above. After a change by hand, run: ratui seal STUDY\n"
-    return text + b'seal = "' + hashlib.sha256(text).hexdigest().encode() + b'"\n'
-
-
 def read_settings(folder: StudyFolder | Path) -> tuple[StudyConfig, str]:
     """Return the settings in `folder`, and a notice if ``study.toml`` is damaged and its second copy was read.
 
@@ -284,6 +215,8 @@ def _to_config(raw: dict[str, Any], file: Path) -> StudyConfig:
             managers=settings["managers"],
             raters_per_case=settings["raters_per_case"],
             scheme=str(settings["scheme"]),
+            charter=charter_from_table(_table(settings["charter"], file), file),
+            events=_to_events(settings["events"], file),
             secret=str(settings["secret"]) if raw["format"] < SPLIT_FORMAT else "",
             stored_format=int(raw["format"]),
         )
@@ -293,6 +226,20 @@ def _to_config(raw: dict[str, Any], file: Path) -> StudyConfig:
         problem = "raters_per_case must be from 0 to the number of raters"
         raise StoreError(problem, file, "Correct that line, then: ratui seal STUDY")
     return config
+
+
+def _table(value: Any, file: Path) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise StoreError("charter must be a table", file, "Correct that line, then: ratui seal STUDY")
+    return value
+
+
+def _to_events(value: Any, file: Path) -> tuple[StudyEvent, ...]:
+    try:
+        return events_from_list(value)
+    except (*ODD_VALUE_ERRORS, StudyError) as error:
+        problem = "events must be a list of the records that ratui writes"
+        raise StoreError(problem, file, "Restore it from a backup") from error
 
 
 def reseal_settings(folder: StudyFolder | Path) -> StudyConfig:
@@ -333,11 +280,24 @@ def reseal_settings(folder: StudyFolder | Path) -> StudyConfig:
         digest = folder.digest("scheme.toml", _LARGEST_SCHEME)
     except FileNotFoundError as error:
         raise StudyError("scheme.toml is missing", folder.path, "Restore it from a backup") from error
+    _check_not_by_hand(folder, config)
     if config.scheme != digest:
         raise StudyError("the checksum of the scheme does not match scheme.toml", file, "Restore both from a backup")
     write_settings(folder, config)
     return config
 
 
-def _toml_string(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _check_not_by_hand(folder: StudyFolder, config: StudyConfig) -> None:
+    """Raise StudyError if charter or events differ from those of the second copy, which ratui wrote last."""
+    file = folder.path / "study.toml"
+    try:
+        data = folder.read(f"{file.name}.bak", _LARGEST_SETTINGS)
+        check_settings_seal(data, file)
+        before = _to_config(_parse(data, file), file)
+    except (FileNotFoundError, StudyError):
+        return  # nothing is known of the state before
+    stored = [(charter_to_table(each.charter), each.events) for each in (before, config)]
+    copied = [(each.raters_per_case, each.blinded) for each in (before, config)]
+    if stored[0] != stored[1] or (config.charter.history and copied[0] != copied[1]):
+        problem = "the charter and the records of raters and of the lock can't be changed by hand"
+        raise StudyError(problem, file, "Undo that change, and use: ratui charter, ratui raters, ratui lock")

@@ -77,7 +77,15 @@ def package(study: Study, rater: str, target: Path, *, progress: Progress | None
 def _pack(study: Study, rater: str, archive: ArchiveWriter, progress: Progress) -> None:
     """Add the files for `rater` in an order that does not depend on the time points. Raises StoreError, StudyError."""
     seen = study.as_rater(rater)
-    config = replace(study.config, raters=(rater,), group="", managers="", raters_per_case=0)
+    config = replace(
+        study.config,
+        raters=(rater,),
+        group="",
+        managers="",
+        raters_per_case=0,
+        charter=replace(study.config.charter, history=()),
+        events=(),
+    )
     archive.add("study.toml", settings_bytes(config))
     archive.add_file(study.folder, "scheme.toml")
     cases = [case for case in seen.cases() if rater in study.positions(case)]

@@ -389,7 +389,7 @@ class TestFormat:
 
 @pytest.mark.parametrize("value", ['"yes"', "1", '"true"', "[]"])
 def test_blinded_is_true_or_false_and_nothing_else(tmp_path: Path, value: str) -> None:
-    from ratui.study.config import _append_seal
+    from ratui.study.study_config import _append_seal
 
     study = Study.create(tmp_path / "s", "fingers", ["anna"], blinded=True)
     file = study.path / "study.toml"

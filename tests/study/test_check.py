@@ -298,7 +298,7 @@ class TestFormat1:
 )
 def test_a_newer_format_is_refused_and_left_as_it_is(study: Study, file: str, newer: object) -> None:
     from ratui.errors import StudyError
-    from ratui.study.config import _append_seal
+    from ratui.study.study_config import _append_seal
 
     path = read_some(study) if file == "readings" else study.path / file
     text = newer(path.read_text())  # type: ignore[operator]

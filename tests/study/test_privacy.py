@@ -52,6 +52,9 @@ OVER_A_STUDY: tuple[tuple[str, ...], ...] = (
         for form in ("csv", "parquet", "json", "coco", "mk", "sr", "gsps")
     ),
     ("report", "{study}", "{out}/report.html", "--missing", "carried"),
+    ("charter", "{study}"),
+    ("charter", "{study}", "--json"),
+    ("charter", "{study}", "--html", "{out}/charter.html"),
     ("seal", "{study}"),
     ("check", "{study}"),
     ("backup", "{study}", "{out}/backup.zip"),

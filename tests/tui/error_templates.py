@@ -28,6 +28,7 @@ _FOLDERS = (
 _COMMAND_LINE_ONLY = (
     "study/archive_limits.py",
     "study/backup.py",
+    "study/charter_changes.py",
     "study/check/",
     "study/evidence/",
     "study/foreign_copy.py",

@@ -1,0 +1,149 @@
+"""Set and amend the charter of a study, and count the readings that were made under each of its versions."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ratui.errors import RatuiError, StudyError, clean_text
+from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_time
+from ratui.study.accounts import account_name, act_as_owner
+from ratui.study.charter import COPIED, Charter, CharterVersion, charter_from_table, charter_to_table, to_toml
+from ratui.study.config import CHARTER_FORMAT, CONSENSUS, SPLIT_FORMAT, StudyConfig, write_settings
+from ratui.study.restored import RESTORED
+from ratui.study.store import StudyFolder, read_intact
+from ratui.study.study import Study
+from ratui.study.study_events import check_reason, now
+
+__all__ = ["change_settings", "count_readings_by_version", "has_reading_begun", "set_charter"]
+
+
+def has_reading_begun(folder: StudyFolder) -> bool:
+    """Return whether a reading is stored in the study. Raises StoreError if a folder can't be listed."""
+    for above in ("readings", RESTORED):
+        for rater in folder.folders(above):
+            if any(not name.startswith(".") for name in folder.files(f"{above}/{rater}", ".json")):
+                return True
+    return False
+
+
+def change_settings(study: Study, config: StudyConfig) -> None:
+    """Store `config`, which has a charter or events, as the settings of `study`, and use it from now on.
+
+    Raises StudyError if this account is not the study's owner, or if the study is older than format 3.
+    """
+    found = study.folder.find("")
+    if found is not None and os.geteuid() not in (0, found.st_uid):
+        problem = "only the study's owner can change its settings"
+        raise StudyError(problem, study.path, f"Ask {account_name(found.st_uid)}")
+    if config.stored_format < SPLIT_FORMAT:
+        raise StudyError("the study has an older format", study.path, "Convert it with: ratui check STUDY --repair")
+    config = replace(config, stored_format=max(config.stored_format, CHARTER_FORMAT))
+    with act_as_owner(study.folder, ""):
+        write_settings(study.folder, config)
+    study.config = config
+
+
+def set_charter(study: Study, table: Mapping[str, Any], reason: str, where: object = "") -> Charter:
+    """Set the values of a TOML table in the charter of `study`; other values stay. Return the new charter.
+
+    Before the first reading the charter is replaced, as version 1. Afterwards the change is an amendment, a new version with
+    the values before and after.
+
+    Parameters
+    ----------
+    study
+        The study.
+    table
+        New values, by name. ``raters_per_case`` is one of them; it counts for cases that are imported later.
+    reason
+        Reason of the change.
+    where
+        The file that contains `table`, for errors.
+
+    Raises
+    ------
+    StudyError
+        If a value is not valid, nothing changes, there is no reason, or this account is not the study's owner. Nothing is
+        written then.
+    """
+    reason = check_reason(reason, "change the charter")
+    table = dict(table.get("charter", table) if set(table) == {"charter"} else table)
+    config = _with_copies(study.config, table, where)
+    if "history" in table:
+        raise StudyError("ratui itself writes the history of the charter", where, "Remove this value")
+    before = study.config.charter
+    charter = charter_from_table(table, where, config.charter)
+    changes = _list_changes(before, charter)
+    if not changes and (before.history or not table):
+        raise StudyError("these are the values of the charter already", where, "Nothing is to be done")
+    has_begun = has_reading_begun(study.folder)
+    version = before.version + 1 if has_begun else 1
+    record = CharterVersion(version, now(), account_name(os.geteuid()), reason, changes if version > 1 else ())
+    history = before.history
+    if version > 1 and not history:  # until now the study was read by the defaults
+        history = (replace(record, version=1, reason="the values of a study without a charter", changes=()),)
+    charter = replace(charter, history=(*history, record) if version > 1 else (record,))
+    change_settings(study, replace(config, charter=charter))
+    return study.config.charter
+
+
+def _with_copies(config: StudyConfig, table: dict[str, Any], where: object) -> StudyConfig:
+    """Take the values that are stored beside the charter out of `table`, and return the settings with them."""
+    given = {name: table.pop(name) for name in COPIED if name in table}
+    if given.get("blinded", config.blinded) is not config.blinded:
+        problem = "whether raters are blinded to the order can't be changed in a study that exists"
+        raise StudyError(problem, where, "Create another study: ratui new FOLDER --blinded")
+    if "raters_per_case" not in given:
+        return config
+    most = len(config.active_raters)
+    try:
+        count = as_integer(given["raters_per_case"], 0, most)
+    except ValueError as error:
+        problem = f"charter, raters_per_case: it must be a whole number from 0 to {most}"
+        raise StudyError(problem, where, "Correct this value") from error
+    return replace(config, raters_per_case=count)
+
+
+def _list_changes(before: Charter, after: Charter) -> tuple[str, ...]:
+    """Return a line for each value that differs, such as ``missing: "" -> "observed"``."""
+    tables = [
+        {name: value for name, value in charter_to_table(each).items() if name != "history"}
+        | {name: getattr(each, name) for name in COPIED}
+        for each in (before, after)
+    ]
+    defaults = {**vars(Charter()), "qualification": {}}
+    names = list(dict.fromkeys((*tables[0], *tables[1])))
+    pairs = [
+        (name, *(clean_text(to_toml(table.get(name, defaults[name])), 2000) for table in tables)) for name in names
+    ]
+    return tuple(f"{name}: {old} -> {new}" for name, old, new in pairs if old != new)
+
+
+def count_readings_by_version(study: Study) -> dict[tuple[int, int], int]:
+    """Return the number of signed readings by the versions of the charter in force at their first and last entry.
+
+    The time of the last entry is that of the signature. Readings that can't be read are left out: the check reports them.
+    """
+    starts = [as_time(each.at) for each in study.config.charter.history if each.version > 1]
+    counts: Counter[tuple[int, int]] = Counter()
+    for rater in (*study.config.raters, CONSENSUS):
+        for above in ("readings", RESTORED):
+            for name in study.folder.files(f"{above}/{rater}", ".json"):
+                try:
+                    stored = None if name.startswith(".") else read_intact(study.folder.file(f"{above}/{rater}/{name}"))
+                except RatuiError:
+                    continue
+                log = stored.tables.get("log", ()) if stored else ()
+                meta = next(iter(stored.tables.get("meta", ())), {}) if stored else {}
+                if log and meta.get("signed"):
+                    try:
+                        times = as_time(log[0]["at"]), as_time(meta["signed"])
+                    except ODD_VALUE_ERRORS:
+                        continue
+                    first, last = (1 + sum(start <= time for start in starts) for time in times)
+                    counts[first, last] += 1
+    return dict(sorted(counts.items()))
