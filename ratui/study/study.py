@@ -259,6 +259,7 @@ class Study(StudyCases):
                     film_case.sites(self.scheme),
                     order=order or film_case.times,
                     blinded=self.config.blinded,
+                    unfilmed=film_case.unfilmed_slots(self.scheme),
                 )
             if not reading.positions:
                 reading = replace(reading, positions=film_case.films_at(reading.order))
