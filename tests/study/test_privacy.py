@@ -55,6 +55,7 @@ OVER_A_STUDY: tuple[tuple[str, ...], ...] = (
     ("charter", "{study}"),
     ("charter", "{study}", "--json"),
     ("charter", "{study}", "--html", "{out}/charter.html"),
+    ("repeats", "{study}", "--list"),
     ("seal", "{study}"),
     ("check", "{study}"),
     ("backup", "{study}", "{out}/backup.zip"),
