@@ -179,7 +179,7 @@ def _describe_missing_fields(state: CaseState) -> str:
 
 def _describe_missing_regions(study: Study, case: str) -> str:
     """Return the number of unconfirmed regions, in words."""
-    waiting = sum(1 for _ in study.unordered_case(case).unconfirmed_slots(study.scheme, study.regions(case)))
+    waiting = len(study.unordered_case(case).unconfirmed_shown_slots(study.scheme, study.regions(case)))
     return f"{format_count(waiting, 'region')} to confirm"
 
 

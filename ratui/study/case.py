@@ -287,6 +287,18 @@ class Case:
         known = {(region.site, region.film) for region in regions if region.confirmed_by}
         return (slot for slot, film in self.slots(scheme) if (slot.site, film) not in known)
 
+    def unconfirmed_shown_slots(self, scheme: Scheme, regions: Iterable[Region]) -> tuple[Slot, ...]:
+        """Return the unconfirmed slots of sites that the view of their film shows; all of them if none of these is left.
+
+        A film of a wrist does not show the fingers: their regions begin as absent and are confirmed with the others.
+        """
+        waiting = tuple(self.unconfirmed_slots(scheme, regions))
+        views = {film.id: scheme.views[film.view] for film in self.films}
+        film_of = dict(self.slots(scheme))
+        joints = {site.key: site.joint.id for site in scheme.sites}
+        shown = tuple(slot for slot in waiting if joints[slot.site] in views[film_of[slot]].template)
+        return shown or waiting
+
     def is_confirmed(self, scheme: Scheme, regions: Iterable[Region]) -> bool:
         """Return whether every slot has a confirmed region in `regions`."""
         return next(self.unconfirmed_slots(scheme, regions), None) is None
