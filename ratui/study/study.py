@@ -180,6 +180,8 @@ class Study(StudyCases, AnswerSource):
     def check_rater(self, rater: str) -> str:
         """Return `rater` if the study has them and this account may enter their readings. Raises StudyError otherwise."""
         self._check_name(rater)
+        if rater in self.config.departed:
+            raise StudyError(f"{rater} has left the study", self.path, "Ask a manager of the study")
         check_account(self.folder, rater)
         return rater
 
@@ -350,7 +352,7 @@ class Study(StudyCases, AnswerSource):
     def state(self, rater: str, case: str) -> CaseState:
         """Return the progress of `rater` in `case`. Raises StoreError if its file is damaged."""
         if rater not in self.positions(case):
-            if self.config.raters_per_case:
+            if self.config.has_assignments:
                 return CaseState(case, "unassigned", 0, 0, 0.0)
             why = f"its films have no order for {rater} yet; a manager runs: ratui seal STUDY"
             return CaseState(case, "unreadable", 0, 0, 0.0, why)
