@@ -151,3 +151,13 @@ def test_the_command_counts_repeats_and_lists_them_only_if_asked(study: Study) -
     assert " shows " not in done.stdout
     listed = run_in_this_process("repeats", study.path, "--list").stdout
     assert all(f"{each.case} shows {each.original}" in listed for each in load_repeats(study).values())
+
+
+def test_a_share_of_the_charter_is_drawn(study: Study) -> None:
+    refused = run_in_this_process("repeats", study.path, "--draw")
+    assert refused.returncode == 1
+    assert "states no share" in refused.stderr
+    terms = study.path.parent / "terms.toml"
+    terms.write_text("repeats_share = 0.25\n")
+    assert run_in_this_process("charter", study.path, "--set", terms, "--reason", "as planned").returncode == 0
+    assert "1 repeat drawn" in run_in_this_process("repeats", study.path, "--draw").stdout
