@@ -17,6 +17,7 @@ from ratui.errors import StudyError, clean_text
 
 if TYPE_CHECKING:
     from ratui.results.disputes import CaseDispute, JointDispute
+    from ratui.results.totals import MissingRule
 
 __all__ = ["COMMANDS"]
 
@@ -28,13 +29,20 @@ _WARNING_SHARE = 0.2
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--list", "listed", is_flag=True, help="List the cases and joints, without opening the screens.")
 @click.option(
-    "--threshold", default=7.0, show_default=True, help="Minimum difference of two raters' total change, in points."
+    "--threshold",
+    type=float,
+    help="Minimum difference of two raters' total change, in points.  [default: of the charter, or 7]",
+)
+@click.option("--missing", help="Rule for totals of fields without a score; required if a field has none.")
+@click.option(
+    "--model",
+    metavar="RUN",
+    help="A run that has scored the study: include joints where it differs.  [default: of the charter, or none]",
 )
 @click.option(
-    "--model", default="", metavar="RUN", help="A run that has scored the study: include joints where it differs."
-)
-@click.option(
-    "--model-over", default=1.5, show_default=True, help="Minimum difference of the model from every rater, in grades."
+    "--model-over",
+    type=float,
+    help="Minimum difference of the model from every rater, in grades.  [default: of the charter, or 1.5]",
 )
 @click.option("--graphics", default="auto", show_default=True, help="Films: auto, kitty, iterm2, sixel or halfcell.")
 @click.option("--lang", "language", help="Language: en or ja. Overrides the settings and the environment.")
@@ -42,40 +50,53 @@ _WARNING_SHARE = 0.2
 def adjudicate(
     study: Path,
     listed: bool,
-    threshold: float,
-    model: str,
-    model_over: float,
+    threshold: float | None,
+    missing: str | None,
+    model: str | None,
+    model_over: float | None,
     graphics: str,
     language: str | None,
     json_: bool,
 ) -> None:
     """Settle the cases of STUDY on which the raters differ, joint by joint and without names.
 
-    The adjudicator answers first. Then a panel shows the raters' answers as A, B, C, in an order drawn for each joint,
-    until Enter goes on. Entries on which all raters agree are taken over. The consensus is a separate reading; the raters'
-    readings are not changed. The list contains cases that every rater has signed: those over the threshold, and those
-    already begun.
+    The adjudicator answers first. Then the message line shows the raters' answers as A, B, C, in an order drawn for
+    each joint. Entries on which all raters agree are taken over. The consensus is a separate reading; the raters'
+    readings are not changed. The list contains cases that every rater has signed: those over the threshold, those in
+    which a rater has no score for a field that another has scored, and those already begun.
     """
     from ratui.results.adjudication import Adjudication, build_queue
     from ratui.results.disputes import DisputeLimits, find_disputes
     from ratui.results.released import released_readings
+    from ratui.results.totals import choose_rule
     from ratui.study import CONSENSUS, Study
     from ratui.study.predictions import list_prediction_models
 
     opened = Study.open(study)
     opened.check_manager("adjudicate it")
+    charter = opened.config.charter
+    threshold = charter.adjudication_points if threshold is None else threshold
+    model = charter.adjudication_model if model is None else model
+    model_over = charter.adjudication_model_over if model_over is None else model_over
     if model and model not in list_prediction_models(opened):
         known = ", ".join(list_prediction_models(opened)) or "none"
         raise StudyError(f"the run {clean_text(model)} has not scored this study", study, f"Runs that have: {known}")
-    found = find_disputes(opened, released_readings(opened), DisputeLimits(threshold, model_over), model=model)
+    released = released_readings(opened)
+    rule = choose_rule(released, missing, study=opened)
+    found = find_disputes(opened, released, DisputeLimits(threshold, model_over), rule, model=model)
     queue = build_queue(found)
     print_notices(opened)
     if listed or json_:
         if json_:
-            document = {"threshold": threshold, "model": model or None, "cases": [each.to_record() for each in found]}
+            document = {
+                "threshold": threshold,
+                "missing_rule": rule.name,
+                "model": model or None,
+                "cases": [each.to_record() for each in found],
+            }
             click.echo(to_json(document), nl=False)
         else:
-            _print_queue(found, queue, threshold)
+            _print_queue(found, queue, threshold, rule)
         return
     if not queue:
         click.echo(f"{_describe_share(found, threshold)}: nothing to settle")
@@ -86,8 +107,13 @@ def adjudicate(
     run_app(Adjudication(opened, queue, model=model), CONSENSUS, None, graphics, language)
 
 
-def _print_queue(found: Sequence[CaseDispute], queue: Sequence[CaseDispute], threshold: float) -> None:
-    click.echo(_describe_share(found, threshold))
+def _print_queue(
+    found: Sequence[CaseDispute], queue: Sequence[CaseDispute], threshold: float, rule: MissingRule
+) -> None:
+    from ratui.results.disputes import format_spread
+    from ratui.results.totals import describe_rule
+
+    click.echo(f"{_describe_share(found, threshold)}. {describe_rule(rule)}")
     over = sum(each.is_over_limit for each in found)
     if found and over / len(found) > _WARNING_SHARE:
         click.echo("more than a fifth: find out what the raters do differently before you settle single cases")
@@ -98,15 +124,18 @@ def _print_queue(found: Sequence[CaseDispute], queue: Sequence[CaseDispute], thr
             each.case,
             each.consensus_stage or "open",
             _describe_joints(each.joints),
-            f"{each.spread:.0f}",
+            format_spread(each.spread),
             len(each.joints),
+            each.unscored,
         ]
         for each in queue
     ]
     for line in format_columns(
-        ["case", "consensus", "widest joints (change/status)", "apart", "joints"], rows, text_columns=3
+        ["case", "consensus", "widest joints (change/status)", "apart", "joints", "unscored"], rows, text_columns=3
     ):
         click.echo(f"  {line}")
+    if any(each.unscored for each in queue):
+        click.echo("  unscored: fields for which a rater has no score, and another has one")
 
 
 def _describe_share(found: Sequence[CaseDispute], threshold: float) -> str:

@@ -58,6 +58,7 @@ def export(
                observed  the sum of the scored fields
                carried   a field takes its score of the other time point
                prorated  in proportion, if at least half of the fields have a score
+               common    the sum of the fields that all raters have scored
 
     A case is exported once every rater has signed it. The exit code is 1 if there is no such case.
     """
@@ -70,7 +71,7 @@ def export(
     opened = Study.open(study)
     released = released_readings(opened, raters, interim=interim, exclude_coarse=exclude_coarse)
     wanted = formats or ("csv",)
-    rule = choose_rule(released, missing, is_required=bool({"csv", "parquet"} & set(wanted)))
+    rule = choose_rule(released, missing, study=opened, is_required=bool({"csv", "parquet"} & set(wanted)))
     result = write(
         opened, released, folder, wanted, rule, numbered=numbered, with_films=with_films, progress=ProgressBar()
     )

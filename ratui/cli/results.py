@@ -70,7 +70,7 @@ def _status_lines(found: StudyProgress) -> list[str]:
     lines += format_columns(["case", *raters], cells, text_columns=1 + len(raters))
     done = [
         [
-            f"{each.rater} (left)" if each.rater in found.departed else each.rater,
+            each.rater,
             f"{each.signed} of {each.cases}",
             each.started,
             each.untouched,
@@ -120,6 +120,7 @@ def _cell(row: ProgressRow) -> str:
 @click.command()
 @click.argument("study", type=_FILE)
 @click.option("--rater", "raters", multiple=True, help="Compare only this rater; may be repeated.  [default: all]")
+@click.option("--missing", help="Rule for totals of fields without a score; required if a field has none.")
 @click.option("--interim", is_flag=True, help="Include cases that some rater has not signed (study's owner only).")
 @click.option("--exclude-coarse", is_flag=True, help="Leave out entries made on films displayed too coarsely.")
 @click.option("--plots", type=_FILE, metavar="FOLDER", help="Save the plots as PNG and SVG in this folder.")
@@ -130,6 +131,7 @@ def _cell(row: ProgressRow) -> str:
 def agreement(
     study: Path,
     raters: tuple[str, ...],
+    missing: str | None,
     interim: bool,
     exclude_coarse: bool,
     plots: Path | None,
@@ -145,12 +147,14 @@ def agreement(
     from ratui.results.agreement import measure_agreement
     from ratui.results.agreement_tables import agreement_tables, summarize_agreement
     from ratui.results.released import released_readings
+    from ratui.results.totals import choose_rule
     from ratui.study import Study
 
     opened = Study.open(study)
     released = released_readings(opened, raters, interim=interim, exclude_coarse=exclude_coarse)
     print_notices(opened)
-    found, scores = measure_agreement(opened, released, seed=seed)
+    rule = choose_rule(released, missing, study=opened)
+    found, scores = measure_agreement(opened, released, rule, seed=seed)
     if json_:
         click.echo(to_json(found.to_document()), nl=False)
     else:
@@ -182,7 +186,9 @@ def agreement(
 @click.argument("file", type=_FILE)
 @click.option("--missing", help="Rule for totals of fields without a score; required if a field has none.")
 @click.option(
-    "--threshold", default=7.0, show_default=True, help="Difference of two raters' total change that makes a dispute."
+    "--threshold",
+    type=float,
+    help="Difference of two raters' total change that makes a dispute.  [default: of the charter, or 7]",
 )
 @click.option("--evaluation", "evaluations", type=_FILE, multiple=True, help="Folder written by ratui-train evaluate.")
 @click.option("--interim", is_flag=True, help="Include cases that some rater has not signed (study's owner only).")
@@ -193,7 +199,7 @@ def report(
     study: Path,
     file: Path,
     missing: str | None,
-    threshold: float,
+    threshold: float | None,
     evaluations: tuple[Path, ...],
     interim: bool,
     exclude_coarse: bool,
@@ -211,9 +217,9 @@ def report(
 
     opened = Study.open(study)
     released = released_readings(opened, interim=interim, exclude_coarse=exclude_coarse)
-    rule = choose_rule(released, missing)
+    rule = choose_rule(released, missing, study=opened)
     today = datetime.now(UTC).astimezone().date()
-    limits = DisputeLimits(case=threshold)
+    limits = DisputeLimits(case=opened.config.charter.adjudication_points if threshold is None else threshold)
     write_output(
         render_report(
             opened, released, rule, today=today, limits=limits, evaluations=evaluations, plots=plots, seed=seed

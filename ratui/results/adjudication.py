@@ -41,8 +41,6 @@ class Adjudication(Study):
         consensus.
     """
 
-    reveals = "raters"
-
     def __init__(self, study: Study, queue: Sequence[CaseDispute], *, model: str = "") -> None:
         super().__init__(study.path, study.config, study.scheme)
         study.check_manager("adjudicate it")
@@ -113,15 +111,19 @@ class Adjudication(Study):
                 answers.append((f"\0{self._model}", rounded))
         return tuple(entries for _, entries in sorted(answers, key=lambda each: self._shuffle_key(case, site, each[0])))
 
-    def asked_sites(self, case: str) -> frozenset[str] | None:
-        """Return the keys of the joints in dispute: the raters have settled the others, and nobody looks at them again."""
-        return frozenset(joint.site for joint in self.queue[case].joints) if case in self.queue else None
-
     def _shuffle_key(self, case: str, site: str, who: str) -> bytes:
         """Return a sort key that orders answers at random but reproducibly."""
         return hashlib.sha256(f"{self.config.id}\0{case}\0{site}\0{who}".encode()).digest()
 
 
 def build_queue(found: Sequence[CaseDispute]) -> tuple[CaseDispute, ...]:
-    """Return the cases to adjudicate: over the limit, doubted by a model, or with a consensus already begun."""
-    return tuple(each for each in found if each.is_over_limit or each.is_doubted_by_model or each.consensus_stage)
+    """Return the cases to adjudicate.
+
+    These are the cases over the limit, those doubted by a model, those with a field that one rater has scored and another
+    has not, and those with a consensus already begun.
+    """
+    return tuple(
+        each
+        for each in found
+        if each.is_over_limit or each.is_doubted_by_model or each.unscored or each.consensus_stage
+    )

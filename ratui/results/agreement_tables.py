@@ -6,26 +6,31 @@ from collections.abc import Sequence
 
 from ratui.results.agreement import Agreement
 from ratui.results.text_table import TextTable, format_count, format_estimate, format_number
+from ratui.results.totals import describe_rule
 
 __all__ = ["agreement_tables", "summarize_agreement"]
 
 
 def summarize_agreement(agreement: Agreement) -> str:
-    """Return a sentence that says which cases, raters and fields were compared."""
+    """Return a sentence that says which cases, raters and fields were compared, and the rule for missing fields."""
     kept = (
         f"; {format_count(agreement.kept_back, 'case')} not released or not read by all" if agreement.kept_back else ""
     )
+    share = "" if agreement.is_crossed else f", each by {agreement.raters_per_case:.3g} of them"
     return (
-        f"{len(agreement.cases)} cases read by {', '.join(agreement.raters)}{kept}. "
-        "Only fields that all raters have scored at both time points are compared: "
-        f"on average {agreement.compared:.1f} of {agreement.fields} per case."
+        f"{len(agreement.cases)} cases read by {', '.join(agreement.raters)}{share}{kept}. "
+        f"{describe_rule(agreement.rule)} Single grades are compared in the fields that all raters of a case have scored "
+        f"at all its time points: on average {agreement.compared:.1f} of {agreement.fields} per case."
     )
 
 
-def agreement_tables(agreement: Agreement) -> Sequence[TextTable]:
-    """Return the tables of totals, kappa, limits of agreement, smallest detectable change and sites, in this order."""
+def agreement_tables(agreement: Agreement, *, with_means: bool = True) -> Sequence[TextTable]:
+    """Return the tables of totals, kappa, limits of agreement, smallest detectable change and sites, in this order.
+
+    Without `with_means`, the first table leaves out the raters' mean totals, for a page that shows them elsewhere.
+    """
     return (
-        _totals_table(agreement),
+        _totals_table(agreement, with_means),
         _kappa_table(agreement),
         _limits_table(agreement),
         _detectable_change_table(agreement),
@@ -33,22 +38,29 @@ def agreement_tables(agreement: Agreement) -> Sequence[TextTable]:
     )
 
 
-def _totals_table(agreement: Agreement) -> TextTable:
-    headers = ["scale", "of", *(f"mean {rater}" for rater in agreement.raters), "SD", "ICC(2,1)", "ICC(3,1)"]
+def _totals_table(agreement: Agreement, with_means: bool) -> TextTable:
+    coefficients = ["ICC(2,1)", "ICC(3,1)"] if agreement.is_crossed else ["ICC(1,1)"]
+    means = [f"mean {rater}" for rater in agreement.raters] if with_means else []
+    headers = ["scale", "of", "patients", *means, "SD", *coefficients]
     rows = [
         [
             each.scale,
             each.quantity,
-            *(format_number(mean, 1) for mean in each.means),
+            each.patients,
+            *(format_number(mean, 1) for mean in each.means if with_means),
             format_number(each.deviation, 1),
-            format_estimate(each.icc2),
-            format_estimate(each.icc3),
+            *(format_estimate(icc) for icc in ((each.icc2, each.icc3) if agreement.is_crossed else (each.icc1,))),
         ]
         for each in agreement.totals
     ]
+    what = (
+        "(2,1) counts a rater's constant shift as disagreement, (3,1) does not."
+        if agreement.is_crossed
+        else "(1,1) is for raters who have read different cases; it counts a rater's constant shift as disagreement."
+    )
     note = (
-        "Intraclass correlation of patients' totals with exact 95 % intervals. (2,1) counts a rater's constant shift as "
-        "disagreement, (3,1) does not. SD: of the patients' mean totals; if it is small, the correlation is small too."
+        f"Intraclass correlation of patients' totals with exact 95 % intervals. {what} SD: of the patients' mean totals; "
+        f"if it is small, the correlation is small too. {describe_rule(agreement.rule)}"
     )
     return TextTable("Status and change", headers, rows, text_columns=2, note=note)
 
@@ -59,7 +71,12 @@ def _kappa_table(agreement: Agreement) -> TextTable:
         rows.append([each.scale, "all pairs", format_estimate(each.mean)])
         if len(each.pairs) > 1:
             rows += [["", f"{first} · {second}", format_estimate(kappa)] for first, second, kappa in each.pairs]
-    note = "Kappa of single grades at both time points; 95 % intervals bootstrapped over patients, not joints."
+    note = (
+        "Kappa of single grades at all time points, of fields that all raters of the case have scored; 95 % intervals "
+        "bootstrapped over patients, not joints."
+    )
+    if not agreement.is_crossed:
+        note += " All pairs: kappa of one table of all pairs, because they have read different cases."
     return TextTable("Quadratic-weighted kappa", ["scale", "raters", "kappa"], rows, text_columns=2, note=note)
 
 
@@ -69,6 +86,7 @@ def _limits_table(agreement: Agreement) -> TextTable:
             each.scale,
             each.quantity,
             f"{each.first} − {each.second}",
+            each.limits.n,
             format_estimate(each.limits.bias, 1),
             format_number(each.limits.deviation, 1),
             format_estimate(each.limits.lower, 1),
@@ -76,20 +94,36 @@ def _limits_table(agreement: Agreement) -> TextTable:
         ]
         for each in agreement.limits
     ]
-    headers = ["scale", "of", "difference", "mean", "SD", "lower limit", "upper limit"]
-    note = "95 % of two raters' differences lie between the limits if they are about normal; 95 % intervals are exact."
+    headers = ["scale", "of", "difference", "patients", "mean", "SD", "lower limit", "upper limit"]
+    note = (
+        "95 % of two raters' differences lie between the limits if they are about normal; 95 % intervals are exact. "
+        f"{describe_rule(agreement.rule)}"
+    )
     return TextTable("Limits of agreement (Bland–Altman)", headers, rows, text_columns=3, note=note)
 
 
 def _detectable_change_table(agreement: Agreement) -> TextTable:
-    raters = len(agreement.raters)
-    rows = [[each.scale, format_estimate(each.one, 1), format_estimate(each.mean, 1)] for each in agreement.detectable]
-    headers = ["scale", "one rater", f"mean of {raters} raters"]
+    has_many = len({each.quantity for each in agreement.detectable}) > 1
+    rows = [
+        [
+            each.scale,
+            *([each.quantity] if has_many else []),
+            format_estimate(each.one, 1),
+            format_estimate(each.mean, 1),
+        ]
+        for each in agreement.detectable
+    ]
+    headers = ["scale", *(["of"] if has_many else []), "one rater", f"mean of {agreement.raters_per_case:.3g} raters"]
+    what = (
+        "SD of difference"
+        if agreement.is_crossed
+        else "SD of difference of two raters of the same patient, with their constant shifts"
+    )
     note = (
         "A patient's total must change by more points than this to exceed the raters' measurement error: "
-        "1.96 · SD of difference / (√2 · √k)."
+        f"1.96 · {what} / (√2 · √k). {describe_rule(agreement.rule)}"
     )
-    return TextTable("Smallest detectable change", headers, rows, note=note)
+    return TextTable("Smallest detectable change", headers, rows, text_columns=1 + has_many, note=note)
 
 
 def _sites_table(agreement: Agreement) -> TextTable:
@@ -123,7 +157,8 @@ def _sites_table(agreement: Agreement) -> TextTable:
         "all saw it",
     ]
     note = (
-        "Damaged: patients in whom any rater scored damage; with fewer than ten, kappa has no interval. Apart: mean "
-        "absolute difference of grade, and of change. The last two columns count patients."
+        "Fields that all raters of the case have scored. Damaged: patients in whom any rater scored damage; with fewer "
+        "than ten, kappa has no interval. Apart: mean absolute difference of grade, and of change from the first to the "
+        "last time point. The last two columns count patients."
     )
     return TextTable("Sites", headers, rows, text_columns=2, note=note)

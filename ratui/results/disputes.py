@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,13 @@ import numpy as np
 from ratui.errors import StudyError
 from ratui.reading import Entry, Field, Reading
 from ratui.results.released import ReleasedReadings
-from ratui.results.scores import collect_scores
+from ratui.results.scores import ReadingScores, collect_scores
+from ratui.results.totals import MissingRule, choose_rule
 from ratui.study import CONSENSUS, Study
 from ratui.study.intact import intact_reading
 from ratui.study.predictions import intact_expected_grades
 
-__all__ = ["CaseDispute", "DisputeLimits", "JointDispute", "agreed_entries", "find_disputes"]
+__all__ = ["CaseDispute", "DisputeLimits", "JointDispute", "agreed_entries", "find_disputes", "format_spread"]
 
 
 @dataclass(frozen=True)
@@ -50,17 +52,20 @@ class JointDispute:
         Largest difference of two raters' changes, and scores, in grades; 0 if only a finding or a reason differs.
     model
         Difference of the model from the nearest rater in grades; None if the model is not a reason for the dispute.
+    unscored
+        Number of fields that one rater has scored and another has not.
     """
 
     site: str
     change: float
     status: float
     model: float | None = None
+    unscored: int = 0
 
     @property
-    def severity(self) -> tuple[float, float, float]:
+    def severity(self) -> tuple[float, float, float, float]:
         """Sort key: the larger, the more severe."""
-        return (self.change, self.status, self.model or 0.0)
+        return (self.change, self.status, self.model or 0.0, float(self.unscored))
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,8 @@ class CaseDispute:
     case
         ID of the case.
     spread
-        Largest difference of two raters' changes of the total, in points.
+        Largest difference of two raters' changes of the total, in points, under the rule for fields without a score; with
+        more than two visits, the largest of all changes. None if the rule gives a rater no change.
     joints
         Joints in dispute, the most severe first.
     is_over_limit
@@ -82,10 +88,15 @@ class CaseDispute:
     """
 
     case: str
-    spread: float
+    spread: float | None
     joints: tuple[JointDispute, ...]
     is_over_limit: bool
     consensus_stage: str = ""
+
+    @property
+    def unscored(self) -> int:
+        """Number of fields that one rater has scored and another has not: a reason to adjudicate the case."""
+        return sum(joint.unscored for joint in self.joints)
 
     @property
     def is_doubted_by_model(self) -> bool:
@@ -99,38 +110,82 @@ class CaseDispute:
             "spread": self.spread,
             "over": self.is_over_limit,
             "settled": self.consensus_stage,
+            "unscored": self.unscored,
             "joints": [
-                {"site": each.site, "change": each.change, "status": each.status, "model": each.model}
+                {
+                    "site": each.site,
+                    "change": each.change,
+                    "status": each.status,
+                    "model": each.model,
+                    "unscored": each.unscored,
+                }
                 for each in self.joints
             ],
         }
 
 
 def find_disputes(
-    study: Study, released: ReleasedReadings, limits: DisputeLimits, *, model: str = ""
+    study: Study,
+    released: ReleasedReadings,
+    limits: DisputeLimits,
+    rule: MissingRule | None = None,
+    *,
+    model: str = "",
 ) -> tuple[CaseDispute, ...]:
     """Return all cases that each of their raters has read, of the raters of `released`, sorted by decreasing spread.
 
-    With `model`, the name of a run that has scored the study, joints at which it differs from all raters are included.
-    Raises StudyError for fewer than two raters.
+    Parameters
+    ----------
+    study, released
+        The study and its released readings.
+    limits
+        Limits above which raters are in dispute.
+    rule
+        Rule for the totals of fields without a score; if None, that of the charter, or any if no field lacks a score.
+    model
+        Name of a run that has scored the study: joints at which it differs from all raters are included.
+
+    Raises
+    ------
+    StudyError
+        For fewer than two raters, or if a rule is needed.
     """
     if len(released.raters) < 2:
         raise StudyError("a dispute needs two raters", study.path, "Have a second rater read")
-    found = []
-    for raters, complete in released.complete_groups().items():
-        if len(raters) < 2:
+    scores = collect_scores(study, released, rule or choose_rule(released, None, study=study))
+    spreads = dict(zip(scores.cases, _spreads(scores), strict=True))
+    found = [
+        _compare_case(study, case, readings, spreads[case], limits, model)
+        for raters, complete in released.complete_groups().items()
+        if len(raters) > 1
+        for case, readings in complete.items()
+    ]
+    return tuple(sorted(found, key=_rank))
+
+
+def _spreads(scores: ReadingScores) -> list[float | None]:
+    """Return the largest difference of two raters' changes, by case; None if the rule gives one of them no change.
+
+    With more than two visits it is the largest one of all changes from the first visit and between successive visits.
+    """
+    is_read, spreads = scores.is_read, np.zeros(len(scores.cases))
+    for quantity in scores.quantities:
+        if quantity.first is None:
             continue
-        totals = collect_scores(study.scheme, complete, raters).totals()
-        spreads = np.ptp(totals[..., 1] - totals[..., 0], axis=1)
-        found += [
-            _compare_case(study, case, readings, float(spread), limits, model)
-            for (case, readings), spread in zip(complete.items(), spreads, strict=True)
-        ]
-    return tuple(sorted(found, key=lambda each: (-each.spread, each.case)))
+        has_both = scores.exists[..., [quantity.first, quantity.last]].any(axis=(1, 2)).all(axis=-1)
+        changes = scores.quantity(quantity)
+        apart = np.where(is_read, changes, -np.inf).max(axis=1) - np.where(is_read, changes, np.inf).min(axis=1)
+        spreads = np.where(has_both, np.maximum(spreads, apart), spreads)  # NaN, for no change, remains NaN
+    return [None if np.isnan(each) else float(each) for each in spreads]
+
+
+def _rank(dispute: CaseDispute) -> tuple[float, int, str]:
+    """Return the sort key: cases without a spread first, because it could be of any size, then by spread."""
+    return (-np.inf if dispute.spread is None else -dispute.spread, -dispute.unscored, dispute.case)
 
 
 def _compare_case(
-    study: Study, case: str, readings: Sequence[Reading], spread: float, limits: DisputeLimits, model: str
+    study: Study, case: str, readings: Sequence[Reading], spread: float | None, limits: DisputeLimits, model: str
 ) -> CaseDispute:
     predictions = intact_expected_grades(study, model, case) if model else {}
     joints = [
@@ -141,7 +196,7 @@ def _compare_case(
     consensus = intact_reading(study, CONSENSUS, case)
     consensus_stage = "" if consensus is None else "signed" if consensus.signed_at else "begun"
     ordered = tuple(sorted(joints, key=lambda joint: joint.severity, reverse=True))
-    return CaseDispute(case, spread, ordered, spread >= limits.case, consensus_stage)
+    return CaseDispute(case, spread, ordered, spread is not None and spread >= limits.case, consensus_stage)
 
 
 def _compare_joint(
@@ -154,15 +209,22 @@ def _compare_joint(
     is_doubted = distance is not None and distance >= limits.model
     if not differ and not is_doubted:
         return None
-    status, change = 0.0, 0.0
+    status, change, unscored = 0.0, 0.0, 0
     for scale in readings[0].site(site).joint.scales:
-        pairs = [[reading.score(Field(site, scale, time)) for time in (0, 1)] for reading in readings]
-        for time in (0, 1):
-            known = [pair[time] for pair in pairs if pair[time] is not None]
-            status = max(status, float(max(known) - min(known)) if known else 0.0)  # type: ignore[operator, type-var]
-        changes = [b - a for a, b in pairs if a is not None and b is not None]
-        change = max(change, float(max(changes) - min(changes)) if changes else 0.0)
-    return JointDispute(site, change, status, distance if is_doubted else None)
+        fields = [field for field in readings[0].joint_fields(site) if field.scale == scale]
+        scores = [[reading.score(field) for field in sorted(fields)] for reading in readings]
+        for given in zip(*scores, strict=True):
+            known = [score for score in given if score is not None]
+            unscored += 0 < len(known) < len(given)
+            status = max(status, _range(known))
+        for first, last in combinations(range(len(fields)), 2):
+            pairs = [(given[first], given[last]) for given in scores]
+            change = max(change, _range([b - a for a, b in pairs if a is not None and b is not None]))
+    return JointDispute(site, change, status, distance if is_doubted else None, unscored)
+
+
+def _range(values: Sequence[int]) -> float:
+    return float(max(values) - min(values)) if values else 0.0
 
 
 def _answers(reading: Reading, site: str) -> Mapping[Field, Entry | None]:
@@ -173,21 +235,26 @@ def _model_distance(readings: Sequence[Reading], site: str, predictions: Mapping
     """Return the largest difference of the model from its nearest rater over fields and changes; None if unknown."""
     worst: float | None = None
     for scale in readings[0].site(site).joint.scales:
-        fields = [Field(site, scale, time) for time in (0, 1)]
-        if not all(field in predictions for field in fields):
-            continue
-        model = [predictions[field] for field in fields]
-        rated = [[reading.score(field) for field in fields] for reading in readings]
-        known = [(a, b) for a, b in rated if a is not None and b is not None]
-        if not known:
-            continue
-        nearest = max(
-            min(abs(model[0] - a) for a, _ in known),
-            min(abs(model[1] - b) for _, b in known),
-            min(abs((model[1] - model[0]) - (b - a)) for a, b in known),
-        )
-        worst = nearest if worst is None else max(worst, nearest)
+        fields = sorted(field for field in readings[0].joint_fields(site) if field.scale == scale)
+        for first, last in combinations(fields, 2):
+            if first not in predictions or last not in predictions:
+                continue
+            rated = [(reading.score(first), reading.score(last)) for reading in readings]
+            known = [(a, b) for a, b in rated if a is not None and b is not None]
+            if not known:
+                continue
+            nearest = max(
+                min(abs(predictions[first] - a) for a, _ in known),
+                min(abs(predictions[last] - b) for _, b in known),
+                min(abs((predictions[last] - predictions[first]) - (b - a)) for a, b in known),
+            )
+            worst = nearest if worst is None else max(worst, nearest)
     return worst
+
+
+def format_spread(spread: float | None) -> str:
+    """Return the spread of a case in points; a dash if the rule gives a rater no change."""
+    return "–" if spread is None else f"{spread:.3g}"
 
 
 def agreed_entries(readings: Sequence[Reading], joints: Sequence[JointDispute]) -> Mapping[Field, Entry]:

@@ -20,7 +20,9 @@ from ratui.errors import StoreError, StudyError, clean_text
 from ratui.results.bootstrap import Estimate, bootstrap_mean
 from ratui.results.released import ReleasedReadings
 from ratui.results.scores import ReadingScores, collect_scores
+from ratui.results.statistics import finite_mean
 from ratui.results.text_table import TextTable, format_estimate, format_number
+from ratui.results.totals import RULES
 from ratui.study import Study
 from ratui.study.predictions import intact_expected_grades, list_prediction_models
 
@@ -41,7 +43,7 @@ class ModelPerformance:
     cases
         Number of cases, none of which the model was trained on.
     change, changed
-        Error of the change, in all joints, and in the joints where the rater scored a change.
+        Error of the change between successive visits, in all joints, and in the joints where the rater scored a change.
     no_change, no_change_changed
         Error of always answering "no change", in the same joints.
     status
@@ -74,25 +76,26 @@ def evaluate_models(study: Study, released: ReleasedReadings, *, seed: int = 0) 
     `seed` initialises the bootstrap. Predictions that cannot be read only add a notice of the study.
     """
     found: list[ModelPerformance] = []
+    # Single grades only, so that the rule for totals does not matter.
+    every = collect_scores(study, released, RULES["observed"])
+    every = every.select_cases([case for of_group in released.complete_groups().values() for case in of_group])
     for model in list_prediction_models(study):
         training_cases = _training_cases(study, model)
-        readings = {
-            case: readings
-            for case, readings in released.complete_cases().items()
+        predictions = {
+            case: intact_expected_grades(study, model, case)
+            for case in every.cases
             if case not in (training_cases or frozenset())
         }
-        predictions = {case: intact_expected_grades(study, model, case) for case in readings}
-        scored = {case: readings[case] for case in readings if predictions[case]}
-        if not scored:
+        scores = every.select_cases([case for case, found_grades in predictions.items() if found_grades])
+        if not scores.cases:
             continue
-        scores = collect_scores(study.scheme, scored, released.raters)
-        predicted = np.full((len(scored), len(scores.fields), 2), np.nan)
-        for row, case in enumerate(scored):
-            for place, (site, scale) in enumerate(scores.fields):
-                for time in (0, 1):
-                    answer = predictions[case].get((site, scale, time))  # type: ignore[call-overload]
-                    if answer is not None:
-                        predicted[row, place, time] = answer
+        predicted = np.full((len(scores.cases), len(scores.fields), len(scores.visits)), np.nan)
+        places = {name: place for place, name in enumerate(scores.fields)}
+        for row, case in enumerate(scores.cases):
+            columns = [scores.visits.index(number) for number in released.visit_numbers[case]]
+            for field, grade in predictions[case].items():
+                if (field.site, field.scale) in places and field.time < len(columns):
+                    predicted[row, places[field.site, field.scale], columns[field.time]] = grade
         rng = np.random.default_rng(seed)
         found += [
             _evaluate_scale(model, scale, scores, predicted, training_cases is None, rng)
@@ -119,9 +122,10 @@ def _evaluate_scale(
 ) -> ModelPerformance:
     places = scores.scale_mask(scale)
     rated, predictions = scores.values[:, :, places], predicted[:, None, places]
-    known = np.asarray(np.isfinite(rated).all(axis=-1) & np.isfinite(predictions).all(axis=-1))
-    seen = np.where(known, rated[..., 1] - rated[..., 0], np.nan)
-    error = np.abs((predictions[..., 1] - predictions[..., 0]) - seen)
+    both = np.isfinite(rated) & np.isfinite(predictions)
+    known = both.sum(axis=-1) > 1
+    seen = _successive(np.where(both, rated, np.nan))
+    error = np.abs(_successive(np.where(both, np.broadcast_to(predictions, rated.shape), np.nan)) - seen)
     status = np.abs(predictions - rated)
     moved = np.where(seen != 0, 1.0, np.nan)
     pairs = list(combinations(range(len(scores.raters)), 2))
@@ -136,20 +140,24 @@ def _evaluate_scale(
         scale,
         len(scores.cases),
         mean(error),
-        _finite_mean(np.abs(seen)),
-        _finite_mean(np.stack(changes)) if pairs else float("nan"),
+        finite_mean(np.abs(seen)),
+        finite_mean(np.stack(changes)) if pairs else float("nan"),
         mean(error * moved),
-        _finite_mean(np.abs(seen) * moved),
+        finite_mean(np.abs(seen) * moved),
         mean(status),
-        _finite_mean(np.stack(apart)) if pairs else float("nan"),
+        finite_mean(np.stack(apart)) if pairs else float("nan"),
         is_training_unknown,
         int((np.isfinite(status) & ~known[..., None]).sum()),
     )
 
 
-def _finite_mean(values: _Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if known.size else float("nan")
+def _successive(scores: _Floats) -> _Floats:
+    """Return each visit's change from the last scored visit before it, from shape (..., visits) to (..., visits − 1)."""
+    last, changes = scores[..., 0], []
+    for visit in range(1, scores.shape[-1]):
+        changes.append(scores[..., visit] - last)
+        last = np.where(np.isfinite(scores[..., visit]), scores[..., visit], last)
+    return np.stack(changes, axis=-1) if changes else np.zeros((*scores.shape[:-1], 0))
 
 
 def model_table(found: Sequence[ModelPerformance]) -> TextTable:

@@ -12,9 +12,10 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ratui.results.agreement import TOTAL, Agreement, select_quantity
+from ratui.results.agreement import TOTAL, Agreement
 from ratui.results.bootstrap import Estimate
 from ratui.results.optional_dependencies import require
+from ratui.results.quantities import Quantity
 from ratui.results.scores import ReadingScores
 from ratui.results.text_table import format_number
 from ratui.scheme import Scheme, View
@@ -32,11 +33,12 @@ def list_plots(agreement: Agreement, scores: ReadingScores) -> Mapping[str, Call
 
     Each function returns a matplotlib figure and raises StudyError if matplotlib is not installed.
     """
-    figures: dict[str, Callable[[], Any]] = {
-        "cumulative-probability": lambda: _plot_cumulative_probability(scores),
-        "bland-altman-change": lambda: _plot_bland_altman(agreement, scores, "change"),
-        "bland-altman-status": lambda: _plot_bland_altman(agreement, scores, "later"),
-    }
+    change, last = scores.main_change, scores.quantities[len(scores.visits) - 1]
+    figures: dict[str, Callable[[], Any]] = {}
+    if change is not None:
+        figures["cumulative-probability"] = lambda: _plot_cumulative_probability(scores, change)
+        figures["bland-altman-change"] = lambda: _plot_bland_altman(agreement, scores, change)
+    figures["bland-altman-status"] = lambda: _plot_bland_altman(agreement, scores, last)
     for part in scores.scheme.parts:
         view = next((view for view in scores.scheme.views.values() if view.part == part.id), None)
         if view is not None:
@@ -66,15 +68,14 @@ def _new_figure(width: float, height: float, columns: int = 1, **more: Any) -> t
     return figure, axes
 
 
-def _plot_cumulative_probability(scores: ReadingScores) -> Any:
+def _plot_cumulative_probability(scores: ReadingScores, change: Quantity) -> Any:
     """Plot each patient's change against the proportion of patients with less change, one line per rater."""
-    changes = select_quantity(scores.totals(), "change")
+    changes = scores.quantity(change)
     figure, (axes,) = _new_figure(7.0, 4.6)
-    count = len(scores.cases)
-    places = (np.arange(count) + 0.5) / count
     for place, rater in enumerate(scores.raters):
+        known = np.sort(changes[np.isfinite(changes[:, place]), place])
         style = {"color": _COLOURS[place % 6], "marker": _MARKERS[place % 6], "markersize": 4, "linewidth": 1}
-        axes.plot(places, np.sort(changes[:, place]), label=rater, **style)
+        axes.plot((np.arange(len(known)) + 0.5) / max(len(known), 1), known, label=rater, **style)
     axes.axhline(0, color="#888", linewidth=0.8)
     axes.set(xlim=(0, 1), xlabel="cumulative probability", ylabel="change of the total score")
     axes.set_title("Cumulative probability of change", loc="left")
@@ -82,33 +83,39 @@ def _plot_cumulative_probability(scores: ReadingScores) -> Any:
     return figure
 
 
-def _plot_bland_altman(agreement: Agreement, scores: ReadingScores, quantity: Literal["change", "later"]) -> Any:
+def _plot_bland_altman(agreement: Agreement, scores: ReadingScores, quantity: Quantity) -> Any:
     """Plot each pair's difference against its mean, one dot per patient, with mean difference and limits."""
-    scale = None if agreement.totals[0].scale == TOTAL else agreement.totals[0].scale
-    values = select_quantity(scores.totals(scale), quantity)
-    pairs = list(scores.pairs())
-    figure, axes = _new_figure(min(4.2 * len(pairs) + 0.6, 14), 4.2, len(pairs), sharey=True)
     top = agreement.totals[0].scale
+    values = scores.quantity(quantity, None if top == TOTAL else top)
+    values = values[(np.isfinite(values) | ~scores.is_read).all(axis=1)]  # the patients of the table
     limits = {
         (each.first, each.second): each.limits
         for each in agreement.limits
-        if (each.scale, each.quantity) == (top, quantity)
+        if (each.scale, each.quantity) == (top, quantity.name)
     }
-    for place, (a, b) in enumerate(pairs):
-        names = scores.raters[a], scores.raters[b]
-        limits_of_pair = limits[names]
-        mean, apart = values[:, [a, b]].mean(axis=1), values[:, a] - values[:, b]
+    names = {name: place for place, name in enumerate(scores.raters)}
+    width = min(4.2 * len(limits) + 0.6, 14)
+    figure, axes = _new_figure(width, 4.2, len(limits), sharey=True)
+    every: list[float] = []
+    for place, (pair, limits_of_pair) in enumerate(limits.items()):
+        both = values[:, [names[rater] for rater in pair]]
+        both = both[np.isfinite(both).all(axis=1)]
+        mean, apart = both.mean(axis=1), both[:, 0] - both[:, 1]
+        every += apart.tolist()
         axes[place].scatter(mean, apart, s=18, color=_COLOURS[0], alpha=0.75, linewidths=0)
         for line, style in ((limits_of_pair.bias, "-"), (limits_of_pair.lower, "--"), (limits_of_pair.upper, "--")):
             _draw_limit(axes[place], line, style)
-        axes[place].set(xlabel="mean of the two", title=f"{names[0]} − {names[1]}")
+        axes[place].set(xlabel="mean of the two", title=f"{pair[0]} − {pair[1]}")
         axes[place].margins(0.08)
-    shown = [each for pair in limits.values() for each in (pair.bias, pair.lower, pair.upper)]
-    apart = np.concatenate([values[:, a] - values[:, b] for a, b in pairs])
-    axes[0].set_ylim(*_difference_range(shown, apart))
+    shown = [
+        each for pair_limits in limits.values() for each in (pair_limits.bias, pair_limits.lower, pair_limits.upper)
+    ]
+    if every:
+        axes[0].set_ylim(*_difference_range(shown, np.array(every)))
     axes[0].set_ylabel("difference")
-    quantity_title = "change of the total score" if quantity == "change" else "total score, later time point"
-    figure.suptitle(f"Bland–Altman, {quantity_title}", x=0.01, ha="left")
+    status = "later time point" if quantity.name == "later" else quantity.name
+    title = "change of the total score" if quantity.name == "change" else f"total score, {status}"
+    figure.suptitle(f"Bland–Altman, {title}", x=0.01, ha="left")
     return figure
 
 

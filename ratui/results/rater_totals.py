@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, median, stdev
 
-from ratui.reading import Reading
+import numpy as np
+
 from ratui.results.released import ReleasedReadings
+from ratui.results.scores import ReadingScores, collect_consensus, collect_scores
 from ratui.results.text_table import TextTable, format_number
-from ratui.results.totals import MissingRule, compute_change, compute_total
-from ratui.study import CONSENSUS, Study
+from ratui.results.totals import MissingRule, describe_rule
+from ratui.study import Study
 from ratui.study.intact import intact_case
 
-__all__ = ["PROGRESSION", "RAPID", "RaterTotals", "rater_totals_table", "summarize_raters"]
+__all__ = ["PROGRESSION", "RAPID", "RaterTotals", "rater_totals_table", "summarize_raters", "years_between"]
 
 PROGRESSION = 0.5
 """Progression is a change of more than this many points per year."""
@@ -31,7 +33,7 @@ class RaterTotals:
     rater
         The rater's ID, or the name of the consensus.
     patients
-        Number of patients with both totals and a change under the rule.
+        Number of patients with totals at the first and the last visit and a change under the rule.
     without_total
         Number of patients without one of them.
     earlier, later, changes
@@ -54,43 +56,49 @@ class RaterTotals:
 
 
 def summarize_raters(study: Study, released: ReleasedReadings, rule: MissingRule) -> tuple[RaterTotals, ...]:
-    """Return the totals of each rater under `rule`, followed by those of the consensus if there is one."""
-    found = [
-        _summarize_rater(
-            study, rater, [readings[rater] for readings in released.readings.values() if rater in readings], rule
-        )
-        for rater in released.raters
-    ]
+    """Return the totals of each rater under `rule`, followed by those of the consensus if there is one.
+
+    The change is that from the first to the last visit.
+    """
+    found = _summarize(study, collect_scores(study, released, rule))
     if released.consensus:
-        found.append(_summarize_rater(study, CONSENSUS, list(released.consensus.values()), rule))
+        found += _summarize(study, collect_consensus(study, released, rule))
     return tuple(found)
 
 
-def _summarize_rater(study: Study, rater: str, readings: Sequence[Reading], rule: MissingRule) -> RaterTotals:
-    earlier, later, changes, yearly = [], [], [], []
-    for reading in readings:
-        before, after = (compute_total(reading, time, None, rule).value for time in (0, 1))
-        moved = compute_change(reading, None, rule)
-        if before is None or after is None or moved is None:
-            continue
-        earlier.append(before)
-        later.append(after)
-        changes.append(moved)
-        case = intact_case(study, reading.case)
-        apart = None if case is None else case.days_between
-        if apart is not None and apart > 0:
-            yearly.append(moved * _YEAR / apart)
-    return RaterTotals(
-        rater,
-        len(changes),
-        len(readings) - len(changes),
-        tuple(earlier),
-        tuple(later),
-        tuple(changes),
-        len(yearly),
-        sum(each > PROGRESSION for each in yearly),
-        sum(each >= RAPID for each in yearly),
-    )
+def _summarize(study: Study, scores: ReadingScores) -> list[RaterTotals]:
+    if scores.main_change is None:
+        return []
+    totals, changes, is_read = scores.totals(), scores.quantity(scores.main_change), scores.is_read
+    has_all = np.isfinite(totals[..., [0, -1]]).all(axis=-1) & np.isfinite(changes)
+    years = np.array([years_between(study, case, scores.visits[0], scores.visits[-1]) for case in scores.cases])
+    found = []
+    for place, rater in enumerate(scores.raters):
+        chosen = has_all[:, place]
+        yearly = changes[chosen, place] / years[chosen]
+        yearly = yearly[np.isfinite(yearly)]
+        found.append(
+            RaterTotals(
+                rater,
+                int(chosen.sum()),
+                int((is_read[:, place] & ~chosen).sum()),
+                tuple(totals[chosen, place, 0].tolist()),
+                tuple(totals[chosen, place, -1].tolist()),
+                tuple(changes[chosen, place].tolist()),
+                len(yearly),
+                int((yearly > PROGRESSION).sum()),
+                int((yearly >= RAPID).sum()),
+            )
+        )
+    return found
+
+
+def years_between(study: Study, case: str, first: int, last: int) -> float:
+    """Return the years between two visits of a case, given by their numbers; NaN if a day is unknown."""
+    films = intact_case(study, case)
+    days = {} if films is None else {film.number: film.day for film in films.films if film.day is not None}
+    apart = days[last] - days[first] if {first, last} <= days.keys() else 0
+    return apart / _YEAR if apart > 0 else float("nan")
 
 
 def rater_totals_table(found: Sequence[RaterTotals], rule: MissingRule) -> TextTable:
@@ -109,7 +117,7 @@ def rater_totals_table(found: Sequence[RaterTotals], rule: MissingRule) -> TextT
     ]
     headers = ["rater", "patients", "no total", "earlier, mean (SD)", "later", "change", "median change"]
     headers += [f"over {PROGRESSION:g}/year", f"{RAPID:g}/year or more"]
-    note = f"Total over all scales. Fields without a score: {rule.name}, {rule.meaning}. Progression counts dated patients."
+    note = f"Total over all scales. {describe_rule(rule)} Progression counts dated patients."
     return TextTable("Totals", headers, rows, note=note)
 
 

@@ -16,7 +16,6 @@ from ratui.study import CONSENSUS, Study
 from ratui.study.case import Case, FilmsWithdrawn
 from ratui.study.film_changes import is_current
 from ratui.study.intact import intact_case, intact_reading
-from ratui.study.repeats import load_repeats
 
 __all__ = ["ReleasedReadings", "check_interim", "leave_out_coarse", "released_readings"]
 
@@ -43,8 +42,8 @@ class ReleasedReadings:
         Number of entries that were left out because the films were displayed too coarsely; None if they are included.
     assigned
         Raters who read each case of `readings`, if these are not all raters of the study.
-    repeats
-        Second readings by case and rater: those of the hidden repeat of the case, which is in no other attribute.
+    visit_numbers
+        Number in the study of each time point of a case, by case; 0 is the baseline.
     """
 
     raters: tuple[str, ...]
@@ -55,7 +54,11 @@ class ReleasedReadings:
     unreadable: frozenset[str] = frozenset()
     excluded: int | None = None
     assigned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    repeats: Mapping[str, Mapping[str, Reading]] = field(default_factory=dict)
+    visit_numbers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def all_visits(self) -> tuple[int, ...]:
+        """Return the numbers of all visits that some case of `readings` has, in order."""
+        return tuple(sorted({number for case in self.readings for number in self.visit_numbers[case]}))
 
     def complete_cases(self) -> dict[str, tuple[Reading, ...]]:
         """Return the readings of all raters, by case, for the cases that every rater has signed."""
@@ -171,15 +174,13 @@ def released_readings(
         check_interim(study)
     elif study.config.blinded:
         study.check_manager("see results of a blinded study, which contain the order of the time points")
-    if study.config.charter.repeats_share:
-        study.check_manager("see results, because only managers know which cases are repeats")
-    repeats = load_repeats(study) if study.is_manager else {}
     chosen = tuple(rater for rater in study.config.raters if not raters or rater in raters)
     readings: dict[str, dict[str, Reading]] = {}
     kept_back: dict[str, str] = {}
     consensus: dict[str, Reading] = {}
     unreadable: set[str] = set()
     assigned: dict[str, tuple[str, ...]] = {}
+    visit_numbers: dict[str, tuple[int, ...]] = {}
     with study.snapshot() as snapshot:
         for case in snapshot.cases():
             films = intact_case(snapshot, case)
@@ -203,6 +204,9 @@ def released_readings(
                 kept_back[case] = "not signed by anybody asked for"
                 continue
             readings[case] = found
+            visit_numbers[case] = tuple(
+                number for _, number in sorted({(film.time, film.number) for film in films.films})
+            )
             consensus_reading = intact_reading(snapshot, CONSENSUS, case)
             if consensus_reading is not None and consensus_reading.signed_at and is_current(consensus_reading, films):
                 consensus[case] = consensus_reading
@@ -215,18 +219,6 @@ def released_readings(
             for rater, each in found.items()
         )
         readings = included
-    second = {repeats[case].original: found for case, found in readings.items() if case in repeats}
-    for mapping in (readings, kept_back, consensus, assigned):
-        for case in repeats:
-            mapping.pop(case, None)
     return ReleasedReadings(
-        chosen,
-        readings,
-        kept_back,
-        consensus,
-        interim,
-        frozenset(unreadable) - repeats.keys(),
-        excluded,
-        assigned,
-        second,
+        chosen, readings, kept_back, consensus, interim, frozenset(unreadable), excluded, assigned, visit_numbers
     )

@@ -13,9 +13,9 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ratui.results.agreement import Agreement, measure_agreement
+from ratui.results.agreement import Agreement, compared_cases, measure_agreement
 from ratui.results.agreement_tables import agreement_tables, summarize_agreement
-from ratui.results.disputes import CaseDispute, DisputeLimits, find_disputes
+from ratui.results.disputes import CaseDispute, DisputeLimits, find_disputes, format_spread
 from ratui.results.html import definition_list, figure, page, paragraph, section, table
 from ratui.results.model_performance import evaluate_models, evaluation_table, model_table
 from ratui.results.progress import case_progress_html, measure_progress, rater_progress_html
@@ -23,7 +23,7 @@ from ratui.results.rater_totals import rater_totals_table, summarize_raters
 from ratui.results.released import ReleasedReadings
 from ratui.results.scores import ReadingScores
 from ratui.results.text_table import TextTable, format_count
-from ratui.results.totals import MissingRule
+from ratui.results.totals import MissingRule, describe_rule
 from ratui.study import Study
 from ratui.study.intact import intact_case, intact_displays
 
@@ -86,8 +86,8 @@ def render_report(
     """
     sources = _Sources(study, released, rule, limits or DisputeLimits())
     compared: tuple[Agreement, ReadingScores] | None = None
-    if len(released.raters) > 1 and len(released.complete_cases()) > 1:
-        compared = measure_agreement(study, released, seed=seed)
+    if len(released.raters) > 1 and len(compared_cases(released)) > 1:
+        compared = measure_agreement(study, released, rule, seed=seed)
     study_progress = measure_progress(study)
     parts = [
         paragraph(f"{study.scheme.title}. Report of {today:%Y-%m-%d}.", quiet=True),
@@ -199,7 +199,8 @@ def _agreement(sources: _Sources, compared: tuple[Agreement, ReadingScores] | No
         return
     found, scores = compared
     yield paragraph(summarize_agreement(found))
-    *figures, sites = agreement_tables(found)
+    # The raters' means stand in the section of totals, once, so that no two tables can show different ones.
+    *figures, sites = agreement_tables(found, with_means=False)
     yield from map(_table_html, figures)
     if plots:
         from ratui.results.plots import encode_figure, list_plots
@@ -214,23 +215,40 @@ def _disputes(sources: _Sources) -> Iterator[str]:
     if len(sources.released.raters) < 2:
         yield paragraph("A dispute needs two raters.")
         return
-    found = find_disputes(sources.study, sources.released, sources.limits)
+    found = find_disputes(sources.study, sources.released, sources.limits, sources.rule)
     over = [each for each in found if each.is_over_limit]
+    uneven = sum(1 for each in found if each.unscored and not each.is_over_limit)
     part = f" ({100 * len(over) / len(found):.0f} %)" if found else ""
     yield paragraph(
         f"In {len(over)} of {len(found)} cases{part}, two raters' changes of the total differ by "
         f"{sources.limits.case:g} points or more. More than 20 % would point to a systematic difference. "
-        f"A consensus is signed for {format_count(sum(each.consensus_stage == 'signed' for each in found), 'case')}."
+        f"A consensus is signed for {format_count(sum(each.consensus_stage == 'signed' for each in found), 'case')}. "
+        f"{describe_rule(sources.rule)}"
     )
-    if over:
+    if uneven:
+        yield paragraph(
+            f"Below that limit, or without a change under the rule, a rater has no score for fields that another rater "
+            f"scored in {format_count(uneven, 'further case')}."
+        )
+    shown = [each for each in found if each.is_over_limit or each.unscored]
+    if shown:
         yield table(
-            ["case", "consensus", "widest joints", "apart", "joints"], [_dispute(each) for each in over], text_columns=3
+            ["case", "consensus", "widest joints", "apart", "joints", "fields that only some scored"],
+            [_dispute(each) for each in shown],
+            text_columns=3,
         )
 
 
 def _dispute(each: CaseDispute) -> list[object]:
     widest = ", ".join(joint.site for joint in each.joints[:5])
-    return [each.case, each.consensus_stage or "open", widest, f"{each.spread:.0f}", len(each.joints)]
+    return [
+        each.case,
+        each.consensus_stage or "open",
+        widest,
+        format_spread(each.spread),
+        len(each.joints),
+        each.unscored,
+    ]
 
 
 def _totals(sources: _Sources) -> Iterator[str]:

@@ -5,8 +5,8 @@ The scores of findings come from the scheme. A field without a score is NaN.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import TypeAlias
@@ -14,17 +14,21 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ratui.reading import Field, Reading
+from ratui.reading import Reading
+from ratui.results.quantities import Quantity, list_quantities, main_change, name_visits
+from ratui.results.released import ReleasedReadings
+from ratui.results.totals import MissingRule, list_fields, reading_scores, sum_changes, sum_scores
 from ratui.scheme import Scheme
+from ratui.study import CONSENSUS, Study
 
-__all__ = ["ReadingScores", "collect_scores"]
+__all__ = ["ReadingScores", "collect_consensus", "collect_scores"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class ReadingScores:
-    """Scores of several raters for the same cases.
+    """Scores of several raters in several cases.
 
     Attributes
     ----------
@@ -34,56 +38,124 @@ class ReadingScores:
         IDs, in the order of the first two axes of `values`.
     fields
         (site key, scale) of each field of the whole scheme, in reading order.
+    visits, visit_names
+        Numbers in the study and names of the visits, in the order of the last axis of `values`; number 0 is the baseline.
     values
-        Scores in grades, shape (cases, raters, fields, 2); the last axis is the time point, earlier first. NaN where a
-        field has no score.
+        Scores in grades, shape (cases, raters, fields, visits). NaN where a field has no score, where a case has no film
+        of a visit, and where a rater has no reading.
+    exists
+        Fields that a rater had to score, in the shape of `values`: all fields of the case at all its visits, also those
+        without a film at one of the visits. False for raters without a reading of the case.
+    rule
+        Rule for totals of fields without a score.
     """
 
     scheme: Scheme
     cases: tuple[str, ...]
     raters: tuple[str, ...]
     fields: tuple[tuple[str, str], ...]
+    visits: tuple[int, ...]
+    visit_names: tuple[str, ...]
     values: Floats
+    exists: npt.NDArray[np.bool_]
+    rule: MissingRule
+
+    @property
+    def is_read(self) -> npt.NDArray[np.bool_]:
+        """Return which rater has a reading of which case, shape (cases, raters)."""
+        return np.asarray(self.exists.any(axis=(2, 3)))
 
     @cached_property
     def common(self) -> npt.NDArray[np.bool_]:
-        """Fields that every rater has scored at both time points, shape (cases, fields). Only these are compared."""
-        return np.asarray(np.isfinite(self.values).all(axis=(1, 3)))
+        """Fields that every rater of the case has scored at all visits of the case, shape (cases, fields)."""
+        is_known = np.isfinite(self.values) | ~self.exists
+        return np.asarray(is_known.all(axis=(1, 3)) & self.exists.any(axis=(1, 3)))
+
+    @property
+    def uneven(self) -> npt.NDArray[np.bool_]:
+        """Return which fields one rater has scored and another rater of the case has not, shape (cases, fields, visits)."""
+        known = np.isfinite(self.values)
+        return np.asarray(known.any(axis=1) & (self.exists & ~known).any(axis=1))
 
     def scale_mask(self, scale: str | None) -> npt.NDArray[np.bool_]:
         """Return which fields belong to `scale`, shape (fields,); all fields if `scale` is None."""
         return np.array([scale in (None, each) for _, each in self.fields])
 
     def totals(self, scale: str | None = None) -> Floats:
-        """Return sums over the common fields, shape (cases, raters, 2), for one scale or for all."""
-        counts = self.common & self.scale_mask(scale)
-        return np.asarray(np.where(counts[:, None, :, None], np.nan_to_num(self.values), 0.0).sum(axis=2))
+        """Return totals under the rule, shape (cases, raters, visits), for one scale or for all; NaN where none is given."""
+        return sum_scores(self.values, self.exists, self.fields, self.scheme, scale, self.rule)
+
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """The status at each visit and the changes between visits."""
+        return list_quantities(self.visit_names)
+
+    @property
+    def main_change(self) -> Quantity | None:
+        """The change from the first to the last visit; None for a single visit."""
+        return main_change(self.visit_names)
+
+    def quantity(self, quantity: Quantity, scale: str | None = None) -> Floats:
+        """Return a quantity of the totals under the rule, shape (cases, raters); NaN where none is given."""
+        if quantity.first is None:
+            return np.asarray(self.totals(scale)[..., quantity.last])
+        visits = quantity.first, quantity.last
+        return sum_changes(self.values, self.exists, self.fields, self.scheme, scale, self.rule, visits)
 
     def pairs(self) -> Iterator[tuple[int, int]]:
         """Yield every pair of raters as indices into `raters`."""
         yield from combinations(range(len(self.raters)), 2)
 
+    def select_cases(self, cases: Collection[str]) -> ReadingScores:
+        """Return the scores of `cases` only."""
+        chosen = np.array([case in cases for case in self.cases], dtype=np.bool_)
+        names = tuple(case for case in self.cases if case in cases)
+        return replace(self, cases=names, values=self.values[chosen], exists=self.exists[chosen])
 
-def collect_scores(scheme: Scheme, readings: Mapping[str, Sequence[Reading]], raters: Sequence[str]) -> ReadingScores:
-    """Return the scores of `readings` as an array.
+
+def collect_scores(study: Study, released: ReleasedReadings, rule: MissingRule) -> ReadingScores:
+    """Return the scores of all released readings of the raters as an array.
 
     Parameters
     ----------
-    scheme
-        Scoring scheme of the study.
-    readings
-        For each case one reading of each rater, in the order of `raters`.
-    raters
-        IDs of the raters.
+    study
+        The study.
+    released
+        The readings. The consensus is not included.
+    rule
+        Rule for totals of fields without a score.
     """
-    fields = tuple((site.key, scale) for site in scheme.sites for scale in site.joint.scales)
-    values = np.full((len(readings), len(raters), len(fields), 2), np.nan)
-    for row, of_case in enumerate(readings.values()):
-        for column, reading in enumerate(of_case):
-            known = reading.site_keys
-            for place, (site, scale) in enumerate(fields):
-                for time in (0, 1):
-                    score = reading.score(Field(site, scale, time)) if site in known else None
-                    if score is not None:
-                        values[row, column, place, time] = score
-    return ReadingScores(scheme, tuple(readings), tuple(raters), fields, values)
+    return _collect(study, released, released.raters, released.readings, rule)
+
+
+def collect_consensus(study: Study, released: ReleasedReadings, rule: MissingRule) -> ReadingScores:
+    """Return the scores of the adjudicator's signed readings, as of one rater; parameters as for `collect_scores`."""
+    readings = {case: {CONSENSUS: reading} for case, reading in released.consensus.items()}
+    return _collect(study, released, (CONSENSUS,), readings, rule)
+
+
+def _collect(
+    study: Study,
+    released: ReleasedReadings,
+    raters: Sequence[str],
+    readings: Mapping[str, Mapping[str, Reading]],
+    rule: MissingRule,
+) -> ReadingScores:
+    scheme = study.scheme
+    fields = list_fields(scheme)
+    places = {name: place for place, name in enumerate(fields)}
+    visits = released.all_visits()
+    shape = (len(readings), len(raters), len(fields), len(visits))
+    values, exists = np.full(shape, np.nan), np.zeros(shape, dtype=np.bool_)
+    for row, (case, of_case) in enumerate(readings.items()):
+        columns = [visits.index(number) for number in released.visit_numbers[case]]
+        has_field = np.zeros(len(fields), dtype=np.bool_)
+        for reading in of_case.values():
+            has_field[[places[field.site, field.scale] for field in reading.fields]] = True
+        for place, rater in enumerate(raters):
+            if rater in of_case:
+                for column in columns:
+                    exists[row, place, has_field, column] = True
+                reading_scores(of_case[rater], places, columns, values[row, place])
+    names = name_visits(study, visits)
+    return ReadingScores(scheme, tuple(readings), tuple(raters), fields, visits, names, values, exists, rule)

@@ -22,12 +22,17 @@ from ratui.results.optional_dependencies import require
 
 __all__ = [
     "BlandAltman",
+    "Floats",
     "bland_altman",
     "contingency_tables",
+    "error_variance",
+    "finite_mean",
     "icc_agreement",
     "icc_consistency",
+    "icc_one_way",
     "mean_weighted_kappa",
     "quadratic_kappa",
+    "raters_of_mean",
     "smallest_detectable_change",
 ]
 
@@ -186,7 +191,7 @@ def mean_weighted_kappa(pairs: Floats, resample_counts: Floats | None = None) ->
     Estimate
         NaN if kappa is undefined for every pair.
     """
-    value = _finite_mean(quadratic_kappa(pairs.sum(axis=1)))
+    value = finite_mean(quadratic_kappa(pairs.sum(axis=1)))
     if resample_counts is None or not np.isfinite(value) or pairs.shape[1] < 2:
         return Estimate(value)
     drawn = np.stack([np.tensordot(resample_counts, pair, axes=(1, 0)) for pair in pairs], axis=1)
@@ -199,7 +204,8 @@ def mean_weighted_kappa(pairs: Floats, resample_counts: Floats | None = None) ->
     return Estimate(value, low, high)
 
 
-def _finite_mean(values: Floats) -> float:
+def finite_mean(values: Floats) -> float:
+    """Return the mean of the values that are not NaN; NaN if there is none."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if known.size else _NAN
 
@@ -250,28 +256,106 @@ def bland_altman(first: Floats, second: Floats) -> BlandAltman:
     )
 
 
-def smallest_detectable_change(changes: Floats, raters: int) -> Estimate:
+def error_variance(ratings: Floats) -> tuple[float, int]:
+    """Return the variance of one rater's measurement error, and its degrees of freedom.
+
+    If every rater has rated every target, this is the residual mean square of a two-way analysis of variance (half of the
+    squared SD of the difference of two raters). If the targets have different raters, it is the mean square within
+    targets of a one-way analysis, which contains the constant shifts of the raters, because these then add to the
+    differences between targets.
+
+    Parameters
+    ----------
+    ratings
+        Shape (targets, raters); NaN where a rater has not rated a target. Targets with fewer than two ratings are left
+        out.
+    """
+    known = np.isfinite(ratings)
+    rated = ratings[known.sum(axis=1) > 1]
+    if not len(rated):
+        return _NAN, 0
+    if np.isfinite(rated).all():
+        squares = _mean_squares(rated)
+        return (_NAN, 0) if squares is None else (squares.residual, (squares.n - 1) * (squares.k - 1))
+    counts = np.isfinite(rated).sum(axis=1)
+    within = float(np.nansum((rated - np.nanmean(rated, axis=1, keepdims=True)) ** 2))
+    return within / int((counts - 1).sum()), int((counts - 1).sum())
+
+
+def icc_one_way(ratings: Floats) -> Estimate:
+    """Return ICC(1,1): agreement of single raters if different raters have rated different targets.
+
+    Value and interval follow Shrout and Fleiss 1979; with unequal numbers of ratings, k is Snedecor's mean number
+    (k0 = (N − Σn²/N) / (targets − 1)), and the interval is approximate.
+
+    Parameters
+    ----------
+    ratings
+        Shape (targets, raters); NaN where a rater has not rated a target. Targets with fewer than two ratings are left
+        out.
+
+    Returns
+    -------
+    Estimate
+        NaN for fewer than two targets, or if all ratings are equal.
+    """
+    rated = ratings[np.isfinite(ratings).sum(axis=1) > 1]
+    n = len(rated)
+    if n < 2:
+        return Estimate(_NAN)
+    counts = np.isfinite(rated).sum(axis=1).astype(np.float64)
+    means, total = np.nanmean(rated, axis=1), float(np.nansum(rated))
+    every = float(counts.sum())
+    between = float((counts * (means - total / every) ** 2).sum()) / (n - 1)
+    within = float(np.nansum((rated - means[:, None]) ** 2)) / (every - n)
+    k = (every - float((counts**2).sum()) / every) / (n - 1)
+    if between + (k - 1) * within <= 0:
+        return Estimate(_NAN)
+    value = (between - within) / (between + (k - 1) * within)
+    if within <= 0:
+        return Estimate(value)
+    stats = _distributions()
+    tail, ratio = 1 - (1 - CONFIDENCE) / 2, between / within
+    low = ratio / stats.f.ppf(tail, n - 1, every - n)
+    high = ratio * stats.f.ppf(tail, every - n, n - 1)
+    return Estimate(value, float((low - 1) / (low + k - 1)), float((high - 1) / (high + k - 1)))
+
+
+def smallest_detectable_change(changes: Floats, raters: float, level: float = CONFIDENCE) -> Estimate:
     """Return the smallest change that exceeds the measurement error of the mean of `raters` raters.
 
-    It is 1.96 · SD / (√2 · √raters), where SD is the standard deviation of the difference of two raters' changes
-    (Bruynesteyn and others 2005). With more than two raters, SD² is twice the residual mean square of patients ×
-    raters. The interval is exact for normally distributed errors.
+    It is z · SD / (√2 · √raters), where SD is the standard deviation of the difference of two raters' changes
+    (Bruynesteyn and others 2005), and z is 1.96 at the level of 95 % and 1.28 at 80 %. With more than two raters, SD² is
+    twice the error variance (see `error_variance`). The interval is exact for normally distributed errors.
 
     Parameters
     ----------
     changes
-        Changes of each patient by each rater, shape (patients, raters), in points of the score.
+        Changes of each patient by each rater, shape (patients, raters), in points of the score; NaN where a rater has
+        not read a patient.
     raters
         Number of raters whose mean is used.
+    level
+        Share of the unchanged patients that lie within the smallest detectable change.
     """
-    squares = _mean_squares(changes)
-    if squares is None:
+    variance, degrees_of_freedom = error_variance(changes)
+    if not degrees_of_freedom:
         return Estimate(_NAN)
     stats = _distributions()
-    degrees_of_freedom = (squares.n - 1) * (squares.k - 1)
-    z, tail = float(stats.norm.ppf(1 - (1 - CONFIDENCE) / 2)), (1 - CONFIDENCE) / 2
-    value = z * math.sqrt(squares.residual / raters)
+    z, tail = float(stats.norm.ppf(1 - (1 - level) / 2)), (1 - CONFIDENCE) / 2
+    value = z * math.sqrt(variance / raters)
     low, high = (
         math.sqrt(degrees_of_freedom / float(stats.chi2.ppf(p, degrees_of_freedom))) * value for p in (1 - tail, tail)
     )
     return Estimate(value, low, high)
+
+
+def raters_of_mean(values: Floats) -> float:
+    """Return the number of raters in the mean of a target: the harmonic mean over the targets with two or more.
+
+    The error variance of the mean of k raters is the error variance of one rater divided by k, so that the harmonic mean
+    gives the mean error variance. `values` has the shape (targets, raters), with NaN where a rater has not rated.
+    """
+    counts = np.isfinite(values).sum(axis=1)
+    counts = counts[counts > 1]
+    return float(1 / (1 / counts).mean()) if counts.size else _NAN

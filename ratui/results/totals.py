@@ -1,18 +1,44 @@
-"""Total scores of one reading, under a named rule for fields without a score.
+"""Total scores under a named rule for fields without a score.
 
-No rule is assumed without notice: each has a description, and an export states the rule next to every total.
+No rule is assumed without notice: each has a description, and every table and export states the rule next to its totals.
+All totals of ratui come from `sum_scores` and `sum_changes`, so that no two tables can show different totals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from ratui.errors import StudyError, clean_text
-from ratui.reading import Field, Reading
+from ratui.reading import Reading
 from ratui.results.released import ReleasedReadings
+from ratui.scheme import Scheme
+from ratui.study import Study
 
-__all__ = ["RULES", "MissingRule", "TotalScore", "choose_rule", "compute_change", "compute_total", "get_rule"]
+__all__ = [
+    "RULES",
+    "FieldNames",
+    "MissingRule",
+    "TotalScore",
+    "choose_rule",
+    "compute_change",
+    "compute_total",
+    "describe_rule",
+    "get_rule",
+    "list_fields",
+    "reading_scores",
+    "sum_changes",
+    "sum_scores",
+]
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
+FieldNames: TypeAlias = Sequence[tuple[str, str]]
+"""(site key, scale) of each field of an array, in its order."""
 
 
 @dataclass(frozen=True)
@@ -31,50 +57,63 @@ class TotalScore:
 class MissingRule:
     """A rule for fields without a score.
 
-    `compute` returns the total of some fields of a reading, or None. If `is_paired` is true, a change is summed over
-    the fields that have a score at both time points; otherwise it is the later total minus the earlier one.
+    Attributes
+    ----------
+    name, meaning
+        Name for options and files, and description.
+    compute
+        Function that returns the totals of one scale, shape (..., raters, visits), NaN where the rule gives none. Its
+        arguments are the scores, shape (..., raters, fields, visits), NaN where there is none; which fields the case
+        has at which visit, in a shape that can be broadcast to it; and the highest grade of each field, shape (fields,).
+    is_paired
+        True if a change is summed over the fields that have a score at both visits; otherwise it is the later total
+        minus the earlier one.
     """
 
     name: str
     meaning: str
-    compute: Callable[[Reading, tuple[Field, ...]], float | None]
+    compute: Callable[[Floats, Bools, Floats], Floats]
     is_paired: bool = False
 
 
-def _scores(reading: Reading, fields: tuple[Field, ...]) -> dict[Field, int]:
-    return {field: score for field in fields if (score := reading.score(field)) is not None}
+def _sum_known(values: Floats, counted: Bools) -> Floats:
+    return np.asarray(np.where(counted, np.nan_to_num(values), 0.0).sum(axis=-2))
 
 
-def _complete(reading: Reading, fields: tuple[Field, ...]) -> float | None:
-    scores = _scores(reading, fields)
-    return float(sum(scores.values())) if len(scores) == len(fields) else None
+def _complete(values: Floats, exists: Bools, maxima: Floats) -> Floats:
+    known = np.isfinite(values) & exists
+    is_whole = (known == exists).all(axis=-2) & exists.any(axis=-2)
+    return np.where(is_whole, _sum_known(values, known), np.nan)
 
 
-def _observed(reading: Reading, fields: tuple[Field, ...]) -> float | None:
-    scores = _scores(reading, fields)
-    return float(sum(scores.values())) if scores else None
+def _observed(values: Floats, exists: Bools, maxima: Floats) -> Floats:
+    known = np.isfinite(values) & exists
+    return np.where(known.any(axis=-2), _sum_known(values, known), np.nan)
 
 
-def _carried_over(reading: Reading, fields: tuple[Field, ...]) -> float | None:
-    total = 0
-    for field in fields:
-        scores = (reading.score(field), *(reading.score(twin) for twin in reading.counterparts(field)))
-        score = next((each for each in scores if each is not None), None)
-        if score is None:
-            return None
-        total += score
-    return float(total)
+def _carried_over(values: Floats, exists: Bools, maxima: Floats) -> Floats:
+    filled = np.where(exists, values, np.nan)
+    visits = range(filled.shape[-1])
+    for visit in visits[1:]:  # the visit before, which has been filled already
+        filled[..., visit] = np.where(np.isnan(filled[..., visit]), filled[..., visit - 1], filled[..., visit])
+    for visit in reversed(visits[:-1]):  # else the next one
+        filled[..., visit] = np.where(np.isnan(filled[..., visit]), filled[..., visit + 1], filled[..., visit])
+    return _complete(filled, exists, maxima)
 
 
-def _prorated(reading: Reading, fields: tuple[Field, ...]) -> float | None:
-    scores = _scores(reading, fields)
-    if 2 * len(scores) < len(fields) or not scores:
-        return None
+def _prorated(values: Floats, exists: Bools, maxima: Floats) -> Floats:
+    known = np.isfinite(values) & exists
+    scored, fields = known.sum(axis=-2), np.broadcast_to(exists, values.shape).sum(axis=-2)
+    highest = [np.where(each, maxima[:, None], 0.0).sum(axis=-2) for each in (exists, known)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = _sum_known(values, known) * highest[0] / highest[1]
+    return np.where((2 * scored >= fields) & (scored > 0), total, np.nan)
 
-    def highest(some: tuple[Field, ...]) -> int:
-        return sum(reading.site(field.site).joint.max_grade(field.scale) for field in some)
 
-    return sum(scores.values()) * highest(fields) / highest(tuple(scores))
+def _common(values: Floats, exists: Bools, maxima: Floats) -> Floats:
+    is_known = np.isfinite(values) | ~exists
+    counted = is_known.all(axis=(-3, -1), keepdims=True) & exists
+    return np.where(counted.any(axis=-2), _sum_known(values, counted), np.nan)
 
 
 RULES: Mapping[str, MissingRule] = {
@@ -88,12 +127,17 @@ RULES: Mapping[str, MissingRule] = {
             True,
         ),
         MissingRule(
-            "carried", "a field takes its score of the other time point; no total if both have none", _carried_over
+            "carried",
+            "a field takes its score of the other time point, of several the one before; no total if none has a score",
+            _carried_over,
         ),
         MissingRule(
             "prorated",
             "in proportion to the maximum of the scored fields, if at least half have a score; for each scale",
             _prorated,
+        ),
+        MissingRule(
+            "common", "the sum of the fields that all raters of the case have scored at all its time points", _common
         ),
     )
 }
@@ -109,40 +153,137 @@ def get_rule(name: str) -> MissingRule:
         raise StudyError(f"there is no rule {clean_text(name)} for missing scores", "--missing", known) from None
 
 
-def compute_total(reading: Reading, time: int, scale: str | None, rule: MissingRule) -> TotalScore:
-    """Return the total of `reading` at time point `time` (0 or 1).
+def describe_rule(rule: MissingRule) -> str:
+    """Return the sentence that states `rule` below a table."""
+    return f"Fields without a score: {rule.name}, {rule.meaning}."
 
-    `scale` selects one scale; with None the totals of all scales are added.
+
+def list_fields(scheme: Scheme) -> tuple[tuple[str, str], ...]:
+    """Return (site key, scale) of each field of `scheme`, in reading order."""
+    return tuple((site.key, scale) for site in scheme.sites for scale in site.joint.scales)
+
+
+def _scale_parts(
+    values: Floats, exists: Bools, fields: FieldNames, scheme: Scheme, scale: str | None
+) -> list[tuple[Floats, Bools, Floats]]:
+    """Return the arguments of a rule for each scale that counts."""
+    scales = np.array([each for _, each in fields])
+    maxima = np.array([scheme.site(site).joint.max_grade(each) for site, each in fields], dtype=np.float64)
+    exists = np.broadcast_to(exists, values.shape)
+    masks = [scales == each for each in (scheme.scales if scale is None else (scale,))]
+    return [(values[..., mask, :], exists[..., mask, :], maxima[mask]) for mask in masks]
+
+
+def sum_scores(
+    values: Floats, exists: Bools, fields: FieldNames, scheme: Scheme, scale: str | None, rule: MissingRule
+) -> Floats:
+    """Return totals under `rule`.
+
+    Parameters
+    ----------
+    values
+        Scores, shape (..., raters, fields, visits), NaN where there is none.
+    exists
+        Fields that a rater had to score at a visit, in a shape that can be broadcast to that of `values`. A visit of
+        which the case has no film has no field, as has a rater without a reading; a field without a film at one visit,
+        but with films at others, counts as missing.
+    fields, scheme
+        Names of the fields, and the scheme that they belong to.
+    scale
+        The scale; None for the sum of the totals of all scales.
+
+    Returns
+    -------
+    array
+        Shape (..., raters, visits); NaN where the rule gives no total, for one of the scales if `scale` is None.
     """
-    if scale is None:
-        # Scale by scale, because proration depends on the maximum of each scale.
-        parts = [compute_total(reading, time, each, rule) for each in reading.scheme.scales]
-        values = [part.value for part in parts if part.fields]
-        known = [value for value in values if value is not None]
-        return TotalScore(
-            sum(known) if values and len(known) == len(values) else None,
-            sum(part.assessed for part in parts),
-            sum(part.fields for part in parts),
-        )
-    fields = tuple(field for field in reading.fields if field.time == time and field.scale == scale)
-    return TotalScore(rule.compute(reading, fields) if fields else None, len(_scores(reading, fields)), len(fields))
+    parts = _scale_parts(values, exists, fields, scheme, scale)
+    # Scale by scale, because proration depends on the maximum of each scale.
+    totals = np.stack([rule.compute(*part) for part in parts])
+    has_fields = np.stack([part[1].any(axis=-2) for part in parts])
+    return np.asarray(np.where(has_fields.any(axis=0), np.where(has_fields, totals, 0.0).sum(axis=0), np.nan))
+
+
+def sum_changes(
+    values: Floats,
+    exists: Bools,
+    fields: FieldNames,
+    scheme: Scheme,
+    scale: str | None,
+    rule: MissingRule,
+    visits: tuple[int, int],
+) -> Floats:
+    """Return changes of totals under `rule` between two visits, given as indices into the last axis.
+
+    The other parameters are as in `sum_scores`; the shape is (..., raters).
+    """
+    first, last = visits
+    if not rule.is_paired:
+        totals = sum_scores(values, exists, fields, scheme, scale, rule)
+        return np.asarray(totals[..., last] - totals[..., first])
+    changes = []
+    for scores, _, _ in _scale_parts(values, exists, fields, scheme, scale):
+        apart = scores[..., last] - scores[..., first]
+        known = np.isfinite(apart)
+        changes.append(np.where(known.any(axis=-1), np.where(known, apart, 0.0).sum(axis=-1), np.nan))
+    every = np.stack(changes)
+    known = np.isfinite(every)
+    return np.asarray(np.where(known.any(axis=0), np.where(known, every, 0.0).sum(axis=0), np.nan))
+
+
+def reading_scores(reading: Reading, places: Mapping[tuple[str, str], int], visits: Sequence[int], out: Floats) -> None:
+    """Enter the scores of `reading` into `out`, shape (fields, visits).
+
+    Parameters
+    ----------
+    reading
+        The reading.
+    places
+        Index of each (site key, scale) into the first axis.
+    visits
+        Index of each time point of the reading into the second axis.
+    out
+        The array to fill; fields without a score are left as they are.
+    """
+    for field in reading.values:
+        score = reading.score(field)
+        if score is not None:
+            out[places[field.site, field.scale], visits[field.time]] = score
+
+
+def _one_reading(reading: Reading) -> tuple[Floats, Bools, FieldNames]:
+    """Return scores, shape (1, fields, time points), fields that exist, and their names."""
+    fields = tuple(dict.fromkeys((field.site, field.scale) for field in reading.fields))
+    times = sorted(reading.order)
+    values = np.full((1, len(fields), len(times)), np.nan)
+    reading_scores(reading, {name: place for place, name in enumerate(fields)}, times, values[0])
+    return values, np.ones_like(values, dtype=np.bool_), fields
+
+
+def compute_total(reading: Reading, time: int, scale: str | None, rule: MissingRule) -> TotalScore:
+    """Return the total of one reading at time point `time`, counted from 0.
+
+    `scale` selects one scale; with None the totals of all scales are added. The rule ``common`` then counts the fields
+    that this reading has scored at all time points.
+    """
+    values, exists, fields = _one_reading(reading)
+    counts = np.array([scale in (None, each) for _, each in fields], dtype=np.bool_)
+    total = float(sum_scores(values, exists, fields, reading.scheme, scale, rule)[0, time]) if counts.any() else np.nan
+    assessed = int(np.isfinite(values[0, counts, time]).sum())
+    return TotalScore(None if np.isnan(total) else total, assessed, int(counts.sum()))
 
 
 def compute_change(reading: Reading, scale: str | None, rule: MissingRule) -> float | None:
-    """Return the change of the total from time point 0 to 1; None if the rule gives none."""
-    if not rule.is_paired:
-        before, after = compute_total(reading, 0, scale, rule).value, compute_total(reading, 1, scale, rule).value
-        return None if before is None or after is None else after - before
-    if scale is None:
-        parts = [compute_change(reading, each, rule) for each in reading.scheme.scales]
-        known = [part for part in parts if part is not None]
-        return sum(known) if known else None
-    pairs = [(reading.score(f), reading.score(f._replace(time=1))) for f in reading.fields if f[1:] == (scale, 0)]
-    scored = [after - before for before, after in pairs if before is not None and after is not None]
-    return float(sum(scored)) if scored else None
+    """Return the change of the total of one reading from its first to its last time point; None if the rule gives none."""
+    values, exists, fields = _one_reading(reading)
+    visits = 0, values.shape[-1] - 1
+    change = float(sum_changes(values, exists, fields, reading.scheme, scale, rule, visits)[0])
+    return None if np.isnan(change) else change
 
 
-def choose_rule(released: ReleasedReadings, name: str | None, *, is_required: bool = True) -> MissingRule:
+def choose_rule(
+    released: ReleasedReadings, name: str | None, *, study: Study | None = None, is_required: bool = True
+) -> MissingRule:
     """Return the rule for the totals of the readings in `released`.
 
     Parameters
@@ -150,24 +291,34 @@ def choose_rule(released: ReleasedReadings, name: str | None, *, is_required: bo
     released
         The readings whose totals are needed.
     name
-        Name of a rule. If None, the rule is ``complete``.
+        Name of a rule. If None, the rule of the study's charter counts, or else ``complete``.
+    study
+        The study, whose charter may name a rule.
     is_required
-        Raise an error if `name` is None and some field has no score, because the totals then depend on the rule.
+        Raise an error if no rule is named and some field has no score, because the totals then depend on the rule.
 
     Raises
     ------
     StudyError
         If the name is unknown, or if a rule is required and not named.
     """
-    if name is not None:
+    name = name or ("" if study is None else study.config.charter.missing)
+    if name:
         return get_rule(name)
     readings = [reading for of_case in released.readings.values() for reading in of_case.values()]
     readings += released.consensus.values()
-    lacking = sum(1 for reading in readings if any(reading.score(field) is None for field in reading.fields))
+    lacking = sum(1 for reading in readings if _lacks_scores(reading))
     if lacking and is_required:
         raise StudyError(
             f"{lacking} of {len(readings)} readings have fields without a score, so totals need a rule",
             "--missing",
-            "; ".join(f"{rule.name}: {rule.meaning}" for rule in RULES.values()),
+            f"Choose one of {', '.join(RULES)}. They are explained in: ratui export --help",
         )
     return RULES["complete"]
+
+
+def _lacks_scores(reading: Reading) -> bool:
+    names = {(field.site, field.scale) for field in reading.fields}
+    return len(reading.fields) < len(names) * len(reading.order) or any(
+        reading.score(field) is None for field in reading.fields
+    )

@@ -1,6 +1,5 @@
 """A study folder on the disk: its films, regions and readings, and the import of films."""
 
-from ratui.study.answer_source import RevealedAnswers
 from ratui.study.case import Case, FilmRecord, Region, RegionSource
 from ratui.study.config import CONSENSUS, StudyConfig
 from ratui.study.importing import InProcessConverter
@@ -32,7 +31,6 @@ __all__ = [
     "Region",
     "RegionSource",
     "RejectedFile",
-    "RevealedAnswers",
     "Stage",
     "Study",
     "StudyConfig",

@@ -31,7 +31,7 @@ __all__ = [
     "to_toml",
 ]
 
-MISSING_RULES = ("", "complete", "observed", "carried", "prorated")
+MISSING_RULES = ("", "complete", "observed", "carried", "prorated", "common")
 """Names of the rules for fields without a score, of `ratui.results.totals`; empty if none is chosen."""
 FINAL_RULES = ("mean", "median", "consensus", "consensus_or_mean")
 """Names of the rules for the final score of a case, of `ratui.results`."""

@@ -78,13 +78,15 @@ def test_results_are_exported(light: Run, tmp_path: Path) -> None:
     formats = [word for name in ("csv", "json", "coco", "mk") for word in ("--format", name)]
     for words in (
         ("export", study.path, tmp_path / "out", *formats, "--missing", "observed"),
-        ("adjudicate", study.path, "--list"),
+        ("adjudicate", study.path, "--list", "--missing", "observed"),
     ):
         done = light(*words)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
 
 
-@pytest.mark.parametrize("words", [("agreement",), ("report", "report.html", "--no-plots", "--missing", "observed")])
+@pytest.mark.parametrize(
+    "words", [("agreement", "--missing", "common"), ("report", "report.html", "--no-plots", "--missing", "observed")]
+)
 def test_agreement_without_its_extra_is_one_message(light: Run, tmp_path: Path, words: tuple[str, ...]) -> None:
     study = noisy_study(tmp_path, patients=3)
     command, *rest = words

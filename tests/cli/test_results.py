@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_commands import fails
-from tests.films import make_study, without_pairs
+from tests.films import make_study
 from tests.results.studies import noisy_study
 from tests.support.commands import run_in_this_process as ratui
 from tests.support.commands import run_program
@@ -30,11 +30,11 @@ class TestStatus:
         study = make_study(tmp_path, patients=24, sides="L")
         first, *others = study.cases()
         for case in others:
-            study.save_case(without_pairs(study.case(case)))
+            study.save_case(type(study.case(case))(case, study.case(case).films[:1]))
         lines = ratui("status", study.path).stdout.splitlines()
         missing = lines[lines.index("missing") + 1 :]
         assert missing == [
-            "  23 can't be read by anybody: no side with films at both time points",
+            "  23 can't be read by anybody: films of one time point only",
             f"  {first} anna: 38 fields in 10 joints",
             f"  {first} bert: 38 fields in 10 joints",
         ]
@@ -64,13 +64,13 @@ class TestStatus:
 class TestAgreement:
     def test_tables_json_and_plots(self, tmp_path: Path) -> None:
         study = noisy_study(tmp_path, patients=3)
-        done = ratui("agreement", study.path, "--plots", tmp_path / "plots")
+        done = ratui("agreement", study.path, "--missing", "common", "--plots", tmp_path / "plots")
         assert done.returncode == 0, done.stderr
         for words in ("ICC(2,1)", "Quadratic-weighted kappa", "Bland–Altman", "Smallest detectable change", "L.MCP2"):
             assert words in done.stdout
         names = {file.name for file in (tmp_path / "plots").iterdir()}
         assert {"bland-altman-change.png", "bland-altman-change.svg", "disagreement-hand.png"} <= names
-        document = json.loads(ratui("agreement", study.path, "--json").stdout)
+        document = json.loads(ratui("agreement", study.path, "--missing", "common", "--json").stdout)
         assert document["raters"] == ["anna", "bert"]
         assert document["totals"][0]["icc2"]["value"] <= 1
 
@@ -85,7 +85,7 @@ class TestAgreement:
 
     def test_plots_are_not_written_into_a_pipe(self, tmp_path: Path) -> None:
         study = noisy_study(tmp_path, patients=2)
-        assert "--plots FOLDER" in ratui("agreement", study.path, "--show").stderr
+        assert "--plots FOLDER" in ratui("agreement", study.path, "--missing", "common", "--show").stderr
 
 
 def test_a_picture_keeps_its_shape_in_the_terminal() -> None:
@@ -114,7 +114,7 @@ class TestExport:
         )
         assert done.returncode == 0, done.stderr
         assert "2 readings of 1 case," in done.stdout
-        assert "carried, a field takes its score of the other time point; no total" in done.stdout
+        assert "carried, a field takes its score of the other time point, of several the one before" in done.stdout
         assert {file.name for file in (tmp_path / "out").iterdir()} == {
             "scores.csv",
             "totals.csv",
@@ -135,11 +135,11 @@ class TestExport:
 class TestAdjudicate:
     def test_lists_disputes_and_names_nobody(self, tmp_path: Path) -> None:
         study = noisy_study(tmp_path, patients=3)
-        done = ratui("adjudicate", study.path, "--list", "--threshold", "1")
+        done = ratui("adjudicate", study.path, "--list", "--threshold", "1", "--missing", "observed")
         assert done.returncode == 0, done.stderr
         assert "two raters' changes differ by 1 points or more" in done.stdout
         assert "anna" not in done.stdout
-        document = json.loads(ratui("adjudicate", study.path, "--list", "--json").stdout)
+        document = json.loads(ratui("adjudicate", study.path, "--list", "--missing", "observed", "--json").stdout)
         assert len(document["cases"]) == 3
         assert "anna" not in str(document)
 
@@ -149,7 +149,7 @@ class TestAdjudicate:
 
     def test_without_a_terminal_nothing_is_opened(self, tmp_path: Path) -> None:
         study = noisy_study(tmp_path, patients=1)
-        done = run_program("adjudicate", study.path, "--threshold", "0")
+        done = run_program("adjudicate", study.path, "--threshold", "0", "--missing", "observed")
         assert done.returncode == 1
         assert "only be shown in a terminal" in done.stderr
         assert not (study.path / "readings" / "consensus").exists()

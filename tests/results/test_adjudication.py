@@ -14,6 +14,7 @@ from ratui.results.agreement import measure_agreement
 from ratui.results.disputes import CaseDispute, DisputeLimits, find_disputes
 from ratui.results.progress import measure_progress
 from ratui.results.released import released_readings
+from ratui.results.totals import get_rule
 from ratui.study import CONSENSUS, Study
 from ratui.study.check import check_study
 from ratui.study.merge import merge
@@ -30,7 +31,7 @@ BERT: Special = {MCP2[1]: GradeEntry(1), MCP3[1]: GradeEntry(2), PIP2[0]: GradeE
 
 
 def queue_of(study: Study, case: float = 3, model: str = "") -> tuple[CaseDispute, ...]:
-    return find_disputes(study, released_readings(study), DisputeLimits(case=case), model=model)
+    return find_disputes(study, released_readings(study), DisputeLimits(case=case), get_rule("common"), model=model)
 
 
 class TestTheQueue:
@@ -58,7 +59,7 @@ class TestTheQueue:
         grades: Special = {Field("L.MCP2", scale, 1): GradeEntry(top) for scale, top in (("ERO", 5), ("JSN", 4))}
         study = read_study(tmp_path, {"anna": grades, "bert": {MCP2[1]: FindingEntry("ankylosis")}})
         (case,) = queue_of(study)
-        assert [(joint.site, joint.severity) for joint in case.joints] == [("L.MCP2", (0, 0, 0))]
+        assert [(joint.site, joint.severity) for joint in case.joints] == [("L.MCP2", (0, 0, 0, 0))]
 
     def test_a_joint_that_only_one_rater_could_assess_is_a_dispute(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": {MCP2[0]: NotAssessableEntry("unreadable")}, "bert": {}})

@@ -14,6 +14,7 @@ from ratui.results.agreement import Agreement, measure_agreement
 from ratui.results.agreement_tables import agreement_tables
 from ratui.results.released import released_readings
 from ratui.results.scores import ReadingScores
+from ratui.results.totals import get_rule
 from ratui.study import Study
 from tests.results.studies import Special, noisy_study, read_study
 
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 
 def compare(study: Study, *raters: str) -> tuple[Agreement, ReadingScores]:
-    return measure_agreement(study, released_readings(study, raters))
+    return measure_agreement(study, released_readings(study, raters), get_rule("common"))
 
 
 ANNA: Special = {

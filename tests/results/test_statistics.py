@@ -13,8 +13,10 @@ from ratui.results.bootstrap import count_draws, draw_resamples
 from ratui.results.statistics import (
     bland_altman,
     contingency_tables,
+    error_variance,
     icc_agreement,
     icc_consistency,
+    icc_one_way,
     mean_weighted_kappa,
     quadratic_kappa,
     smallest_detectable_change,
@@ -50,6 +52,17 @@ class TestIntraclassCorrelation:
         agreement, consistency = icc_agreement(SHROUT_FLEISS), icc_consistency(SHROUT_FLEISS)
         assert (round(agreement.low, 3), round(agreement.high, 2)) == (0.019, 0.76)
         assert (round(consistency.low, 2), round(consistency.high, 2)) == (0.34, 0.95)
+
+    def test_raters_who_read_different_targets(self) -> None:
+        found = icc_one_way(SHROUT_FLEISS)
+        assert (round(found.value, 2), round(found.low, 3), round(found.high, 2)) == (0.17, -0.133, 0.72)
+        apart = np.full((6, 24), np.nan)
+        for row in range(6):
+            apart[row, 4 * row : 4 * row + 4] = SHROUT_FLEISS[row]
+        assert icc_one_way(apart).value == pytest.approx(found.value)
+        # The mean square within targets of Shrout and Fleiss is 6.26, with 18 degrees of freedom.
+        assert error_variance(apart) == (pytest.approx(6.26, abs=0.005), 18)
+        assert error_variance(SHROUT_FLEISS) == (pytest.approx(1.02, abs=0.005), 15)
 
     def test_a_constant_shift_counts_for_agreement_alone(self) -> None:
         rng = np.random.default_rng(1)

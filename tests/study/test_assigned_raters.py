@@ -102,8 +102,13 @@ def test_agreement_and_disputes_compare_those_who_read_a_case(study: Study) -> N
             store_reading(study, case, special if number == 0 else None, rater=rater, signed=True)
     released = released_readings(study)
     assert sum(len(each) for each in released.complete_groups().values()) == 6
-    with pytest.raises(StudyError, match="name some of them with --rater"):
-        measure_agreement(study, released)
+    found, _ = measure_agreement(study, released)
+    assert (len(found.cases), found.raters_per_case, found.is_crossed) == (6, 2, False)
+    # One patient was read as 0 and 5, five others as 0 and 0: the mean squares between and within are both 25 / 12.
+    change = next(each for each in found.totals if (each.scale, each.quantity) == ("ERO", "change"))
+    assert change.icc1.value == pytest.approx(0)
+    detectable = next(each for each in found.detectable if each.scale == "ERO")
+    assert detectable.mean.value == pytest.approx(1.959964 * (25 / 12 / 2) ** 0.5)
     pair = study.raters_of(study.cases()[0])
     both = [case for case in study.cases() if study.raters_of(case) == pair]
     assert len(both) >= 1

@@ -4,24 +4,44 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ratui.results.export.signed_readings import ExportSource, SignedReading
 from ratui.results.export.tables import Column, Table
-from ratui.results.totals import MissingRule, compute_change, compute_total
-from ratui.study import Study
+from ratui.results.scores import ReadingScores, collect_consensus, collect_scores
+from ratui.results.totals import MissingRule
+from ratui.study import Case, Study
 from ratui.study.intact import intact_displays
 
 __all__ = ["build_wide_table"]
 
 
 def build_wide_table(source: ExportSource, rule: MissingRule) -> Table:
-    """Return a table of the totals of all released readings under `rule`."""
-    names: list[tuple[str, str | None]] = [(scale, scale) for scale in source.study.scheme.scales]
-    names.append(("total", None))
-    columns = [
+    """Return a table of the totals of all released readings under `rule`.
+
+    With two visits the columns are named after the time points 0 and 1, otherwise after the numbers of the visits.
+    """
+    study, released = source.study, source.released
+    raters, consensus = collect_scores(study, released, rule), collect_consensus(study, released, rule)
+    scales: list[str | None] = [*study.scheme.scales, None]
+    columns = [*_leading_columns(rule), *(column for scale in scales for column in _columns(raters, scale))]
+    parts = {
+        each: [_TotalsOfScale(scores, scale) for scale in scales]
+        for each, scores in (("rater", raters), ("consensus", consensus))
+    }
+    rows = [
+        [*_leading_cells(study, signed, rule), *(cell for part in parts[signed.kind] for cell in part.cells(signed))]
+        for signed in source.readings()
+    ]
+    return Table("totals", "one rater's totals of one patient", columns, rows)
+
+
+def _leading_columns(rule: MissingRule) -> list[Column]:
+    return [
         Column("case", "text", "the patient's pseudonym"),
         Column("reader", "text", "ID of the rater, or CONSENSUS for the adjudicator"),
         Column("kind", "text", "a rater's own reading, or the adjudicator's", "rater, consensus"),
-        Column("days", "integer", "days between the two time points; empty if unknown"),
+        Column("days", "integer", "days between the patient's first and last visit; empty if unknown"),
         Column("entries", "integer", "number of entries for which the display was recorded"),
         Column(
             "entries_coarse",
@@ -30,38 +50,83 @@ def build_wide_table(source: ExportSource, rule: MissingRule) -> Table:
         ),
         Column("missing_rule", "text", f"rule for fields without a score: {rule.meaning}", rule.name),
     ]
-    for name, scale in names:
-        most = source.study.scheme.max_total(scale)
-        scope = "all scales" if scale is None else scale
-        for time in (0, 1):
-            columns += [
-                Column(f"{name}_{time}", "number", f"total of {scope} at time point {time}, 0 to {most}"),
-                Column(
-                    f"{name}_{time}_assessed",
-                    "integer",
-                    f"number of scored fields of {scope} at time point {time}",
-                ),
-                Column(f"{name}_{time}_fields", "integer", f"number of fields of {scope} at time point {time}"),
-            ]
-        columns.append(Column(f"{name}_change", "number", f"change of the total of {scope} from time point 0 to 1"))
-    rows = [_row(source.study, signed, rule, [scale for _, scale in names]) for signed in source.readings()]
-    return Table("totals", "one rater's totals of one patient", columns, rows)
 
 
-def _row(study: Study, signed: SignedReading, rule: MissingRule, scales: list[str | None]) -> list[Any]:
+def _leading_cells(study: Study, signed: SignedReading, rule: MissingRule) -> list[Any]:
     displays = intact_displays(study, signed.reading.rater, signed.reading.case)
-    row: list[Any] = [
+    return [
         signed.reading.case,
         signed.rater,
         signed.kind,
-        signed.case.days_between,
+        days_apart(signed.case),
         sum(use.entries for use in displays),
         sum(use.below for use in displays),
         rule.name,
     ]
-    for scale in scales:
-        for time in (0, 1):
-            found = compute_total(signed.reading, time, scale, rule)
-            row += [found.value, found.assessed, found.fields]
-        row.append(compute_change(signed.reading, scale, rule))
-    return row
+
+
+def days_apart(case: Case) -> int | None:
+    """Return the days from the first to the last visit of `case`; None if one of the days is unknown."""
+    days = {film.number: film.day for film in case.films if film.day is not None}
+    numbers = sorted({film.number for film in case.films})
+    if len(numbers) < 2 or not {numbers[0], numbers[-1]} <= days.keys():
+        return None
+    return days[numbers[-1]] - days[numbers[0]]
+
+
+def _visit_labels(scores: ReadingScores) -> list[int]:
+    """Return the numbers of the visits, or 0 and 1 for two visits."""
+    return [0, 1] if len(scores.visits) == 2 else list(scores.visits)
+
+
+def _columns(scores: ReadingScores, scale: str | None) -> list[Column]:
+    most = scores.scheme.max_total(scale)
+    name, scope = scale or "total", scale or "all scales"
+    labels = _visit_labels(scores)
+    columns = []
+    for label, visit in zip(labels, scores.visit_names, strict=True):
+        at = f"{visit}" if len(labels) != 2 else f"time point {label}"
+        columns += [
+            Column(f"{name}_{label}", "number", f"total of {scope} at {at}, 0 to {most}"),
+            Column(f"{name}_{label}_assessed", "integer", f"number of scored fields of {scope} at {at}"),
+            Column(f"{name}_{label}_fields", "integer", f"number of fields of {scope} at {at}"),
+        ]
+    if len(labels) == 2:
+        return [
+            *columns,
+            Column(f"{name}_change", "number", f"change of the total of {scope} from time point 0 to 1"),
+        ]
+    return columns + [
+        Column(
+            f"{name}_change_{labels[each.first]}_{labels[each.last]}",
+            "number",
+            f"change of the total of {scope} from {scores.visit_names[each.first]} to {scores.visit_names[each.last]}",
+        )
+        for each in scores.quantities
+        if each.first is not None
+    ]
+
+
+class _TotalsOfScale:
+    """Totals of one scale of all readings, computed once."""
+
+    def __init__(self, scores: ReadingScores, scale: str | None) -> None:
+        mask = scores.scale_mask(scale)
+        exists = scores.exists[:, :, mask]
+        self._cases = {case: row for row, case in enumerate(scores.cases)}
+        self._raters = {rater: place for place, rater in enumerate(scores.raters)}
+        self._totals = scores.totals(scale)
+        self._assessed = (np.isfinite(scores.values[:, :, mask]) & exists).sum(axis=2)
+        self._fields = exists.sum(axis=2)
+        self._changes = [scores.quantity(each, scale) for each in scores.quantities if each.first is not None]
+
+    def cells(self, signed: SignedReading) -> list[Any]:
+        """Return the cells of a reading: total, scored fields and fields of each visit, then the changes."""
+        place = self._cases[signed.reading.case], self._raters[signed.reading.rater]
+        visits = zip(self._totals[place], self._assessed[place], self._fields[place], strict=True)
+        cells: list[Any] = [each for total, *counts in visits for each in (_number(total), *map(int, counts))]
+        return cells + [_number(changes[place]) for changes in self._changes]
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

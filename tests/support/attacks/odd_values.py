@@ -243,11 +243,11 @@ def _uses(path: Path, name: str, before: Mapping[str, Mapping[str, Reading]]) ->
         return f"cases kept back: {missing}" if missing else ""
 
     def agreement() -> str:
-        measure_agreement(study, found[0])
+        measure_agreement(study, found[0], get_rule("carried"))
         return ""
 
     def disputes() -> str:
-        find_disputes(study, found[0], DisputeLimits(), model=MODEL)
+        find_disputes(study, found[0], DisputeLimits(), get_rule("carried"), model=MODEL)
         return ""
 
     def write_tables() -> str:

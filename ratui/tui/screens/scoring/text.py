@@ -36,7 +36,6 @@ __all__ = [
 
 _SCORING_COMMANDS = (
     "undo",
-    "answers",
     "flag",
     "note",
     "go_to",
