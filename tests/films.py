@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 from ratui.imaging import write_film
 from ratui.regions.initial import initial_regions
 from ratui.scheme import Scheme
-from ratui.study import InProcessConverter, Region, Study, import_films
+from ratui.study import Case, InProcessConverter, Region, Study, import_films
 
 SIZE = (240, 200)
 
@@ -46,6 +47,12 @@ def hospital(folder: Path, patients: int = 1, sides: str = "LR") -> Path:
                 seed = 100 * patient + 10 * time + ord(side)
                 film_file(folder / f"{name}_{time}_{side}.dcm", patient=name, day=day, side=side, seed=seed)
     return folder
+
+
+def without_pairs(case: Case) -> Case:
+    """Return `case` with one film at each time point, of different sides, so that it can't be read."""
+    first, last = case.films[0], case.films[-1]
+    return replace(case, films=(first, last if last.side != first.side else replace(last, side="R")))
 
 
 def make_study(

@@ -60,8 +60,8 @@ def adjudicate(
 ) -> None:
     """Settle the cases of STUDY on which the raters differ, joint by joint and without names.
 
-    The adjudicator answers first. Then the message line shows the raters' answers as A, B, C, in an order drawn for
-    each joint. Entries on which all raters agree are taken over. The consensus is a separate reading; the raters'
+    The adjudicator answers first. Then a panel shows the raters' answers as A, B, C, in an order drawn for each joint,
+    until Enter goes on. Entries on which all raters agree are taken over. The consensus is a separate reading; the raters'
     readings are not changed. The list contains cases that every rater has signed: those over the threshold, those in
     which a rater has no score for a field that another has scored, and those already begun.
     """

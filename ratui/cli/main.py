@@ -11,7 +11,20 @@ from typing import NoReturn
 
 import click
 
-from ratui.cli import adjudicate, charter, export, maintenance, pacs, propose, quality, results, simulate, turn
+from ratui.cli import (
+    adjudicate,
+    charter,
+    export,
+    maintenance,
+    pacs,
+    propose,
+    quality,
+    raters,
+    repeats,
+    results,
+    simulate,
+    turn,
+)
 from ratui.cli.app import run_app
 from ratui.errors import clean_text
 from ratui.program import run_commands, run_program
@@ -60,8 +73,10 @@ for _command in (
     *pacs.COMMANDS,
     *propose.COMMANDS,
     *quality.COMMANDS,
+    *raters.COMMANDS,
     *turn.COMMANDS,
     *simulate.COMMANDS,
+    *repeats.COMMANDS,
 ):
     commands.add_command(_command)
 

@@ -98,6 +98,7 @@ def seal(study: Path, sign: Path | None, accept: tuple[str, ...]) -> None:
     from ratui.study.check.journals import check_journals
     from ratui.study.config import reseal_settings
     from ratui.study.evidence import write_root
+    from ratui.study.rater_changes import settle_assignments
     from ratui.study.store import StudyFolder
     from ratui.study.store.journaling import accept_content
 
@@ -106,7 +107,7 @@ def seal(study: Path, sign: Path | None, accept: tuple[str, ...]) -> None:
         config = reseal_settings(study)
     opened = Study.open(study)
     with act_as_owner(folder, "films"):
-        drawn = opened.draw_missing_positions()
+        drawn = settle_assignments(opened) if opened.config.events else opened.draw_missing_positions()
     if drawn:
         click.echo(f"order of the films drawn for new raters in {format_count(drawn, 'case')}")
     for file in accept:

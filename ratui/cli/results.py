@@ -70,7 +70,7 @@ def _status_lines(found: StudyProgress) -> list[str]:
     lines += format_columns(["case", *raters], cells, text_columns=1 + len(raters))
     done = [
         [
-            each.rater,
+            f"{each.rater} (left)" if each.rater in found.departed else each.rater,
             f"{each.signed} of {each.cases}",
             each.started,
             each.untouched,

@@ -35,12 +35,20 @@ from ratui.reading.model import (
     Reading,
     Slot,
 )
-from ratui.reading.options import EntryOptions, find_next_open_field, find_refusal, find_resume_field, list_options
+from ratui.reading.options import (
+    EntryOptions,
+    find_copy_source,
+    find_next_open_field,
+    find_refusal,
+    find_resume_field,
+    list_options,
+)
 from ratui.reading.plausibility import UnlikelyEntry, find_unlikely, find_unlikely_normal
 from ratui.reading.positions import to_positions, to_times
 from ratui.reading.review import ReviewItem, ReviewKind, ReviewReason, find_field_to_change, joint_state, review_items
 from ratui.reading.serialization import (
     FORMAT_VERSION,
+    POSITION_FORMATS,
     migrate_document,
     reading_from_document,
     reading_from_log,
@@ -50,6 +58,7 @@ from ratui.reading.serialization import (
 __all__ = [
     "FORMAT_VERSION",
     "MAX_NOTE_LENGTH",
+    "POSITION_FORMATS",
     "DisplayRecord",
     "Entry",
     "EntryOptions",
@@ -76,6 +85,7 @@ __all__ = [
     "copy_entry",
     "enter",
     "enter_normal",
+    "find_copy_source",
     "find_field_to_change",
     "find_log_problems",
     "find_next_open_field",

@@ -18,7 +18,7 @@ def apply_regions(reading: Reading, absent: Iterable[Slot], *, timestamp: dateti
     """Return `reading` after the regions were edited.
 
     Slots in `absent` become not assessable, with the scheme's reason for joints outside the image. Slots that are no
-    longer in `absent` become open. Slots of other sites or time points are ignored.
+    longer in `absent` become open. Slots without a film, and those of other sites or time points, are ignored.
 
     Parameters
     ----------
@@ -36,6 +36,7 @@ def apply_regions(reading: Reading, absent: Iterable[Slot], *, timestamp: dateti
     """
     now = frozenset(Slot(*slot) for slot in absent)
     now = frozenset(slot for slot in now if slot.site in reading.site_keys and slot.time in reading.order)
+    now -= reading.unfilmed
     if now == reading.absent:
         return reading
     if reading.signed_at:

@@ -60,6 +60,7 @@ def start_reading(
     order: tuple[int, ...] = (0, 1),
     blinded: bool = False,
     positions: tuple[tuple[str, ...], ...] = (),
+    unfilmed: Iterable[Slot] = (),
 ) -> Reading:
     """Return an empty reading.
 
@@ -72,13 +73,16 @@ def start_reading(
     sites
         Sites to score, in reading order; usually ``scheme.sites``.
     order
-        Time points (0 earlier, 1 later) in the order of display, left first.
+        Time points (0 earliest, then 1, …) in the order of display, left first.
     blinded
         True if the rater must not know which time point is earlier.
     positions
         IDs of the films at each position, left first.
+    unfilmed
+        Slots of `sites` without a film.
     """
-    return Reading(scheme, case, rater, tuple(sites), order, blinded, positions=positions)
+    without = frozenset(Slot(*slot) for slot in unfilmed)
+    return Reading(scheme, case, rater, tuple(sites), order, blinded, positions=positions, unfilmed=without)
 
 
 def enter(
@@ -153,7 +157,7 @@ def copy_entry(
     key: str = "",
     display: DisplayRecord | None = None,
 ) -> Reading:
-    """Return `reading` with the entry of the other time point copied to `field`.
+    """Return `reading` with the entry of the other time point copied to `field`; of several, that of the previous one.
 
     `timestamp`, `key` and `display` are those of `enter`. Raises EntryError if there is no such entry, if `field` does not
     accept it, and in a blinded study.

@@ -32,6 +32,7 @@ def find_problems(reading: Reading) -> tuple[str, ...]:
             found.append(f"{name} has no grade {value.grade}")
         if isinstance(value, FindingEntry) and reading.score(field) is None:
             found.append(f"{name} is not set by {value.finding}")
+    found.extend(_find_unfilmed_problems(reading))
     if found:
         return tuple(found)
     for site in reading.sites:
@@ -68,6 +69,19 @@ def find_log_problems(reading: Reading) -> tuple[str, ...]:
         "signature": (replayed.signed_at, reading.signed_at),
     }
     return tuple(f"the log does not reproduce its {name}" for name, (one, other) in pairs.items() if one != other)
+
+
+def _find_unfilmed_problems(reading: Reading) -> Iterable[str]:
+    """Yield contradictions of the slots without a film: each site has films of two time points, or of the only one."""
+    known = {Slot(site.key, time) for site in reading.sites for time in reading.order}
+    for slot in sorted(reading.unfilmed - known):
+        yield f"{clean_text(slot.site)} at {slot.time} is without a film, but is not a slot of this reading"
+    for slot in sorted(reading.unfilmed & reading.absent):
+        yield f"{slot.site} at {slot.time} is without a film, but also outside it"
+    for site in reading.sites:
+        filmed = sum(Slot(site.key, time) not in reading.unfilmed for time in reading.order)
+        if filmed < min(2, len(reading.order)):
+            yield f"{site.key} has films of too few time points"
 
 
 def _find_slot_problems(reading: Reading, slot: Slot) -> Iterable[str]:

@@ -39,7 +39,7 @@ _STATE = frozenset({"values", "log", "absent", "signed_at", "flags", "notes"})
 class Field(NamedTuple):
     """One scale of one site at one time point: the smallest unit that is scored.
 
-    `site` is a site's key (``L.MCP2``), `scale` a scale of the scheme (``ERO``), `time` is 0 (earlier) or 1 (later).
+    `site` is a site's key (``L.MCP2``), `scale` a scale of the scheme (``ERO``), `time` is 0 (earliest) to 7.
     """
 
     site: str
@@ -200,6 +200,8 @@ class Reading:
         One line of text by site key.
     positions
         IDs of the films at each position, left first. Empty if they are unknown, as in a file of an earlier version.
+    unfilmed
+        Slots without a film: no film of that visit shows the site. They have no fields.
     """
 
     scheme: Scheme
@@ -215,6 +217,7 @@ class Reading:
     flags: frozenset[str] = frozenset()
     notes: Mapping[str, str] = field(default_factory=dict)
     positions: tuple[tuple[str, ...], ...] = ()
+    unfilmed: frozenset[Slot] = frozenset()
 
     def __repr__(self) -> str:
         state = "signed" if self.signed_at else "not signed"
@@ -223,10 +226,11 @@ class Reading:
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        """Every field in reading order: site by site, within a site by scale, within a scale by displayed time point."""
-        return tuple(
-            Field(site.key, scale, time) for site in self.sites for scale in site.joint.scales for time in self.order
-        )
+        """Every field in reading order: site by site, within a site by scale, within a scale by displayed time point.
+
+        Slots without a film have no fields.
+        """
+        return tuple(field for site in self.sites for field in self.joint_fields(site.key))
 
     @cached_property
     def _sites(self) -> dict[str, Site]:
@@ -239,9 +243,10 @@ class Reading:
     @cached_property
     def _slots(self) -> dict[Slot, tuple[Field, ...]]:
         return {
-            Slot(site.key, time): tuple(Field(site.key, scale, time) for scale in site.joint.scales)
+            slot: () if slot in self.unfilmed else tuple(Field(site.key, scale, time) for scale in site.joint.scales)
             for site in self.sites
             for time in self.order
+            if (slot := Slot(site.key, time))
         }
 
     @cached_property
@@ -278,19 +283,24 @@ class Reading:
             raise EntryError(Refusal("no_field", {"name": name}), self.case) from None
 
     def slot_fields(self, slot: Slot) -> tuple[Field, ...]:
-        """Return the fields of one site at one time point. Raises EntryError for an unknown site."""
+        """Return the fields of one site at one time point, none without a film. Raises EntryError for an unknown site."""
         known = self._slots.get(slot)
         if known is not None:
             return known
         return tuple(Field(slot.site, scale, slot.time) for scale in self.site(slot.site).joint.scales)
 
     def joint_fields(self, site: str) -> tuple[Field, ...]:
-        """Return the fields of one site at all time points, in reading order. Raises EntryError for an unknown site."""
-        return tuple(Field(site, scale, time) for scale in self.site(site).joint.scales for time in self.order)
+        """Return the fields of one site at the time points with a film of it. Raises EntryError for an unknown site."""
+        times = self.filmed_times(site)
+        return tuple(Field(site, scale, time) for scale in self.site(site).joint.scales for time in times)
+
+    def filmed_times(self, site: str) -> tuple[int, ...]:
+        """Return the time points at which a film shows `site`, in the order of display."""
+        return tuple(time for time in self.order if Slot(site, time) not in self.unfilmed)
 
     def counterparts(self, field: Field) -> tuple[Field, ...]:
-        """Return the same scale of the same site at the other time points."""
-        return tuple(field._replace(time=time) for time in self.order if time != field.time)
+        """Return the same scale of the same site at the other filmed time points, in the order of display."""
+        return tuple(field._replace(time=time) for time in self.filmed_times(field.site) if time != field.time)
 
     def finding(self, slot: Slot) -> Finding | None:
         """Return the finding that was entered for `slot`, or None."""
@@ -328,7 +338,7 @@ class Reading:
         Parameters
         ----------
         time
-            Time point, 0 or 1.
+            Time point, 0 to 7.
         scale
             Only this scale (``ERO`` or ``JSN``). By default all scales, which for the scheme ``mtss`` gives the modified
             total Sharp score (van der Heijde).

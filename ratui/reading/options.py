@@ -16,6 +16,7 @@ from ratui.scheme import Finding, Grade, Reason, Scheme
 __all__ = [
     "EntryOptions",
     "can_be_normal",
+    "find_copy_source",
     "find_copyable_entry",
     "find_effects",
     "find_next_open_field",
@@ -39,7 +40,7 @@ class EntryOptions:
     can_enter_normal
         True if `enter_normal` can fill the open fields of the site with grade 0.
     can_copy
-        True if `copy_entry` can copy the entry of the other time point.
+        True if `copy_entry` can copy the entry of the other time point, or of the previous one of several.
     """
 
     grades: tuple[Grade, ...] = ()
@@ -104,7 +105,7 @@ def find_refusal(reading: Reading, field: Field, entry: Entry) -> Refusal | None
 
     A field accepts the grades that the scheme lists for its site and scale (in the modified total Sharp score, van der
     Heijde: erosion 0–5 in hands and 0–10 in feet, joint space narrowing 0–4). A score that a finding sets cannot be typed
-    over. After a finding that does not heal, the later time point accepts only such a finding or *not assessable*. A
+    over. After a finding that does not heal, the later time points accept only such a finding or *not assessable*. A
     score may fall otherwise, because repair is real. The last rule needs the order of the time points, so it does not
     apply in a blinded study.
     """
@@ -172,17 +173,25 @@ def can_be_normal(reading: Reading, site: str) -> bool:
 
 
 def find_copyable_entry(reading: Reading, field: Field) -> Entry | None:
-    """Return the entry of the other time point if `field` accepts it and differs from it, else None.
+    """Return the entry at the time point to copy from if `field` accepts it and differs from it, else None.
 
-    None also in a blinded study: a finding that does not heal can be copied forward but not always backward, so the
-    command would show the order.
+    With two time points that is the other one. With more it is the previous one with a film of the site. None also in a
+    blinded study: a finding that does not heal can be copied forward but not always backward, so the command would show
+    the order.
     """
-    if reading.is_blinded or len(reading.order) != 2:
-        return None
-    entry = reading.values.get(reading.counterparts(field)[0])
+    source = None if reading.is_blinded else find_copy_source(reading, field)
+    entry = None if source is None else reading.values.get(source)
     if entry is None or entry == reading.values.get(field) or find_refusal(reading, field, entry) is not None:
         return None
     return entry
+
+
+def find_copy_source(reading: Reading, field: Field) -> Field | None:
+    """Return the field whose entry `copy_entry` copies to `field`, or None if there is none. It may be open."""
+    others = reading.counterparts(field)
+    if len(reading.order) > 2:
+        others = tuple(sorted(other for other in others if other.time < field.time))
+    return others[-1] if others else None
 
 
 def find_effects(reading: Reading, field: Field, entry: Entry) -> Mapping[Field, Entry | None]:
@@ -191,8 +200,7 @@ def find_effects(reading: Reading, field: Field, entry: Entry) -> Mapping[Field,
     The function does not check whether `field` accepts `entry`.
 
     A finding fills every scale that it sets at that time point, and replaces earlier entries there. A finding that does
-    not heal at the earlier time point also opens entries at the later one that cannot follow it, except in a blinded
-    study.
+    not heal also opens entries at all later time points that cannot follow it, except in a blinded study.
     """
     slot = Slot(field.site, field.time)
     fields = reading.slot_fields(slot)

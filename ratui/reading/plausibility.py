@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ratui.reading.model import Entry, Field, GradeEntry, Reading
+from ratui.reading.model import Entry, Field, GradeEntry, NotAssessableEntry, Reading
 from ratui.reading.options import can_be_normal, find_effects, find_refusal
 
 __all__ = ["MIN_JUMP", "UnlikelyEntry", "find_unlikely", "find_unlikely_change", "find_unlikely_normal"]
@@ -25,15 +25,16 @@ MIN_CONFIRMED_FALL = 2
 
 @dataclass(frozen=True)
 class UnlikelyEntry:
-    """An unlikely change: a ``jump`` or a ``fall`` of `size` grades between `field` and its other time point.
+    """An unlikely change: a ``jump`` or a ``fall`` of `size` grades between `field` and the same field at another visit.
 
     `field` is one of the fields that the entry changes. It can differ from the field that was asked for, because a
-    finding sets several scores.
+    finding sets several scores. `other` is the field at the other visit.
     """
 
     kind: Literal["jump", "fall"]
     size: int
     field: Field
+    other: Field
 
 
 def find_unlikely(reading: Reading, field: Field, entry: Entry) -> UnlikelyEntry | None:
@@ -65,19 +66,32 @@ def find_unlikely_normal(reading: Reading, site: str) -> UnlikelyEntry | None:
 
 
 def find_unlikely_change(reading: Reading, field: Field) -> UnlikelyEntry | None:
-    """Return the largest unlikely change between the score of `field` and those at other time points, or None."""
+    """Return the largest unlikely change between the score of `field` and those at the visits beside it, or None.
+
+    These are the previous and the next visit with a film of the site; visits at which the field is not assessable are
+    skipped. In a study that is blinded to order they are all other visits. Of equal changes a fall counts first.
+    """
     here = reading.score(field)
     changes = []
-    for counterpart in reading.counterparts(field):
-        there = reading.score(counterpart)
+    for other in reading.counterparts(field) if reading.is_blinded else _find_neighbours(reading, field):
+        there = reading.score(other)
         if here is None or there is None:
             continue
-        rise = (here - there) * (1 if field.time > counterpart.time else -1)
+        rise = (here - there) * (1 if field.time > other.time else -1)
         if rise < 0 and not reading.is_blinded:
-            changes.append(UnlikelyEntry("fall", -rise, field))
+            changes.append(UnlikelyEntry("fall", -rise, field, other))
         elif abs(rise) >= MIN_JUMP:
-            changes.append(UnlikelyEntry("jump", abs(rise), field))
-    return max(changes, key=lambda change: change.size, default=None)
+            changes.append(UnlikelyEntry("jump", abs(rise), field, other))
+    return max(changes, key=lambda change: (change.size, change.kind == "fall"), default=None)
+
+
+def _find_neighbours(reading: Reading, field: Field) -> tuple[Field, ...]:
+    """Return `field` at the previous and the next visit at which it is not *not assessable*."""
+    others = sorted(
+        other for other in reading.counterparts(field) if not isinstance(reading.values.get(other), NotAssessableEntry)
+    )
+    before = [other for other in others if other.time < field.time]
+    return tuple(before[-1:] + [other for other in others if other.time > field.time][:1])
 
 
 def _find_largest(reading: Reading, new: Mapping[Field, Entry | None]) -> UnlikelyEntry | None:
@@ -96,4 +110,4 @@ def _find_largest(reading: Reading, new: Mapping[Field, Entry | None]) -> Unlike
         for field in changed
         if (change := find_unlikely_change(after, field)) is not None and change.size >= MIN_CONFIRMED_FALL
     ]
-    return max(changes, key=lambda change: change.size, default=None)
+    return max(changes, key=lambda change: (change.size, change.kind == "fall"), default=None)

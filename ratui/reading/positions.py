@@ -66,6 +66,7 @@ def _renumber(reading: Reading, numbers: Mapping[int, int], order: tuple[int, ..
             for entry in reading.log
         ),
         absent=frozenset(Slot(slot.site, numbers[slot.time]) for slot in reading.absent),
+        unfilmed=frozenset(Slot(slot.site, numbers[slot.time]) for slot in reading.unfilmed),
     )
 
 

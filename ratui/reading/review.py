@@ -124,7 +124,7 @@ def find_field_to_change(reading: Reading, item: ReviewItem) -> Field:
     if item.reasons and item.reasons[0].kind == "high":
         return max((f for f in fields if f.scale == scale), key=lambda field: reading.score(field) or 0)
     # For an unusual change take the film on the right. Its time point is the later one only if the study is not blinded.
-    return [field for field in fields if scale in ("", field.scale)][len(reading.order) - 1]
+    return [field for field in fields if field.scale == (scale or fields[0].scale)][-1]
 
 
 def _sort_key(reason: ReviewReason) -> tuple[int, int]:
@@ -158,7 +158,7 @@ def _find_reasons(reading: Reading, site: Site, origins: Mapping[Field, LogEntry
         scores = [score for field in fields if (score := reading.score(field)) is not None]
         unlikely = [change for field in fields if (change := find_unlikely_change(reading, field)) is not None]
         if unlikely:
-            largest = max(unlikely, key=lambda change: change.size)
+            largest = max(unlikely, key=lambda change: (change.size, change.kind == "fall"))
             yield ReviewReason(
                 largest.kind,
                 scale,

@@ -31,15 +31,25 @@ from ratui.reading.positions import replace_times_in_document, to_positions, to_
 from ratui.scheme import Scheme
 from ratui.stored_values import ODD_VALUE_ERRORS, as_flag, as_integer, as_list, as_number, as_text, as_time
 
-__all__ = ["FORMAT_VERSION", "migrate_document", "reading_from_document", "reading_from_log", "reading_to_document"]
+__all__ = [
+    "FORMAT_VERSION",
+    "POSITION_FORMATS",
+    "migrate_document",
+    "reading_from_document",
+    "reading_from_log",
+    "reading_to_document",
+]
 
-FORMAT_VERSION = 4
-"""Format that this version writes.
+FORMAT_VERSION = 5
+"""Latest format that this version reads and writes.
 
 Format 1 had no flags, no notes and no mark on confirmed entries. Format 2 did not record the display of the films. Up to
 format 3 a document contained time points and their order of display. From format 4 on it contains positions instead, so
-that it does not reveal which film is the earlier one.
+that it does not reveal which film is the earlier one. Format 5 can have slots without a film; a reading without them is
+written in format 4, so that earlier versions can read it too.
 """
+POSITION_FORMATS = (4, 5)
+"""Formats whose documents contain positions in place of time points."""
 _MOST_POSITIONS = 8
 _MOST_ENTRIES = 1_000_000
 _ACKNOWLEDGED_BY: tuple[Literal["terminal", "multiplexer", "nothing"], ...] = ("terminal", "multiplexer", "nothing")
@@ -56,7 +66,7 @@ def reading_to_document(reading: Reading) -> dict[str, Any]:
         reading = to_positions(reading)
     return {
         "meta": {
-            "format": FORMAT_VERSION,
+            "format": FORMAT_VERSION if reading.unfilmed else 4,
             "scheme": reading.scheme.name,
             "case": reading.case,
             "rater": reading.rater,
@@ -64,6 +74,7 @@ def reading_to_document(reading: Reading) -> dict[str, Any]:
             "positions": [list(films) for films in reading.positions or [()] * len(reading.order)],
             "blinded": reading.is_blinded,
             "absent": [list(slot) for slot in sorted(reading.absent)],
+            **({"unfilmed": [list(slot) for slot in sorted(reading.unfilmed)]} if reading.unfilmed else {}),
             "signed": _format_time(reading.signed_at),
             "flags": sorted(reading.flags),
             "notes": dict(sorted(reading.notes.items())),
@@ -164,11 +175,12 @@ def _build_reading(
                 is_blinded=as_flag(meta["blinded"]),
                 values={_field_from_dict(raw): _entry_from_dict(raw) for raw in document["fields"]},
                 log=tuple(_log_entry_from_dict(raw) for raw in document["log"]),
-                absent=frozenset(Slot(as_text(site), _as_position(time)) for site, time in as_list(meta["absent"])),
+                absent=_slots_from_list(meta["absent"]),
                 signed_at=_parse_time(meta["signed"]),
                 flags=frozenset(map(as_text, as_list(meta["flags"]))),
                 notes={as_text(site): as_text(text) for site, text in meta["notes"].items()},
                 positions=positions if any(positions) else (),
+                unfilmed=_slots_from_list(meta["unfilmed"]),
             )
         )
         if order is not None:
@@ -200,12 +212,20 @@ def migrate_document(document: Mapping[str, Any], where: object = "") -> Mapping
     found = meta["format"]
     if found == FORMAT_VERSION:
         return document
-    if found not in (1, 2, 3):
+    if found not in (1, 2, 3, 4):
         raise StoreError(
             f"the reading has format {clean_text(found)}, this version reads up to {FORMAT_VERSION}",
             where,
             "Update ratui",
         )
+    if found < 4:
+        document = _replace_earlier(document)
+    return {**document, "meta": {**document["meta"], "format": FORMAT_VERSION, "unfilmed": []}}
+
+
+def _replace_earlier(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a document of format 1, 2 or 3 in format 4."""
+    meta, found = document["meta"], document["meta"]["format"]
     log: Iterable[Mapping[str, Any]] = document["log"]
     if found == 1:
         meta = {**meta, "flags": [], "notes": {}}
@@ -213,6 +233,10 @@ def migrate_document(document: Mapping[str, Any], where: object = "") -> Mapping
     if found <= 2:
         log = [{**entry, "display": None} for entry in log]
     return replace_times_in_document({**document, "meta": meta, "log": log})
+
+
+def _slots_from_list(value: object) -> frozenset[Slot]:
+    return frozenset(Slot(as_text(site), _as_position(time)) for site, time in as_list(value))
 
 
 def _field_to_dict(field: Field) -> dict[str, Any]:

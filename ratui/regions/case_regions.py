@@ -30,7 +30,7 @@ class CaseRegions:
     Attributes
     ----------
     films
-        Each film that shows sites to be read, with these sites; both time points of a side follow one another.
+        Each film that shows sites to be read, with these sites; the time points of a side follow one another.
     """
 
     def __init__(self, study: Study, case: Case, order: Sequence[int]) -> None:
@@ -83,9 +83,11 @@ class CaseRegions:
         """
         film, sites = self.films[index]
         scheme, confirmed = self._study.scheme, self.confirmed()
+        # The nearest time point last, because it counts.
+        records = sorted((record for record, _ in self.films), key=lambda record: -abs(record.time - film.time))
         others = {
             key: (record, region)
-            for record, _ in self.films
+            for record in records
             if record.id != film.id
             for key, region in confirmed.get(record.id, {}).items()
         }

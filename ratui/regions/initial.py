@@ -42,7 +42,7 @@ def initial_regions(
     proposed
         A model's regions for this film by site key.
     other
-        Confirmed regions of the other time point's film by site key, each with the record of its film.
+        Confirmed regions of the nearest other time point by site key, each with the record of its film.
     propagated
         Regions that registration derived from `other`, by site key.
     """

@@ -1,7 +1,7 @@
 """Propagation of confirmed boxes to other films of the case by image registration.
 
-The source is the other time point of the same hand if it has confirmed boxes, else the other hand, mirrored. Calls may run
-in worker threads. Nothing is confirmed here.
+The source is the nearest other time point of the same hand with confirmed boxes, else the other hand, mirrored. Calls may
+run in worker threads. Nothing is confirmed here.
 """
 
 from __future__ import annotations
@@ -118,7 +118,8 @@ class BoxPropagation:
         ]
         same = [(record, False) for record in alike if record.id != film.id and side in record.sides]
         others = [(record, True) for record in alike if record.view == film.view and _opposite(side) in record.sides]
-        others.sort(key=lambda item: item[0].time != film.time)
+        for films in (same, others):
+            films.sort(key=lambda item: abs(item[0].time - film.time))
         return [*same, *others]
 
     def _propagate(

@@ -41,6 +41,8 @@ class Adjudication(Study):
         consensus.
     """
 
+    reveals = "raters"
+
     def __init__(self, study: Study, queue: Sequence[CaseDispute], *, model: str = "") -> None:
         super().__init__(study.path, study.config, study.scheme)
         study.check_manager("adjudicate it")
@@ -110,6 +112,10 @@ class Adjudication(Study):
                 # No rater's ID contains a NUL, so a run with the name of a rater gets another place in the order.
                 answers.append((f"\0{self._model}", rounded))
         return tuple(entries for _, entries in sorted(answers, key=lambda each: self._shuffle_key(case, site, each[0])))
+
+    def asked_sites(self, case: str) -> frozenset[str] | None:
+        """Return the keys of the joints in dispute: the raters have settled the others, and nobody looks at them again."""
+        return frozenset(joint.site for joint in self.queue[case].joints) if case in self.queue else None
 
     def _shuffle_key(self, case: str, site: str, who: str) -> bytes:
         """Return a sort key that orders answers at random but reproducibly."""

@@ -83,7 +83,8 @@ class RaterProgress:
 class StudyProgress:
     """Progress of a study.
 
-    `rows` are sorted by case, then by rater. `consensus_signed` is the number of cases with a signed consensus.
+    `rows` are sorted by case, then by rater. `consensus_signed` is the number of cases with a signed consensus. `departed`
+    are the raters who have left the study; they have rows for the cases that they signed before.
     """
 
     title: str
@@ -92,6 +93,7 @@ class StudyProgress:
     raters: tuple[RaterProgress, ...]
     rows: tuple[ProgressRow, ...]
     consensus_signed: int = 0
+    departed: tuple[str, ...] = ()
 
     def by_case(self) -> Iterator[tuple[ProgressRow, ...]]:
         """Yield the rows of each case, in the order of the raters who read it."""
@@ -105,6 +107,7 @@ class StudyProgress:
             "raters": [
                 {
                     "rater": each.rater,
+                    "has_left": each.rater in self.departed,
                     "signed": each.signed,
                     "begun": each.started,
                     "untouched": each.untouched,
@@ -136,7 +139,13 @@ def measure_progress(study: Study, *, on_progress: Callable[[int, int], None] | 
     ]
     raters = tuple(_rater_progress(rater, [row.state for row in rows if row.rater == rater]) for rater in states)
     return StudyProgress(
-        study.config.title, study.scheme.title, cases, raters, tuple(rows), _count_signed_consensus(study)
+        study.config.title,
+        study.scheme.title,
+        cases,
+        raters,
+        tuple(rows),
+        _count_signed_consensus(study),
+        study.config.departed,
     )
 
 
@@ -179,7 +188,7 @@ def _describe_missing_fields(state: CaseState) -> str:
 
 def _describe_missing_regions(study: Study, case: str) -> str:
     """Return the number of unconfirmed regions, in words."""
-    waiting = sum(1 for _ in study.unordered_case(case).unconfirmed_slots(study.scheme, study.regions(case)))
+    waiting = len(study.unordered_case(case).unconfirmed_shown_slots(study.scheme, study.regions(case)))
     return f"{format_count(waiting, 'region')} to confirm"
 
 
@@ -199,7 +208,7 @@ def rater_progress_html(found: StudyProgress) -> list[str]:
     """Return the progress of each rater as HTML."""
     rows = [
         (
-            each.rater,
+            f"{each.rater} (left)" if each.rater in found.departed else each.rater,
             each.signed,
             each.started,
             each.untouched,

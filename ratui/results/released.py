@@ -16,6 +16,7 @@ from ratui.study import CONSENSUS, Study
 from ratui.study.case import Case, FilmsWithdrawn
 from ratui.study.film_changes import is_current
 from ratui.study.intact import intact_case, intact_reading
+from ratui.study.repeats import load_repeats
 
 __all__ = ["ReleasedReadings", "check_interim", "leave_out_coarse", "released_readings"]
 
@@ -42,6 +43,8 @@ class ReleasedReadings:
         Number of entries that were left out because the films were displayed too coarsely; None if they are included.
     assigned
         Raters who read each case of `readings`, if these are not all raters of the study.
+    repeats
+        Second readings by case and rater: those of the hidden repeat of the case, which is in no other attribute.
     visit_numbers
         Number in the study of each time point of a case, by case; 0 is the baseline.
     """
@@ -54,6 +57,7 @@ class ReleasedReadings:
     unreadable: frozenset[str] = frozenset()
     excluded: int | None = None
     assigned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    repeats: Mapping[str, Mapping[str, Reading]] = field(default_factory=dict)
     visit_numbers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def all_visits(self) -> tuple[int, ...]:
@@ -174,6 +178,9 @@ def released_readings(
         check_interim(study)
     elif study.config.blinded:
         study.check_manager("see results of a blinded study, which contain the order of the time points")
+    if study.config.charter.repeats_share:
+        study.check_manager("see results, because only managers know which cases are repeats")
+    repeats = load_repeats(study) if study.is_manager else {}
     chosen = tuple(rater for rater in study.config.raters if not raters or rater in raters)
     readings: dict[str, dict[str, Reading]] = {}
     kept_back: dict[str, str] = {}
@@ -219,6 +226,19 @@ def released_readings(
             for rater, each in found.items()
         )
         readings = included
+    second = {repeats[case].original: found for case, found in readings.items() if case in repeats}
+    for mapping in (readings, kept_back, consensus, assigned):
+        for case in repeats:
+            mapping.pop(case, None)
     return ReleasedReadings(
-        chosen, readings, kept_back, consensus, interim, frozenset(unreadable), excluded, assigned, visit_numbers
+        chosen,
+        readings,
+        kept_back,
+        consensus,
+        interim,
+        frozenset(unreadable) - repeats.keys(),
+        excluded,
+        assigned,
+        second,
+        visit_numbers,
     )

@@ -1,5 +1,6 @@
 """A study folder on the disk: its films, regions and readings, and the import of films."""
 
+from ratui.study.answer_source import RevealedAnswers
 from ratui.study.case import Case, FilmRecord, Region, RegionSource
 from ratui.study.config import CONSENSUS, StudyConfig
 from ratui.study.importing import InProcessConverter
@@ -31,6 +32,7 @@ __all__ = [
     "Region",
     "RegionSource",
     "RejectedFile",
+    "RevealedAnswers",
     "Stage",
     "Study",
     "StudyConfig",

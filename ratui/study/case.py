@@ -1,18 +1,19 @@
-"""Cases with their films and the regions on them, and which sites of a case can be read. Values only."""
+"""Cases with their films, and which sites of a case can be read. Values only."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
 from typing import Any
 
-from ratui.errors import StoreError, clean_text
+from ratui.errors import StoreError
 from ratui.files import check_name
 from ratui.imaging import Box, Orientation, SpacingSource
 from ratui.reading import Slot
 from ratui.scheme import Scheme, Site
-from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_list, as_number, as_text
+from ratui.stored_values import as_integer, as_list, as_number, as_text
+from ratui.study.region import Region, RegionSource, regions_from_records, regions_to_records
 
 __all__ = [
     "MOST_DAYS",
@@ -165,124 +166,6 @@ class FilmRecord:
         return film
 
 
-class RegionSource(StrEnum):
-    """The origin of a region's box. Every value except `MODEL` is stored as it stands here."""
-
-    TEMPLATE = "template"  # the scheme's usual place for the joint
-    RATER = "rater"  # drawn or moved by a rater
-    REGISTERED = "registered"  # found again by image registration with another film
-    ESTIMATED = "estimated"  # placed by the other boxes of the hand: registered, found by a model, or a rater's
-    OTHER_FILM = "other film"  # copied from the other time point without registration
-    MODEL = (
-        "model"  # proposed by a detector, perhaps moved with the whole hand; a file contains the model's name instead
-    )
-
-
-_STORED_SOURCES = frozenset(RegionSource) - {RegionSource.MODEL}
-
-
-@dataclass(frozen=True)
-class Region:
-    """The box of a site on a film, or the statement that the site is not on the film.
-
-    Attributes
-    ----------
-    site
-        Key of the site, such as ``L.MCP2``.
-    film
-        ID of the film.
-    box
-        ``(x0, y0, x1, y1)`` in pixels of the film, or None if the site is not on the film. They are those of the
-        displayed film; in files and exports, those of the stored one.
-    source
-        Origin of the box.
-    confirmed_by
-        Name of the rater who confirmed the region; empty before that.
-    confidence
-        From 0 to 1: the score of a model, or the agreement of the images after registration. None for other sources.
-    model
-        Name of the model if `source` is `RegionSource.MODEL`, else None.
-    """
-
-    site: str
-    film: str
-    box: Box | None
-    source: RegionSource
-    confirmed_by: str = ""
-    confidence: float | None = None
-    model: str | None = None
-
-    def __post_init__(self) -> None:
-        if (self.source is RegionSource.MODEL) != bool(self.model):
-            raise ValueError("a region names its model if and only if a model proposed it")
-        if self.model in _STORED_SOURCES:
-            raise ValueError(f"a model can't be called {self.model}: files could not tell it from that source")
-
-    def to_record(self) -> dict[str, Any]:
-        """Return the region as stored in a file, where ``source`` is the model's name if there is one."""
-        return {
-            "site": self.site,
-            "film": self.film,
-            "box": self.box,
-            "source": self.model or self.source.value,
-            "by": self.confirmed_by,
-            "confidence": self.confidence,
-        }
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any], where: object = "") -> Region:
-        """Return the region in a stored record. A source that is no `RegionSource` is the name of a model.
-
-        Raises StoreError, naming the file `where`, for a record that is not a region.
-        """
-        try:
-            box = record["box"]
-            if box is not None:
-                x0, y0, x1, y1 = map(as_number, as_list(box))
-                if not (x0 < x1 and y0 < y1):
-                    raise ValueError("an empty box")
-                box = Box(x0, y0, x1, y1)
-            stored = as_text(record["source"])
-            confidence = record.get("confidence")
-            source = RegionSource(stored) if stored in _STORED_SOURCES else RegionSource.MODEL
-            return cls(
-                as_text(record["site"]),
-                as_text(record["film"]),
-                box,
-                source,
-                as_text(record.get("by", "")),
-                None if confidence is None else as_number(confidence),
-                stored if source is RegionSource.MODEL else None,
-            )
-        except ODD_VALUE_ERRORS as error:
-            raise StoreError(
-                f"not a region: {clean_text(error)}", where, "Restore the file from its backup copy"
-            ) from error
-
-
-def regions_from_records(
-    records: Iterable[Mapping[str, Any]], scheme: Scheme, where: object = ""
-) -> tuple[Region, ...]:
-    """Return the regions in stored records. Raises StoreError, naming the file `where`, for anything else.
-
-    Proposals for sites that the scheme lacks are left out: a model may know more joints.
-    """
-    known = {site.key for site in scheme.sites}
-    regions = tuple(
-        region
-        for record in records
-        if (region := Region.from_record(record, where)).site in known or region.model is None or region.confirmed_by
-    )
-    if any(region.site not in known for region in regions):
-        raise StoreError("it has a region of a site that the scheme lacks", where, "See: ratui check STUDY")
-    return regions
-
-
-def regions_to_records(regions: Iterable[Region]) -> list[dict[str, Any]]:
-    """Return regions as stored, sorted, so that their order reveals no order of the films."""
-    return [region.to_record() for region in sorted(regions, key=lambda region: (region.film, region.site))]
-
-
 class FilmsWithdrawn(StoreError):
     """A reading can't be shown, because all films of one of its visits were withdrawn and no others have come."""
 
@@ -311,10 +194,20 @@ class Case:
         return tuple(sorted({film.time for film in self.films}))
 
     @property
-    def days_between(self) -> int | None:
-        """Days from the earlier to the later time point, or None if a day is unknown."""
+    def visit_numbers(self) -> tuple[int, ...]:
+        """Number in the study of the visit at each time point, 0 for the baseline; see `FilmRecord.number`."""
+        numbers = {film.time: film.number for film in self.films}
+        return tuple(numbers[time] for time in self.times)
+
+    def days_from(self, earlier: int, later: int) -> int | None:
+        """Return the days from the time point `earlier` to `later`, or None if a day is unknown."""
         days = {film.time: film.day for film in self.films if film.day is not None}
-        return days[1] - days[0] if {0, 1} <= set(days) else None
+        return days[later] - days[earlier] if {earlier, later} <= set(days) else None
+
+    @property
+    def days_between(self) -> int | None:
+        """Days from the first to the second time point, or None if a day is unknown."""
+        return self.days_from(0, 1)
 
     def as_stored(self) -> Case:
         """Return the case with the sizes and spacings of the stored pictures of its films."""
@@ -360,23 +253,51 @@ class Case:
         )
 
     def sites(self, scheme: Scheme) -> tuple[Site, ...]:
-        """Return the sites that can be read, in reading order: both time points have a film of their part and side."""
-        shown = {(film.time, side, scheme.views[film.view].part) for film in self.films for side in film.sides}
-        both = {(side, part) for time, side, part in shown if (1 - time, side, part) in shown}
-        return tuple(site for site in scheme.sites if (site.side, site.part) in both)
+        """Return the sites that can be read, in reading order.
+
+        Films of at least two time points show them, or the case has one time point only, of which the status is read.
+        """
+        shown = Counter((side, part) for _, side, part in self._shown_parts(scheme))
+        needed = min(2, len(self.times))
+        return tuple(site for site in scheme.sites if shown[site.side, site.part] >= needed > 0)
+
+    def _shown_parts(self, scheme: Scheme) -> Mapping[tuple[int, str, str], str]:
+        """Return the ID of the film that shows each body part, by time point, side and part."""
+        shown: dict[tuple[int, str, str], str] = {}
+        for film in self.films:
+            for side in film.sides:
+                shown.setdefault((film.time, side, scheme.views[film.view].part), film.id)
+        return shown
 
     def slots(self, scheme: Scheme) -> Iterator[tuple[Slot, str]]:
-        """Yield each site that can be read at each time point, with the ID of the film that shows it."""
+        """Yield each site that can be read at each time point with a film of it, with the ID of that film."""
+        shown = self._shown_parts(scheme)
         for site in self.sites(scheme):
-            for time in (0, 1):
-                film = self.film(time, site.side, site.part, scheme)
-                assert film is not None, "a site without a film can't be read"
-                yield Slot(site.key, time), film.id
+            for time in self.times:
+                if film := shown.get((time, site.side, site.part)):
+                    yield Slot(site.key, time), film
+
+    def unfilmed_slots(self, scheme: Scheme) -> frozenset[Slot]:
+        """Return the slots of sites that can be read, at time points without a film of them."""
+        every = {Slot(site.key, time) for site in self.sites(scheme) for time in self.times}
+        return frozenset(every - {slot for slot, _ in self.slots(scheme)})
 
     def unconfirmed_slots(self, scheme: Scheme, regions: Iterable[Region]) -> Iterator[Slot]:
         """Return the slots without a confirmed region in `regions`; a site confirmed as absent counts as confirmed."""
         known = {(region.site, region.film) for region in regions if region.confirmed_by}
         return (slot for slot, film in self.slots(scheme) if (slot.site, film) not in known)
+
+    def unconfirmed_shown_slots(self, scheme: Scheme, regions: Iterable[Region]) -> tuple[Slot, ...]:
+        """Return the unconfirmed slots of sites that the view of their film shows; all of them if none of these is left.
+
+        A film of a wrist does not show the fingers: their regions begin as absent and are confirmed with the others.
+        """
+        waiting = tuple(self.unconfirmed_slots(scheme, regions))
+        views = {film.id: scheme.views[film.view] for film in self.films}
+        film_of = dict(self.slots(scheme))
+        joints = {site.key: site.joint.id for site in scheme.sites}
+        shown = tuple(slot for slot in waiting if joints[slot.site] in views[film_of[slot]].template)
+        return shown or waiting
 
     def is_confirmed(self, scheme: Scheme, regions: Iterable[Region]) -> bool:
         """Return whether every slot has a confirmed region in `regions`."""
@@ -391,8 +312,11 @@ class Case:
         """Return why the case can't be read, in a few words, or an empty text if it can."""
         if self.withdrawn and not self.films:
             return "its films were withdrawn"
-        if len(self.times) < 2:
+        if not self.times or (len(self.times) == 1 and any(time is None for _, time in self.withdrawn)):
+            # With a visit whose films were withdrawn, the case waits for the right ones.
             return "films of one time point only"
-        if len(self.times) > 2:
-            return f"it has {len(self.times)} time points; this version reads two"
-        return "" if self.sites(scheme) else "no side with films at both time points"
+        if self.sites(scheme):
+            return ""
+        if len(self.times) == 2:
+            return "no side with films at both time points"
+        return "no side with films at two time points"

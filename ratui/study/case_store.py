@@ -227,7 +227,7 @@ class CaseStore:
 
     def _choose_raters(self, known: Mapping[str, Positions], config: StudyConfig) -> tuple[str, ...]:
         """Return the raters of a case: those who read it already, or as many as read each new case."""
-        if not config.raters_per_case:
+        if not config.has_assignments:
             return config.raters
         if known:
             return tuple(rater for rater in config.raters if rater in known)
@@ -236,7 +236,7 @@ class CaseStore:
             for case in self._folder.folders("films"):
                 with contextlib.suppress(RatuiError):  # a damaged list, which the check reports
                     self._loads.update(self.film_list(case, config).positions.keys())
-        return choose_raters(config.raters, config.raters_per_case, self._loads)
+        return choose_raters(config.active_raters, config.raters_per_case, self._loads)
 
     def is_split(self, case: str, config: StudyConfig) -> bool:
         """Return whether the visits of `case` are in a file of their own, as from format 3 on."""

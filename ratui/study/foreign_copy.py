@@ -16,7 +16,7 @@ from typing import Any
 
 from ratui.errors import DamagedError, RatuiError, StoreError, StudyError, clean_text
 from ratui.files import check_name
-from ratui.reading import FORMAT_VERSION, Reading
+from ratui.reading import POSITION_FORMATS, Reading
 from ratui.study.case import Case, Region
 from ratui.study.check.copies import check_tables
 from ratui.study.config import read_settings
@@ -125,7 +125,7 @@ class ForeignCopy:
             _check_plausible(reading, seconds, displays)
             evidence = stored_evidence(stored, reading.positions, case, self.study.config.id)
             tables = reading_to_tables(reading, seconds, displays, evidence)
-            if stored_meta(stored)["format"] == FORMAT_VERSION:
+            if stored_meta(stored)["format"] in POSITION_FORMATS:
                 faults = find_evidence_faults(stored.tables, case, self.study.config.id)
                 if faults:
                     raise StoreError(faults[0], where, "Read the case here")

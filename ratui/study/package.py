@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ratui.errors import StudyError
-from ratui.reading import FORMAT_VERSION
+from ratui.reading import POSITION_FORMATS
 from ratui.study.backup import Archive, ArchiveWriter, new_archive, write_archive
 from ratui.study.config import SPLIT_FORMAT, settings_bytes
 from ratui.study.orientations import read_orientations
@@ -139,7 +139,7 @@ def _reading(study: Study, case: str) -> Tables | None:
     """Return the tables of the rater's reading; those of an earlier format contain time points and are converted."""
     file = find_reading(study.folder, study.view, case)
     stored = read_intact(file)
-    if stored is None or stored_meta(stored).get("format") == FORMAT_VERSION:
+    if stored is None or stored_meta(stored).get("format") in POSITION_FORMATS:
         return None if stored is None else stored.tables
     reading, shown = study.reading(study.view, case), study.case(case)
     assert reading is not None

@@ -5,7 +5,7 @@ All code above this layer reads and writes a study through this class. It contai
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from ratui.errors import StoreError, StudyError, clean_text
 from ratui.files import check_name
 from ratui.imaging import Orientation
-from ratui.reading import Entry, Field, Reading, start_reading
+from ratui.reading import Reading, start_reading
 from ratui.scheme import Scheme
 from ratui.study.accounts import check_account
+from ratui.study.answer_source import AnswerSource
 from ratui.study.config import CONSENSUS, StudyConfig, create_study, load_study
 from ratui.study.film_changes import adapt_reading, is_current
 from ratui.study.intact import intact_case, intact_reading
@@ -43,7 +44,7 @@ __all__ = ["Study"]
 _COPY_READ = "damaged; its second copy is intact and was read"
 
 
-class Study(StudyCases):
+class Study(StudyCases, AnswerSource):
     """An open study folder, with its settings `config` and its scheme. Make one with `create` or `open`.
 
     Films and readings have time points, which in a blinded study only managers may know. `as_rater` returns the study as
@@ -179,6 +180,8 @@ class Study(StudyCases):
     def check_rater(self, rater: str) -> str:
         """Return `rater` if the study has them and this account may enter their readings. Raises StudyError otherwise."""
         self._check_name(rater)
+        if rater in self.config.departed:
+            raise StudyError(f"{rater} has left the study", self.path, "Ask a manager of the study")
         check_account(self.folder, rater)
         return rater
 
@@ -259,6 +262,7 @@ class Study(StudyCases):
                     film_case.sites(self.scheme),
                     order=order or film_case.times,
                     blinded=self.config.blinded,
+                    unfilmed=film_case.unfilmed_slots(self.scheme),
                 )
             if not reading.positions:
                 reading = replace(reading, positions=film_case.films_at(reading.order))
@@ -345,14 +349,10 @@ class Study(StudyCases):
         signed = (reading for reading in readings if reading is not None and reading.signed_at)
         return tuple(reading for reading in signed if is_current(reading, films))
 
-    def other_answers(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
-        """Return what others answered at `site`; empty in a plain study, see `results.adjudication`."""
-        return ()
-
     def state(self, rater: str, case: str) -> CaseState:
         """Return the progress of `rater` in `case`. Raises StoreError if its file is damaged."""
         if rater not in self.positions(case):
-            if self.config.raters_per_case:
+            if self.config.has_assignments:
                 return CaseState(case, "unassigned", 0, 0, 0.0)
             why = f"its films have no order for {rater} yet; a manager runs: ratui seal STUDY"
             return CaseState(case, "unreadable", 0, 0, 0.0, why)

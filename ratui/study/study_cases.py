@@ -73,7 +73,7 @@ class StudyCases(RegionStore):
         """Return the names of all cases, sorted; in a rater's view of those that the rater reads."""
         found = StudyFiles(self.folder).cases
         return (
-            tuple(case for case in found if self._is_read(case)) if self.view and self.config.raters_per_case else found
+            tuple(case for case in found if self._is_read(case)) if self.view and self.config.has_assignments else found
         )
 
     def _is_read(self, case: str) -> bool:
@@ -142,7 +142,7 @@ class StudyCases(RegionStore):
         """
         if self.config.raters_per_case:
             return 0
-        missing = [case for case in self.cases() if not self.positions(case).keys() >= {*self.config.raters}]
+        missing = [case for case in self.cases() if not self.positions(case).keys() >= {*self.config.active_raters}]
         for case in missing:
             self.save_case(self.case(case))
         return len(missing)

@@ -83,6 +83,11 @@ class StudyConfig:
         return tuple(rater for rater in self.raters if rater not in departed)
 
     @property
+    def has_assignments(self) -> bool:
+        """True if a case may be read by some raters only: by a number of them, or because raters joined or left."""
+        return bool(self.raters_per_case) or any(event.rater for event in self.events)
+
+    @property
     def lock(self) -> StudyEvent | None:
         """The record by which the study is locked, or None. Nothing may change in a locked study."""
         return find_lock(self.events)

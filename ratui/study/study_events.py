@@ -15,7 +15,7 @@ from ratui.errors import StudyError, clean_text
 from ratui.files import check_name
 from ratui.stored_values import as_list, as_text, as_time
 
-__all__ = ["StudyEvent", "check_reason", "events_from_list", "find_departed", "find_lock", "new_event"]
+__all__ = ["StudyEvent", "check_reason", "events_from_list", "find_departed", "find_lock", "new_event", "now"]
 
 ACTIONS = ("joined", "left", "locked", "unlocked")
 _MOST_EVENTS = 2000
@@ -40,6 +40,8 @@ class StudyEvent:
         The rater; empty for the lock.
     other
         The rater who takes the place of one who left, or whose place the rater takes; may be empty.
+    cases
+        For a rater who left: ``all`` if their signed readings do not count any more, otherwise empty.
     """
 
     action: str
@@ -48,6 +50,7 @@ class StudyEvent:
     reason: str = ""
     rater: str = ""
     other: str = ""
+    cases: str = ""
 
     def to_record(self) -> dict[str, str]:
         """Return the values that are not empty, as stored."""
@@ -63,7 +66,9 @@ def events_from_list(value: Any) -> tuple[StudyEvent, ...]:
         as_time(raw["at"])
         names = {name: check_name(raw[name], "rater") for name in ("rater", "other") if raw.get(name)}
         about = as_text(raw["account"]), as_text(raw.get("reason", ""), _LONGEST_REASON)
-        found.append(StudyEvent(raw["action"], raw["at"], *about, **names))
+        if (cases := raw.get("cases", "")) not in ("", "all"):
+            raise ValueError("not a record of the study")
+        found.append(StudyEvent(raw["action"], raw["at"], *about, **names, cases=cases))
     return tuple(found)
 
 
@@ -87,11 +92,11 @@ def check_reason(reason: str, action: str) -> str:
     return line
 
 
-def new_event(action: str, reason: str = "", *, rater: str = "", other: str = "") -> StudyEvent:
+def new_event(action: str, reason: str = "", *, rater: str = "", other: str = "", cases: str = "") -> StudyEvent:
     """Return a record with the present time and this account."""
     from ratui.study.accounts import account_name  # it imports the store, which this module must not load
 
-    return StudyEvent(action, now(), account_name(os.geteuid()), reason, rater, other)
+    return StudyEvent(action, now(), account_name(os.geteuid()), reason, rater, other, cases)
 
 
 def now() -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ratui.errors import RatuiError, StoreError
-from ratui.reading import FORMAT_VERSION
+from ratui.reading import POSITION_FORMATS
 from ratui.study.accounts import account_name, act_as_owner
 from ratui.study.case import Case
 from ratui.study.config import CONSENSUS, SEALED_FORMAT, SPLIT_FORMAT, write_settings
@@ -165,7 +165,7 @@ def find_earlier_readings(study: Study) -> list[tuple[str, str]]:
     return [
         (rater, case)
         for rater, case in found
-        if (stored := _read(study, rater, case)) and stored_meta(stored).get("format") != FORMAT_VERSION
+        if (stored := _read(study, rater, case)) and stored_meta(stored).get("format") not in POSITION_FORMATS
     ]
 
 

@@ -106,7 +106,7 @@ class FilmList:
             raise ValueError("a film that occurs twice")
         if "positions" in tables:
             found = {as_text(each["rater"]): _to_positions(each["positions"], known) for each in tables["positions"]}
-            if config.raters_per_case or config.blinded:
+            if config.has_assignments or config.blinded:
                 return cls(case, records, found, withdrawn)
         else:
             found = {}

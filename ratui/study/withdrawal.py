@@ -19,6 +19,7 @@ from ratui.study.accounts import account_name, act_as_owner
 from ratui.study.case import Case
 from ratui.study.config import CONSENSUS, SPLIT_FORMAT
 from ratui.study.film_files import read_film_data
+from ratui.study.repeats import load_repeats
 from ratui.study.store import FileLock, StudyLock, write_tables
 from ratui.study.store.tables import read_tables
 from ratui.study.study import Study
@@ -121,7 +122,7 @@ def withdraw_films(
     Returns
     -------
     tuple of Withdrawal
-        One for each film.
+        One for each film, also for its copies in hidden repeats of the case, which are withdrawn with it.
 
     Raises
     ------
@@ -143,14 +144,32 @@ def withdraw_films(
     with act_as_owner(study.folder, "films"), FileLock(study.folder.file("import.lock")):
         found = study.case(case)
         chosen = _choose(found, films)
-        readings, signed = list_dependent_readings(study, case, chosen)
-        if signed and not confirmed:
-            problem = f"the signed readings of {', '.join(signed)} depend on it and would no longer count"
+        chosen_films = {case: chosen, **_find_repeats(study, case, chosen)}
+        dependent = {each: list_dependent_readings(study, each, of_case) for each, of_case in chosen_films.items()}
+        all_signed = dict.fromkeys(rater for _, signed in dependent.values() for rater in signed)
+        if all_signed and not confirmed:
+            problem = f"the signed readings of {', '.join(all_signed)} depend on it and would no longer count"
             raise StudyError(problem, case, f"Repeat with --confirm {case} if that is intended")
         at, by = datetime.now(UTC).isoformat(timespec="seconds"), account
-        new = tuple(Withdrawal(case, film, at, by, line, erase, readings, signed) for film in chosen)
-        _withdraw(study, found, chosen, new, erase)
-    return new
+        new: list[Withdrawal] = []
+        for each, of_case in chosen_films.items():
+            readings, signed = dependent[each]
+            done = tuple(Withdrawal(each, film, at, by, line, erase, readings, signed) for film in of_case)
+            _withdraw(study, found if each == case else study.case(each), of_case, done, erase)
+            new += done
+    return tuple(new)
+
+
+def _find_repeats(study: Study, case: str, films: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Return the copies of `films` in the hidden repeats of `case`, by the name of the repeat."""
+    found = {}
+    for repeat in load_repeats(study).values():
+        if repeat.original == case:
+            here = {film.id for film in study.case(repeat.case).films}
+            copies = tuple(new for new, old in repeat.films.items() if old in films and new in here)
+            if copies:
+                found[repeat.case] = copies
+    return found
 
 
 def _choose(case: Case, films: Sequence[str]) -> tuple[str, ...]:

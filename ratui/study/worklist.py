@@ -133,7 +133,9 @@ def summarize_reading(
     except ODD_VALUE_ERRORS as error:
         raise StoreError(f"this is not a reading: {clean_text(error)}", where, "See: ratui check STUDY") from error
     sites = case.sites(scheme)
-    total = 2 * sum(len(site.joint.scales) for site in sites)
+    filmed = Counter(slot.site for slot, _ in case.slots(scheme))
+    expected = {site.key: filmed[site.key] * len(site.joint.scales) for site in sites}
+    total = sum(expected.values())
     stage: Stage = "review" if len(fields) == total else "reading"
     if is_signed:
         stage = "changed" if changes else "signed"
@@ -146,7 +148,7 @@ def summarize_reading(
         total,
         seconds,
         note,
-        joints=sum(filled[site.key] == 2 * len(site.joint.scales) for site in sites),
+        joints=sum(filled[site.key] == expected[site.key] for site in sites),
         joints_total=len(sites),
         flags=flags,
     )

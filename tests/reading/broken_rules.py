@@ -234,8 +234,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "only entries at the later film are checked for plausibility",
         "plausibility.py",
-        "rise = (here - there) * (1 if field.time > counterpart.time else -1)",
-        "rise = (here - there) if field.time > counterpart.time else 0",
+        "rise = (here - there) * (1 if field.time > other.time else -1)",
+        "rise = (here - there) if field.time > other.time else 0",
     ),
     Mutation(
         "a finding is checked for plausibility on one scale only",
@@ -248,6 +248,42 @@ MUTATIONS: tuple[Mutation, ...] = (
         "commands.py",
         "is_unlikely = confirmed and find_unlikely(",
         "is_unlikely = confirmed or find_unlikely(",
+    ),
+    # More than two visits.
+    Mutation(
+        "the entry of the next visit can be copied",
+        "options.py",
+        "others = tuple(sorted(other for other in others if other.time < field.time))",
+        "pass",
+        SEARCH,
+    ),
+    Mutation(
+        "the entry of the first visit is copied",
+        "options.py",
+        "return others[-1] if others else None",
+        "return others[0] if others else None",
+        SEARCH,
+    ),
+    Mutation(
+        "an entry is compared with all other visits",
+        "plausibility.py",
+        "if reading.is_blinded else _find_neighbours(reading, field):",
+        "if True else ():",
+        SEARCH,
+    ),
+    Mutation(
+        "an entry is not compared beyond a visit without a score",
+        "plausibility.py",
+        "if not isinstance(reading.values.get(other), NotAssessableEntry)",
+        "if True",
+        SEARCH,
+    ),
+    Mutation(
+        "a visit without a film has fields",
+        "model.py",
+        "if Slot(site, time) not in self.unfilmed)",
+        "if True)",
+        SEARCH,
     ),
     # Blindness.
     Mutation(
@@ -281,8 +317,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "blinded: the other time point can be copied",
         "options.py",
-        "if reading.is_blinded or len(reading.order) != 2:",
-        "if len(reading.order) != 2:",
+        "source = None if reading.is_blinded else find_copy_source(reading, field)",
+        "source = find_copy_source(reading, field)",
     ),
     Mutation(
         "blinded: the earlier film comes first",

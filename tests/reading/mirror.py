@@ -1,4 +1,4 @@
-"""The mirror image of a reading, and of all facts derived from it, when its two time points are exchanged."""
+"""The mirror image of a reading, and of all facts derived from it, when its time points are exchanged."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ from typing import Any
 from ratui import reading as rd
 from ratui.reading import Entry, Field, Reading, Slot
 
+EXCHANGED = (1, 0)
 
-def image(of: Any) -> Any:
-    """Return `of` with the time points 0 and 1 exchanged in every field and slot, also in texts."""
+
+def image(of: Any, numbers: tuple[int, ...] = EXCHANGED) -> Any:
+    """Return `of` with each time point `t` replaced by ``numbers[t]`` in every field and slot, also in texts."""
     match of:
         case Field(site, scale, time):
-            return Field(site, scale, 1 - time)
+            return Field(site, scale, numbers[time])
         case Slot(site, time):
-            return Slot(site, 1 - time)
+            return Slot(site, numbers[time])
         case str():
-            return re.sub(r"\bat ([01])\b", lambda found: f"at {1 - int(found[1])}", of)
+            return re.sub(r"\bat ([0-7])\b", lambda found: f"at {numbers[int(found[1])]}", of)
         case Mapping():
-            return {image(key): image(value) for key, value in of.items()}
+            return {image(key, numbers): image(value, numbers) for key, value in of.items()}
         case tuple():
-            made = [image(each) for each in of]
+            made = [image(each, numbers) for each in of]
             return type(of)(*made) if hasattr(of, "_fields") else tuple(made)
         case set() | frozenset():
-            return type(of)(image(each) for each in of)
+            return type(of)(image(each, numbers) for each in of)
         case _ if is_dataclass(of) and not isinstance(of, type):
-            return replace(of, **{each.name: image(getattr(of, each.name)) for each in fields(of)})
+            return replace(of, **{each.name: image(getattr(of, each.name), numbers) for each in fields(of)})
         case _:
             return of
 
@@ -52,18 +54,20 @@ def visible_facts(of: Reading, entries: tuple[Entry, ...]) -> dict[object, objec
     return facts
 
 
-def mirrored(of: Reading) -> Reading:
+def mirrored(of: Reading, numbers: tuple[int, ...] = EXCHANGED) -> Reading:
+    """Return `of` with other numbers of its time points, in the same order of display."""
     return Reading(
         of.scheme,
         of.case,
         of.rater,
         of.sites,
-        tuple(1 - time for time in of.order),
+        tuple(numbers[time] for time in of.order),
         of.is_blinded,
-        image(of.values),
-        image(of.log),
-        image(of.absent),
+        image(of.values, numbers),
+        image(of.log, numbers),
+        image(of.absent, numbers),
         of.signed_at,
         of.flags,
         of.notes,
+        unfilmed=image(of.unfilmed, numbers),
     )

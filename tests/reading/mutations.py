@@ -34,11 +34,20 @@ def prove(proof: str, *, brief: bool = False) -> None:
             for kind in (Walk, BlindedWalk):
                 walk(kind, runs=runs, length=80, repeatable=True)
         return
-    from tests.reading.search import count_states_without_order, judge, search, specs, states_by_answering, valid
+    from tests.reading.search import (
+        count_states_without_order,
+        judge,
+        search,
+        specs,
+        specs_of_visits,
+        states_by_answering,
+        valid,
+    )
     from tests.strategies import small_scheme
 
-    joints = ("IP1",) if brief else ("IP1", "MCP1")
-    for spec in (spec for joint in joints for spec in specs(small_scheme(), joint)):
+    joints, scheme = ("IP1",) if brief else ("IP1", "MCP1"), small_scheme()
+    of_visits = () if brief else specs_of_visits(scheme).values()
+    for spec in (*of_visits, *(spec for joint in joints for spec in specs(scheme, joint))):
         if proof == "mirror":
             assert not spec.blinded or count_states_without_order(spec)
             continue

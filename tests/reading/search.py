@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import product
+from itertools import combinations, product
 
 from ratui import reading as rd
 from ratui.errors import EntryError
@@ -20,7 +20,13 @@ from tests.reading.spec import Spec, State
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 Absent = frozenset[int]
-ABSENT: tuple[Absent, ...] = (frozenset(), frozenset({0}), frozenset({1}), frozenset({0, 1}))
+NOWHERE: Absent = frozenset()
+
+
+def absences(spec: Spec) -> tuple[Absent, ...]:
+    """Return every set of time points whose film may lack the joint."""
+    counts = range(len(spec.filmed) + 1)
+    return tuple(frozenset(times) for count in counts for times in combinations(spec.filmed, count))
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Found:
 
 def search(spec: Spec) -> Found:
     """Search breadth first from the empty reading over every act. Raises AssertionError if an act breaks the rules."""
-    queue = deque([(spec.empty, ABSENT[0])])
+    queue = deque([(spec.empty, NOWHERE)])
     seen, acts = set(queue), 0
     while queue:
         state, absent = queue.popleft()
@@ -48,7 +54,7 @@ def search(spec: Spec) -> Found:
 def valid(spec: Spec) -> frozenset[tuple[State, Absent]]:
     """Return every valid state with each set of time points whose film may lack the joint."""
     return frozenset(
-        (state, absent) for state in spec.valid for absent in ABSENT if spec.regions(state, (), absent) == state
+        (state, absent) for state in spec.valid for absent in absences(spec) if spec.regions(state, (), absent) == state
     )
 
 
@@ -64,7 +70,7 @@ def judge(spec: Spec) -> Judged:
     """Return the result of `find_problems` for all values that a file could contain for one joint."""
     accepted, refused = set(), set()
     for state in product(*(spec.contents(place) for place in range(len(spec.fields)))):
-        for absent in ABSENT:
+        for absent in absences(spec):
             here = reading(spec, state, absent)
             (refused if rd.find_problems(here) else accepted).add((state, absent))
             assert None not in state or rd.find_problems(replace(here, signed_at=NOW)), "signed with open fields"
@@ -95,16 +101,21 @@ def count_states_without_order(spec: Spec) -> int:
     """Return the number of states; raises AssertionError unless their facts are mirrored together with the time points."""
     for state in spec.valid:
         here = reading(spec, state)
-        one, other = visible_facts(here, spec.vocabulary), visible_facts(mirrored(here), spec.vocabulary)
-        assert other == image(one), state
+        turned = (*spec.order[1:], spec.order[0]) if len(spec.order) > 2 else (1, 0)
+        numbers = tuple(turned[spec.order.index(time)] for time in sorted(spec.order))
+        one = visible_facts(here, spec.vocabulary)
+        assert visible_facts(mirrored(here, numbers), spec.vocabulary) == image(one, numbers), state
     return len(spec.valid)
 
 
-def reading(spec: Spec, state: State, absent: Absent = ABSENT[0]) -> Reading:
+def reading(spec: Spec, state: State, absent: Absent = NOWHERE) -> Reading:
     """Return a reading of the one joint in `state`, with an empty log."""
     filled: dict[Field, Entry] = {f: v for f, v in zip(spec.fields, state, strict=True) if v is not None}
     slots = frozenset(Slot(spec.site.key, time) for time in absent)
-    return Reading(spec.scheme, "C-1", "anna", (spec.site,), spec.order, spec.blinded, filled, absent=slots)
+    without = frozenset(Slot(spec.site.key, time) for time in spec.unfilmed)
+    return Reading(
+        spec.scheme, "C-1", "anna", (spec.site,), spec.order, spec.blinded, filled, absent=slots, unfilmed=without
+    )
 
 
 def values(spec: Spec, of: Reading) -> State:
@@ -149,7 +160,7 @@ def _acts(spec: Spec, state: State, absent: Absent) -> Iterator[tuple[State, Abs
     if after is not None:
         _signing(spec, after, complete=True)
         yield values(spec, after), absent
-    for now in ABSENT:
+    for now in absences(spec):
         slots = {Slot(spec.site.key, time) for time in now}
         moved = values(spec, rd.apply_regions(here, slots))
         assert moved == spec.regions(state, absent - now, now - absent), (state, absent, now)
@@ -176,7 +187,7 @@ def _act(
     assert values(spec, undone) == state
     assert rd.find_undoable(undone) is None, "one entry was made, and two can be undone"
     absent = {slot.time for slot in here.absent}
-    for gone in set(spec.order) - absent:
+    for gone in set(spec.filmed) - absent:
         meanwhile = rd.apply_regions(after, {*here.absent, Slot(spec.site.key, gone)})
         back = rd.undo(meanwhile)
         assert values(spec, back) == spec.regions(state, (), {gone}), ("undone off the film", state, wanted, gone)
@@ -224,3 +235,24 @@ def specs(scheme: Scheme, joint: str) -> tuple[Spec, Spec]:
     """Yield specifications of `joint` on the left side: with known order, and blinded with the later film on the left."""
     site = next(site for site in scheme.sites if site.key == f"L.{joint}")
     return Spec(scheme, site), Spec(scheme, site, order=(1, 0), blinded=True)
+
+
+def specs_of_visits(scheme: Scheme) -> dict[str, Spec]:
+    """Return specifications of joints at one, three and four visits by name, some visits without a film of the joint.
+
+    For several visits the scheme is reduced to three grades, one finding and one reason.
+    """
+    small, large = (next(site for site in scheme.sites if site.key == f"L.{joint}") for joint in ("IP1", "MCP1"))
+    few = replace(
+        scheme,
+        findings=tuple(finding for finding in scheme.findings if not finding.heals),
+        reasons=(scheme.off_film_reason,),
+    )
+    grades = {scale: tuple(grade for grade in all_ if grade.value != 2) for scale, all_ in small.joint.grades.items()}
+    tiny = replace(small, joint=replace(small.joint, grades=grades))
+    return {
+        "one visit": Spec(scheme, large, order=(0,)),
+        "three visits": Spec(few, tiny, order=(0, 1, 2)),
+        "three visits, two films": Spec(few, tiny, order=(0, 1, 2), unfilmed=(1,)),
+        "four visits, blinded, three films": Spec(few, tiny, order=(2, 0, 3, 1), unfilmed=(3,), blinded=True),
+    }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
-from itertools import product
+from itertools import combinations, product
 from typing import TypeAlias
 
 from ratui.reading import Entry, Field, FindingEntry, GradeEntry, NotAssessableEntry
@@ -21,15 +21,25 @@ Step: TypeAlias = tuple[str, int, int]
 
 
 class Spec:
-    """One joint at two time points, in a study with known order or blinded to order."""
+    """One joint at the time points in `order`, but those in `unfilmed`, in a study with known order or blinded to order."""
 
-    def __init__(self, scheme: Scheme, site: Site, *, order: tuple[int, int] = (0, 1), blinded: bool = False) -> None:
+    def __init__(
+        self,
+        scheme: Scheme,
+        site: Site,
+        *,
+        order: tuple[int, ...] = (0, 1),
+        unfilmed: Collection[int] = (),
+        blinded: bool = False,
+    ) -> None:
         self.scheme, self.site, self.order, self.blinded = scheme, site, order, blinded
-        self.fields = tuple(Field(site.key, scale, time) for scale in site.joint.grades for time in order)
+        self.unfilmed = frozenset(unfilmed)
+        self.filmed = tuple(time for time in order if time not in self.unfilmed)
+        self.fields = tuple(Field(site.key, scale, time) for scale in site.joint.grades for time in self.filmed)
         self._findings = {finding.id: finding for finding in scheme.findings}
         self._whole = {reason.id for reason in scheme.reasons if reason.whole_joint}
         self._outside = NotAssessableEntry(next(r.id for r in scheme.reasons if r == scheme.off_film_reason))
-        self._at = {time: tuple(i for i, f in enumerate(self.fields) if f.time == time) for time in order}
+        self._at = {time: tuple(i for i, f in enumerate(self.fields) if f.time == time) for time in self.filmed}
         self.entered = lru_cache(maxsize=None)(self._entered)
         self.cleared = lru_cache(maxsize=None)(self._cleared)
         self.valid = frozenset(self._valid())
@@ -78,7 +88,10 @@ class Spec:
         return filled if filled != state and filled in self.valid else None
 
     def same(self, state: State, place: int, absent: frozenset[int]) -> State | None:
-        twin = state[self.twin(place)]
+        twins = self.twins(place)
+        if len(self.order) > 2:  # only the visit before
+            twins = [twin for twin in twins if self.fields[twin].time < self.fields[place].time][-1:]
+        twin = state[twins[0]] if twins else None
         if self.blinded or twin is None or twin == state[place]:
             return None
         return self.entered(state, place, twin, absent)
@@ -94,15 +107,21 @@ class Spec:
         """Return the largest step from `before` to `after` that needs a confirmation; of equal steps the first one asked."""
         worst: Step | None = None
         for place, field in enumerate(self.fields):
-            twin = self.twin(place)
-            here, there = self.score(after, place), self.score(after, twin)
-            if before[place] == after[place] or here is None or there is None:
-                continue
-            size = abs(here - there)
-            fell = (here < there) if field.time > self.fields[twin].time else (here > there)
-            kind = "fall" if fell and not self.blinded else "jump"
-            if size >= (2 if kind == "fall" else 3) and (worst is None or size > worst[1]):
-                worst = (kind, size, place)
+            for twin in self.twins(place):
+                here, there = self.score(after, place), self.score(after, twin)
+                if before[place] == after[place] or here is None or there is None:
+                    continue
+                first, last = sorted((field.time, self.fields[twin].time))
+                between = [after[i] for i in self.twins(place) if first < self.fields[i].time < last]
+                if not self.blinded and not all(isinstance(value, NotAssessableEntry) for value in between):
+                    continue
+                size = abs(here - there)
+                fell = (here < there) if field.time > self.fields[twin].time else (here > there)
+                kind = "fall" if fell and not self.blinded else "jump"
+                if size < (2 if kind == "fall" else 3):
+                    continue
+                if worst is None or (size, kind == "fall") > (worst[1], worst[0] == "fall"):
+                    worst = (kind, size, place)
         return worst
 
     def score(self, state: State, place: int) -> int | None:
@@ -114,16 +133,21 @@ class Spec:
             return max(grade.value for grade in self.site.joint.grades[scale]) if sets == "max" else sets
         return None
 
-    def twin(self, place: int) -> int:
-        return place + 1 if place % 2 == 0 else place - 1
+    def twins(self, place: int) -> list[int]:
+        """Return the places of the same scale at the other time points, the earliest first."""
+        scale = self.fields[place].scale
+        others = [i for i, field in enumerate(self.fields) if field.scale == scale and i != place]
+        return sorted(others, key=lambda i: self.fields[i].time)
 
     # Valid states.
 
     def _valid(self) -> Iterator[State]:
-        for first, second in product(self._slot(), repeat=2):
-            slots = dict(zip(self.order, (first, second), strict=True))
-            if self.blinded or not self._lasts(slots[0]) or self._may_follow(slots[1]):
-                yield tuple(slots[field.time][i // 2] for i, field in enumerate(self.fields))
+        times, scales = sorted(self.filmed), list(self.site.joint.grades)
+        for values in product(self._slot(), repeat=len(times)):
+            slots = dict(zip(times, values, strict=True))
+            pairs = [(slots[one], slots[other]) for one, other in combinations(times, 2)]
+            if self.blinded or all(not self._lasts(one) or self._may_follow(other) for one, other in pairs):
+                yield tuple(slots[field.time][scales.index(field.scale)] for field in self.fields)
 
     def _slot(self) -> Iterator[tuple[Entry | None, ...]]:
         """Yield all values that the fields of one time point can have together, scale by scale."""

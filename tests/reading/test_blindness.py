@@ -14,7 +14,7 @@ from ratui import reading as rd
 from ratui.reading import Entry, Field, Reading
 from ratui.scheme import load_scheme
 from tests.reading.mirror import image, mirrored, visible_facts
-from tests.reading.search import count_states_without_order, specs
+from tests.reading.search import count_states_without_order, specs, specs_of_visits
 from tests.reading.spec import Spec
 from tests.strategies import small_scheme
 
@@ -29,6 +29,8 @@ MCP1 = specs(small_scheme(), "MCP1")[1]
 def test_no_state_of_a_joint_reveals_the_order() -> None:
     """Search exhaustively over all states of one joint."""
     assert count_states_without_order(MCP1) == len(MCP1.valid)
+    several = specs_of_visits(small_scheme())["four visits, blinded, three films"]
+    assert count_states_without_order(several) == len(several.valid)
 
 
 FIELDS = tuple(Field(site.key, scale, time) for site in SITES for scale in site.joint.scales for time in (0, 1))

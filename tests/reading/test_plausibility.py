@@ -70,7 +70,7 @@ def test_a_blinded_reader_is_asked_the_same_either_way(one: int, other: int, exp
 def test_a_finding_counts_by_the_scores_that_it_sets_on_every_scale() -> None:
     before: dict[Field, Entry] = {at("JSN", 0): GradeEntry(1), at("ERO", 0): GradeEntry(3)}
     found = find_unlikely(reading_with(before), at("ERO", 1), ANKYLOSIS)
-    assert found == UnlikelyEntry("jump", 3, at("JSN", 1))  # ERO 3 → 5 is no jump, JSN 1 → 4 is
+    assert found == UnlikelyEntry("jump", 3, at("JSN", 1), at("JSN", 0))  # ERO 3 → 5 is no jump, JSN 1 → 4 is
     assert unlikely({at("JSN", 0): GradeEntry(4)}, at("ERO", 1), SUBLUXATION) is None  # JSN 4 → 3 falls by one grade
 
 
@@ -100,7 +100,7 @@ def test_a_rejected_entry_needs_no_confirmation() -> None:
 def test_normal_needs_a_confirmation_where_it_is_a_fall() -> None:
     r = reading_with({at("ERO", 0): GradeEntry(2)})
     found = find_unlikely_normal(r, "L.MCP2")
-    assert found == UnlikelyEntry("fall", 2, at("ERO", 1))
+    assert found == UnlikelyEntry("fall", 2, at("ERO", 1), at("ERO", 0))
     assert enter_normal(r, "L.MCP2", confirmed=True).log[-1].is_confirmed
     assert find_unlikely_normal(reading_with({}), "L.MCP2") is None
     assert find_unlikely_normal(reading_with({at("ERO", 0): ANKYLOSIS}), "L.MCP2") is None  # it is impossible

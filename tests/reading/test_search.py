@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.reading.search import judge, search, specs, states_by_answering, valid
+from tests.reading.search import judge, search, specs, specs_of_visits, states_by_answering, valid
 from tests.strategies import small_scheme
 
 pytestmark = pytest.mark.slow
@@ -14,7 +14,7 @@ SPECS = {
     f"{joint} {'blinded' if spec.blinded else 'in order'}": spec
     for joint in ("IP1", "MCP1")
     for spec in specs(SMALL, joint)
-}
+} | specs_of_visits(SMALL)
 
 
 @pytest.mark.parametrize(

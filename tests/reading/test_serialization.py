@@ -158,8 +158,8 @@ def test_the_display_of_an_entry_is_stored() -> None:
 
 def test_a_newer_document_is_refused_with_what_to_do() -> None:
     newer = document()
-    newer["meta"]["format"] = 5
-    with pytest.raises(StoreError, match=r"has format 5, this version reads up to 4\. Update ratui"):
+    newer["meta"]["format"] = 6
+    with pytest.raises(StoreError, match=r"has format 6, this version reads up to 5\. Update ratui"):
         reading_from_document(SCHEME, newer, "anna/C-1.json")
 
 

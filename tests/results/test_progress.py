@@ -51,9 +51,12 @@ def test_a_case_without_films_is_listed_with_the_reason_and_not_counted(tmp_path
     from ratui.study import InProcessConverter, import_films
 
     film_file(tmp_path / "more" / "x.dcm", patient="P9")
+    film_file(tmp_path / "more" / "y.dcm", patient="P9", day="20210302", side="R", seed=1)
     import_films(study, [tmp_path / "more"], key=tmp_path / "key.json", converter=InProcessConverter())
     found = measure_progress(study)
-    assert [row.missing for row in found.rows if row.state.stage == "unreadable"] == ["films of one time point only"]
+    assert [row.missing for row in found.rows if row.state.stage == "unreadable"] == [
+        "no side with films at both time points"
+    ]
     assert found.raters[0].cases == 1
 
 

@@ -52,9 +52,11 @@ OVER_A_STUDY: tuple[tuple[str, ...], ...] = (
         for form in ("csv", "parquet", "json", "coco", "mk", "sr", "gsps")
     ),
     ("report", "{study}", "{out}/report.html", "--missing", "carried"),
+    ("raters", "{study}"),
     ("charter", "{study}"),
     ("charter", "{study}", "--json"),
     ("charter", "{study}", "--html", "{out}/charter.html"),
+    ("repeats", "{study}", "--list"),
     ("seal", "{study}"),
     ("check", "{study}"),
     ("backup", "{study}", "{out}/backup.zip"),

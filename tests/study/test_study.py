@@ -9,7 +9,7 @@ from ratui.imaging import Box
 from ratui.reading import Field, GradeEntry, enter, find_next_open_field
 from ratui.scheme import load_scheme
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
-from tests.films import confirm_template, make_study
+from tests.films import confirm_template, make_study, without_pairs
 
 
 class TestCreating:
@@ -76,12 +76,12 @@ class TestReadings:
         confirm_template(study, case, "anna")
         assert study.state("anna", case).stage == "reading"
 
-    def test_a_case_with_one_time_point_says_so(self, tmp_path: Path) -> None:
+    def test_a_case_without_a_pair_of_films_says_so(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L")
         (case,) = study.cases()
-        study.save_case(type(study.case(case))(case, study.case(case).films[:1]))
+        study.save_case(without_pairs(study.case(case)))
         assert study.state("anna", case).stage == "unreadable"
-        with pytest.raises(StudyError, match="one time point"), study.open_reading("anna", case):
+        with pytest.raises(StudyError, match="no side with films"), study.open_reading("anna", case):
             pass
 
 

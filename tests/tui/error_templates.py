@@ -35,6 +35,7 @@ _COMMAND_LINE_ONLY = (
     "study/importing/",
     "study/merge",
     "study/package.py",
+    "study/rater_changes.py",
     "study/restore.py",
     "study/upgrade.py",
     "study/withdrawal.py",

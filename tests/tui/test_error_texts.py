@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from ratui.tui.i18n.catalog import Catalog, ErrorTexts
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
-from tests.films import make_study
+from tests.films import make_study, without_pairs
 from tests.tui.conftest import label_text, reading_as, rows, settle
 from tests.tui.error_templates import ROOT, app_modules, find_templates
 from tests.tui.readings import store_reading
@@ -215,10 +214,10 @@ async def test_a_reading_that_is_open_elsewhere_is_reported_in_japanese(tmp_path
 async def test_the_note_of_an_unreadable_case_is_japanese_and_fits(tmp_path: Path) -> None:
     study = make_study(tmp_path, patients=2)
     case = study.cases()[0]
-    study.save_case(replace(study.case(case), films=study.case(case).films[:1]))
+    study.save_case(without_pairs(study.case(case)))
     async with reading_as(study, "anna", size=(120, 24), language="ja") as pilot:
         await settle(pilot)
         line = rows(pilot)[0]
-        assert "片方の時点のフィルムのみ" in line
+        assert "両時点のフィルムがそろう側がありません" in line
         assert "films" not in line
         assert cell_len(line.rstrip()) <= 120

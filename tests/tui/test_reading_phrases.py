@@ -53,7 +53,11 @@ def test_every_reason_for_a_second_look_has_words(language: str, kind: ReviewKin
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(
-    "doubt", [UnlikelyEntry("jump", 3, Field("L.MCP2", "ERO", 1)), UnlikelyEntry("fall", 1, Field("L.MCP2", "JSN", 0))]
+    "doubt",
+    [
+        UnlikelyEntry("jump", 3, Field("L.MCP2", "ERO", 1), Field("L.MCP2", "ERO", 0)),
+        UnlikelyEntry("fall", 1, Field("L.MCP2", "JSN", 0), Field("L.MCP2", "JSN", 1)),
+    ],
 )
 def test_a_request_to_confirm_names_scale_and_key(language: str, doubt: UnlikelyEntry) -> None:
     text = wording.format_unlikely(Catalog(language), doubt, "4")

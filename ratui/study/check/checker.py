@@ -164,12 +164,15 @@ class StudyChecker:
     # The rest.
 
     def _check_raters(self, study: Study) -> None:
+        for event in study.config.events:
+            if event.action == "left" and event.rater in study.config.departed:
+                self._findings.notes.append(f"the rater {event.rater} left on {event.at[:10]}: {event.reason}")
         for name in self._subfolders("readings"):
             if name.startswith("."):
                 continue  # restored readings are being taken over
             if name not in (*study.config.raters, CONSENSUS):
                 problem = "the study has no rater of that name, so these readings count nowhere"
-                advice = "Name the rater in study.toml, then: ratui seal STUDY"
+                advice = f"If it was a rater of this study: ratui raters STUDY --add {name}"
                 self._findings.add(f"readings/{name}", problem, advice=advice)
 
     def _upgrade(self) -> None:

@@ -160,6 +160,9 @@ class TableFileChecker:
                 case ["readings" | "restored", rater]:
                     if rater not in (*study.config.raters, CONSENSUS):
                         return  # reported as readings of an unknown rater
+                    if rater in study.config.departed and rater not in study.positions(file.stem):
+                        self._findings.notes.append(f"{file.inside}: {rater} has left the study; it does not count")
+                        return
                     # The rater's view: an account that is no manager can check it, too.
                     study.as_rater(rater).reading(rater, file.stem)
                     study.displays(rater, file.stem)

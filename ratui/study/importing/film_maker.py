@@ -12,6 +12,7 @@ import io
 import os
 import re
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -54,6 +55,7 @@ __all__ = [
     "FilmSize",
     "InProcessConverter",
     "convert_film",
+    "copy_stored_film",
     "pixel_digest",
     "replace_instance_uid",
     "verify_stored_film",
@@ -254,6 +256,32 @@ def replace_instance_uid(data: bytes, path: Path, case: str, side: str) -> bytes
     film, attributes, version = _read_own_film(data, path, case, side)
     uids = {**attributes.uids, "SOPInstanceUID": str(generate_uid(prefix=None))}
     return encode_film(film, replace(attributes, uids=uids), case=case, side=side, version=version)
+
+
+def copy_stored_film(
+    data: bytes, path: Path, side: str, *, case: str, new_case: str, new_uid: Callable[[str], str]
+) -> bytes:
+    """Return `data`, the content of a film that ratui wrote for `case`, as a film of `new_case`.
+
+    Parameters
+    ----------
+    data, path
+        The content of the film's file, and its place for error messages.
+    side
+        Side of the film.
+    case, new_case
+        Names of the cases.
+    new_uid
+        Function that returns the UID in place of an old one.
+
+    Raises
+    ------
+    FilmError
+        If the file is not exactly what this or an earlier version of ratui writes.
+    """
+    film, attributes, version = _read_own_film(data, path, case, side)
+    uids = {keyword: new_uid(uid) for keyword, uid in attributes.uids.items()}
+    return encode_film(film, replace(attributes, uids=uids), case=new_case, side=side, version=version)
 
 
 def _read_own_film(data: bytes, path: Path, case: str, side: str) -> tuple[Film, RetainedAttributes, str]:

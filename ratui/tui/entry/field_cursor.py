@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from ratui import reading as rd
 from ratui.reading import EntryOptions, Field, Reading
 from ratui.study import AutoSaver
+from ratui.tui.entry.answer_reveal import AnswerReveal, OtherAnswers
 
 __all__ = ["FieldCursor"]
 
@@ -18,10 +20,14 @@ class FieldCursor:
     ----------
     auto_saver
         The reading, with its storage on the disk.
+    load_answers
+        Function that returns the answers of others at the joint with the given site key; None if there are never any.
     """
 
-    def __init__(self, auto_saver: AutoSaver) -> None:
+    def __init__(self, auto_saver: AutoSaver, load_answers: Callable[[str], OtherAnswers] | None = None) -> None:
         self._auto_saver = auto_saver
+        self.reveal = AnswerReveal(load_answers)
+        """The answers of others at the joint, in an adjudication and in practice."""
         self.field: Field = rd.find_resume_field(auto_saver.reading)
         """The active field."""
         self.is_paired = False
@@ -81,6 +87,7 @@ class FieldCursor:
         """Make the first open field of `site` the active one; the first field if none is open."""
         fields = self.reading.joint_fields(site)
         self.is_paired = False
+        self.reveal.hide()
         self.field = next((field for field in fields if field not in self.reading.values), fields[0])
 
     def move_by(self, by: int) -> None:
@@ -93,8 +100,46 @@ class FieldCursor:
     def next_field(self) -> None:
         """Go to the next field of the joint; from the last field to the first."""
         fields = self.reading.joint_fields(self.site)
+        self.select_field(fields[(fields.index(self.field) + 1) % len(fields)])
+
+    def select_field(self, field: Field) -> None:
+        """Make `field` the active one, which may be of another joint. Its answer may be changed while others are shown."""
+        if field.site != self.site:
+            self.reveal.hide()
+        self.reveal.may_change = True
         self.is_paired = False
-        self.field = fields[(fields.index(self.field) + 1) % len(fields)]
+        self.field = field
+
+    def go_to_next_open_field(self) -> bool:
+        """Go to the next open field, and hide the answers of others; return False if every field is filled."""
+        self.reveal.hide()
+        upcoming = rd.find_next_open_field(self.reading, after=self.field)
+        if upcoming is None:
+            self.is_paired = False
+            return False
+        both_open = all(counterpart not in self.reading.values for counterpart in self.reading.counterparts(upcoming))
+        self.is_paired = self.is_paired and upcoming.site == self.field.site and both_open
+        self.field = upcoming
+        return True
+
+    # The answers of others.
+
+    @property
+    def is_answered(self) -> bool:
+        """True if all fields of the joint are filled."""
+        return all(field in self.reading.values for field in self.reading.joint_fields(self.site))
+
+    @property
+    def is_comparing(self) -> bool:
+        """True while the answers of others at the joint are shown."""
+        return self.reveal.is_shown_at(self.site) and self.is_answered
+
+    def toggle_answers(self) -> None:
+        """Show the answers of others at a joint that the rater has answered, or hide them."""
+        if self.is_comparing:
+            self.reveal.hide()
+        elif self.is_answered:
+            self.reveal.show(self.site)
 
 
 def _is_same_question(before: tuple[Reading, Field, bool], asked: tuple[Reading, Field, bool]) -> bool:

@@ -23,6 +23,7 @@ from ratui.reading import (
 from ratui.study import AutoSaver
 from ratui.study.reading_session import now
 from ratui.tui.entry.answer_gate import AnswerGate
+from ratui.tui.entry.answer_reveal import OtherAnswers
 from ratui.tui.entry.field_cursor import FieldCursor
 from ratui.tui.entry.joint_search import find_site_by_name
 from ratui.tui.i18n.catalog import Catalog
@@ -72,9 +73,9 @@ class ScoringSession(FieldCursor):
         The texts.
     gate
         Decides whether a key can be an answer to the films on the screen.
-    hint
-        Function that returns a message about a joint, called with the reading and the site key when all fields of the
-        joint are answered, and when the rater returns to it. It returns an empty text for no message.
+    load_answers
+        Function that returns the answers of others at the joint with the given site key. They are shown when all fields of
+        the joint are answered, until `CONFIRM_KEY`. None if there are never any.
     """
 
     def __init__(
@@ -84,11 +85,10 @@ class ScoringSession(FieldCursor):
         t: Catalog,
         gate: AnswerGate,
         *,
-        hint: Callable[[Reading, str], str] | None = None,
+        load_answers: Callable[[str], OtherAnswers] | None = None,
     ) -> None:
-        super().__init__(auto_saver)
+        super().__init__(auto_saver, load_answers)
         self._gate = gate
-        self._hint = hint
         self._keymap = keymap
         self.t = t
         self.mode: EntryMode = "entry"
@@ -116,6 +116,8 @@ class ScoringSession(FieldCursor):
                 return self.options.can_clear
             case "undo":
                 return rd.find_undoable(self.reading) is not None
+            case "answers":
+                return self.reveal.is_available and self.is_answered
             case _:
                 return True
 
@@ -134,6 +136,9 @@ class ScoringSession(FieldCursor):
             return True
         if pending is not None and name == CONFIRM_KEY:
             self._confirm(pending)
+            return True
+        if self.is_comparing and name == CONFIRM_KEY:
+            self._go_on()
             return True
         entry = map_keys_to_entries(self.reading.scheme, self.options).get(name)
         if entry is None:
@@ -225,6 +230,11 @@ class ScoringSession(FieldCursor):
 
     def refuses_key(self, fields: Collection[Field]) -> bool:
         """Return True, with a message, if the present key cannot be an answer to the films of `fields`."""
+        if self.is_comparing and not self.reveal.may_change:
+            keys = {"go_on": format_key(CONFIRM_KEY), "change": self._keymap.key_label("scoring.next_field")}
+            self.message = self.t("scoring.ignored_comparing", **keys)
+            self.field_hint = self.t("scoring.field_hint.ignored")
+            return True
         refusal = self._gate.find_refusal(self.reading, fields)
         if refusal is not None:
             self.field_hint = self.t("scoring.field_hint.ignored")
@@ -297,19 +307,13 @@ class ScoringSession(FieldCursor):
         for entry in reading.log[len(self.reading.log) :]:
             self._gate.note_answer(entry.number)
         self._auto_saver.save(reading)
-        self._show_hint()
-        upcoming = rd.find_next_open_field(reading, after=self.field)
-        if upcoming is None:
-            self.is_finished, self.is_paired = True, False
-            return
-        both_open = all(counterpart not in reading.values for counterpart in reading.counterparts(upcoming))
-        self.is_paired = self.is_paired and upcoming.site == self.field.site and both_open
-        self.field = upcoming
+        if self.is_answered and self.reveal.show(self.site):
+            self.is_paired = False
+        else:
+            self._go_on()
 
-    def _show_hint(self) -> None:
-        answered = all(field in self.reading.values for field in self.reading.joint_fields(self.site))
-        if self._hint is not None and answered and (hint := self._hint(self.reading, self.site)):
-            self.message = hint
+    def _go_on(self) -> None:
+        self.is_finished = not self.go_to_next_open_field()
 
     def _confirm(self, pending: PendingEntry) -> None:
         if pending.entry is None:
@@ -323,17 +327,10 @@ class ScoringSession(FieldCursor):
         self.field_hint = self.t("scoring.field_hint.confirm", key=shown)
         self.message = format_unlikely(self.t, pending.unlikely, shown)
 
-    def go_to_site(self, site: str) -> None:
-        """Make the first open field of `site` the active one; the first field if none is open."""
-        super().go_to_site(site)
-        self._show_hint()
-
     def select_field(self, field: Field) -> None:
         """Make `field` the active one, which may be of another joint. Discard a pending entry."""
         self.field_hint, self.message, self.pending = "", "", None
-        self.is_paired = False
-        self.field = field
-        self._show_hint()
+        super().select_field(field)
 
     def discard_pending(self) -> None:
         """Discard the entry that waits for confirmation, with its message."""

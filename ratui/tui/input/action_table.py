@@ -114,6 +114,7 @@ ACTIONS: tuple[Action, ...] = (
     *(Action("scoring", key, name) for key, name in _FILM_ACTIONS),
     Action("scoring", "/", "go_to"),
     Action("scoring", "r", "regions"),
+    Action("scoring", "A", "answers"),
     Action("scoring", "o", "overview"),
     Action("scoring", "?", "help"),
     Action("scoring", "escape", "leave"),

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import Enum
@@ -16,7 +16,7 @@ from ratui.errors import EntryError
 from ratui.reading import LogEntry, Reading
 from ratui.study import AutoSaver, Case, ReadingSession, TakenOver
 from ratui.study.reading_session import now
-from ratui.tui.entry.other_answers import format_other_answers
+from ratui.tui.entry.answer_reveal import OtherAnswers
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.entry.text import format_last_entry
 from ratui.tui.graphics.viewport import CaseFilms, load_case_films
@@ -173,8 +173,9 @@ class CaseFlow:
         is_first_time = self.scoring_session is None
         if self.scoring_session is None:
             message = message or screen.t.translate_error(self._notice)
+            load = self._load_answers if study.reveals else None
             self.scoring_session = ScoringSession(
-                self.auto_saver, screen.ratui.keymap, screen.t, screen.make_gate(), hint=self._format_hint
+                self.auto_saver, screen.ratui.keymap, screen.t, screen.make_gate(), load_answers=load
             )
             if self._site in self.reading.site_keys:
                 self.scoring_session.go_to_site(self._site)
@@ -196,10 +197,9 @@ class CaseFlow:
             self.auto_saver.save(reading)
         return ""
 
-    def _format_hint(self, reading: Reading, site: str) -> str:
-        """Return the raters' answers at a joint that the adjudicator has answered; empty outside an adjudication."""
-        others = self._screen.ratui.study.other_answers(reading.case, site)
-        return format_other_answers(self._screen.t, reading, others, site)
+    def _load_answers(self, site: str) -> OtherAnswers:
+        """Return the answers of others at the joint `site`, in an adjudication or in practice."""
+        return self._screen.ratui.study.other_answers(self.reading.case, site)
 
     def open_regions(self) -> None:
         """Open the regions: at the joint that is scored, or else at the first that is missing.
@@ -227,10 +227,16 @@ class CaseFlow:
 
     def finish_scoring(self) -> None:
         """Open the review of the joints that need one, or else the overview. Call it when every field is filled."""
-        if not self._start_review(rd.review_items(self.reading, self._reviewed)):
+        if not self._start_review(self._review_items(self._reviewed)):
             self._open_overview_unasked()
 
     # Review.
+
+    def _review_items(self, reviewed: Mapping[str, Hashable] | None = None) -> tuple[rd.ReviewItem, ...]:
+        """Return the joints to review: in an adjudication only those in dispute, see `ratui.reading.review_items`."""
+        asked = self._screen.ratui.study.asked_sites(self.case.id)
+        items = rd.review_items(self.reading, reviewed)
+        return items if asked is None else tuple(item for item in items if item.site in asked)
 
     def _start_review(self, items: Sequence[rd.ReviewItem]) -> bool:
         """Open the review of `items`; return False if there are none."""
@@ -259,7 +265,7 @@ class CaseFlow:
     def open_overview(self, notice: Callable[[Catalog, int], str] | None = None) -> None:
         """Open the overview, from which the reading is signed. `notice` returns a message to show there."""
         reading = self.reading
-        pending = len(rd.review_items(reading, self._reviewed)) if reading.is_complete else 0
+        pending = len(self._review_items(self._reviewed)) if reading.is_complete else 0
         site = self.scoring_session.site if self.scoring_session is not None else self._site
         overview = OverviewScreen(reading, site=site, writable=True, pending=pending, notice=notice)
         self._screen.app.push_screen(overview, self._overview_closed)
@@ -274,7 +280,7 @@ class CaseFlow:
                 self._sign()
                 return
             case OverviewCommand.REVIEW:
-                if self._start_review(rd.review_items(self.reading, self._reviewed) or rd.review_items(self.reading)):
+                if self._start_review(self._review_items(self._reviewed) or self._review_items()):
                     return
                 self.open_overview()
             case GoToSite(site):

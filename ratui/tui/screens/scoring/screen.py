@@ -29,6 +29,7 @@ from ratui.tui.screens.scoring.text import (
     format_status,
 )
 from ratui.tui.theme import ALARM, NOTE, QUIET
+from ratui.tui.widgets.answer_panel import AnswerPanel
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.key_bar import KeyBar
 from ratui.tui.widgets.text_line import TextLine
@@ -76,6 +77,7 @@ class ScoringScreen(FilmScreen[CaseResult]):
             yield JointViewer(ratui.graphics, ratui.frame_cache, ratui.film_store, self.display_watch, id="joint")
             yield Static(id="edgeR", classes="edge", markup=False)
             yield Static(id="map")
+        yield AnswerPanel(self.ratui.study.reveals)
         yield Static(id="message", classes="message", markup=False)
         yield TextLine()
         yield KeyBar()
@@ -226,6 +228,10 @@ class ScoringScreen(FilmScreen[CaseResult]):
         """Ask for the name of a joint to go to."""
         self.scoring_session.ask_joint()
 
+    def action_answers(self) -> None:
+        """Show the answers of others at the joint, or hide them."""
+        self.scoring_session.toggle_answers()
+
     def action_previous_joint(self) -> None:
         """Go to the previous joint."""
         self.scoring_session.move_by(-1)
@@ -305,6 +311,7 @@ class ScoringScreen(FilmScreen[CaseResult]):
         for place in range(len(reading.order)):
             self._draw_film_texts(films, place, is_coarse)
         self._draw_message()
+        self.query_one(AnswerPanel).show(self.t, session, self.ratui.keymap)
         self.update_key_bar()
         if self.query_one("#map").display:
             height = self.query_one("#map").size.height or 20  # the height is 0 before the first layout

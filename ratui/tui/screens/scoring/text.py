@@ -36,6 +36,7 @@ __all__ = [
 
 _SCORING_COMMANDS = (
     "undo",
+    "answers",
     "flag",
     "note",
     "go_to",

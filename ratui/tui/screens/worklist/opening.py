@@ -118,9 +118,15 @@ class CaseOpener:
         stored = study.reading(rater, case)
         if stored is not None:
             return stored
-        sites = study.case(case).sites(study.scheme)
+        films = study.case(case)
         return rd.start_reading(
-            study.scheme, case, rater, sites, order=study.order(rater, case), blinded=study.config.blinded
+            study.scheme,
+            case,
+            rater,
+            films.sites(study.scheme),
+            order=study.order(rater, case),
+            blinded=study.config.blinded,
+            unfilmed=films.unfilmed_slots(study.scheme),
         )
 
     def _overview_closed(self, case: str, site: str, holder: LockHolder | None, result: OverviewResult | None) -> None:

@@ -1,0 +1,194 @@
+"""Hidden repeats: cases that return under another name, to measure how well each rater agrees with themselves.
+
+A repeat is a case of its own, with copies of the films under new IDs and UIDs and with positions that are drawn anew. Only
+the table ``private/repeats.json`` links it to its original. Results count a repeat nowhere but in the agreement of a rater
+with themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pydicom.uid import generate_uid
+
+from ratui.errors import RatuiError, StoreError, StudyError, clean_text
+from ratui.files import check_name
+from ratui.stored_values import ODD_VALUE_ERRORS, as_list, as_text
+from ratui.study.accounts import act_as_owner
+from ratui.study.case import Case
+from ratui.study.config import CONSENSUS, SPLIT_FORMAT
+from ratui.study.film_files import read_intact_film_data, write_films
+from ratui.study.importing.film_maker import copy_stored_film
+from ratui.study.store import FileLock, StudyLock, write_tables
+from ratui.study.store.tables import read_tables
+from ratui.study.study import Study
+
+__all__ = ["Repeat", "draw_repeats", "load_repeats"]
+
+_FILE = "private/repeats.json"
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+"""Letters of the names of cases, those of base 32, so that a repeat is named as any other case."""
+_NAME_LENGTH = 6
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A case that shows the films of another one.
+
+    Attributes
+    ----------
+    case
+        Name of the repeat.
+    original
+        Name of the case whose films it shows.
+    drawn_at
+        Time in UTC, ISO 8601.
+    films
+        IDs of the films of the original by those of the repeat.
+    """
+
+    case: str
+    original: str
+    drawn_at: str
+    films: Mapping[str, str]
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Repeat:
+        """Return the values in a stored record. Raises an error of `ODD_VALUE_ERRORS` or StudyError for anything else."""
+        case, original = (check_name(as_text(record[name]), "case") for name in ("case", "original"))
+        films = {as_text(new): as_text(old) for new, old in record["films"].items()}
+        return cls(case, original, as_text(record["drawn_at"]), films)
+
+
+def load_repeats(study: Study) -> Mapping[str, Repeat]:
+    """Return the hidden repeats of `study` by their names; empty if none were drawn.
+
+    Raises
+    ------
+    StudyError
+        If this account may not know them.
+    StoreError
+        If the table is damaged.
+    """
+    if study.config.stored_format < SPLIT_FORMAT:
+        return {}
+    file = study.folder.file(_FILE)
+    try:
+        tables = read_tables(file) or {}
+        found = [Repeat.from_record(record) for record in as_list(tables.get("repeats", []))]
+    except StoreError as error:
+        if isinstance(error.__cause__, PermissionError):
+            problem = "only managers of the study may know which cases are repeats"
+            raise StudyError(problem, study.path, "Ask a manager of the study") from error
+        raise
+    except (*ODD_VALUE_ERRORS, StudyError) as error:
+        problem = f"not a list of repeats: {clean_text(error)}"
+        raise StoreError(problem, file.path, "See: ratui check STUDY") from error
+    return {each.case: each for each in found}
+
+
+def draw_repeats(study: Study, share: float) -> tuple[Repeat, ...]:
+    """Repeat cases, drawn at random, until the repeats are at least `share` of the cases.
+
+    A case is repeated at most once, and the raters who read it also read the repeat. Draw repeats after the import and
+    before the first reading, so that neither regions nor dates of files differ between a case and its repeat.
+
+    Parameters
+    ----------
+    study
+        The study. This account must manage it and be able to write its films.
+    share
+        Number of repeats divided by the number of cases that can be read and are no repeats themselves; above 0, up to 1.
+
+    Returns
+    -------
+    tuple of Repeat
+        The new repeats; empty if there are as many already.
+
+    Raises
+    ------
+    StudyError
+        If this account may not do it, the share is not possible, no case can be read, or the study has an earlier format.
+    StoreError, FilmError
+        If the disk refuses. Repeat the call then: it continues where it stopped.
+    """
+    study.check_manager("draw repeats")
+    if not 0 < share <= 1:
+        raise StudyError(f"{share} is no share of the cases", study.path, "Give a number above 0, up to 1")
+    if study.config.stored_format < SPLIT_FORMAT:
+        problem = "a study of an earlier format can't hide repeats"
+        raise StudyError(problem, study.path, "Convert it with: ratui check STUDY --repair")
+    with act_as_owner(study.folder, "films"), FileLock(study.folder.file("import.lock")):
+        known = dict(load_repeats(study))
+        present = {*study.cases()}
+        for begun in (repeat for repeat in known.values() if repeat.case not in present):
+            _copy_case(study, study.case(begun.original), begun)
+        originals = [case for case in sorted(present) if case not in known and _can_be_read(study, case)]
+        if not originals:
+            raise StudyError("there is no case that can be read", study.path, "Import films first")
+        repeated = {repeat.original for repeat in known.values()}
+        left = [case for case in originals if case not in repeated]
+        missing = math.ceil(share * len(originals)) - len(known)
+        drawn = secrets.SystemRandom().sample(left, max(min(missing, len(left)), 0))
+        new = []
+        for original in sorted(drawn):
+            case = study.case(original)
+            at = datetime.now(UTC).isoformat(timespec="seconds")
+            repeat = Repeat(_draw_name(study), original, at, {secrets.token_hex(6): film.id for film in case.films})
+            known[repeat.case] = repeat
+            # First: without this record, the repeat would count as a patient.
+            with StudyLock(study.folder).shared():
+                write_tables(study.folder.file(_FILE), {"repeats": [asdict(each) for each in known.values()]})
+            _copy_case(study, case, repeat)
+            new.append(repeat)
+    return tuple(new)
+
+
+def _can_be_read(study: Study, case: str) -> bool:
+    try:
+        return not study.case(case).unreadable_reason(study.scheme)
+    except RatuiError:  # damaged: the check reports it
+        return False
+
+
+def _draw_name(study: Study) -> str:
+    used = {*study.folder.folders("films")}
+    draw = secrets.SystemRandom()
+    while (name := "C-" + "".join(draw.choices(_LETTERS, k=_NAME_LENGTH))) in used:
+        pass
+    return name
+
+
+def _copy_case(study: Study, original: Case, repeat: Repeat) -> None:
+    """Store the films of `original` as the case of `repeat`. An interrupted call can be repeated."""
+    ids = {old: new for new, old in repeat.films.items()}
+    uids: dict[str, str] = {}
+    files, films = {}, []
+    for film in (film.as_stored() for film in original.films if film.id in ids):
+        path = study.folder.path / f"films/{original.id}/{film.id}.dcm"
+        data = read_intact_film_data(study.folder, original, film.id)
+        copied = copy_stored_film(
+            data,
+            path,
+            film.side,
+            case=original.id,
+            new_case=repeat.case,
+            new_uid=lambda old: uids.setdefault(old, str(generate_uid(prefix=None))),
+        )
+        files[ids[film.id]] = copied
+        # Without the digest of the pixels: an import recognizes a film by it, and must find the original.
+        films.append(replace(film, id=ids[film.id], digest="", file=hashlib.sha256(copied).hexdigest()))
+    case = Case(repeat.case, tuple(films))
+    write_films(study.folder, case, files)
+    turned = [each for each in study.orientations(original.id).values() if each.film in ids]
+    if turned:
+        with study.regions_lock(repeat.case):
+            study.write_regions(repeat.case, (), [replace(each, film=ids[each.film]) for each in turned])
+    raters = [rater for rater in study.positions(original.id) if rater != CONSENSUS]
+    study.save_case(case, positions=dict.fromkeys(raters, ()))

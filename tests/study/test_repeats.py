@@ -1,0 +1,163 @@
+"""Hidden repeats: another name for the same films, known to the manager alone."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from ratui.errors import StoreError, StudyError
+from ratui.imaging import Orientation
+from ratui.study import InProcessConverter, Study, import_films
+from ratui.study.check import check_study
+from ratui.study.package import package
+from ratui.study.repeats import draw_repeats, load_repeats
+from ratui.study.withdrawal import list_withdrawals, withdraw_films
+from tests.films import hospital, make_study
+from tests.support.commands import run_in_this_process
+from tests.tui.readings import store_reading
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """Return a blinded study of four patients without regions."""
+    return make_study(tmp_path, patients=4, blinded=True, sides="L", regions=False)
+
+
+def _headers(study: Study, case: str) -> list[pydicom.Dataset]:
+    return [pydicom.dcmread(path) for path in sorted((study.path / "films" / case).glob("*.dcm"))]
+
+
+def test_a_repeat_shows_the_same_pictures_and_shares_no_name_with_its_original(study: Study) -> None:
+    (repeat,) = draw_repeats(study, 0.25)
+    assert set(study.cases()) > {repeat.case, repeat.original}
+    for new, old in repeat.films.items():
+        one, other = study.film(repeat.case, new), study.film(repeat.original, old)
+        assert np.array_equal(one.pixels, other.pixels)
+        assert one.spacing == other.spacing
+    for case in (repeat.case, repeat.original):
+        assert sorted(film.time for film in study.case(case).films) == [0, 1]
+    values = [
+        {
+            str(element.value)
+            for header in _headers(study, case)
+            for element in header
+            if element.VR in ("UI", "LO", "PN")
+        }
+        for case in (repeat.case, repeat.original)
+    ]
+    same = values[0] & values[1]
+    unlike_all = set.intersection(*({str(e.value) for e in h} for case in study.cases() for h in _headers(study, case)))
+    assert same <= unlike_all, "only what all films have is the same"
+    names = [
+        {name for film in study.case(case).films for name in (film.id, film.file)}
+        for case in (repeat.case, repeat.original)
+    ]
+    assert names[0].isdisjoint(names[1])
+
+
+def test_the_raters_of_a_case_read_its_repeat_and_no_other(tmp_path: Path) -> None:
+    study = Study.create(tmp_path / "s", "fingers", ("anna", "bert", "cora"), raters_per_case=2)
+    import_films(study, [hospital(tmp_path / "h", 3, "L")], key=tmp_path / "k.json", converter=InProcessConverter())
+    repeats = draw_repeats(study, 1.0)
+    assert len(repeats) == 3
+    for repeat in repeats:
+        assert study.raters_of(repeat.case) == study.raters_of(repeat.original)
+
+
+def test_each_case_is_repeated_at_most_once_and_no_repeat_is(study: Study) -> None:
+    originals = set(study.cases())
+    assert len(draw_repeats(study, 0.3)) == 2
+    assert draw_repeats(study, 0.5) == ()
+    assert len(draw_repeats(study, 1.0)) == 2
+    assert draw_repeats(study, 1.0) == ()
+    assert {repeat.original for repeat in load_repeats(study).values()} == originals
+    assert set(load_repeats(study)) == set(study.cases()) - originals
+    assert not check_study(study.path).findings
+
+
+def test_turned_films_are_turned_in_the_repeat(study: Study) -> None:
+    for case in study.cases():
+        for film in study.case(case).films:
+            study.set_orientation(case, film.id, Orientation.TURNED_90)
+    (repeat,) = draw_repeats(study, 0.25)
+    assert {film.orientation for film in study.case(repeat.case).films} == {Orientation.TURNED_90}
+
+
+def test_an_interrupted_draw_continues(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Study, "save_case", _refuse)
+        with pytest.raises(StoreError):
+            draw_repeats(study, 0.25)
+    draw_repeats(study, 0.25)
+    (repeat,) = load_repeats(study).values()
+    assert {film.id for film in study.case(repeat.case).films} == set(repeat.films)
+    assert not check_study(study.path).findings
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise StoreError("the disk is full", "films")
+
+
+def test_only_managers_draw_and_know_repeats(study: Study, tmp_path: Path) -> None:
+    draw_repeats(study, 0.25)
+    with pytest.raises(StudyError, match="only managers"):
+        draw_repeats(study.as_rater("anna"), 1.0)
+    package(study, "anna", tmp_path / "anna.zip")
+    with zipfile.ZipFile(tmp_path / "anna.zip") as archive:
+        assert not [name for name in archive.namelist() if "repeats" in name]
+        assert not [name for name in archive.namelist() if b'"original"' in archive.read(name)]
+
+
+def test_a_second_import_adds_nothing_to_a_repeat(study: Study, tmp_path: Path) -> None:
+    draw_repeats(study, 1.0)
+    before = {case: study.case(case) for case in study.cases()}
+    import_films(
+        study, [hospital(tmp_path / "again", 4, "L")], key=tmp_path / "key.json", converter=InProcessConverter()
+    )
+    assert {case: study.case(case) for case in study.cases()} == before
+
+
+def test_a_withdrawn_film_is_withdrawn_from_the_repeat(study: Study) -> None:
+    draw_repeats(study, 1.0)
+    repeat = next(iter(load_repeats(study).values()))
+    new, old = next(iter(repeat.films.items()))
+    withdraw_films(study, repeat.original, [old], reason="wrong patient")
+    assert new not in {film.id for film in study.case(repeat.case).films}
+    withdraw_films(study, repeat.original, reason="consent withdrawn", erase=True)
+    assert not study.case(repeat.case).films
+    assert not list((study.path / "films" / repeat.case).glob("*.dcm"))
+    assert {(each.case, each.film) for each in list_withdrawals(study)} == {
+        *((repeat.case, film) for film in repeat.films),
+        *((repeat.original, film) for film in repeat.films.values()),
+    }
+
+
+def test_a_signed_reading_of_the_repeat_protects_the_films(study: Study) -> None:
+    draw_repeats(study, 1.0)
+    repeat = next(iter(load_repeats(study).values()))
+    store_reading(study, repeat.case, rater="bert", signed=True)
+    with pytest.raises(StudyError, match="signed readings of bert"):
+        withdraw_films(study, repeat.original, reason="wrong patient")
+
+
+def test_the_command_counts_repeats_and_lists_them_only_if_asked(study: Study) -> None:
+    done = run_in_this_process("repeats", study.path, "--share", "0.5")
+    assert "2 repeats drawn" in done.stdout
+    assert "2 of 6 cases are repeats" in done.stdout
+    assert " shows " not in done.stdout
+    listed = run_in_this_process("repeats", study.path, "--list").stdout
+    assert all(f"{each.case} shows {each.original}" in listed for each in load_repeats(study).values())
+
+
+def test_a_share_of_the_charter_is_drawn(study: Study) -> None:
+    refused = run_in_this_process("repeats", study.path, "--draw")
+    assert refused.returncode == 1
+    assert "states no share" in refused.stderr
+    terms = study.path.parent / "terms.toml"
+    terms.write_text("repeats_share = 0.25\n")
+    assert run_in_this_process("charter", study.path, "--set", terms, "--reason", "as planned").returncode == 0
+    assert "1 repeat drawn" in run_in_this_process("repeats", study.path, "--draw").stdout
