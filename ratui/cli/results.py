@@ -59,6 +59,7 @@ def status(study: Path, html: Path | None, table: Path | None, json_: bool) -> N
 
 
 def _status_lines(found: StudyProgress) -> list[str]:
+    from ratui.results.progress import describe_late_changes
     from ratui.results.text_table import format_count
 
     raters = [each.rater for each in found.raters]
@@ -85,6 +86,9 @@ def _status_lines(found: StudyProgress) -> list[str]:
         lines += ["", "missing", *missing[:_LISTED]]
     if len(missing) > _LISTED:
         lines.append(f"  and {len(missing) - _LISTED} more; for all of them: --csv -")
+    late = describe_late_changes(found.late)
+    if late:
+        lines += ["", "changed after all raters had signed", *(f"  {clean_text(line, 200)}" for line in late)]
     if found.consensus_signed:
         lines.append(f"consensus signed: {format_count(found.consensus_signed, 'case')}")
     return lines

@@ -6,7 +6,7 @@ It contains amounts only and no scores, so every rater may see it at any time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import groupby
 from statistics import median
@@ -15,6 +15,7 @@ from typing import Any
 from ratui.results.html import paragraph, section, table
 from ratui.results.text_table import format_count
 from ratui.study import CONSENSUS, CaseState, Study
+from ratui.study.late_changes import LateChanges, changes_after_release
 from ratui.study.restored import has_readings
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "RaterProgress",
     "StudyProgress",
     "case_progress_html",
+    "describe_late_changes",
     "measure_progress",
     "progress_html",
     "rater_progress_html",
@@ -84,7 +86,8 @@ class StudyProgress:
     """Progress of a study.
 
     `rows` are sorted by case, then by rater. `consensus_signed` is the number of cases with a signed consensus. `departed`
-    are the raters who have left the study; they have rows for the cases that they signed before.
+    are the raters who have left the study; they have rows for the cases that they signed before. `late` are the readings
+    that were reopened after all raters had signed.
     """
 
     title: str
@@ -94,6 +97,7 @@ class StudyProgress:
     rows: tuple[ProgressRow, ...]
     consensus_signed: int = 0
     departed: tuple[str, ...] = ()
+    late: LateChanges = field(default_factory=LateChanges)
 
     def by_case(self) -> Iterator[tuple[ProgressRow, ...]]:
         """Yield the rows of each case, in the order of the raters who read it."""
@@ -118,6 +122,18 @@ class StudyProgress:
             ],
             "cases": [row.to_record() for row in self.rows],
             "settled": self.consensus_signed,
+            "reopened_after_release": [
+                {
+                    "case": each.case,
+                    "rater": each.rater,
+                    "released": each.released_at.isoformat(timespec="seconds"),
+                    "reopened": each.reopened_at.isoformat(timespec="seconds"),
+                    "signed": each.signed_at.isoformat(timespec="seconds") if each.signed_at else None,
+                }
+                for late in self.late.readings.values()
+                for each in late
+            ],
+            "consensus_before_changes": {case: list(raters) for case, raters in self.late.consensus.items()},
         }
 
 
@@ -146,6 +162,7 @@ def measure_progress(study: Study, *, on_progress: Callable[[int, int], None] | 
         tuple(rows),
         _count_signed_consensus(study),
         study.config.departed,
+        changes_after_release(study, states),
     )
 
 
@@ -219,10 +236,19 @@ def rater_progress_html(found: StudyProgress) -> list[str]:
     ]
     said = f"{format_count(len(found.cases), 'case')}; a consensus is signed for {found.consensus_signed}."
     return [
+        *(paragraph(line) for line in describe_late_changes(found.late)),
         paragraph(f"{found.scheme}; {said}"),
         table(["rater", "signed", "begun", "untouched", "median minutes a case", "hours"], rows),
         paragraph("Minutes count the time spent reading. Only the first minute of a pause counts.", quiet=True),
     ]
+
+
+def describe_late_changes(late: LateChanges) -> list[str]:
+    """Return a sentence for each reading that was reopened after its case was released, and for each older consensus."""
+    lines = [f"{each.case} {each.rater}: {each}" for found in late.readings.values() for each in found]
+    for case, raters in late.consensus.items():
+        lines.append(f"{case}: the consensus was signed before {', '.join(raters)} reopened the case")
+    return lines
 
 
 def case_progress_html(found: StudyProgress) -> str:

@@ -365,7 +365,8 @@ class Study(StudyCases, AnswerSource):
         note = _COPY_READ if stored and stored.notice else ""
         fields, meta = stored.tables.get("fields", ()) if stored else (), stored_meta(stored)
         complete = bool(meta.get("signed")) or self.are_regions_complete(film_case)
-        return summarize_reading(film_case, self.scheme, fields, meta, complete, note, file.path)
+        log = stored.tables.get("log", ()) if stored else ()
+        return summarize_reading(film_case, self.scheme, fields, meta, complete, note, file.path, log)
 
     def states(self, rater: str, *, progress: Progress | None = None) -> tuple[CaseState, ...]:
         """Return the progress of `rater` in each case that they read, by name, from an index that is updated first.

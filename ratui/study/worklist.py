@@ -36,7 +36,7 @@ __all__ = [
     "summarize_reading",
 ]
 
-_FORMAT = 6
+_FORMAT = 7
 _MOST_ITEMS = 50_000_000  # of the index; about thirty a case
 _PROGRESS_STEP = 100  # cases between two calls of `progress`
 
@@ -73,6 +73,8 @@ class CaseState:
         Number of sites with all fields answered, and of all sites.
     flags
         Number of sites that the rater has flagged.
+    history
+        Signatures and reopenings in their order, such as ``sign 2027-01-10T09:00:00.000+00:00``, separated by commas.
     """
 
     case: str
@@ -84,6 +86,7 @@ class CaseState:
     joints: int = 0
     joints_total: int = 0
     flags: int = 0
+    history: str = ""
 
 
 _Row: TypeAlias = tuple[list[_FileSignature], CaseState]
@@ -97,6 +100,7 @@ def summarize_reading(
     are_regions_complete: bool,
     note: str = "",
     where: object = "",
+    log: Sequence[Mapping[str, Any]] = (),
 ) -> CaseState:
     """Return the progress of a reading of `case` from its stored records, without building the reading.
 
@@ -112,6 +116,8 @@ def summarize_reading(
         Text for `CaseState.note`.
     where
         The reading's file, for errors.
+    log
+        Records of the reading's log.
 
     Raises
     ------
@@ -130,6 +136,7 @@ def summarize_reading(
         seconds = as_number(meta.get("seconds", 0.0), 0.0)
         flags = len(as_list(meta.get("flags", [])))
         is_signed = meta.get("signed") is not None and bool(as_time(meta["signed"]))
+        turns = [(entry["kind"], as_time(entry["at"])) for entry in log if entry["kind"] in ("sign", "reopen")]
     except ODD_VALUE_ERRORS as error:
         raise StoreError(f"this is not a reading: {clean_text(error)}", where, "See: ratui check STUDY") from error
     sites = case.sites(scheme)
@@ -151,6 +158,7 @@ def summarize_reading(
         joints=sum(filled[site.key] == expected[site.key] for site in sites),
         joints_total=len(sites),
         flags=flags,
+        history=",".join(f"{kind} {at.isoformat(timespec='milliseconds')}" for kind, at in turns),
     )
 
 

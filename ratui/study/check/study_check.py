@@ -10,7 +10,8 @@ from ratui.study.check.checker import StudyChecker
 from ratui.study.check.journals import add_journal_findings
 from ratui.study.check.report import CheckFinding, CheckReport
 from ratui.study.check.roots import check_roots
-from ratui.study.config import read_settings
+from ratui.study.config import CONSENSUS, read_settings
+from ratui.study.late_changes import changes_after_release
 from ratui.study.store.file_systems import mounts_below
 from ratui.study.study import Study
 
@@ -54,7 +55,16 @@ def check_study(
     study = Study.open(path)
     report = add_journal_findings(report, study, format_before=before, repair=repair)
     report = check_roots(report, study, signers, root, repair=repair)
-    return replace(report, findings=(*mounts, *report.findings))
+    return replace(report, findings=(*mounts, *report.findings), notes=(*report.notes, *_late_notes(study)))
+
+
+def _late_notes(study: Study) -> list[str]:
+    """Return a note for each reading that was reopened after its case was released, and for each older consensus."""
+    late = changes_after_release(study)
+    notes = [f"readings/{each.rater}/{each.case}.json: {each}" for found in late.readings.values() for each in found]
+    for case, raters in late.consensus.items():
+        notes.append(f"readings/{CONSENSUS}/{case}.json: signed before {', '.join(raters)} reopened the case")
+    return notes
 
 
 def _mount_finding(place: str) -> CheckFinding:

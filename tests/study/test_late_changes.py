@@ -1,0 +1,93 @@
+"""Readings that are reopened after all raters of a case have signed, in status and check, and an older consensus."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ratui.cli.main import commands
+from ratui.reading import Field, GradeEntry, enter, reopen, sign
+from ratui.results.adjudication import Adjudication
+from ratui.results.disputes import DisputeLimits, find_disputes
+from ratui.results.released import released_readings
+from ratui.study import CONSENSUS, Study
+from ratui.study.late_changes import changes_after_release, find_changed_fields, find_release
+from ratui.study.study_events import StudyEvent
+from tests.films import make_study
+from tests.tui.readings import AT, store_reading
+
+MINUTE = timedelta(minutes=1)
+
+
+def test_a_case_is_released_when_all_have_a_signature_at_the_same_time() -> None:
+    def turns(*kinds: str) -> list[tuple[str, datetime]]:
+        return [(kind, AT + int(number) * MINUTE) for number, kind in (each.split() for each in kinds)]
+
+    anna, bert = turns("1 sign", "2 reopen", "5 sign"), turns("3 sign", "9 reopen")
+    assert find_release({"anna": anna, "bert": bert}) == AT + 5 * MINUTE
+    assert find_release({"anna": anna, "bert": []}) is None
+    assert find_release({}) is None
+    joined = StudyEvent("joined", (AT + 7 * MINUTE).isoformat(), "root", rater="cleo")
+    found = find_release({"anna": anna, "bert": bert, "cleo": []}, [joined])
+    assert found == AT + 5 * MINUTE, "the others could see results before cleo joined"
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """Return a study with three cases that both raters have signed; anna has reopened and changed the first one."""
+    study = make_study(tmp_path, patients=3)
+    for case in study.cases():
+        for rater in study.config.raters:
+            store_reading(study, case, rater=rater, signed=True)
+    change(study, study.cases()[0])
+    return study
+
+
+def change(study: Study, case: str, at: datetime = AT + MINUTE) -> None:
+    with study.open_reading("anna", case) as session:
+        reading = reopen(session.reading, "looked again", timestamp=at)
+        reading = enter(reading, Field("L.MCP2", "ERO", 1), GradeEntry(4), timestamp=at)
+        session.save(sign(reading, timestamp=at + MINUTE))
+
+
+def test_a_reading_that_was_reopened_after_the_release_is_marked(study: Study) -> None:
+    found = changes_after_release(study)
+    case = study.cases()[0]
+    assert found.readings.keys() == {case}
+    (late,) = found.readings[case]
+    assert (late.rater, late.released_at, late.reopened_at, late.signed_at) == (
+        "anna",
+        AT,
+        AT + MINUTE,
+        AT + 2 * MINUTE,
+    )
+    reading = study.reading("anna", case)
+    assert reading is not None
+    assert find_changed_fields(reading, AT) == (Field("L.MCP2", "ERO", 1),)
+    assert not found.consensus
+    assert bool(changes_after_release(Study.open(study.path))), "also from the index that was saved"
+
+
+def test_a_consensus_is_marked_when_a_rater_reopens_the_case_after_it(study: Study) -> None:
+    first, second, _ = study.cases()
+    disputes = find_disputes(study, released_readings(study), DisputeLimits(0))
+    for case in (first, second):
+        adjudication = Adjudication(study, [each for each in disputes if each.case == case])
+        store_reading(adjudication, case, rater=CONSENSUS, signed=True)
+    assert not changes_after_release(study).consensus.get(second)
+    change(study, second)
+    assert changes_after_release(study).consensus[second] == ("anna",)
+
+
+def test_status_and_check_name_the_reading(study: Study) -> None:
+    case = study.cases()[0]
+    status = CliRunner().invoke(commands, ["status", str(study.path)]).output
+    assert "changed after all raters had signed" in status
+    assert f"{case} anna: reopened" in status
+    assert '"reopened_after_release"' in CliRunner().invoke(commands, ["status", str(study.path), "--json"]).output
+    check = CliRunner().invoke(commands, ["check", str(study.path)])
+    assert f"readings/anna/{case}.json: reopened" in check.output
+    assert check.exit_code == 0
