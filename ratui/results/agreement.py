@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from ratui.errors import StudyError
 from ratui.results.bootstrap import Estimate, count_draws, draw_resamples
 from ratui.results.quantities import Quantity
 from ratui.results.released import ReleasedReadings
+from ratui.results.repeatability import Repeatability, measure_repeatability
 from ratui.results.scores import ReadingScores, collect_scores
 from ratui.results.statistics import (
     BlandAltman,
@@ -169,6 +170,8 @@ class Agreement:
         Mean number of fields per case that all its raters have scored, and number of fields of the scheme.
     totals, kappas, limits, detectable, sites
         The statistics.
+    repeats
+        Agreement of each rater with themselves; empty without repeated cases.
     """
 
     title: str
@@ -186,6 +189,7 @@ class Agreement:
     limits: tuple[PairLimits, ...]
     detectable: tuple[DetectableChange, ...]
     sites: tuple[SiteAgreement, ...]
+    repeats: tuple[Repeatability, ...] = ()
 
     def to_document(self) -> dict[str, Any]:
         """Return the statistics as plain values for JSON, with None for undefined numbers."""
@@ -239,8 +243,9 @@ def measure_agreement(
         raise StudyError(why, study.path, remedy)
     chosen = rule or choose_rule(released, None, study=study)
     scores = collect_scores(study, released, chosen).select_cases(complete)
-    kept_back = len(study.cases()) - len(complete)
-    return compare_scores(scores, study.config.title, kept_back=kept_back, seed=seed), scores
+    kept_back = len({*released.readings, *released.kept_back}) - len(complete)
+    found = compare_scores(scores, study.config.title, kept_back=kept_back, seed=seed)
+    return replace(found, repeats=measure_repeatability(study, released, chosen)), scores
 
 
 def compared_cases(released: ReleasedReadings) -> frozenset[str]:

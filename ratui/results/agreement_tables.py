@@ -25,7 +25,7 @@ def summarize_agreement(agreement: Agreement) -> str:
 
 
 def agreement_tables(agreement: Agreement, *, with_means: bool = True) -> Sequence[TextTable]:
-    """Return the tables of totals, kappa, limits of agreement, smallest detectable change and sites, in this order.
+    """Return the tables of totals, kappa, limits of agreement, smallest detectable change, repeats and sites, in this order.
 
     Without `with_means`, the first table leaves out the raters' mean totals, for a page that shows them elsewhere.
     """
@@ -34,6 +34,7 @@ def agreement_tables(agreement: Agreement, *, with_means: bool = True) -> Sequen
         _kappa_table(agreement),
         _limits_table(agreement),
         _detectable_change_table(agreement),
+        *_repeat_tables(agreement),
         _sites_table(agreement),
     )
 
@@ -124,6 +125,57 @@ def _detectable_change_table(agreement: Agreement) -> TextTable:
         f"1.96 · {what} / (√2 · √k). {describe_rule(agreement.rule)}"
     )
     return TextTable("Smallest detectable change", headers, rows, text_columns=1 + has_many, note=note)
+
+
+def _repeat_tables(agreement: Agreement) -> Sequence[TextTable]:
+    """Return the tables of hidden repeats: coefficients, and the charts' outcome; none without repeats."""
+    if not agreement.repeats:
+        return ()
+    rows = [
+        [
+            each.rater,
+            each.scale,
+            each.quantity,
+            each.patients,
+            format_estimate(each.icc),
+            format_estimate(each.bias, 1),
+            format_estimate(each.detectable, 1),
+        ]
+        for each in agreement.repeats
+    ]
+    headers = ["rater", "scale", "of", "repeated", "ICC(2,1)", "mean difference", "SDC"]
+    note = (
+        "Cases that a rater read twice without knowing it; second reading minus first. SDC: smallest detectable change of "
+        f"this rater alone. {describe_rule(agreement.rule)}"
+    )
+    charts = [
+        [
+            each.rater,
+            len(each.chart.cases),
+            format_number(each.chart.centre, 1),
+            format_number(each.chart.lower, 1),
+            format_number(each.chart.upper, 1),
+            ", ".join(each.chart.outside) or "none",
+            ", ".join(each.chart.runs) or "none",
+        ]
+        for each in agreement.repeats
+        if each.chart is not None
+    ]
+    main = next((each.quantity for each in agreement.repeats if each.chart is not None), "")
+    chart_note = (
+        f"Individuals chart of second minus first reading ({main}, all scales), in the order of the second signatures. "
+        "Limits: mean ± 3 · mean moving range / 1.128. Run: eight successive differences on one side of the mean."
+    )
+    return (
+        TextTable("Each rater with themselves", headers, rows, text_columns=3, note=note),
+        TextTable(
+            "Drift of each rater",
+            ["rater", "repeated", "mean", "lower limit", "upper limit", "outside", "runs"],
+            charts,
+            text_columns=1,
+            note=chart_note,
+        ),
+    )
 
 
 def _sites_table(agreement: Agreement) -> TextTable:

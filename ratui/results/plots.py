@@ -39,6 +39,8 @@ def list_plots(agreement: Agreement, scores: ReadingScores) -> Mapping[str, Call
         figures["cumulative-probability"] = lambda: _plot_cumulative_probability(scores, change)
         figures["bland-altman-change"] = lambda: _plot_bland_altman(agreement, scores, change)
     figures["bland-altman-status"] = lambda: _plot_bland_altman(agreement, scores, last)
+    if any(each.chart for each in agreement.repeats):
+        figures["control-chart"] = lambda: _plot_control_charts(agreement)
     for part in scores.scheme.parts:
         view = next((view for view in scores.scheme.views.values() if view.part == part.id), None)
         if view is not None:
@@ -116,6 +118,25 @@ def _plot_bland_altman(agreement: Agreement, scores: ReadingScores, quantity: Qu
     status = "later time point" if quantity.name == "later" else quantity.name
     title = "change of the total score" if quantity.name == "change" else f"total score, {status}"
     figure.suptitle(f"Bland–Altman, {title}", x=0.01, ha="left")
+    return figure
+
+
+def _plot_control_charts(agreement: Agreement) -> Any:
+    """Plot each rater's differences between second and first reading in order of time, with the limits of control."""
+    charts = [(each.rater, each.quantity, each.chart) for each in agreement.repeats if each.chart is not None]
+    figure, axes = _new_figure(min(4.2 * len(charts) + 0.6, 14), 3.6, len(charts), sharey=True)
+    for place, (rater, _, chart) in enumerate(charts):
+        numbers = np.arange(1, len(chart.cases) + 1)
+        odd = np.array([case in (*chart.outside, *chart.runs) for case in chart.cases], dtype=np.bool_)
+        differences = np.array(chart.differences)
+        axes[place].plot(numbers, differences, color=_COLOURS[0], linewidth=0.8, marker="o", markersize=4)
+        axes[place].plot(numbers[odd], differences[odd], "D", color=_COLOURS[1], markersize=6)
+        for value, style in ((chart.centre, "-"), (chart.lower, "--"), (chart.upper, "--")):
+            if np.isfinite(value):
+                axes[place].axhline(value, color="#555", linewidth=0.9, linestyle=style)
+        axes[place].set(xlabel="repeated case, in order of signing", title=rater)
+    axes[0].set_ylabel("second − first reading")
+    figure.suptitle(f"Drift of each rater, {charts[0][1]} of the total score", x=0.01, ha="left")
     return figure
 
 

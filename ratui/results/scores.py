@@ -21,7 +21,7 @@ from ratui.results.totals import MissingRule, list_fields, reading_scores, sum_c
 from ratui.scheme import Scheme
 from ratui.study import CONSENSUS, Study
 
-__all__ = ["ReadingScores", "collect_consensus", "collect_scores"]
+__all__ = ["ReadingScores", "collect_consensus", "collect_scores", "collect_second_scores"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -132,6 +132,21 @@ def collect_consensus(study: Study, released: ReleasedReadings, rule: MissingRul
     """Return the scores of the adjudicator's signed readings, as of one rater; parameters as for `collect_scores`."""
     readings = {case: {CONSENSUS: reading} for case, reading in released.consensus.items()}
     return _collect(study, released, (CONSENSUS,), readings, rule)
+
+
+def collect_second_scores(
+    study: Study, released: ReleasedReadings, rater: str, rule: MissingRule
+) -> ReadingScores:  # fmt: skip
+    """Return the first and the second reading of each case that `rater` has read twice, as of two raters.
+
+    The other parameters are as for `collect_scores`; the names of the raters are ``first`` and ``second``.
+    """
+    readings = {
+        case: {"first": released.readings[case][rater], "second": second[rater]}
+        for case, second in released.repeats.items()
+        if rater in second and rater in released.readings.get(case, {})
+    }
+    return _collect(study, released, ("first", "second"), readings, rule)
 
 
 def _collect(
