@@ -8,7 +8,7 @@ it was signed here. Settings, raters, consensus, proposals, predictions and jour
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ratui.errors import RatuiError, StudyError, clean_text
@@ -22,6 +22,7 @@ from ratui.study.orientations import FilmOrientation
 from ratui.study.reading_session import ReadingEvidence
 from ratui.study.restored import RESTORED, find_reading, take_over_restored
 from ratui.study.store import FileLock, StudyLock, read_intact
+from ratui.study.store.locking import check_free
 from ratui.study.stored_reading import stored_evidence
 from ratui.study.study import Study
 
@@ -65,10 +66,13 @@ def merge(
     done: list[MergeResult] = []
     if films:
         done += merge_films(copy, raters, dry_run=dry_run)
+    # What depends on films that only a real merge would add can't be compared in a dry run.
+    waiting = frozenset(result.case for result in done if result.outcome == "added") if dry_run else frozenset[str]()
     for case in study.cases():
-        done += _regions(copy, case, raters, dry_run)
+        if case not in waiting:
+            done += _regions(copy, case, raters, dry_run)
     for rater in dict.fromkeys(raters):
-        done += _readings(copy, study.as_rater(rater), dry_run)
+        done += _readings(copy, study.as_rater(rater), dry_run, waiting)
     done += _skipped(copy, raters)
     return done
 
@@ -92,8 +96,11 @@ def _check_rater(study: Study, rater: str) -> None:
 # Readings.
 
 
-def _readings(copy: ForeignCopy, study: Study, dry_run: bool) -> Iterator[MergeResult]:
-    """Merge the readings of the rater whose view `study` is. A view needs no private file."""
+def _readings(copy: ForeignCopy, study: Study, dry_run: bool, waiting: Collection[str]) -> Iterator[MergeResult]:
+    """Merge the readings of the rater whose view `study` is. A view needs no private file.
+
+    In a dry run, `waiting` are the cases whose films would be added first.
+    """
     rater, known, unknown = study.view, set(study.cases()), []
     try:
         names = copy.cases_of(rater)
@@ -101,7 +108,10 @@ def _readings(copy: ForeignCopy, study: Study, dry_run: bool) -> Iterator[MergeR
         yield MergeResult("conflict", f"readings by {rater}", f"{error.problem}; nothing was changed")
         return
     for name in names:
-        if name in known:
+        if name in waiting:
+            reason = "its films come first, so it was not compared; a merge may find a conflict"
+            yield MergeResult("added", f"reading of {name} by {rater}", reason)
+        elif name in known:
             yield from _reading(copy, study, name, dry_run)
         else:
             unknown.append(name)
@@ -120,8 +130,11 @@ def _reading(copy: ForeignCopy, study: Study, id: str, dry_run: bool) -> Iterato
         if theirs is None:
             return
         outcome, reason = _compare(study, case, theirs)
-        if outcome in ("added", "continued") and not dry_run:
-            outcome, reason = _store(study, case, theirs)
+        if outcome in ("added", "continued"):
+            if dry_run:
+                check_free(study.folder.file(f"{_target_folder(study, dry_run=True)}/{case.id}.lock"))
+            else:
+                outcome, reason = _store(study, case, theirs)
         if outcome is not None:
             yield MergeResult(outcome, item, reason)
     except RatuiError as error:  # a file is damaged or not what it should be, or the reading is open
@@ -173,7 +186,7 @@ def _store(study: Study, case: Case, theirs: ForeignReading) -> tuple[MergeOutco
     return outcome, reason
 
 
-def _target_folder(study: Study) -> str:
+def _target_folder(study: Study, *, dry_run: bool = False) -> str:
     """Return the folder for the readings of the rater whose view `study` is. Raises StoreError.
 
     In a shared study the owner must not create a rater's folder, because it belongs to the rater's account. Until that
@@ -184,7 +197,8 @@ def _target_folder(study: Study) -> str:
         return own
     if study.config.group and os.geteuid() in (0, study.folder.owner):
         return f"{RESTORED}/{study.view}"
-    take_over_restored(study.folder, study.view)
+    if not dry_run:
+        take_over_restored(study.folder, study.view)
     return own
 
 
@@ -202,7 +216,9 @@ def _regions(copy: ForeignCopy, id: str, raters: Sequence[str], dry_run: bool) -
         theirs, turned = copy.confirmed_regions(case, readers), copy.orientations(case, readers)
         new, differing = _divide(study.stored_regions(id), theirs)
         turns = _new_orientations(study.orientations(id), turned)
-        if (new or turns) and not dry_run:
+        if (new or turns) and dry_run:
+            check_free(study.folder.file(f"regions/{case.id}.lock"))
+        elif new or turns:
             with act_as_owner(study.folder, "regions"), study.regions_lock(id):
                 stored, here = study.stored_regions(id), study.orientations(id)
                 new, differing = _divide(stored, theirs)

@@ -21,6 +21,7 @@ from ratui.study.importing.reader_process import ReaderProcess
 from ratui.study.importing.stored_pixels import find_pixel_digests
 from ratui.study.merge_result import MergeResult
 from ratui.study.store import FileLock
+from ratui.study.store.locking import check_free
 from ratui.study.study import Study
 
 __all__ = ["merge_films"]
@@ -85,8 +86,10 @@ def _merge_case(
             continue
         films.append(record)
         files[record.id] = data
-        added.append(MergeResult("added", item))
-    if files and not dry_run:
+        added.append(MergeResult("added", item, case=name))
+    if files and dry_run:
+        check_free(study.folder.file("import.lock"))
+    elif files:
         positions = _positions(study, other, ours, raters)
         case = replace(ours, films=tuple(films))
         with act_as_owner(study.folder, "films"), FileLock(study.folder.file("import.lock")):
@@ -94,7 +97,7 @@ def _merge_case(
                 raise StoreError("an import has changed it meanwhile", name, "Merge again")
             write_films(study.folder, case, files, rewrite=study.config.blinded)
             study.save_case(case, positions=positions)
-        pixels.update({film.digest: name for film in films if film.digest})
+    pixels.update({film.digest: name for film in films if film.digest})
     yield from added  # after the write, which may fail
 
 

@@ -23,8 +23,11 @@ class MergeResult:
         Description of the thing, such as ``reading of C-1 by anna``.
     reason
         What differs, in a conflict.
+    case
+        Name of the case, for films.
     """
 
     outcome: MergeOutcome
     item: str
     reason: str = ""
+    case: str = ""

@@ -136,7 +136,9 @@ class TestReadings:
         site = elsewhere(study, tmp_path)
         read_on(site, "anna")
         with study.open_reading("anna", study.cases()[0]):
+            (planned,) = merge(study, site.path, ["anna"], dry_run=True)
             (item,) = merge(study, site.path, ["anna"])
+        assert planned == item, "a dry run finds the same"
         assert (item.outcome, "open" in item.reason) == ("conflict", True)
         assert study.reading("anna", study.cases()[0]) is None
 

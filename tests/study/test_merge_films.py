@@ -16,7 +16,7 @@ import pytest
 from ratui.errors import StoreError, StudyError
 from ratui.files import second_copy_path
 from ratui.imaging import Orientation
-from ratui.study import Study
+from ratui.study import Case, Study
 from ratui.study.check import check_study
 from ratui.study.merge import merge
 from ratui.study.package import package
@@ -57,7 +57,8 @@ def test_films_come_with_their_time_points_and_readings(pair: tuple[Study, Study
     assert ("added", "film") not in outcomes(merge(study, site.path, ["anna"]))
     before = stored_files(study)
     expected = [("added", "film")] * 4
-    assert outcomes(merge(study, site.path, ["anna"], films=True, dry_run=True))[:4] == expected
+    planned = outcomes(merge(study, site.path, ["anna"], films=True, dry_run=True))
+    assert planned == [*expected, ("added", "reading")], "without a conflict: the films come first"
     assert stored_files(study) == before
     done = outcomes(merge(study, site.path, ["anna"], films=True))
     assert done == [*expected, *[("added", "regions")] * 4, ("added", "reading")]
@@ -201,6 +202,23 @@ def test_the_film_of_another_case_is_a_conflict(pair: tuple[Study, Study]) -> No
     assert any(f"in case {first}" in item.reason for item in done)
 
 
+def test_a_dry_run_finds_a_film_that_two_new_cases_share(pair: tuple[Study, Study], tmp_path: Path) -> None:
+    """The second of the two is a conflict in a merge, because the first one is in the study then."""
+    study, site = pair
+    second = site.cases()[1]
+    without_list = shutil.ignore_patterns("films.json*")
+    shutil.copytree(site.path / "films" / second, site.path / "films" / "C-ZZZZZZZ", ignore=without_list)
+    visits = site.visits(second)
+    films = tuple(replace(film, digest=visits[film.id].pixels) for film in site.case(second).films)
+    site.save_case(Case("C-ZZZZZZZ", films), positions={})
+    planned, done = (
+        [item for item in merge(study, site.path, [], films=True, dry_run=dry) if item.outcome == "conflict"]
+        for dry in (True, False)
+    )
+    assert planned == done
+    assert sum(f"in the study already, in case {second}" in item.reason for item in done) == 4
+
+
 def test_only_managers_take_films_and_only_from_full_copies(tmp_path: Path) -> None:
     study = make_study(tmp_path, blinded=True)
     package(study, "anna", tmp_path / "p")
@@ -231,6 +249,8 @@ def test_films_wait_for_an_import(pair: tuple[Study, Study]) -> None:
     study, site = pair
     before = stored_files(study)
     with FileLock(study.folder.file("import.lock")):
+        planned = [item for item in merge(study, site.path, ["anna"], films=True, dry_run=True) if "film" in item.item]
         done = [item for item in merge(study, site.path, ["anna"], films=True) if "film" in item.item]
+    assert planned == done
     assert [item.outcome for item in done] == ["conflict"]
     assert stored_files(study) == before

@@ -35,7 +35,7 @@ from ratui.study.store.lock_holder import (
 )
 from ratui.study.store.study_lock import next_turn
 
-__all__ = ["FileLock", "HeldByOther", "LockHolder", "TakenOver", "read_holder"]
+__all__ = ["FileLock", "HeldByOther", "LockHolder", "TakenOver", "check_free", "read_holder"]
 
 _BUSY = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
 _GUARD_TIMEOUT = 2.0  # seconds that a save waits for a take-over, or a take-over for a save
@@ -258,6 +258,32 @@ class FileLock:
         """Return whether the lock's path still names the open file."""
         there, here = self._file.folder.find(self._file.inside), os.fstat(descriptor)
         return there is not None and (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
+
+
+def check_free(file: StudyFile) -> None:
+    """Raise HeldByOther if another process has the lock in `file`, as `FileLock` would. Nothing is created or changed.
+
+    Raises StoreError if that can't be found out.
+    """
+    holder: LockHolder | None = None
+    try:
+        if file.folder.find(file.inside) is None:
+            return
+        descriptor = file.folder.open_lock(file.inside)
+        try:
+            is_free = _lock_now(descriptor)
+            if is_free and file.folder.is_on_network:
+                holder = read_holder(file)
+                is_free = holder is None or holder.is_dead is True
+            elif not is_free:
+                holder = holder_at(descriptor)
+        finally:
+            _release(descriptor)
+    except OSError as error:
+        remedy = "Check its owner, and that the file system supports locks"
+        raise StoreError(f"can't be locked: {error.strerror}", file.path, remedy) from error
+    if not is_free:
+        raise HeldByOther(holder, file.path.stem)
 
 
 def _lock_now(descriptor: int) -> bool:
