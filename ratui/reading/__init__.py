@@ -44,7 +44,7 @@ from ratui.reading.options import (
     list_options,
 )
 from ratui.reading.plausibility import UnlikelyEntry, find_unlikely, find_unlikely_normal
-from ratui.reading.positions import to_positions, to_times
+from ratui.reading.positions import GONE, to_positions, to_times
 from ratui.reading.review import ReviewItem, ReviewKind, ReviewReason, find_field_to_change, joint_state, review_items
 from ratui.reading.serialization import (
     FORMAT_VERSION,
@@ -57,6 +57,7 @@ from ratui.reading.serialization import (
 
 __all__ = [
     "FORMAT_VERSION",
+    "GONE",
     "MAX_NOTE_LENGTH",
     "POSITION_FORMATS",
     "DisplayRecord",

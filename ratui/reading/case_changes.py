@@ -53,27 +53,34 @@ def apply_regions(reading: Reading, absent: Iterable[Slot], *, timestamp: dateti
 def apply_films(
     reading: Reading,
     sites: Iterable[Site],
+    order: tuple[int, ...],
     positions: tuple[tuple[str, ...], ...],
-    replaced: Iterable[Slot],
+    lost: Iterable[Slot],
     *,
+    unfilmed: Iterable[Slot] = (),
     note: str,
     timestamp: datetime | None = None,
 ) -> Reading:
     """Return `reading` after films of its case were added or withdrawn.
 
-    Entries at sites that are no longer shown, and at slots whose film was replaced, are removed. Flags and notes of sites
-    that are no longer shown are removed first, each by a log entry of its own. `undo` does not go back beyond this command.
+    Entries at sites that are no longer shown, and at slots whose film is gone or replaced, are removed. Flags and notes of
+    sites that are no longer shown are removed first, each by a log entry of its own. `undo` does not go back beyond this
+    command.
 
     Parameters
     ----------
     reading
         The reading to start from.
     sites
-        Sites that the films now show at all time points, in reading order.
+        Sites that can now be read, in reading order.
+    order
+        Time points now, in the order of display.
     positions
-        IDs of the films now at each position, left first.
-    replaced
-        Slots whose film is another one than before.
+        IDs of the films now at each position, left first; none at the position of a visit that is gone.
+    lost
+        Slots without a film now, or with another one than before.
+    unfilmed
+        All slots of `sites` without a film now.
     note
         The added and withdrawn films, for the log.
     timestamp
@@ -92,14 +99,16 @@ def apply_films(
         if site in reading.flags:
             reading = toggle_flag(reading, site, timestamp=timestamp)
         reading = set_note(reading, site, "", timestamp=timestamp)
-    lost = {Slot(*slot) for slot in replaced}
-    is_lost = {field: field.site not in keys or Slot(field.site, field.time) in lost for field in reading.values}
+    gone = {Slot(*slot) for slot in lost}
+    is_lost = {field: field.site not in keys or Slot(field.site, field.time) in gone for field in reading.values}
     new: dict[Field, Entry | None] = {field: None for field, lost_here in is_lost.items() if lost_here}
     changed = record_changes(reading, "films", new, timestamp, "", note=note)
     # A new object: its cached properties depend on the sites.
     return replace(
         changed,
         sites=left,
+        order=order,
         positions=positions,
-        absent=frozenset(slot for slot in changed.absent if slot.site in keys and slot not in lost),
+        absent=frozenset(slot for slot in changed.absent if slot.site in keys and slot not in gone),
+        unfilmed=frozenset(Slot(*slot) for slot in unfilmed),
     )

@@ -2,6 +2,10 @@
 
 A position is a place on the screen, 0 for the left one. A stored reading contains positions only, so that its file does
 not reveal which film is the earlier one. Pure functions: `to_times` and `to_positions` reverse each other.
+
+The positions of a reading never change. A visit that is added to the case gets the next position. If all films of a visit
+are withdrawn, its position stays without films, and only earlier entries of the log name it: by `GONE` and the position
+where others are named by time points.
 """
 
 from __future__ import annotations
@@ -13,7 +17,17 @@ from typing import Any
 from ratui.reading.model import Reading, Slot
 from ratui.stored_values import as_integer, as_list, as_text
 
-__all__ = ["replace_times_in_document", "to_positions", "to_times"]
+__all__ = ["GONE", "find_places", "replace_times_in_document", "to_positions", "to_times"]
+
+GONE = 8
+"""Added to the position of a visit that is gone: more than any time point."""
+
+
+def find_places(reading: Reading) -> tuple[int, ...]:
+    """Return the position of each time point of ``reading.order``: all positions, but those that have lost their films."""
+    if not any(reading.positions):
+        return tuple(range(len(reading.order)))
+    return tuple(place for place, films in enumerate(reading.positions) if films)
 
 
 def to_times(reading: Reading, order: Sequence[int]) -> Reading:
@@ -22,28 +36,29 @@ def to_times(reading: Reading, order: Sequence[int]) -> Reading:
     Parameters
     ----------
     reading
-        A reading whose `time` values are positions; its `order` is ``(0, 1, …)``.
+        A reading whose `time` values are positions; its `order` is `find_places`: ``(0, 1, …)``.
     order
-        Time point shown at each position, left first.
+        Time point of each of these positions. A case may have other time points that the reading lacks.
 
     Raises
     ------
     ValueError
         If `reading` is not one of positions, or `order` is not an order of as many time points.
     """
-    positions = tuple(range(len(reading.order)))
-    if reading.order != positions:
+    places = find_places(reading)
+    if reading.order != places:
         raise ValueError("the reading contains time points already")
-    if sorted(order) != list(positions):
-        raise ValueError(f"{list(order)} is not an order of {len(positions)} time points")
-    return _renumber(reading, dict(enumerate(order)), tuple(order))
+    if len(order) != len(places) or len(set(order)) < len(order):
+        raise ValueError(f"{list(order)} is not an order of {len(places)} time points")
+    gone = {place: GONE + place for place in range(len(reading.positions)) if place not in places}
+    return _renumber(reading, {**gone, **dict(zip(places, order, strict=True))}, tuple(order))
 
 
 def to_positions(reading: Reading) -> Reading:
     """Return `reading` with each time point replaced by the position at which it was shown."""
-    return _renumber(
-        reading, {time: position for position, time in enumerate(reading.order)}, tuple(range(len(reading.order)))
-    )
+    places = find_places(reading)
+    gone = {GONE + place: place for place in range(len(reading.positions)) if place not in places}
+    return _renumber(reading, {**gone, **dict(zip(reading.order, places, strict=True))}, places)
 
 
 def _renumber(reading: Reading, numbers: Mapping[int, int], order: tuple[int, ...]) -> Reading:
@@ -57,7 +72,7 @@ def _renumber(reading: Reading, numbers: Mapping[int, int], order: tuple[int, ..
             replace(
                 entry,
                 changes=tuple(
-                    change._replace(field=change.field._replace(time=numbers[change.field.time]))
+                    change._replace(field=change.field._replace(time=numbers.get(change.field.time, change.field.time)))
                     for change in entry.changes
                 ),
             )

@@ -27,7 +27,7 @@ from ratui.reading.model import (
     Reading,
     Slot,
 )
-from ratui.reading.positions import replace_times_in_document, to_positions, to_times
+from ratui.reading.positions import find_places, replace_times_in_document, to_positions, to_times
 from ratui.scheme import Scheme
 from ratui.stored_values import ODD_VALUE_ERRORS, as_flag, as_integer, as_list, as_number, as_text, as_time
 
@@ -45,12 +45,12 @@ FORMAT_VERSION = 5
 
 Format 1 had no flags, no notes and no mark on confirmed entries. Format 2 did not record the display of the films. Up to
 format 3 a document contained time points and their order of display. From format 4 on it contains positions instead, so
-that it does not reveal which film is the earlier one. Format 5 can have slots without a film; a reading without them is
-written in format 4, so that earlier versions can read it too.
+that it does not reveal which film is the earlier one. Format 5 can have slots without a film, and positions that have
+lost their films; a reading without these is written in format 4, so that earlier versions can read it too.
 """
 POSITION_FORMATS = (4, 5)
 """Formats whose documents contain positions in place of time points."""
-_MOST_POSITIONS = 8
+_MOST_POSITIONS = 64  # more than visits: a visit that is gone keeps its position
 _MOST_ENTRIES = 1_000_000
 _ACKNOWLEDGED_BY: tuple[Literal["terminal", "multiplexer", "nothing"], ...] = ("terminal", "multiplexer", "nothing")
 _Word = TypeVar("_Word", bound=str)
@@ -62,11 +62,13 @@ def reading_to_document(reading: Reading) -> dict[str, Any]:
     ``fields`` contains the filled fields only. Every ``time`` in it is a position, 0 for the left film. Dates are ISO 8601
     texts with milliseconds.
     """
-    if reading.order != tuple(range(len(reading.order))):  # a rater's own reading contains positions already
+    # A rater's own reading usually contains positions already, but not where the log names visits that are gone.
+    if reading.order != find_places(reading) or not all(reading.positions):
         reading = to_positions(reading)
+    can_be_earlier = not reading.unfilmed and all(reading.positions)
     return {
         "meta": {
-            "format": FORMAT_VERSION if reading.unfilmed else 4,
+            "format": 4 if can_be_earlier else FORMAT_VERSION,
             "scheme": reading.scheme.name,
             "case": reading.case,
             "rater": reading.rater,
@@ -74,7 +76,7 @@ def reading_to_document(reading: Reading) -> dict[str, Any]:
             "positions": [list(films) for films in reading.positions or [()] * len(reading.order)],
             "blinded": reading.is_blinded,
             "absent": [list(slot) for slot in sorted(reading.absent)],
-            **({"unfilmed": [list(slot) for slot in sorted(reading.unfilmed)]} if reading.unfilmed else {}),
+            **({} if can_be_earlier else {"unfilmed": [list(slot) for slot in sorted(reading.unfilmed)]}),
             "signed": _format_time(reading.signed_at),
             "flags": sorted(reading.flags),
             "notes": dict(sorted(reading.notes.items())),
@@ -165,13 +167,14 @@ def _build_reading(
         document = migrate_document(document, where)
         meta = document["meta"]
         positions = tuple(tuple(map(as_text, as_list(films))) for films in _bounded(meta["positions"], _MOST_POSITIONS))
+        order_there = tuple(place for place, films in enumerate(positions) if films or not any(positions))
         reading = finish(
             Reading(
                 scheme=scheme,
                 case=as_text(meta["case"]),
                 rater=as_text(meta["rater"]),
                 sites=tuple(scheme.site(as_text(key)) for key in _distinct(meta["sites"])),
-                order=tuple(range(len(positions))),
+                order=order_there,
                 is_blinded=as_flag(meta["blinded"]),
                 values={_field_from_dict(raw): _entry_from_dict(raw) for raw in document["fields"]},
                 log=tuple(_log_entry_from_dict(raw) for raw in document["log"]),

@@ -218,24 +218,42 @@ class Case:
         return tuple(tuple(sorted(film.id for film in self.films if film.time == time)) for time in order)
 
     def order_of(self, positions: Sequence[Sequence[str]]) -> tuple[int, ...]:
-        """Return the time point of the films at each position, given by their IDs.
+        """Return the time point of the films at each position of a rater, given by their IDs.
 
-        Raises StoreError if the films are not those of different time points of this case.
+        A position whose films were all withdrawn is left out. Raises StoreError if the films are not those of all time
+        points of this case.
+        """
+        known = tuple(time for time in self.times_at(positions) if time is not None)
+        if sorted(known) != list(self.times):
+            raise self._other_films()
+        return known
+
+    def times_at(self, positions: Sequence[Sequence[str]]) -> tuple[int | None, ...]:
+        """Return the time point of the films at each position, given by their IDs; None if all of them were withdrawn.
+
+        Raises StoreError if the films are not those of different time points of this case, and FilmsWithdrawn if films of
+        one visit only are left.
         """
         withdrawn = dict(self.withdrawn)
-        gone = {film for film, time in withdrawn.items() if time is None}
-        if any(films and gone.issuperset(films) for films in positions):
+        times = {film.id: film.time for film in self.films} | withdrawn
+        order: list[int | None] = []
+        for films in positions:
+            found = {times.get(film) for film in films}
+            if len(found) != 1 or not times.keys() >= {*films}:
+                raise self._other_films()
+            order.extend(found)
+        if None in order and len(self.times) < 2:
             raise FilmsWithdrawn(
                 "all its films of one visit were withdrawn", self.id, "Import the right films of that visit"
             )
-        times = {film.id: film.time for film in self.films} | withdrawn
-        order = [{times.get(film) for film in films} for films in positions]
-        known = tuple(time for found in order for time in found if time is not None)
-        if any(len(found) != 1 for found in order) or sorted(known) != list(self.times):
-            raise StoreError(
-                "its films are not those of the case, each with one time point", self.id, "See: ratui check STUDY"
-            )
-        return known
+        known = [time for time in order if time is not None]
+        if len(set(known)) < len(known):
+            raise self._other_films()
+        return tuple(order)
+
+    def _other_films(self) -> StoreError:
+        problem = "its films are not those of the case, each with one time point"
+        return StoreError(problem, self.id, "See: ratui check STUDY")
 
     def film(self, time: int, side: str, part: str, scheme: Scheme) -> FilmRecord | None:
         """Return the film that shows the body part `part` of `side` at the time point `time`, or None."""

@@ -16,10 +16,11 @@ from typing import Any
 
 from ratui.errors import DamagedError, RatuiError, StoreError, StudyError, clean_text
 from ratui.files import check_name
-from ratui.reading import POSITION_FORMATS, Reading
+from ratui.reading import POSITION_FORMATS, Reading, to_times
 from ratui.study.case import Case, Region
 from ratui.study.check.copies import check_tables
 from ratui.study.config import read_settings
+from ratui.study.film_changes import stored_times
 from ratui.study.orientations import FilmOrientation, read_orientations
 from ratui.study.reading_evidence import find_evidence_faults
 from ratui.study.reading_session import DisplayUse, ReadingEvidence, reading_to_tables
@@ -120,7 +121,8 @@ class ForeignCopy:
                 raise StoreError("it shows the films in other places than here", where, "Read the case here")
             if reading.is_blinded != self.study.config.blinded:
                 raise StoreError("it was made with another blinding than here", where, "Read the case here")
-            if reading.sites != _part_of_case(case, reading.positions).sites(self.study.scheme):
+            part, shown = _part_of_case(case, reading.positions), _at_positions_here(reading, case)
+            if (shown.sites, shown.unfilmed) != (part.sites(self.study.scheme), part.unfilmed_slots(self.study.scheme)):
                 raise StoreError("its joints are not those of its films", where, "Read the case here")
             _check_plausible(reading, seconds, displays)
             evidence = stored_evidence(stored, reading.positions, case, self.study.config.id)
@@ -137,7 +139,10 @@ class ForeignCopy:
     def _has_same_places(self, reading: Reading, case: Case, meta: Mapping[str, Any]) -> bool:
         """Return whether a reading was made with the films at the positions at which the rater sees them here."""
         if reading.positions:
-            return case.order_of(reading.positions) == case.times
+            order = _at_positions_here(reading, case).order
+            # Visits that came later are at other places than here; the log then says so.
+            is_later = set(order) != set(case.times) or any(entry.kind == "films" for entry in reading.log)
+            return is_later or order == tuple(range(len(order)))
         # Up to format 3 a reading contains the order of the time points, which only managers may compare.
         return tuple(meta["order"]) == self.study.order(reading.rater, case.id)
 
@@ -197,6 +202,11 @@ def checked_values(problem: str, where: object) -> Iterator[None]:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError) as error:
         raise DamagedError(problem, where, "Ask the other site for an intact copy") from error
+
+
+def _at_positions_here(reading: Reading, case: Case) -> Reading:
+    """Return `reading`, which has its own positions, with those of `case`. Raises StoreError for films of another case."""
+    return to_times(reading, tuple(stored_times(case, reading.positions).values())) if reading.positions else reading
 
 
 def _part_of_case(case: Case, positions: Iterable[Iterable[str]]) -> Case:

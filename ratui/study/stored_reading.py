@@ -18,6 +18,7 @@ from ratui.study.reading_session import DisplayUse, ReadingEvidence, Records
 from ratui.study.store import StoredTables
 
 __all__ = [
+    "has_film_entry",
     "hash_film",
     "stored_displays",
     "stored_evidence",
@@ -44,6 +45,11 @@ def stored_positions(stored: StoredTables | None) -> tuple[tuple[str, ...], ...]
         return ()
     found = tuple(tuple(str(film) for film in films) for films in positions)
     return found if any(found) else ()
+
+
+def has_film_entry(stored: StoredTables | None) -> bool:
+    """Return whether the log of a reading's file says that films were added or withdrawn."""
+    return any(entry.get("kind") == "films" for entry in (stored.tables.get("log", ()) if stored else ()))
 
 
 def stored_reading(

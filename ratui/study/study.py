@@ -19,7 +19,7 @@ from ratui.scheme import Scheme
 from ratui.study.accounts import check_account
 from ratui.study.answer_source import AnswerSource
 from ratui.study.config import CONSENSUS, StudyConfig, create_study, load_study
-from ratui.study.film_changes import adapt_reading, is_current
+from ratui.study.film_changes import adapt_reading, is_current, stored_times
 from ratui.study.intact import intact_case, intact_reading
 from ratui.study.orientations import FilmOrientation
 from ratui.study.reading_session import DisplayUse, ReadingSession, now
@@ -27,6 +27,7 @@ from ratui.study.restored import find_reading, take_over_restored
 from ratui.study.store import FileLock, LockHolder, StoredTables, StudyFile, StudyFolder
 from ratui.study.store.tables import restore_from_copy
 from ratui.study.stored_reading import (
+    has_film_entry,
     stored_displays,
     stored_evidence,
     stored_meta,
@@ -205,15 +206,16 @@ class Study(StudyCases, AnswerSource):
     def _stored_order(self, stored: StoredTables | None, rater: str, case: str) -> tuple[int, ...] | None:
         """Return the time point at each position of a stored reading, or of one that is not begun.
 
-        None in a rater's view, where readings contain positions. Raises StoreError if the reading was made on other films
-        than those at the rater's positions.
+        In a rater's view these are the rater's positions now; None if the reading has the same. They may differ if visits
+        were added or withdrawn since it was begun. Raises StoreError if they differ otherwise, or if its films are others.
         """
-        order = self.case(case).order_of(stored_positions(stored) or self._positions_of(rater, case))
-        if not self.view:
-            return order
-        if order != tuple(range(len(order))):
+        films, own = self.case(case), stored_positions(stored)
+        order = tuple(stored_times(films, own).values()) if own else films.order_of(self._positions_of(rater, case))
+        if not self.view or (all(own) and order == tuple(range(len(order)))):
+            return None if self.view else order
+        if set(order) == set(films.times) and not has_film_entry(stored):
             raise StoreError("the reading was made with the films at other positions", case, "See: ratui check STUDY")
-        return None
+        return order
 
     def displays(self, rater: str, case: str) -> tuple[DisplayUse, ...]:
         """Return the displays on which `rater` has read `case`. Raises StoreError if the file is damaged."""
@@ -270,7 +272,9 @@ class Study(StudyCases, AnswerSource):
             evidence = stored_evidence(stored, reading.positions, film_case, self.config.id)
             shared, tail = self._study_lock.shared, stored.tail if stored else b""
             session = ReadingSession(file, lock, shared, reading, seconds, notice, displays, evidence, tail)
-            adapted = adapt_reading(reading, film_case, self.config.id, timestamp=now())
+            adapted = adapt_reading(
+                reading, film_case, self.config.id, self.positions(case).get(rater, ()), timestamp=now()
+            )
             if adapted is not reading:
                 session.save(adapted)
                 if not notice:

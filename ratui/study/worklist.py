@@ -125,12 +125,12 @@ def summarize_reading(
         If the records contain values that a reading cannot have.
     """
     try:
-        changes = stored_film_changes(case, scheme, meta)
+        changes, times = stored_film_changes(case, scheme, meta)
         fields = [
             record
             for record in fields
             if as_text(record["site"]) not in changes.removed
-            and (record["site"], record["time"]) not in changes.replaced
+            and (record["site"], times[record["time"]]) not in changes.lost
         ]
         filled = Counter(as_text(record["site"]) for record in fields)
         seconds = as_number(meta.get("seconds", 0.0), 0.0)

@@ -74,8 +74,9 @@ def _rebuild_from_log(path: Path, tables: Mapping[str, Records], scheme: Scheme)
         document = migrate_document(stored, path)
         made = reading_to_document(reading_from_log(scheme, document, path))
         use = rebuild_use({name: list(records.values()) for name, records in tables.items()})
-        # Values that do not follow from the log are kept.
-        meta = {"1": {**document["meta"], **made["meta"], **use}}
+        # Values that do not follow from the log are kept. The oldest format that can be written has no slots without a film.
+        kept = {name: value for name, value in document["meta"].items() if name != "unfilmed"}
+        meta = {"1": {**kept, **made["meta"], **use}}
         return seal(
             {**tables, "meta": meta, "fields": _number(made["fields"]), "log": _number(document["log"])},
             sealed_name(path),
