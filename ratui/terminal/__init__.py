@@ -13,6 +13,7 @@ from ratui.terminal.display import (
     Display,
     Resolution,
     estimate_joint_resolution,
+    estimate_view_resolution,
     measure_resolution,
 )
 from ratui.terminal.doctor import describe_terminal, list_advice, show_test_card
@@ -57,6 +58,7 @@ __all__ = [
     "encode_coarse",
     "encode_sixel",
     "estimate_joint_resolution",
+    "estimate_view_resolution",
     "list_advice",
     "make_grey_palette",
     "measure_resolution",

@@ -26,6 +26,7 @@ __all__ = [
     "Protocol",
     "Resolution",
     "estimate_joint_resolution",
+    "estimate_view_resolution",
     "measure_resolution",
 ]
 
@@ -163,8 +164,13 @@ def estimate_joint_resolution(display: Display, columns: int, rows: int) -> floa
     float
         Pixels of the screen per millimetre of bone.
     """
+    return estimate_view_resolution(display, columns // 2 - 2, rows - 8)
+
+
+def estimate_view_resolution(display: Display, columns: int, rows: int) -> float:
+    """Return the approximate pixels per millimetre of a joint in a view of `columns` by `rows` characters."""
     across, down = display.pixels_per_cell
-    width, height = max(columns // 2 - 2, 1) * across * display.pixel_aspect, max(rows - 8, 1) * down
+    width, height = max(columns, 1) * across * display.pixel_aspect, max(rows, 1) * down
     # The joint fills the shorter side of the view. A pixel that is higher than wide counts by its height.
     return min(width, height) / _JOINT_MM / max(display.pixel_aspect, 1.0)
 

@@ -19,7 +19,7 @@ class Desk:
     """A gate whose keys arrive at given times."""
 
     def __init__(
-        self, films: ScriptedFilms, *, order: tuple[int, int] = (0, 1), display: Display | None = None
+        self, films: ScriptedFilms, *, order: tuple[int, ...] = (0, 1), display: Display | None = None
     ) -> None:
         self.repeats = KeyRepeats()
         self.reading: Reading = start_reading(FINGERS, "C-1", "anna", FINGERS.sites, order=order)
@@ -47,6 +47,15 @@ def test_every_film_that_is_answered_must_have_been_displayed() -> None:
     assert desk.press(20.0, EARLIER) is None
     assert desk.press(21.0, LATER) == "not_painted"
     assert desk.press(22.0, EARLIER, LATER) == "not_painted"
+
+
+def test_of_more_than_two_films_those_that_were_not_displayed_yet_have_no_answer() -> None:
+    last = LATER._replace(time=2)
+    desk = Desk(ScriptedFilms({0: 10.0, 1: 10.0}), order=(0, 1, 2))
+    assert desk.press(20.0, EARLIER, LATER) is None
+    assert desk.press(21.0, EARLIER, LATER, last) == "unseen"
+    assert desk.gate.find_unseen_field(desk.reading, [EARLIER, LATER, last]) == last
+    assert desk.gate.find_unseen_field(desk.reading, [EARLIER, LATER]) is None
 
 
 def test_the_later_of_two_films_counts() -> None:

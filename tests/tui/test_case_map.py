@@ -18,7 +18,8 @@ from ratui.reading import (
 )
 from ratui.scheme import load_scheme, parse_scheme
 from ratui.tui.i18n.catalog import Catalog
-from ratui.tui.screens.overview.case_map import CaseMap, format_missing, format_totals_table, make_map_rows
+from ratui.tui.screens.overview.case_map import CaseMap, format_missing, make_map_rows
+from ratui.tui.screens.overview.totals import format_totals_table
 from tests.strategies import TINY_TOML
 from tests.tui.readings import fill_reading
 
@@ -152,6 +153,25 @@ class TestTotals:
         lines = [line.plain.split() for line in format_totals_table(T, fill_reading(empty, special))]
         note = "change: fields scored at both time points"
         assert ["total", "3", "2", "+2", "172", *note.split()] in lines
+
+    def test_more_visits_have_their_change_from_the_first_in_brackets(self) -> None:
+        empty = start_reading(FINGERS, "C", "anna", FINGERS.sites, order=(0, 1, 2))
+        special: dict[Field, Entry] = {
+            Field("L.MCP2", "ERO", 1): GradeEntry(2),
+            Field("L.MCP2", "ERO", 2): GradeEntry(1),
+        }
+        wide, narrow = (
+            [line.plain.split() for line in format_totals_table(T, fill_reading(empty, special), width=width)]
+            for width in (80, 50)
+        )
+        assert wide[0][:5] == ["baseline", "visit", "2", "visit", "3"]
+        assert ["total", "0", "2", "(+2)", "1", "(+1)", "172"] in wide
+        assert ["total", "0", "2", "1", "172"] in narrow
+        assert ["total", "0", "0", "0", "172"] in [line.plain.split() for line in format_totals_table(T, empty)]
+
+    def test_one_visit_has_no_change(self) -> None:
+        reading = fill_reading(start_reading(FINGERS, "C", "anna", FINGERS.sites, order=(0,)))
+        assert [line.plain.split() for line in format_totals_table(T, reading)][-1] == ["total", "0", "172"]
 
     def test_missing_fields_are_named_within_the_space(self) -> None:
         reading = fill_reading(start_reading(FINGERS, "C", "anna", FINGERS.sites), joints=18)

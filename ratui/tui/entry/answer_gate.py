@@ -33,8 +33,9 @@ REACTION_SECONDS = 0.15
 
 DisplayProblem: TypeAlias = Literal["not_painted", "difference"]
 """Reason why a film is not displayed: it is not painted completely, or the difference is shown in its place."""
-GateRefusal: TypeAlias = DisplayProblem | Literal["too_early", "held"]
-"""Reason why a key is no answer: the above, the key was pressed before the film was displayed, or the key is held down."""
+GateRefusal: TypeAlias = DisplayProblem | Literal["unseen", "too_early", "held"]
+"""Reason why a key is no answer: the above, one of more than two films was not displayed yet, the key was pressed before the
+film was displayed, or the key is held down."""
 
 
 class PaintedView(Protocol):
@@ -55,7 +56,7 @@ class ExpectedFilm:
     view: PaintedView
     """The view."""
     place: int
-    """The film: 0 the left, 1 the right."""
+    """The place of the film, 0 for the leftmost."""
     key: Hashable
     """Key of its picture."""
     resolution: Resolution | None
@@ -152,7 +153,7 @@ class DisplayWatch:
         return None if is_complete else "not_painted"
 
     def displayed_since(self, places: Collection[int]) -> float | None:
-        """Return the time since which all films at `places` (0 left, 1 right) have been displayed.
+        """Return the time since which all films at `places`, 0 for the leftmost, have been displayed.
 
         Only the present visit of the joint counts. A film that does not show the joint is left out. None if a film was not
         displayed.
@@ -196,11 +197,16 @@ class AnswerGate:
             return problem
         since = self._watch.displayed_since(_places(reading, fields))
         if since is None:
-            return "not_painted"
+            # All films that stand side by side are painted. Of more than two, others may wait to be shown.
+            return "unseen" if len(reading.order) > 2 else "not_painted"
         if self._repeats.key_time < since + REACTION_SECONDS:
             return "too_early"
         # The run began at another joint: a person would have stopped to look at this one.
         return "held" if self._repeats.run_began < since else None
+
+    def find_unseen_field(self, reading: Reading, fields: Collection[Field]) -> Field | None:
+        """Return the first of `fields` whose film was not displayed during this visit of the joint; None if all were."""
+        return next((each for each in fields if self._watch.displayed_since(_places(reading, [each])) is None), None)
 
     def record_display(self, reading: Reading, fields: Collection[Field]) -> DisplayRecord | None:
         """Return the record for the log of an answer that fills `fields`; None if no film shows the joint."""
@@ -233,5 +239,5 @@ def name_film(rater: str, case: str, film: str) -> str:
 
 
 def _places(reading: Reading, fields: Collection[Field]) -> set[int]:
-    """Return the places of the films of `fields`: 0 left, 1 right."""
+    """Return the places of the films of `fields`, 0 for the leftmost."""
     return {reading.order.index(field.time) for field in fields}

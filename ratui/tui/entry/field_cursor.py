@@ -31,7 +31,7 @@ class FieldCursor:
         self.field: Field = rd.find_resume_field(auto_saver.reading)
         """The active field."""
         self.is_paired = False
-        """True if each answer fills both time points, until the end of this joint."""
+        """True if each answer fills both of two time points, until the end of this joint."""
         self._cached_options: tuple[tuple[Reading, Field, bool], EntryOptions] | None = None
 
     @property
@@ -71,7 +71,7 @@ class FieldCursor:
 
     @property
     def can_pair(self) -> bool:
-        """True if answers may fill both time points.
+        """True if answers may fill both of two time points.
 
         The study must not be blinded to order, and at least two scales of the joint must be open at both time points:
         otherwise pairing would save no key.

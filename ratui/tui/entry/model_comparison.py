@@ -25,7 +25,7 @@ from ratui.tui.i18n.catalog import Catalog
 __all__ = ["MIN_DIFFERENCE", "AnyPrediction", "count_unlike_films", "find_differences", "format_model_scores"]
 
 AnyPrediction: TypeAlias = Prediction | FilmPrediction
-"""A prediction for both time points of a site, or for one."""
+"""A prediction for two time points of a site, or for one."""
 
 MIN_DIFFERENCE = 2
 """Difference in grades at one time point from which a joint counts as different. For the change, any difference counts."""
@@ -104,4 +104,4 @@ def format_model_scores(t: Catalog, reading: Reading, predictions: Sequence[AnyP
 def _grade_text(prediction: AnyPrediction, time: int) -> str:
     if isinstance(prediction, FilmPrediction):
         return str(prediction.grade) if time == prediction.time else "–"
-    return str(prediction.grades[time])
+    return str(prediction.grades[time]) if time < len(prediction.grades) else "–"

@@ -201,7 +201,7 @@ class ScoringSession(FieldCursor):
         """Enter grade 0 in all open fields of the joint. An unlikely entry must be `confirmed`."""
         key = self._keymap.key("scoring.normal")
         fields = [field for field in self.reading.joint_fields(self.site) if field not in self.reading.values]
-        if self.refuses_key(fields):
+        if self.refuses_key(fields, shows_unseen=True):
             return
         unlikely = rd.find_unlikely_normal(self.reading, self.site)
         if unlikely is not None and not confirmed:
@@ -216,27 +216,35 @@ class ScoringSession(FieldCursor):
         )
 
     def enter_same(self) -> None:
-        """Copy the answer of the other time point. If both are open, start or stop to answer both at once."""
+        """Copy the answer of the previous time point, or of the other one of two. If both are open, answer both at once."""
         key = self._keymap.key("scoring.same")
         if self.is_paired or self.can_pair:
             self.is_paired = not self.is_paired
             self.message = self.t("scoring.both_on" if self.is_paired else "scoring.both_off", key=format_key(key))
             return
-        fields = (self.field, *self.reading.counterparts(self.field))
+        source = rd.find_copy_source(self.reading, self.field)
+        fields = (self.field,) if source is None else (self.field, source)
         if self.refuses_key(fields):
             return
         display = self._gate.record_display(self.reading, fields)
         self._apply(key, lambda: rd.copy_entry(self.reading, self.field, timestamp=now(), key=key, display=display))
 
-    def refuses_key(self, fields: Collection[Field]) -> bool:
-        """Return True, with a message, if the present key cannot be an answer to the films of `fields`."""
+    def refuses_key(self, fields: Collection[Field], *, shows_unseen: bool = False) -> bool:
+        """Return True, with a message, if the present key cannot be an answer to the films of `fields`.
+
+        If a film was not displayed yet, `shows_unseen` makes the field on it the active one, so that it is displayed now.
+        """
         if self.is_comparing and not self.reveal.may_change:
             keys = {"go_on": format_key(CONFIRM_KEY), "change": self._keymap.key_label("scoring.next_field")}
             self.message = self.t("scoring.ignored_comparing", **keys)
             self.field_hint = self.t("scoring.field_hint.ignored")
             return True
         refusal = self._gate.find_refusal(self.reading, fields)
-        if refusal is not None:
+        if refusal == "unseen":
+            unseen = self._gate.find_unseen_field(self.reading, fields) if shows_unseen else None
+            self.field = unseen or self.field
+            self.message = self.t("scoring.ignored_unseen" if unseen else "scoring.ignored_unseen_film")
+        elif refusal is not None:
             self.field_hint = self.t("scoring.field_hint.ignored")
             self.message = self.t(f"scoring.ignored_{refusal}", leave=self._keymap.key_label("scoring.leave"))
         return refusal is not None

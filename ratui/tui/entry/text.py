@@ -25,6 +25,7 @@ from ratui.reading import (
 from ratui.scheme import Scheme, Site
 from ratui.study import AutoSaver
 from ratui.tui.entry.scoring_session import ScoringSession
+from ratui.tui.entry.visit_names import UNNAMED, VisitNames
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import key_for_entry
 from ratui.tui.theme import ACCENT, BRIGHT, NOTE, QUIET, WAITING
@@ -67,8 +68,10 @@ def format_site_title(t: Catalog, scheme: Scheme, site: Site) -> str:
     return t("text.site_title", hand=format_hand_title(t, scheme, site), joint=t.translate_scheme(site.joint.label))
 
 
-def format_time_point(t: Catalog, order: Sequence[int], place: int, blinded: bool, days: int | None) -> str:
-    """Return the title of a film: ``earlier`` or ``later``, or in a study blinded to order only an arrow.
+def format_time_point(
+    t: Catalog, order: Sequence[int], place: int, blinded: bool, days: int | None, visits: VisitNames = UNNAMED
+) -> str:
+    """Return the title of a film: ``later · +14 months``, ``visit 3``, or its position in a study blinded to order.
 
     Parameters
     ----------
@@ -77,22 +80,21 @@ def format_time_point(t: Catalog, order: Sequence[int], place: int, blinded: boo
     order
         Time points in their places, the left one first.
     place
-        Place of the film: 0 left, 1 right.
+        Place of the film, 0 for the leftmost.
     blinded
         True if the rater must not know the order.
     days
         Days from the case's first film to this one; None if unknown.
+    visits
+        The names of the case's visits.
 
     Returns
     -------
     str
         The title.
     """
-    if blinded:
-        return "◀" if place == 0 else "▶"
-    if order[place] == 0:
-        return t("text.earlier")
-    return t("text.later") if days is None else t("text.later_after", span=_span(t, days))
+    title = visits.title(t, order, place, blinded=blinded)
+    return title if blinded or order[place] == 0 or days is None else f"{title} · {_span(t, days)}"
 
 
 def _span(t: Catalog, days: int) -> str:
@@ -115,7 +117,9 @@ def format_entry(t: Catalog, scheme: Scheme, entry: Entry | None, *, empty: str 
 
 
 def format_score(reading: Reading, field: Field) -> str:
-    """Return the score of `field` as one sign: a number, ``–`` if it is not assessable, ``·`` if it is open."""
+    """Return the score of `field` as one sign: a number, ``–`` if not assessable, ``∅`` without a film, ``·`` if open."""
+    if Slot(field.site, field.time) in reading.unfilmed:
+        return "∅"
     score = reading.score(field)
     return str(score) if score is not None else "–" if field in reading.values else "·"
 
@@ -160,7 +164,7 @@ def format_fields(
     waiting
         The active field; None for none.
     is_paired
-        True if the field of the other time point is active too.
+        True if the fields of the other time points are active too.
     unconfirmed
         Unlikely entry to show in the active field with a question mark; empty for none.
     hint
@@ -250,7 +254,7 @@ def format_progress(t: Catalog, reading: Reading, width: int = 16) -> str:
     return f"{t('text.joints_done', done=done, total=total)} {'▓' * filled}{'░' * (width - filled)}"
 
 
-def format_last_entry(t: Catalog, reading: Reading, entry: LogEntry | None) -> str:
+def format_last_entry(t: Catalog, reading: Reading, entry: LogEntry | None, visits: VisitNames = UNNAMED) -> str:
     """Return the first change of a log entry: ``LEFT MCP2 ERO earlier: · → 1``; empty if no key made the change."""
     if entry is None or not entry.changes or entry.kind == "adopt":
         return ""
@@ -258,18 +262,11 @@ def format_last_entry(t: Catalog, reading: Reading, entry: LogEntry | None) -> s
     site = reading.site(change.field.site)
     name = f"{t(f'text.side_{site.side}')} {t.translate_scheme(site.joint.label)}"
     values = " → ".join(format_entry(t, reading.scheme, entry) for entry in (change.old, change.new))
-    time = _name_film(t, reading, change.field.time)
+    time = visits.name(t, reading.order, change.field.time, blinded=reading.is_blinded)
     last = t("text.last_entry", site=name, scale=change.field.scale, time=time, values=values)
     if len(entry.changes) > 1:
         last = t("text.last_more", last=last, count=len(entry.changes) - 1)
     return t("text.last_undo", last=last) if entry.kind == "undo" else last
-
-
-def _name_film(t: Catalog, reading: Reading, time: int) -> str:
-    """Return the words for the film of the time point `time`: ``earlier``, or ``left film`` if the order is blinded."""
-    if reading.is_blinded:
-        return t("text.film_left" if reading.order.index(time) == 0 else "text.film_right")
-    return t("text.earlier" if time == 0 else "text.later")
 
 
 def format_joint_scores(reading: Reading, site: str) -> str:

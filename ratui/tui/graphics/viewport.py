@@ -1,4 +1,4 @@
-"""Viewports: the parts of films that show a joint, both time points at one scale. Nothing is decoded or drawn here.
+"""Viewports: the parts of films that show a joint, all time points at one scale. Nothing is decoded or drawn here.
 
 The zoom and the contrast that each rater used last are saved in a small JSON file beside the user's settings. The file
 contains nothing of a film. An unreadable file counts as missing.
@@ -17,6 +17,7 @@ from ratui.files import atomic_write
 from ratui.imaging import DEFAULT_DISPLAY, Box, DisplaySettings
 from ratui.study import Case, FilmRecord, Study
 from ratui.terminal import Display, Resolution, measure_resolution
+from ratui.tui.entry.visit_names import UNNAMED, VisitNames, load_visit_names
 from ratui.tui.graphics.film_store import AlignedView, ViewRequest, make_joint_box, make_whole_film_box
 
 __all__ = [
@@ -110,16 +111,18 @@ class CaseFilms:
     """Time points in their places, the left one first."""
     boxes: Mapping[tuple[str, int], tuple[FilmRecord, Box]] = field(hash=False)
     """Film and box by site key and time point. Sites that are not on the film are missing."""
+    visits: VisitNames = field(default=UNNAMED, hash=False)
+    """The names of the visits."""
 
     def __repr__(self) -> str:
         return f"CaseFilms(case={self.case.id!r}, order={self.order}, {len(self.boxes)} boxes)"
 
     def has(self, site: str, place: int) -> bool:
-        """Return True if the film at `place` (0 left, 1 right) shows `site`."""
+        """Return True if the film at `place`, 0 for the leftmost, shows `site`."""
         return (site, self.order[place]) in self.boxes
 
     def record(self, site: str, place: int) -> FilmRecord | None:
-        """Return the film at `place` (0 left, 1 right) that shows `site`; None if `site` is not on it."""
+        """Return the film at `place` that shows `site`; None if `site` is not on it."""
         return self.boxes[site, self.order[place]][0] if self.has(site, place) else None
 
     def make_viewports(
@@ -169,7 +172,7 @@ class CaseFilms:
                 box,
             )
         side = box.width
-        # One scale for both films: the wider of the two boxes, in mm.
+        # One scale for all films: the widest of their boxes, in mm.
         known = [found for point in self.order if (found := self.boxes.get((site, point)))]
         if record.spacing and all(film.spacing for film, _ in known):
             side = max(_box_width_mm(film, each) for film, each in known) / record.spacing[1]
@@ -191,7 +194,7 @@ class CaseFilms:
         site
             Key of the site.
         place
-            Place of the film to register: 0 left, 1 right.
+            Place of the film to register.
         is_difference
             True for a picture of the difference between the films.
 
@@ -236,7 +239,7 @@ def load_case_films(study: Study, case: Case, order: tuple[int, ...]) -> CaseFil
     Raises
     ------
     StoreError
-        If the file of the regions is damaged.
+        If the file of the regions or the list of the films is damaged.
     """
     regions = {(region.site, region.film): region.box for region in study.regions(case)}
     boxes = {}
@@ -246,7 +249,7 @@ def load_case_films(study: Study, case: Case, order: tuple[int, ...]) -> CaseFil
             box = regions.get((site.key, film.id)) if film else None
             if film is not None and box is not None:
                 boxes[site.key, point] = (film, box)
-    return CaseFilms(case, order, boxes)
+    return CaseFilms(case, order, boxes, load_visit_names(study, case))
 
 
 def _box_width_mm(record: FilmRecord, box: Box) -> float:

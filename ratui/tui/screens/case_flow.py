@@ -19,6 +19,7 @@ from ratui.study.reading_session import now
 from ratui.tui.entry.answer_reveal import OtherAnswers
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.entry.text import format_last_entry
+from ratui.tui.entry.visit_names import UNNAMED, VisitNames
 from ratui.tui.graphics.viewport import CaseFilms, load_case_films
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.reading_phrases import format_error
@@ -50,18 +51,19 @@ class ScoringResult(Enum):
 class CaseTakenOver:
     """The end of a case whose reading was taken over by another session.
 
-    `reading` is the reading as it was here, `unsaved` has the entries at the end of its log that are not on the disk, and
-    `site` is the key of the site that was shown.
+    `reading` is the reading as it was here, `unsaved` has the entries at the end of its log that are not on the disk,
+    `site` is the key of the site that was shown, and `visits` has the names of the case's visits.
     """
 
     error: TakenOver
     reading: Reading
     unsaved: tuple[LogEntry, ...]
     site: str
+    visits: VisitNames = UNNAMED
 
     def unsaved_texts(self, t: Catalog) -> list[str]:
         """Return the texts of the entries that were not saved; a note or a flag has none."""
-        return [text for entry in self.unsaved if (text := format_last_entry(t, self.reading, entry))]
+        return [text for entry in self.unsaved if (text := format_last_entry(t, self.reading, entry, self.visits))]
 
 
 CaseResult: TypeAlias = ScoringResult | CaseTakenOver
@@ -158,7 +160,8 @@ class CaseFlow:
         while app.screen is not screen:
             app.pop_screen()
         site = self.scoring_session.site if self.scoring_session is not None else self._site
-        screen.dismiss(CaseTakenOver(error, reading, self.auto_saver.unsaved, site))
+        visits = self.films.visits if self.films else UNNAMED
+        screen.dismiss(CaseTakenOver(error, reading, self.auto_saver.unsaved, site, visits))
 
     # Regions and scoring.
 

@@ -5,8 +5,10 @@ It makes no entry. In a study blinded to order nothing here tells which film is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
+from rich.text import Text
 from textual.events import Click, MouseEvent, MouseScrollDown, MouseScrollUp
 from textual.screen import ScreenResultType
 
@@ -15,7 +17,8 @@ from ratui.imaging import DisplaySettings
 from ratui.reading import MAX_NOTE_LENGTH, Field, Reading
 from ratui.tui.entry.answer_gate import AnswerGate, DisplayWatch
 from ratui.tui.entry.scoring_session import ScoringSession
-from ratui.tui.entry.text import clicked_field, clicked_site, format_time_point, format_title
+from ratui.tui.entry.text import clicked_field, clicked_site, format_title
+from ratui.tui.graphics.film_window import next_place
 from ratui.tui.graphics.viewport import (
     CaseFilms,
     ViewSettings,
@@ -26,6 +29,7 @@ from ratui.tui.graphics.viewport import (
 )
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
+from ratui.tui.screens.film_titles import FilmTitles
 from ratui.tui.screens.scoring.text import format_grey_changes, format_typing_hint
 from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.widgets.joint_viewer import JointViewer
@@ -236,35 +240,55 @@ class FilmScreen(KeyScreen[ScreenResultType]):
     # Alternation and difference.
 
     def action_blink(self) -> None:
-        """Show the two films in turn in the same place, aligned with each other. The active field follows the shown film."""
+        """Show the films in turn in the same place, aligned with each other. The active field follows the shown film."""
         films = self.joint_viewer
-        if films.mode == "alone":
-            self._show_other_film()
-            return
+        if not self.can_show("blink"):
+            self._message = self.t("scoring.only_film")
+        elif films.mode == "alone":
+            self.show_next_film()
+        else:
+            self._show_alone()
+
+    def _show_alone(self) -> None:
+        """Show the film of the active field alone."""
+        films, keys = self.joint_viewer, self.ratui.keymap
         films.show_film(self.asked_place)
         films.set_mode("alone")
-        keys = self.ratui.keymap
+        blink, leave = (keys.key_label(f"{self.NAME}.{action}") for action in ("blink", "leave"))
         self._message = self.t(
-            "scoring.one_film", blink=keys.key_label(f"{self.NAME}.blink"), leave=keys.key_label(f"{self.NAME}.leave")
+            "scoring.one_film" if self._has_two else "scoring.one_of_films", blink=blink, leave=leave
         )
 
-    def _show_other_film(self) -> None:
-        """Show the other film alone, and make the same scale on that film the active field."""
-        place, session = 1 - self.joint_viewer.place, self.active_session
-        if session is not None:
-            time = self.reading.order[place]
-            session.field = next(each for each in self.reading.counterparts(session.field) if each.time == time)
+    def show_next_film(self) -> None:
+        """Make the next film of the joint the active one, and the same scale on that film the active field."""
+        session, order = self.active_session, self.reading.order
+        times = {field.time for field in self.reading.joint_fields(self.joint_viewer.site)}
+        place = next_place([place for place, time in enumerate(order) if time in times], self.joint_viewer.place)
+        if session is not None and session.field.time != order[place]:
+            counterparts = self.reading.counterparts(session.field)
+            session.field = next(each for each in counterparts if each.time == order[place])
         self.joint_viewer.show_film(place)
 
     def action_difference(self) -> None:
-        """Show the difference of the two films, or the pair again."""
+        """Show the difference of the active film and the one before it, or the films side by side again."""
         films = self.joint_viewer
+        if not self.can_show("difference"):
+            self._message = self.t("scoring.only_film")
+            return
         films.set_mode("pair" if films.mode == "difference" else "difference")
         if films.mode == "difference":
-            self._message = self.t("scoring.difference_on")
+            self._message = self.t("scoring.difference_on" if self._has_two else "scoring.difference_of_on")
+
+    @property
+    def _has_two(self) -> bool:
+        return len(self.reading.order) == 2
+
+    def can_show(self, action: str) -> bool:
+        """Return False for an action that compares films, if the reading has one visit only."""
+        return len(self.reading.order) > 1 or action not in ("blink", "difference", "same")
 
     def return_to_pair(self) -> bool:
-        """Show both films side by side; return False if they were shown so already."""
+        """Show the films side by side; return False if they were shown so already."""
         if self.joint_viewer.mode == "pair":
             return False
         self.joint_viewer.set_mode("pair")
@@ -290,7 +314,7 @@ class FilmScreen(KeyScreen[ScreenResultType]):
 
     @property
     def asked_place(self) -> int:
-        """Place of the film that the active field belongs to, 0 left or 1 right; that of the shown film without a field."""
+        """Place of the film that the active field belongs to, 0 for the leftmost; without a field, of the shown film."""
         return self.reading.order.index(self.field.time) if self.field else self.joint_viewer.place
 
     def is_active_film(self, place: int) -> bool:
@@ -341,44 +365,21 @@ class FilmScreen(KeyScreen[ScreenResultType]):
             self.ratui.has_reported_greys = True
             self._message = self.t("scoring.few_greys", greys=graphics.levels, why=graphics.colours_why)
 
-    def format_time_point_title(
-        self, reading: Reading, films: CaseFilms, site: str, place: int, is_coarse: bool
-    ) -> str:
-        """Return the title of the film at `place`: its time point, and how it is shown or that it lacks `site`."""
-        record = films.record(site, place)
-        days = record.day if record else None
-        title = format_time_point(self.t, reading.order, place, reading.is_blinded, days)
-        if record is None:
-            return f"{title} · {self.t('text.not_on_film')}"
-        if record.orientation.is_mirrored:  # left and right differ from the stored film
-            title = f"{title} · {self.t('text.shown_mirrored')}"
-        return self._format_film_title(place, title, site, is_coarse)
+    def draw_film_texts(
+        self, films: CaseFilms, site: str, format_line: Callable[[int], Text], *, is_coarse: bool
+    ) -> None:
+        """Draw the title above each film that is shown, and below it the line that `format_line` makes of its time."""
+        titles = self.make_titles(films, site, is_coarse)
+        for place in self.joint_viewer.window:
+            is_active = self.is_active_film(place)
+            loading = format_title(self.t("scoring.loading_film"), is_active)
+            self.joint_viewer.set_title(place, format_title(titles.format(place), is_active), loading)
+            self.joint_viewer.set_line(place, format_line(self.reading.order[place]))
 
-    def show_title(self, place: int, title: str) -> None:
-        """Show `title` above the film at `place`, or that the film is being loaded."""
-        is_active = self.is_active_film(place)
-        loading = format_title(self.t("scoring.loading_film"), is_active)
-        self.joint_viewer.set_title(place, format_title(title, is_active), loading)
-
-    def _format_film_title(self, place: int, title: str, site: str, is_coarse: bool) -> str:
-        """Return `title` of the film at `place`, with a note if it is shown whole, alone, as a difference or coarsely."""
-        t, films = self.t, self.joint_viewer
-        parts = [title]
-        behind = films.mode == "alone" and place != films.place
-        if films.shows_whole_film:
-            parts.append(t("scoring.whole_film"))
-        elif films.mode == "difference":
-            # In a chronological reading the right film is the later one.
-            named = "scoring.difference" if self.ratui.study.config.blinded else "scoring.difference_in_order"
-            title_id = "scoring.not_aligned" if self._unaligned_site == site else named
-            parts = [t(title_id) if place == 0 else title]
-        elif behind:
-            parts.append(t("scoring.other_film_hidden", key=self.ratui.keymap.key_label(f"{self.NAME}.blink")))
-        elif films.mode == "alone" and place == 1:
-            parts.append(t("scoring.not_aligned" if self._unaligned_site == site else "scoring.aligned"))
-        if is_coarse and films.mode != "difference" and not behind:
-            parts.append(t("scoring.coarse"))
-        return " · ".join(parts)
+    def make_titles(self, films: CaseFilms, site: str, is_coarse: bool) -> FilmTitles:
+        """Return the titles of the films of `site`, as they are shown now."""
+        blink, is_unaligned = self.ratui.keymap.key_label(f"{self.NAME}.blink"), self._unaligned_site == site
+        return FilmTitles(self.t, self.reading, films, site, self.joint_viewer, blink, is_coarse, is_unaligned)
 
     # Settings that are stored for each rater.
 

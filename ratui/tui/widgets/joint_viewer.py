@@ -1,5 +1,7 @@
 """A widget for the films of one joint: side by side, alternating in one place, or as a difference.
 
+If not all films fit side by side, two of them are shown (`ratui.tui.graphics.film_window`).
+
 It prepares the next joints in advance. A picture that is not ready is black, so that no film of another joint appears
 under the name of this one. Nothing here depends on which film is the earlier one.
 """
@@ -11,11 +13,7 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from PIL import Image
-from rich.text import Text
-from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
 from textual.message import Message
-from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from ratui.errors import FilmError
@@ -23,9 +21,11 @@ from ratui.imaging import AlignmentFailure
 from ratui.terminal import Display, FrameCache, Resolution
 from ratui.tui.entry.answer_gate import DisplayWatch, ExpectedFilm
 from ratui.tui.graphics.film_store import AlignedView, FilmStore, draw_outline
+from ratui.tui.graphics.film_window import choose_window, count_side_by_side, find_pair, next_place
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, Viewport, ViewSettings
 from ratui.tui.textual_internals import run_in_thread
+from ratui.tui.widgets.film_slots import FilmSlots
 from ratui.tui.widgets.film_view import FilmFailed, FilmView
 
 __all__ = ["JointViewer", "ViewMode"]
@@ -37,7 +37,7 @@ _Job = tuple[FilmView, _Picture, bool]
 """View of a picture, request for the picture, and True if it has to appear on the screen now."""
 
 
-class JointViewer(Vertical):
+class JointViewer(FilmSlots):
     """A widget that shows the films of one joint, with a title above and a line below each.
 
     The zoom and contrast in `view_settings` stay the same from joint to joint; the position is reset.
@@ -64,7 +64,7 @@ class JointViewer(Vertical):
     """
 
     class NotAligned(Message):
-        """The two films of `site` cannot be registered. `reason` is that of the `AlignmentFailure`."""
+        """Two films of `site` cannot be registered. `reason` is that of the `AlignmentFailure`."""
 
         def __init__(self, site: str, reason: str) -> None:
             super().__init__()
@@ -89,36 +89,23 @@ class JointViewer(Vertical):
         *,
         id: str | None = None,
     ) -> None:
-        super().__init__(id=id)
+        super().__init__(display, frame_cache, id=id)
         self._film_store = film_store
         self.view_settings = ViewSettings()
         self.mode: ViewMode = "pair"
         self.place = 0
-        """The film to show if there is only one view: 0 the left, 1 the right."""
-        self.views = tuple(FilmView(display, frame_cache, id=f"film{place}") for place in (0, 1))
-        self._titles = tuple(Static(id=f"title{place}", markup=False) for place in (0, 1))
-        self._texts: list[str | Text] = ["", ""]
-        """The titles of the films, shown as soon as the films are loaded."""
-        self._lines = tuple(Static(id=f"fields{place}", markup=False) for place in (0, 1))
+        """The active film, which is shown if there is only one view: 0 for the leftmost."""
         self._films: CaseFilms | None = None
-        self._site = ""
+        self.site = ""
+        """Key of the site on the screen; empty for none."""
         self._ahead: tuple[str, ...] = ()
         self._without_picture: set[_Picture] = set()
         """Requests that gave no picture: differences of films that cannot be registered."""
         self._loading: set[FilmView] = set()
         """Views whose film had to be decoded and is not on the screen yet."""
         self._display_watch = display_watch
-        for view in self.views:
+        for view in self._slots:
             view.on_painted = self._note_painted
-
-    def compose(self) -> ComposeResult:
-        """Lay out titles, views and lines."""
-        with Horizontal(classes="lines"):
-            yield from self._titles
-        with Horizontal():
-            yield from self.views
-        with Horizontal(classes="lines"):
-            yield from self._lines
 
     def show(self, films: CaseFilms, site: str, ahead: Sequence[str] = (), place: int | None = None) -> None:
         """Show a joint, at once if its pictures are ready, otherwise as soon as they are.
@@ -132,31 +119,40 @@ class JointViewer(Vertical):
         ahead
             Keys of the sites that are likely to follow. Their pictures are prepared.
         place
-            The film to show if only one is shown at a time: 0 the left, 1 the right, None the same as before.
+            The active film, which is shown if only one is: 0 for the leftmost, None for the same as before.
         """
-        if site != self._site:
-            # Films, name and field change together: another joint must not appear under this name for a moment.
+        is_other_site, window = site != self.site, self.window
+        self._films, self.site, self._ahead = films, site, tuple(ahead)
+        self.place = min(self.place if place is None else place, len(films.order) - 1)
+        if is_other_site or self._window_for(site, self.place) != window:
+            # Films, name and field change together: another joint or visit must not appear under this name for a moment.
             Painter.for_app(self.app).hold()
+        if is_other_site:
             self.view_settings = self.view_settings.reset_position()
-        self._films, self._site, self._ahead = films, site, tuple(ahead)
-        self.place = self.place if place is None else place
         self._refresh()
 
     def blank(self) -> None:
         """Show no joint."""
-        self._films, self._site, self._ahead = None, "", ()
+        self._films, self.site, self._ahead = None, "", ()
         self._display_watch.expect("", (), {})
         for view in self.views:
             view.blank()
 
-    def set_title(self, place: int, text: str | Text, while_loading: str | Text = "") -> None:
-        """Write `text` above the film at `place` (0 left, 1 right); `while_loading` instead while the film is decoded."""
-        self._texts[place] = text
-        self._titles[place].update(while_loading if while_loading and self._is_loading(place) else text, layout=False)
+    # The window.
 
-    def set_line(self, place: int, text: str | Text) -> None:
-        """Write `text` below the film at `place` (0 left, 1 right)."""
-        self._lines[place].update(text, layout=False)
+    def _has_film(self, site: str) -> list[bool]:
+        """Return for each place whether its film shows `site`; two empty places without a case."""
+        films = self._films
+        return [films.has(site, place) for place in range(len(films.order))] if films else [False, False]
+
+    def _places(self, site: str) -> list[int]:
+        """Return the places whose films show `site`."""
+        return [place for place, has_film in enumerate(self._has_film(site)) if has_film]
+
+    def _window_for(self, site: str, active: int) -> tuple[int, ...]:
+        """Return the places that stand side by side for `site` while `active` is the active one."""
+        most = count_side_by_side(self.size.width, self.size.height - 2, self._slots[0].graphics)
+        return choose_window(self._has_film(site), active, most)
 
     # The films that were displayed.
 
@@ -173,18 +169,18 @@ class JointViewer(Vertical):
         if films is None:
             return
         expected = []
-        for index, (view, wanted) in enumerate(pictures):
-            place = index if self.mode == "pair" else self.place
-            # Without the other viewport: the resolution of this film alone.
+        for slot, (view, wanted) in enumerate(pictures):
+            place = self.window[slot] if self.mode == "pair" else self.place
+            # Without the other viewports: the resolution of this film alone.
             alone = [viewport if each == place else None for each, viewport in enumerate(viewports)]
             if wanted is not None:
-                resolution = films.find_lowest_resolution(self._site, alone)
+                resolution = films.find_lowest_resolution(self.site, alone)
                 expected.append(ExpectedFilm(view, place, wanted.key, resolution))
-        records = {place: films.record(self._site, place) for place in (0, 1)}
+        records = {place: films.record(self.site, place) for place in range(len(films.order))}
         ids = {place: record.id for place, record in records.items() if record is not None}
         changes = self.view_settings.display_settings.changes
         self._display_watch.expect(
-            self._site,
+            self.site,
             expected,
             ids,
             changes,
@@ -192,17 +188,14 @@ class JointViewer(Vertical):
             is_difference=self.mode == "difference",
         )
 
-    def _is_loading(self, place: int) -> bool:
+    def is_loading(self, place: int) -> bool:
         """Return True while the film at `place` is not on the screen because it has to be decoded."""
-        view = self.views[place if self.mode == "pair" else 0]
-        return view in self._loading and (self.mode != "alone" or place == self.place)
+        return self.view_of(place) in self._loading and (self.mode != "alone" or place == self.place)
 
     def on_joint_viewer_film_loaded(self, event: FilmLoaded) -> None:
         """Show the titles of films that are no longer being loaded."""
         event.stop()
-        for place, title in enumerate(self._titles):
-            if not self._is_loading(place):
-                title.update(self._texts[place], layout=False)
+        self.show_titles_of_loaded_films()
 
     def _end_loading(self, view: FilmView) -> None:
         if view in self._loading:
@@ -211,8 +204,8 @@ class JointViewer(Vertical):
 
     @property
     def resolution(self) -> Resolution | None:
-        """Resolution of the less sharp of the joint's films; None if no film is shown."""
-        return self._films.find_lowest_resolution(self._site, self._viewports(self._site)) if self._films else None
+        """Resolution of the least sharp of the joint's films; None if no film is shown."""
+        return self._films.find_lowest_resolution(self.site, self._viewports(self.site)) if self._films else None
 
     def set_view_settings(self, view_settings: ViewSettings) -> None:
         """Show the joint with `view_settings`."""
@@ -228,7 +221,7 @@ class JointViewer(Vertical):
     def next_preset(self) -> str:
         """Change to the next contrast preset that the joint's films have, and return its name."""
         films = self._films
-        records = [films.record(self._site, place) for place in (0, 1)] if films else []
+        records = [films.record(self.site, place) for place in range(len(films.order))] if films else []
         names = self._film_store.presets(films.case.id if films else "", *(record.id for record in records if record))
         now = self.view_settings.display_settings.preset
         preset = names[(names.index(now) + 1) % len(names)] if now in names else names[0]
@@ -239,11 +232,11 @@ class JointViewer(Vertical):
 
     @property
     def shows_whole_film(self) -> bool:
-        """True if both films are shown whole, with a frame around the joint."""
+        """True if the films are shown whole, with a frame around the joint."""
         return self.view_settings.zoom == WHOLE_FILM
 
     def set_whole_film(self, whole: bool) -> None:
-        """Show both films whole if `whole` is true, otherwise the joint."""
+        """Show the films whole if `whole` is true, otherwise the joint."""
         if whole != self.shows_whole_film:
             self.set_mode("pair")
             self.set_view_settings(replace(self.view_settings, zoom=WHOLE_FILM if whole else 0))
@@ -255,11 +248,11 @@ class JointViewer(Vertical):
                 self.view_settings = replace(self.view_settings, zoom=0)
             # If this changes the size of the left view, it blanks itself and asks for a picture of the new size.
             self.mode = mode
-            self.views[1].display = mode == "pair"
+            self.set_side_by_side(mode == "pair")
             self._refresh()
 
     def show_film(self, place: int) -> None:
-        """Show the film at `place` (0 left, 1 right) if only one is shown at a time."""
+        """Make the film at `place` the active one, which is shown if only one is at a time."""
         if place != self.place:
             self.place = place
             self._refresh()
@@ -273,7 +266,8 @@ class JointViewer(Vertical):
     def _refresh(self) -> None:
         """Show the pictures that are ready, and start a worker for the others. A later call cancels an earlier worker."""
         jobs: list[_Job] = []
-        viewports = self._viewports(self._site)
+        self.set_window(self._window_for(self.site, self.place))
+        viewports = self._viewports(self.site)
         pictures = self._wanted_pictures(viewports)
         self._expect_pictures(pictures, viewports)
         for view, wanted in pictures:
@@ -292,38 +286,58 @@ class JointViewer(Vertical):
             run_in_thread(self, lambda: self._prepare(jobs), group="films")
 
     def _wanted_pictures(self, viewports: Sequence[Viewport | None]) -> list[tuple[FilmView, _Picture | None]]:
-        """Return the picture that each visible view has to show, given the viewports of both films."""
+        """Return the picture that each visible view has to show, given the viewports of all films."""
         if self.mode == "pair":
-            return list(zip(self.views, viewports, strict=True))
-        return [(self.views[0], self._single_picture(self._site, self.place))]
+            return [(view, viewports[place]) for view, place in zip(self.views, self.window, strict=True)]
+        return [(self.views[0], self._single_picture(self.site, self.place))]
 
     def _likely_next(self) -> list[tuple[FilmView, _Picture]]:
-        """Return the pictures that are likely to be needed next: the alternate film, then those of the next joints."""
+        """Return the pictures that are likely to be needed next: the following film, then those of the next joints."""
+        following = next_place(self._places(self.site), self.place)
+        coming = [(self.site, following)] if self._needs_other_pictures(following) else []
+        coming += [(site, next(iter(self._places(site)), 0)) for site in self._ahead]
         found: list[tuple[FilmView, _Picture | None]] = []
-        if self.mode == "alone":
-            found.append((self.views[0], self._single_picture(self._site, 1 - self.place)))
-        for site in self._ahead:
+        for site, place in coming:
             if self.mode == "pair":
-                found += zip(self.views, self._viewports(site), strict=True)
+                viewports = self._viewports(site)
+                found += [
+                    (view, viewports[each])
+                    for view, each in zip(self.views, self._window_for(site, place), strict=False)
+                ]
             else:
-                found.append((self.views[0], self._single_picture(site, 0)))
+                found.append((self.views[0], self._single_picture(site, place)))
         return [(view, wanted) for view, wanted in found if wanted is not None]
 
+    def _needs_other_pictures(self, place: int) -> bool:
+        """Return True if other pictures of this joint are needed when `place` becomes the active one."""
+        return self._window_for(self.site, place) != self.window if self.mode == "pair" else self.mode == "alone"
+
     def _viewports(self, site: str) -> tuple[Viewport | None, ...]:
-        """Return the viewports of `site` for the present size of the views."""
+        """Return the viewports of `site` in all places for the present size of the views."""
         if self._films is None:
             return (None, None)
-        sizes = [view.pixel_size if self.mode == "pair" else self.views[0].pixel_size for view in self.views]
+        sizes = [self.views[0].pixel_size] * len(self._films.order)
+        if self.mode == "pair":
+            for view, place in zip(self.views, self.window, strict=True):
+                sizes[place] = view.pixel_size
         return self._films.make_viewports(site, sizes, self.views[0].graphics, self.view_settings)
 
     def _single_picture(self, site: str, place: int) -> _Picture | None:
-        """Return the picture of `site` for a single view: left film, registered right film, or difference."""
-        first, second = self._viewports(site)
-        if self.mode == "alone" and (place == 0 or first is None):
-            return first if place == 0 else second
-        if first is None or self._films is None:
+        """Return the picture of `site` for a single view.
+
+        One film at a time: the first that shows the joint, or another one registered onto it. A difference: that of the two
+        places of `find_pair`.
+        """
+        viewports, films = self._viewports(site), self._films
+        if films is None:
             return None
-        return self._films.make_aligned_view(first, site, 1, is_difference=self.mode == "difference")
+        if self.mode == "alone":
+            first = next((viewport for viewport in viewports if viewport is not None), None)
+            here = viewports[place]
+            return here if first is here or first is None else films.make_aligned_view(first, site, place)
+        pair = find_pair(self._has_film(site), place)
+        before = viewports[pair[0]] if len(pair) == 2 else None
+        return films.make_aligned_view(before, site, pair[1], is_difference=True) if before is not None else None
 
     def _prepare(self, jobs: list[_Job]) -> None:
         """Make and encode pictures. Runs in a thread."""
@@ -347,7 +361,7 @@ class JointViewer(Vertical):
             else:
                 view.prepare(image, wanted.key)
             if now and isinstance(aligned, AlignmentFailure) and not worker.is_cancelled:
-                self.post_message(self.NotAligned(self._site, aligned.reason))
+                self.post_message(self.NotAligned(self.site, aligned.reason))
         if urgent == len(jobs):
             self.post_message(self.Ready())
 
@@ -371,6 +385,6 @@ class JointViewer(Vertical):
         """Show the encoded pictures that the views still have to show."""
         event.stop()
         with Painter.for_app(self.app).one_update():
-            for view, wanted in self._wanted_pictures(self._viewports(self._site)):
+            for view, wanted in self._wanted_pictures(self._viewports(self.site)):
                 if wanted is not None:
                     view.show(wanted.key)

@@ -1,4 +1,4 @@
-"""One cell of the contact sheet: a picture of a joint at both time points, and a caption."""
+"""One cell of the contact sheet: a picture of a joint at all visits, and a caption."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class SiteMark:
     scores: str
     """The scores as text."""
     sum: int
-    """Sum of the scores over all scales and both time points."""
+    """Sum of the scores over all scales and visits."""
     is_flagged: bool = False
 
 

@@ -30,24 +30,26 @@ from ratui.tui.widgets.key_bar import KeyBar
 __all__ = ["ContactSheetScreen", "count_cells"]
 
 _WIDTHS = (38, 26, 58)
-"""Widths of a pair of pictures in cells, in the order in which the zoom key goes through them."""
+"""Widths of two pictures in cells, in the order in which the zoom key goes through them."""
 _BATCH = 25
 """Number of readings that are loaded before the screen is drawn again."""
 
 
-def count_cells(width: int, room: tuple[int, int], display: Display) -> tuple[int, int, int]:
-    """Return how many pairs of square pictures fit across and down, and the height of a pair, all in terminal cells.
+def count_cells(width: int, room: tuple[int, int], display: Display, films: int = 2) -> tuple[int, int, int]:
+    """Return how many rows of square pictures fit across and down, and the height of a row, all in terminal cells.
 
     Parameters
     ----------
     width
-        Width of a pair in cells.
+        Width of a row of pictures in cells.
     room
         Width and height of the free area in cells.
     display
         Gives the size of a cell in pixels.
+    films
+        Number of pictures in a row.
     """
-    height = max(int(width / 2 * display.cell[0] / display.cell[1]), 3)
+    height = max(int(width / films * display.cell[0] / display.cell[1]), 3)
     height = min(height, max(room[1] - 1, 3))
     return max(room[0] // (width + 2), 1), max(room[1] // (height + 1), 1), height
 
@@ -81,6 +83,8 @@ class ContactSheetScreen(KeyScreen[str]):
         self._zoom = 0
         self._cells: list[ContactCell] = []
         self._cells_across = 1
+        self._most_films = 2
+        """Largest number of visits of a case: the cells have room for as many pictures."""
         self._films: dict[str, CaseFilms] = {}
         self._failed: dict[str, RatuiError] = {}
         """The errors of cases whose pictures cannot be made."""
@@ -148,6 +152,10 @@ class ContactSheetScreen(KeyScreen[str]):
         self._is_loading = not is_last
         if is_last:
             self.show_message("")  # the sheet may have been drawn before, with the message that readings are loaded
+        most = max((len(card.order) for card in self._cards.values()), default=2)
+        if most != self._most_films:
+            self._most_films = most
+            self.call_later(self._create_cells)
         self._draw()
         if failed:
             self.show_message(format_error(self.t, next(iter(failed.values()))))
@@ -237,8 +245,8 @@ class ContactSheetScreen(KeyScreen[str]):
     async def _create_cells(self) -> None:
         """Make as many cells as fit into the sheet."""
         room, width = self.query_one("#sheet").size, _WIDTHS[self._zoom]
-        width = min(width, max(room.width - 2, 10))
-        across, down, height = count_cells(width, (room.width, room.height), self.ratui.graphics)
+        width = min(width * self._most_films // 2, max(room.width - 2, 10))
+        across, down, height = count_cells(width, (room.width, room.height), self.ratui.graphics, self._most_films)
         graphics, frame_cache = self.ratui.graphics, self.ratui.frame_cache
         self._cells_across = across
         self._cells = [ContactCell(graphics, frame_cache, (width, height)) for _ in range(across * down)]
@@ -304,7 +312,7 @@ class ContactSheetScreen(KeyScreen[str]):
 
     @property
     def _picture_size(self) -> tuple[int, int]:
-        """Width and height of a picture of both time points, in pixels."""
+        """Width and height of a picture of all visits, in pixels."""
         return self._cells[0].view.pixel_size
 
     def _make_viewports(self, card: CaseCard, site: str, size: tuple[int, int]) -> tuple[Viewport | None, ...] | None:

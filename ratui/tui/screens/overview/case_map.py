@@ -1,4 +1,4 @@
-"""The map of a whole reading: both sides, the joints where they are on a film, both time points of each scale.
+"""The map of a whole reading: both sides, the joints where they are on a film, all visits of each scale.
 
 The functions make text from a reading and depend on no widget. In a study blinded to order the values stand left and right
 as the films do.
@@ -20,10 +20,9 @@ from ratui.tui.entry.text import site_target
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.theme import BRIGHT, HEADING, PLAIN, QUIET, WAITING
 
-__all__ = ["CaseMap", "MapRow", "format_missing", "format_totals_table", "make_map_rows"]
+__all__ = ["CaseMap", "MapRow", "format_missing", "make_map_rows"]
 
 _SIDES: tuple[Side, ...] = ("L", "R")
-_TIMES = ("earlier", "later")
 _LONGEST_ROW = 6
 """Largest number of joints in a row."""
 _LABEL, _GAP, _WIDEST = 5, 3, 12
@@ -199,7 +198,7 @@ class CaseMap:
         return _place_pieces(pieces)
 
     def _format_value(self, site: str, scale: str, width: int) -> tuple[str, str]:
-        """Return the scores of both time points, and the style that marks open, missing and changed ones."""
+        """Return the scores of all visits, and the style that marks open, missing and changed ones."""
         reading = self._reading
         fields = [Field(site, scale, time) for time in reading.order]
         scores = [texts.format_score(reading, field) for field in fields]
@@ -208,6 +207,10 @@ class CaseMap:
         )
         if len(text) > width:  # grade 10 with a finding; the line below the map names the finding
             text = texts.join_time_points(reading, scores)
+        if len(text) > width and len(scores) > 2:  # the line below the map has them in full
+            is_short = len(scores) <= width and all(len(score) == 1 for score in scores)
+            text = "".join(scores) if is_short else f"{scores[0]}…{scores[-1]}"
+        fields = [field for field in reading.joint_fields(site) if field.scale == scale]
         values = [reading.score(field) for field in fields]
         if any(field not in reading.values for field in fields):
             return text, WAITING
@@ -222,44 +225,6 @@ class CaseMap:
         return self._reading.scheme.finding(entry.finding).key if isinstance(entry, FindingEntry) else ""
 
 
-def format_totals_table(t: Catalog, reading: Reading) -> list[Text]:
-    """Return the totals of both time points: a heading, a line for each scale, and a line for the sum of all scales.
-
-    The last column is the maximum. Where the study is not blinded, the column before it is the change. It is the sum over
-    the fields that have a score at both time points, and is left out while the reading is incomplete. The last line has a
-    note if this change is not the difference of the two totals.
-    """
-    names = ("◀", "▶") if reading.is_blinded else tuple(t(f"text.{_TIMES[time]}") for time in reading.order)
-    head = [*names, *(() if reading.is_blinded else (t("overview.change"),)), t("overview.maximum")]
-    lines = [_format_totals_line("", head, QUIET)]
-    for scale in (*reading.scheme.scales, None):
-        totals = [reading.total(time, scale)[0] for time in reading.order]
-        cells = [str(total) for total in totals]
-        if not reading.is_blinded:
-            change = _sum_changes(reading, scale)
-            cells.append("–" if not reading.is_complete else f"{change:+d}" if change else "0")
-        maximum = sum(
-            site.joint.max_grade(each) for site in reading.sites for each in site.joint.scales if scale in (None, each)
-        )
-        cells.append(str(maximum))
-        lines.append(_format_totals_line(scale or t("overview.total"), cells, BRIGHT if scale is None else PLAIN))
-    difference = reading.total(reading.order[-1])[0] - reading.total(reading.order[0])[0]
-    if not reading.is_blinded and reading.is_complete and _sum_changes(reading, None) != difference:
-        lines[-1].append(f"   {t('overview.change_of_both')}", QUIET)
-    return lines
-
-
-def _sum_changes(reading: Reading, scale: str | None) -> int:
-    """Return the change from the first to the last time point, over the fields of `scale` with a score at both."""
-    first, last = reading.order[0], reading.order[-1]
-    pairs = [
-        (reading.score(field), reading.score(field._replace(time=last)))
-        for field in reading.fields
-        if field.time == first and scale in (None, field.scale)
-    ]
-    return sum(after - before for before, after in pairs if before is not None and after is not None)
-
-
 def format_missing(t: Catalog, reading: Reading, width: int) -> str:
     """Return the number of open fields and as many of their joints as fit into `width` cells; empty if none is open."""
     sites = list(dict.fromkeys(field.site for field in reading.open_fields))
@@ -271,13 +236,6 @@ def format_missing(t: Catalog, reading: Reading, width: int) -> str:
         if cell_len(text) <= width:
             return text
     return t("overview.missing_many", count=count) if count else ""
-
-
-def _format_totals_line(name: str, cells: Sequence[str], style: str) -> Text:
-    text = Text(set_cell_size(f" {name}", 8), QUIET, no_wrap=True)
-    for cell in cells:
-        text.append(" " * max(10 - cell_len(cell), 1) + cell, style)
-    return text
 
 
 def _place_pieces(pieces: Sequence[tuple[int, str, str | Style]]) -> Text:

@@ -1,4 +1,4 @@
-"""The overview of a reading: both time points, totals, open fields, and the signature that locks the reading.
+"""The overview of a reading: all visits, totals, open fields, and the signature that locks the reading.
 
 It changes no reading. Its result tells the screen below what the rater has decided.
 """
@@ -16,14 +16,16 @@ from textual.containers import Vertical
 from textual.events import Click
 from textual.widgets import Static
 
-from ratui.reading import LogEntry, Reading, Slot
+from ratui.reading import Field, LogEntry, Reading
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.model_comparison import count_unlike_films, find_differences, format_model_scores
 from ratui.tui.entry.text import clicked_site
+from ratui.tui.entry.visit_names import load_visit_names
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Action
 from ratui.tui.screens.base import KeyScreen
-from ratui.tui.screens.overview.case_map import CaseMap, format_missing, format_totals_table
+from ratui.tui.screens.overview.case_map import CaseMap, format_missing
+from ratui.tui.screens.overview.totals import format_totals_table
 from ratui.tui.theme import BRIGHT, NOTE, PLAIN, QUIET
 from ratui.tui.widgets.key_bar import KeyBar
 from ratui.tui.widgets.text_line import TextLine
@@ -133,6 +135,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         """Fill the widgets in the app's present language."""
         self._differences = find_differences(self.ratui.study, self._reading)
         self._unlike, self._judged = count_unlike_films(self.ratui.study, self._reading)
+        self._visits = load_visit_names(self.ratui.study, self.ratui.study.case(self._reading.case))
         self._map = CaseMap(self.t, self._reading, self._differences)
         self._draw()
 
@@ -293,7 +296,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         title = self.t("overview.title", case=reading.case)
         self.query_one("#head", Static).update(f" {title}{self._format_state()}")
         self.query_one("#chart", Static).update(self._format_map(width))
-        totals = format_totals_table(self.t, reading)
+        totals = format_totals_table(self.t, reading, self._visits, width)
         self.query_one("#totals", Static).update(Text("\n").join(totals))
         self.query_one("#joint", Static).update(self._format_joint())
         self.query_one("#missing", Static).update(Text(self._format_missing(width)))
@@ -331,13 +334,18 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         text = Text(no_wrap=True).append(
             f" {texts.format_site_title(self.t, reading.scheme, reading.site(site))}", BRIGHT
         )
-        for place, time in enumerate(reading.order):
-            name = texts.format_time_point(self.t, reading.order, place, reading.is_blinded, None)
+        if len(reading.order) > 2:
+            for scale in reading.site(site).joint.scales:
+                shown = [texts.format_field(self.t, reading, Field(site, scale, time)) for time in reading.order]
+                text.append(f"   {scale} ", QUIET).append(texts.join_time_points(reading, shown, blinded=" | "), PLAIN)
+        for place, time in enumerate(reading.order if len(reading.order) <= 2 else ()):
+            name = self._visits.title(self.t, reading.order, place, blinded=reading.is_blinded)
             shown = [
                 f"{field.scale} {texts.format_field(self.t, reading, field)}"
-                for field in reading.slot_fields(Slot(site, time))
+                for field in reading.joint_fields(site)
+                if field.time == time
             ]
-            text.append(f"   {name} ", QUIET).append(", ".join(shown), PLAIN)
+            text.append(f"   {name} ", QUIET).append(", ".join(shown) or "–", PLAIN)
         if site in reading.flags:
             text.append(f"   {self.t('overview.flagged')}", NOTE)
         if site in reading.notes:

@@ -326,7 +326,7 @@ class RegionsScreen(BoxMovingScreen):
         editor = self._editor
         site = editor.site if editor else sites[0]
         head = region_text.format_head(
-            t, self._case.id, study, film, site, self._order, self._film_index + 1, len(self._case_regions.films)
+            t, self._case, study, film, site, self._order, self._film_index + 1, len(self._case_regions.films)
         )
         self.query_one("#head", Static).update(head)
         viewer = self.query_one(RegionViewer)

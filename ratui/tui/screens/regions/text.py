@@ -10,8 +10,9 @@ from rich.text import Text
 from ratui.regions import RegionFault
 from ratui.regions.editor import RegionEditor
 from ratui.scheme import Site
-from ratui.study import FilmRecord, Region, RegionSource, Study
+from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from ratui.tui.entry import text as texts
+from ratui.tui.entry.visit_names import load_visit_names
 from ratui.tui.graphics.box_drawing import format_short_name
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.theme import BRIGHT, NOTE, PLAIN, QUIET, WAITING
@@ -33,13 +34,13 @@ _LONGEST_LABEL = 14
 
 
 def format_head(
-    t: Catalog, case: str, study: Study, film: FilmRecord, site: Site, order: Sequence[int], number: int, total: int
+    t: Catalog, case: Case, study: Study, film: FilmRecord, site: Site, order: Sequence[int], number: int, total: int
 ) -> str:
     """Return the top line: case, hand, time point, the `number` of the film out of `total`, and how it is turned."""
-    place = list(order).index(film.time)
-    when = texts.format_time_point(t, order, place, study.config.blinded, film.day)
+    place, visits = list(order).index(film.time), load_visit_names(study, case)
+    when = texts.format_time_point(t, order, place, study.config.blinded, film.day, visits)
     hand = texts.format_hand_title(t, study.scheme, site)
-    head = t("regions.head", case=case, hand=hand, when=when, number=number, total=total)
+    head = t("regions.head", case=case.id, hand=hand, when=when, number=number, total=total)
     turned = texts.format_orientation(t, film.orientation)
     return f"{head} · {turned}" if turned else head
 

@@ -34,7 +34,7 @@ __all__ = ["ReviewResult", "ReviewScreen"]
 
 _PREPARED_JOINTS = 3
 """Number of joints whose pictures are prepared while one is reviewed."""
-_CHANGING = ("keep", "reasons", "flag", "note", "undo", "next_field")
+_CHANGING = ("keep", "reasons", "flag", "note", "undo")
 """Actions that need a reading which can be changed."""
 
 
@@ -154,6 +154,10 @@ class ReviewScreen(FilmScreen[ReviewResult]):
 
     def check_action(self, action: str, parameters: tuple[object, ...] = ()) -> bool:
         """Return whether `action` is possible at the joint on the screen."""
+        if not self.can_show(action):
+            return False
+        if action == "next_field" and self._session is None:  # the window follows, if it does not show all films
+            return len(self.joint_viewer.window) < len(self.reading.order)
         if action in _CHANGING and self._session is None:
             return False
         match action:
@@ -220,7 +224,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         if self._session is None:
             self.action_forward()
             return
-        is_refused = self._session.refuses_key(self.reading.joint_fields(self.item.site))
+        is_refused = self._session.refuses_key(self.reading.joint_fields(self.item.site), shows_unseen=True)
         if not is_refused and not self._ask_for_open_field():
             self._mark_reviewed()
             self._go_to_next()
@@ -234,9 +238,11 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         self._go_to(self._place - 1)
 
     def action_next_field(self) -> None:
-        """Go to the next field of the joint."""
+        """Go to the next field of the joint; without fields to enter, to its next film."""
         if self._session is not None:
             self._session.next_field()
+        else:
+            self.show_next_film()
 
     def select_field(self, field: Field) -> bool:
         """Make `field`, one of the joint on the screen, the active one; return False if nothing can be changed."""
@@ -274,7 +280,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         self._session.field = field
 
     def action_leave(self) -> None:
-        """Leave the review at this joint; show both films side by side first if they are not."""
+        """Leave the review at this joint; show the films side by side first if they are not."""
         if not self.return_to_pair():
             self.dismiss(ReviewResult(is_finished=False, site=self.item.site))
 
@@ -292,7 +298,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         if self._ask_for_open_field():
             return
         self._mark_reviewed()
-        change = texts.format_last_entry(self.t, self.reading, self.reading.log[-1])
+        change = texts.format_last_entry(self.t, self.reading, self.reading.log[-1], self._films.visits)
         undo = self.ratui.keymap.key_label("review.undo")
         self._message = self.t("review.changed", change=change, key=undo)
         self._go_to_next()
@@ -350,21 +356,15 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         self.query_one("#why", Static).update(self._format_reasons())
         for side in ("L", "R"):
             self.query_one(f"#edge{side}", Static).update(texts.format_edge(side, site.side, self.app.size.height))
-        for place in range(len(reading.order)):
-            self._draw_film_texts(place, is_coarse)
+        self.draw_film_texts(self._films, site.key, self._format_line, is_coarse=is_coarse)
         self._draw_message()
         self.update_key_bar()
 
-    def _draw_film_texts(self, place: int, is_coarse: bool) -> None:
-        """Draw the title above the film at `place`, and the fields below it."""
-        reading, session, site, time = self.reading, self._session, self.item.site, self.reading.order[place]
-        title = self.format_time_point_title(reading, self._films, site, place, is_coarse)
-        self.show_title(place, title)
-        if session is not None:
-            line = format_field_line(self.t, session, time)
-        else:
-            line = texts.format_fields(self.t, reading, site, time, None)
-        self.joint_viewer.set_line(place, line)
+    def _format_line(self, time: int) -> Text:
+        """Return the fields of the joint at `time`."""
+        if self._session is not None:
+            return format_field_line(self.t, self._session, time)
+        return texts.format_fields(self.t, self.reading, self.item.site, time, None)
 
     def _format_reasons(self) -> Text:
         """Return the reasons to review the joint as it stands now, and what models say of it."""

@@ -1,4 +1,4 @@
-"""The scoring screen: one joint at both time points side by side, scored field by field.
+"""The scoring screen: one joint at all time points side by side, scored field by field.
 
 The `ScoringSession` decides which field is active and what a key enters, the `CaseFlow` which screen comes before and after.
 This module connects them with the films.
@@ -18,7 +18,7 @@ from ratui.reading import Field, LogEntry, Reading
 from ratui.study import Case, ReadingSession
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.scoring_session import ScoringSession
-from ratui.tui.graphics.viewport import CaseFilms
+from ratui.tui.entry.visit_names import UNNAMED
 from ratui.tui.screens.case_flow import CaseFlow, CaseResult, ScoringResult
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.scoring.text import (
@@ -192,7 +192,7 @@ class ScoringScreen(FilmScreen[CaseResult]):
         """Return whether `action` is possible at the active field."""
         if self._session is None:
             return action in ("help", "leave")
-        return self._session.is_possible(action)
+        return self.can_show(action) and self._session.is_possible(action)
 
     # Actions of the scoring session.
 
@@ -201,7 +201,7 @@ class ScoringScreen(FilmScreen[CaseResult]):
         self.scoring_session.enter_normal()
 
     def action_same(self) -> None:
-        """Copy the answer of the other time point, or let one answer count for both."""
+        """Copy the answer of the previous time point, or let one answer count for both of two time points."""
         self.scoring_session.enter_same()
 
     def action_undo(self) -> None:
@@ -274,7 +274,7 @@ class ScoringScreen(FilmScreen[CaseResult]):
         self._flow.open_overview()
 
     def action_leave(self) -> None:
-        """Save and leave the case. Warn once if the disk refuses; show both films side by side first if they are not."""
+        """Save and leave the case. Warn once if the disk refuses; show the films side by side first if they are not."""
         if self.return_to_pair():
             return
         auto_saver = self._flow.auto_saver
@@ -308,21 +308,15 @@ class ScoringScreen(FilmScreen[CaseResult]):
         self._update("head", head)
         for side in ("L", "R"):
             self._update(f"edge{side}", texts.format_edge(side, site.side, self.app.size.height))
-        for place in range(len(reading.order)):
-            self._draw_film_texts(films, place, is_coarse)
+        self.draw_film_texts(
+            films, session.site, lambda time: format_field_line(self.t, session, time), is_coarse=is_coarse
+        )
         self._draw_message()
         self.query_one(AnswerPanel).show(self.t, session, self.ratui.keymap)
         self.update_key_bar()
         if self.query_one("#map").display:
             height = self.query_one("#map").size.height or 20  # the height is 0 before the first layout
             self._update("map", draw_hand_map(self.t, reading, session.site, _MAP_WIDTH - 2, height))
-
-    def _draw_film_texts(self, films: CaseFilms, place: int, is_coarse: bool) -> None:
-        """Draw the title above the film at `place`, and the fields below it."""
-        session, time = self.scoring_session, self.reading.order[place]
-        title = self.format_time_point_title(self.reading, films, session.site, place, is_coarse)
-        self.show_title(place, title)
-        self.joint_viewer.set_line(place, format_field_line(self.t, session, time))
 
     def format_keys(self) -> Text:
         """Return the keys that are possible at the active field."""
@@ -342,7 +336,8 @@ class ScoringScreen(FilmScreen[CaseResult]):
         else:
             self._warned_unsaved = False
             message = self._message or self.scoring_session.message
-            left = Text(f" {message}", NOTE) if message else format_status(t, self.scoring_session)
+            visits = self._flow.films.visits if self._flow.films else UNNAMED
+            left = Text(f" {message}", NOTE) if message else format_status(t, self.scoring_session, visits)
             saved = (
                 f"{t('scoring.saved', time=format(auto_saver.saved_at, '%H:%M:%S'))} " if auto_saver.saved_at else ""
             )

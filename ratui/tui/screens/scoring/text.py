@@ -1,6 +1,6 @@
 """Texts around the films of the scoring and the review screen: head, fields, map of the hand, status and keys.
 
-A joint of the map shows its highest score at either time point, so that the map does not tell which one is the earlier.
+A joint of the map shows its highest score at any time point, so that the map does not tell which one is the earlier.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ratui.reading import Reading, Slot
 from ratui.scheme import Scheme, Site
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.scoring_session import ScoringSession
+from ratui.tui.entry.visit_names import UNNAMED, VisitNames
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap, key_for_entry
 from ratui.tui.theme import ACCENT, BRIGHT, NOTE, QUIET, WAITING
@@ -77,7 +78,7 @@ def format_field_line(t: Catalog, session: ScoringSession, time: int) -> Text:
     )
 
 
-def format_status(t: Catalog, session: ScoringSession) -> Text:
+def format_status(t: Catalog, session: ScoringSession, visits: VisitNames = UNNAMED) -> Text:
     """Return the line below the films while there is no message: flag and note, or the last entry."""
     reading = session.reading
     parts = []
@@ -87,7 +88,7 @@ def format_status(t: Catalog, session: ScoringSession) -> Text:
         parts.append(t("scoring.note", text=reading.notes[session.site]))
     if parts:
         return Text(f" {' · '.join(parts)}", NOTE)
-    last = texts.format_last_entry(t, reading, reading.log[-1] if reading.log else None)
+    last = texts.format_last_entry(t, reading, reading.log[-1] if reading.log else None, visits)
     return Text(f" {t('scoring.last', last=last)}" if last else "", QUIET)
 
 
@@ -165,11 +166,13 @@ def _list_commands(
 
 
 def _label_of_same(t: Catalog, session: ScoringSession) -> str:
-    """Return the label of the key that copies an answer or makes one answer count for both time points."""
+    """Return the label of the key that copies an answer or makes one answer count for both of two time points."""
     if session.is_paired:
         return t("scoring.separate")
-    if not rd.list_options(session.reading, session.field).can_copy:
+    if len(session.reading.order) == 2 and not rd.list_options(session.reading, session.field).can_copy:
         return t("scoring.both")
+    if len(session.reading.order) != 2:
+        return t("scoring.as_previous")
     first = min(session.reading.order)
     return t("scoring.as_later" if session.field.time == first else "scoring.as_earlier")
 

@@ -1,0 +1,98 @@
+"""Titles above the films of a joint: the visit, and how its film is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ratui.reading import Reading
+from ratui.tui.entry.text import format_time_point
+from ratui.tui.graphics.film_window import find_pair, next_place
+from ratui.tui.graphics.viewport import CaseFilms
+from ratui.tui.i18n.catalog import Catalog
+from ratui.tui.widgets.joint_viewer import JointViewer
+
+__all__ = ["FilmTitles"]
+
+
+@dataclass(frozen=True)
+class FilmTitles:
+    """The titles of the films of one joint.
+
+    Attributes
+    ----------
+    t, reading, films, site
+        The texts, the reading, the films of its case, and the key of the joint's site.
+    viewer
+        The viewer that shows the films.
+    blink_key
+        The key that shows one film after the other, as it is printed.
+    is_coarse
+        True if the films are too coarse to judge erosions.
+    is_unaligned
+        True if films of the joint could not be aligned.
+    """
+
+    t: Catalog
+    reading: Reading
+    films: CaseFilms
+    site: str
+    viewer: JointViewer
+    blink_key: str
+    is_coarse: bool
+    is_unaligned: bool
+
+    def format(self, place: int) -> str:
+        """Return the title of the film at `place`: its visit, and how it is shown or that it lacks the joint."""
+        t, record = self.t, self.films.record(self.site, place)
+        title = self._format_visit(place, record.day if record else None)
+        if record is None:
+            return f"{title} · {t('text.not_on_film' if self._has_film_of_part(place) else 'text.no_film')}"
+        if record.orientation.is_mirrored:  # left and right differ from the stored film
+            title = f"{title} · {t('text.shown_mirrored')}"
+        return self._add_display(place, title)
+
+    def _format_visit(self, place: int, days: int | None) -> str:
+        reading, count = self.reading, len(self.reading.order)
+        title = format_time_point(self.t, reading.order, place, reading.is_blinded, days, self.films.visits)
+        return title if len(self.viewer.window) == count else f"{title} · {place + 1}/{count}"
+
+    def _has_film_of_part(self, place: int) -> bool:
+        site, time = self.reading.site(self.site), self.reading.order[place]
+        return self.films.case.film(time, site.side, site.part, self.reading.scheme) is not None
+
+    def _add_display(self, place: int, title: str) -> str:
+        """Return `title` with a note if the film is shown whole, alone, as a difference or coarsely."""
+        t, viewer = self.t, self.viewer
+        parts = [title]
+        behind = viewer.mode == "alone" and place != viewer.place
+        shown = [each for each in range(len(self.reading.order)) if self.films.has(self.site, each)]
+        if viewer.shows_whole_film:
+            parts.append(t("scoring.whole_film"))
+        elif viewer.mode == "difference":
+            parts = [self._format_difference() if place == viewer.window[0] else title]
+        elif behind and place == next_place(shown, viewer.place):
+            parts.append(t("scoring.other_film_hidden", key=self.blink_key))
+        elif viewer.mode == "alone" and not behind and place != shown[0]:
+            parts.append(t("scoring.not_aligned" if self.is_unaligned else "scoring.aligned"))
+        if self.is_coarse and viewer.mode != "difference" and not behind:
+            parts.append(t("scoring.coarse"))
+        return " · ".join(parts)
+
+    def _format_difference(self) -> str:
+        reading, t = self.reading, self.t
+        if self.is_unaligned:
+            return t("scoring.not_aligned")
+        if len(reading.order) == 2:
+            # In a chronological reading the right film is the later one.
+            return t("scoring.difference" if reading.is_blinded else "scoring.difference_in_order")
+        names = self.compared_names()
+        return t("scoring.difference_of", first=names[0], second=names[-1])
+
+    def compared_names(self) -> tuple[str, ...]:
+        """Return the names of the visits whose difference is shown, in the order of the screen."""
+        reading = self.reading
+        has_film = [self.films.has(self.site, place) for place in range(len(reading.order))]
+        return tuple(
+            self.films.visits.name(self.t, reading.order, reading.order[place], blinded=reading.is_blinded)
+            for place in find_pair(has_film, self.viewer.place)
+        )

@@ -1,0 +1,113 @@
+"""Views of films side by side, each with a title above and a line below. They know nothing of joints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+from textual.widgets import Static
+
+from ratui.terminal import Display, FrameCache
+from ratui.tui.graphics.film_window import MAX_SIDE_BY_SIDE
+from ratui.tui.widgets.film_view import FilmView
+
+__all__ = ["FilmSlots"]
+
+
+class FilmSlots(Vertical):
+    """A widget with up to `MAX_SIDE_BY_SIDE` slots: a view with its title and line.
+
+    A place is the number of a visit on the screen, 0 for the leftmost. The slots show the places in `window`.
+
+    Parameters
+    ----------
+    display
+        The capabilities of the terminal.
+    frame_cache
+        The cache for encoded images.
+    id
+        Textual's ID of the widget.
+    """
+
+    def __init__(self, display: Display, frame_cache: FrameCache, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.window: tuple[int, ...] = (0, 1)
+        """The places of the slots, in order."""
+        self.is_side_by_side = True
+        """True if all views of the window are shown, false if only the first one is."""
+        slots = range(MAX_SIDE_BY_SIDE)
+        self._slots = tuple(FilmView(display, frame_cache, id=f"film{slot}") for slot in slots)
+        self._titles = tuple(Static(id=f"title{slot}", markup=False) for slot in slots)
+        self._texts: list[str | Text] = ["" for _ in slots]
+        """The titles of the slots, shown as soon as the films are loaded."""
+        self._lines = tuple(Static(id=f"fields{slot}", markup=False) for slot in slots)
+        self._arrange_slots()
+
+    def compose(self) -> ComposeResult:
+        """Lay out titles, views and lines of two slots. More are added where a case needs them."""
+        for row, widgets in self._rows():
+            with Horizontal(id=row, classes="" if row == "views" else "lines"):
+                yield from widgets[:2]
+
+    def _rows(self) -> tuple[tuple[str, Sequence[Widget]], ...]:
+        """Return the widgets of all slots by the id of their row."""
+        return ("titles", self._titles), ("views", self._slots), ("fields", self._lines)
+
+    @property
+    def views(self) -> tuple[FilmView, ...]:
+        """The views of the films in `window`. Only the first one is shown unless they stand side by side."""
+        return self._slots[: len(self.window)]
+
+    def view_of(self, place: int) -> FilmView:
+        """Return the view of the film at `place` in the window: the first one, unless the films stand side by side."""
+        return self._slots[self.window.index(place) if self.is_side_by_side else 0]
+
+    def set_window(self, window: tuple[int, ...]) -> None:
+        """Let the slots show the places in `window`."""
+        is_other_count = len(window) != len(self.window)
+        self.window = window
+        if is_other_count:
+            for view in self._slots[len(window) :]:
+                view.blank()
+            self._add_slots()
+            self._arrange_slots()
+
+    def _add_slots(self) -> None:
+        """Add the slots of the window that no earlier window has needed."""
+        for row, widgets in self._rows():
+            missing = [widget for widget in widgets[: len(self.window)] if not widget.is_attached]
+            if missing:
+                self.query_one(f"#{row}", Horizontal).mount(*missing)
+
+    def set_side_by_side(self, is_side_by_side: bool) -> None:
+        """Show all views of the window, or only the first one."""
+        self.is_side_by_side = is_side_by_side
+        self._arrange_slots()
+
+    def _arrange_slots(self) -> None:
+        for slot, view in enumerate(self._slots):
+            view.display = slot < (len(self.window) if self.is_side_by_side else 1)
+            self._titles[slot].display = self._lines[slot].display = slot < len(self.window)
+
+    def set_title(self, place: int, text: str | Text, while_loading: str | Text = "") -> None:
+        """Write `text` above the film at `place` in the window; `while_loading` instead while the film is decoded."""
+        slot = self.window.index(place)
+        self._texts[slot] = text
+        self._titles[slot].update(while_loading if while_loading and self.is_loading(place) else text, layout=False)
+
+    def set_line(self, place: int, text: str | Text) -> None:
+        """Write `text` below the film at `place` in the window."""
+        self._lines[self.window.index(place)].update(text, layout=False)
+
+    def show_titles_of_loaded_films(self) -> None:
+        """Show the titles of films that are no longer being loaded."""
+        for slot, place in enumerate(self.window):
+            if not self.is_loading(place):
+                self._titles[slot].update(self._texts[slot], layout=False)
+
+    def is_loading(self, place: int) -> bool:
+        """Return True while the film at `place` is not on the screen because it has to be decoded."""
+        raise NotImplementedError
