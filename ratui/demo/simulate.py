@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -39,6 +39,7 @@ from ratui.reading import (
 )
 from ratui.scheme import load_scheme
 from ratui.study import Case, InProcessConverter, KeyFile, Region, RegionSource, Study, import_films
+from ratui.study.repeats import load_repeats
 
 __all__ = ["SimulatedStudy", "Simulation", "read_case", "simulate_study"]
 
@@ -108,16 +109,45 @@ class SimulatedStudy:
         The study, as a manager sees it.
     patients
         The patient of each case, with the truth, by name of the case.
+    films
+        The films of each case with the true boxes, by name of the case.
     """
 
     study: Study
     patients: Mapping[str, PhantomPatient]
+    films: Mapping[str, Sequence[WrittenFilm]]
 
     def truth_rows(self) -> Iterator[tuple[str, int, str, str, int, str]]:
         """Yield case, visit, site, scale, true grade and finding (or an empty text) of every field."""
         for case, patient in sorted(self.patients.items()):
             for (site, scale, visit), grade in sorted(patient.grades.items()):
                 yield case, visit, site, scale, grade, patient.findings.get((site, visit), "")
+
+    def _original(self, case: str) -> str:
+        if case in self.patients:
+            return case
+        return load_repeats(self.study)[case].original
+
+    def confirm_regions(self, case: str, rater: str, rng: np.random.Generator) -> None:
+        """Save the true boxes of `case`, which may be a hidden repeat, with the small errors of a careful rater."""
+        _confirm_regions(self.study, self.study.case(case), self.films[self._original(case)], rater, rng)
+
+    def read(
+        self,
+        case: str,
+        rater: str,
+        kind: str,
+        rng: np.random.Generator,
+        *,
+        begun: datetime | None = None,
+        missing_share: float = 0.0,
+    ) -> Reading:
+        """Read and sign `case`, which may be a hidden repeat.
+
+        `kind` is the rater's in `ratui.phantom.RATERS`; the others are as in `read_case`.
+        """
+        seen = RATERS[kind].read(self.patients[self._original(case)], rng)
+        return read_case(self.study, rater, case, seen, rng, begun=begun, missing_share=missing_share)
 
 
 def simulate_study(
@@ -180,6 +210,9 @@ def simulate_study(
     keys = KeyFile.open(study, key)
     keys.save(study)
     order = sorted((cases[films[0].path], number) for number, films in enumerate(written))
+    simulated = SimulatedStudy(
+        study, {case: patients[number] for case, number in order}, {case: written[number] for case, number in order}
+    )
     unread_counts = dict(unread or {})
     for place, (case_id, number) in enumerate(order):
         progress("reading", place, len(order))
@@ -187,12 +220,11 @@ def simulate_study(
         from_end = len(order) - place
         raters = [rater for rater in study.raters_of(case_id) if from_end > unread_counts.get(rater, 0)]
         if raters:
-            _confirm_regions(study, study.case(case_id), written[number], raters[0], rng)
+            simulated.confirm_regions(case_id, raters[0], rng)
         for rater in raters:
-            reading = RATERS[simulation.raters[rater]].read(patients[number], rng)
-            read_case(study, rater, case_id, reading, rng, missing_share=simulation.missing_share)
+            simulated.read(case_id, rater, simulation.raters[rater], rng, missing_share=simulation.missing_share)
     progress("reading", len(order), len(order))
-    return SimulatedStudy(study, {case: patients[number] for case, number in order})
+    return simulated
 
 
 def read_case(
@@ -202,6 +234,7 @@ def read_case(
     simulated: SimulatedReading,
     rng: np.random.Generator,
     *,
+    begun: datetime | None = None,
     missing_share: float = 0.0,
 ) -> Reading:
     """Enter a simulated reading into a case as `rater`, field by field in the app's order, and sign it.
@@ -216,6 +249,8 @@ def read_case(
         The answers, by the number of the visit.
     rng
         Generator of the times of the entries, and of the fields that are not assessable.
+    begun
+        Time of the first entry; drawn if None.
     missing_share
         Proportion of the fields that are not assessable.
 
@@ -224,10 +259,11 @@ def read_case(
     Reading
         The signed reading.
     """
-    at = _FIRST_READING + timedelta(days=int(rng.integers(0, 200)), minutes=int(rng.integers(0, 120)))
+    drawn = _FIRST_READING + timedelta(days=int(rng.integers(0, 200)), minutes=int(rng.integers(0, 120)))
+    at = drawn if begun is None else begun
     visits = {film.time: film.number for film in study.case(case).films}
     with study.open_reading(rater, case) as session:
-        reading, begun = session.reading, at
+        reading, first = session.reading, at
         field = find_next_open_field(reading)
         while field is not None:
             at += timedelta(seconds=float(rng.uniform(0.6, 2.4)))
@@ -237,7 +273,7 @@ def read_case(
             reading = enter(reading, field, entry, timestamp=at, key=_entry_key(reading, entry))
             field = find_next_open_field(reading, after=field)
         reading = sign(reading, timestamp=at + timedelta(seconds=3))
-        session.save(reading, seconds=(at - begun).total_seconds())
+        session.save(reading, seconds=(at - first).total_seconds())
     return reading
 
 
@@ -259,7 +295,9 @@ def _entry_key(reading: Reading, entry: Entry) -> str:
             return str(grade)
 
 
-def _confirm_regions(study: Study, case: Case, films: list[WrittenFilm], rater: str, rng: np.random.Generator) -> None:
+def _confirm_regions(
+    study: Study, case: Case, films: Sequence[WrittenFilm], rater: str, rng: np.random.Generator
+) -> None:
     """Save the true boxes with small errors, as if a careful rater had placed them."""
     regions: list[Region] = []
     for film in films:
