@@ -41,7 +41,7 @@ from ratui.scheme import load_scheme
 from ratui.study import Case, InProcessConverter, KeyFile, Region, RegionSource, Study, import_films
 from ratui.study.repeats import load_repeats
 
-__all__ = ["SimulatedStudy", "Simulation", "read_case", "simulate_study"]
+__all__ = ["SimulatedStudy", "Simulation", "choose_entry", "read_case", "simulate_study"]
 
 ProgressCallback = Callable[[str, int, int], None]
 """Function called with (stage, done, total)."""
@@ -267,7 +267,7 @@ def read_case(
         field = find_next_open_field(reading)
         while field is not None:
             at += timedelta(seconds=float(rng.uniform(0.6, 2.4)))
-            entry = _choose_entry(reading, field, visits[field.time], simulated)
+            entry = choose_entry(reading, field, visits[field.time], simulated)
             if missing_share and rng.random() < missing_share:
                 entry = NotAssessableEntry(reading.scheme.reasons[int(rng.integers(len(reading.scheme.reasons)))].id)
             reading = enter(reading, field, entry, timestamp=at, key=_entry_key(reading, entry))
@@ -277,7 +277,7 @@ def read_case(
     return reading
 
 
-def _choose_entry(reading: Reading, field: Field, visit: int, simulated: SimulatedReading) -> Entry:
+def choose_entry(reading: Reading, field: Field, visit: int, simulated: SimulatedReading) -> Entry:
     """Return the entry in `field` at visit number `visit`: a finding if it fixes the score, else a grade."""
     finding = simulated.findings.get((field.site, visit))
     if finding and field.scale in reading.site(field.site).joint.scales_fixed_by(reading.scheme.finding(finding)):
