@@ -28,7 +28,7 @@ from ratui.tui.entry.joint_search import find_site_by_name
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap
-from tests.support.displays import ScriptedFilms, make_gate
+from tests.support.displays import make_gate
 
 FINGERS = load_scheme("fingers")
 
@@ -186,42 +186,6 @@ class TestOneAnswerForBoth:
         assert session.field_hint == "nothing to copy"
         send_keys(session, "2=")
         assert scores(session, "L.IP1") == [2, None]
-
-
-class TestMoreVisits:
-    def session(
-        self, *, blinded: bool = False, displayed: Sequence[int] = (0, 1, 2, 3)
-    ) -> tuple[ScoringSession, ScriptedFilms]:
-        """Return a session of four visits, and the films of which those at the places `displayed` were displayed."""
-        reading = start_reading(FINGERS, "C", "anna", FINGERS.sites, order=(0, 1, 2, 3), blinded=blinded)
-        films, keymap = ScriptedFilms(dict.fromkeys(displayed, 0.0)), Keymap(scheme=FINGERS)
-        return ScoringSession(AutoSaver(Disk(reading)), keymap, Catalog("en"), make_gate(films)), films  # type: ignore[arg-type]
-
-    def test_scale_by_scale_through_the_visits_of_a_joint(self) -> None:
-        session, _ = self.session()
-        session.go_to_site("L.MCP2")
-        asked = []
-        for _ in range(8):
-            asked.append(session.field)
-            send_keys(session, "1")
-        assert asked == [Field("L.MCP2", scale, time) for scale in ("ERO", "JSN") for time in range(4)]
-        assert session.field.site == "L.MCP3"
-
-    def test_one_key_is_normal_at_all_visits_after_their_films_were_displayed(self) -> None:
-        session, films = self.session(displayed=[0, 1])
-        for place in (2, 3):
-            send_keys(session, "n")
-            assert not session.reading.values
-            assert session.field == Field("L.IP1", "ERO", place), "the window shows this film now"
-            assert "displayed" in session.message
-            films.since[place] = 0.0
-        send_keys(session, "n")
-        assert scores(session, "L.IP1") == [0, 0, 0, 0]
-
-    def test_there_is_no_answer_for_several_visits_at_once_but_normal(self) -> None:
-        session, _ = self.session()
-        assert not session.can_pair
-        assert not session.is_possible("same"), "the first visit has none before it"
 
 
 class TestHardToGetWrong:
