@@ -111,6 +111,7 @@ async def test_a_visit_without_a_film_of_the_joint_says_so_and_has_no_field(tmp_
         assert set(film_screen(pilot).reading.values) == {Field("L.IP1", "ERO", 0), Field("L.IP1", "ERO", 2)}
         await press(pilot, "o")
         assert "1→∅→2" in label_text(pilot)
+        assert "visit 2 ∅" in label_text(pilot)
 
 
 async def test_one_visit_is_read_for_its_status(tmp_path: Path) -> None:

@@ -45,6 +45,15 @@ def test_one_key_is_normal_at_all_visits_after_their_films_were_displayed() -> N
     assert scores(session, "L.IP1") == [0, 0, 0, 0]
 
 
+def test_an_unlikely_change_names_its_two_visits() -> None:
+    session, _ = make_session()
+    send_keys(session, "014")
+    assert session.message == "ERO changes by 3 from visit 2 to visit 3: press Enter to confirm"
+    session, _ = make_session(blinded=True)
+    send_keys(session, "014")
+    assert "from film 1 to film 3" in session.message
+
+
 def test_there_is_no_answer_for_several_visits_at_once_but_normal() -> None:
     session, _ = make_session()
     assert not session.can_pair

@@ -9,6 +9,8 @@ from ratui import reading as rd
 from ratui.reading import EntryOptions, Field, Reading
 from ratui.study import AutoSaver
 from ratui.tui.entry.answer_reveal import AnswerReveal, OtherAnswers
+from ratui.tui.entry.visit_names import UNNAMED
+from ratui.tui.i18n.catalog import Catalog
 
 __all__ = ["FieldCursor"]
 
@@ -32,6 +34,8 @@ class FieldCursor:
         """The active field."""
         self.is_paired = False
         """True if each answer fills both of two time points, until the end of this joint."""
+        self.visits = UNNAMED
+        """The names of the case's visits."""
         self._cached_options: tuple[tuple[Reading, Field, bool], EntryOptions] | None = None
 
     @property
@@ -43,6 +47,12 @@ class FieldCursor:
     def site(self) -> str:
         """Key of the site of the active field."""
         return self.field.site
+
+    def name_visits(self, t: Catalog, *fields: Field) -> tuple[str, ...]:
+        """Return the names of the visits of `fields` in order of time, or by position if blinded; empty for two."""
+        reading = self.reading
+        times = sorted(field.time for field in fields) if len(reading.order) > 2 else ()
+        return tuple(self.visits.name(t, reading.order, time, blinded=reading.is_blinded) for time in times)
 
     @property
     def waiting_fields(self) -> tuple[Field, ...]:

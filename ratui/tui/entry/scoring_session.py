@@ -333,7 +333,8 @@ class ScoringSession(FieldCursor):
         self.pending = pending
         shown = format_key(CONFIRM_KEY)
         self.field_hint = self.t("scoring.field_hint.confirm", key=shown)
-        self.message = format_unlikely(self.t, pending.unlikely, shown)
+        visits = self.name_visits(self.t, pending.unlikely.field, pending.unlikely.other)
+        self.message = format_unlikely(self.t, pending.unlikely, shown, visits)
 
     def select_field(self, field: Field) -> None:
         """Make `field` the active one, which may be of another joint. Discard a pending entry."""

@@ -6,6 +6,7 @@ The functions do not know the order of the time points, so that no text can reve
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 from ratui.errors import EntryError, RatuiError
 from ratui.reading import Reading, Refusal, ReviewItem, ReviewReason, UnlikelyEntry
@@ -43,9 +44,22 @@ def format_error(t: Catalog, error: RatuiError, *, with_location: bool = True) -
     )
 
 
-def format_unlikely(t: Catalog, entry: UnlikelyEntry, key: str) -> str:
-    """Return the reason why an entry is unlikely, and the hint that `key` confirms it."""
-    return t(f"reading.unlikely.{entry.kind}", scale=entry.field.scale, size=entry.size, key=key)
+def format_unlikely(t: Catalog, entry: UnlikelyEntry, key: str, visits: Sequence[str] = ()) -> str:
+    """Return the reason why an entry is unlikely, and the hint that `key` confirms it.
+
+    `visits` are the names of the two visits between which it is a change; they are left out where there are no others.
+    """
+    if not visits:
+        return t(f"reading.unlikely.{entry.kind}", scale=entry.field.scale, size=entry.size, key=key)
+    first, second = visits
+    return t(
+        f"reading.unlikely.{entry.kind}_between",
+        scale=entry.field.scale,
+        size=entry.size,
+        first=first,
+        second=second,
+        key=key,
+    )
 
 
 def format_review_reason(t: Catalog, reason: ReviewReason, scheme: Scheme) -> str:
@@ -60,6 +74,8 @@ def format_review_reasons(t: Catalog, reading: Reading, item: ReviewItem) -> str
     texts = []
     for reason in item.reasons:
         text = format_review_reason(t, reason, reading.scheme)
+        if reason.kind == "one_sided" and len(reading.order) > 2:
+            text = t("reading.review_reason.partly_assessable")
         if reason.kind == "note":
             text = t("review.note_reason", note=text, text=reading.notes.get(item.site, ""))
         texts.append(text)

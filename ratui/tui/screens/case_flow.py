@@ -180,6 +180,7 @@ class CaseFlow:
             self.scoring_session = ScoringSession(
                 self.auto_saver, screen.ratui.keymap, screen.t, screen.make_gate(), load_answers=load
             )
+            self.scoring_session.visits = self.films.visits
             if self._site in self.reading.site_keys:
                 self.scoring_session.go_to_site(self._site)
         if message:

@@ -29,7 +29,7 @@ def format_totals_table(t: Catalog, reading: Reading, visits: VisitNames = UNNAM
     The last column is the maximum. Unless the study is blinded or has one visit only, there is the change from the first
     visit: in a column of its own for two visits, behind the totals of the later visits for more, as far as the `width` in
     cells allows. It is the sum over the fields that have a score at both visits, and is left out while the reading is
-    incomplete. The last line says so if this change is not the difference of two totals.
+    incomplete. The last line says so if this change is not the difference of two totals. A visit that lacks films is marked.
 
     Parameters
     ----------
@@ -48,6 +48,8 @@ def format_totals_table(t: Catalog, reading: Reading, visits: VisitNames = UNNAM
     if _LABEL + cell_width * len(order) + _CELL > width and not has_two:
         has_change, cell_width = False, _NARROW_CELL
     names = [visits.title(t, order, place, blinded=blinded) for place in range(len(order))]
+    lacking = [any(slot.time == time for slot in reading.unfilmed) for time in order]
+    names = [f"{name} ∅" if lacks else name for name, lacks in zip(names, lacking, strict=True)]
     if has_two:
         names += [t("overview.change")] if has_change else []
     lines = [_format_line("", [*names, t("overview.maximum")], QUIET, cell_width)]
@@ -69,6 +71,8 @@ def format_totals_table(t: Catalog, reading: Reading, visits: VisitNames = UNNAM
         lines.append(_format_line(scale or t("overview.total"), line, style, cell_width))
     if has_change and reading.is_complete and any(_is_partial(reading, time) for time in order[1:]):
         lines[-1].append(f"   {t('overview.change_of_both')}", QUIET)
+    if any(lacking):
+        lines[1].append(f"   {t('overview.unfilmed')}", QUIET)
     if has_change and not has_two:
         lines[0].append(f"   {t('overview.change_from', visit=names[0])}", QUIET)
     return lines

@@ -118,6 +118,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         self.joint_viewer.view_settings = self.load_view_settings()
         if self._auto_saver is not None:
             self._session = ScoringSession(self._auto_saver, self.ratui.keymap, self.t, self.make_gate())
+            self._session.visits = self._films.visits
             self._session.field = rd.find_field_to_change(self.reading, self.item)
         self.redraw()
 
