@@ -9,7 +9,7 @@ from ratui.study.importing.import_report import ImportedFilm, ImportReport, Reje
 from ratui.study.importing.importer import OpenImport, import_films, open_import
 from ratui.study.importing.pseudonyms import KeyFile
 from ratui.study.reading_session import AutoSaver, DisplayUse, ReadingSession
-from ratui.study.store import HeldByOther, LockHolder, TakenOver
+from ratui.study.store import HeldByOther, LockHolder, StudyLocked, TakenOver
 from ratui.study.study import Study
 from ratui.study.worklist import CaseState, Stage
 
@@ -36,6 +36,7 @@ __all__ = [
     "Stage",
     "Study",
     "StudyConfig",
+    "StudyLocked",
     "TakenOver",
     "import_films",
     "open_import",

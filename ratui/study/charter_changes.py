@@ -41,8 +41,10 @@ def change_settings(study: Study, config: StudyConfig) -> None:
         raise StudyError(problem, study.path, f"Ask {account_name(found.st_uid)}")
     if config.stored_format < SPLIT_FORMAT:
         raise StudyError("the study has an older format", study.path, "Convert it with: ratui check STUDY --repair")
+    if study.config.events == config.events or config.events[-1].rater:
+        study.check_unlocked()
     config = replace(config, stored_format=max(config.stored_format, CHARTER_FORMAT))
-    with act_as_owner(study.folder, ""):
+    with act_as_owner(study.folder, ""), study.exclusive():
         write_settings(study.folder, config)
     study.config = config
 

@@ -22,6 +22,7 @@ from ratui.study.charter import charter_from_table, charter_to_table
 from ratui.study.layout import make_study_folder
 from ratui.study.migrations import Migrations
 from ratui.study.store.folder import StudyFolder, as_folder
+from ratui.study.store.study_lock import StudyLock
 from ratui.study.study_config import (
     CHARTER_FORMAT,
     CONSENSUS,
@@ -265,6 +266,7 @@ def reseal_settings(folder: StudyFolder | Path) -> StudyConfig:
     """
     folder = as_folder(folder)
     file = folder.path / "study.toml"
+    StudyLock(folder).check_unlocked()
     try:
         data = folder.read(file.name, _LARGEST_SETTINGS)
     except FileNotFoundError as error:

@@ -60,6 +60,7 @@ def merge(
     StudyError
         If `other` is no copy of the study, a rater is unknown, or this account may not write a rater's readings.
     """
+    study.check_unlocked()
     for rater in raters:
         _check_rater(study, rater)
     copy = ForeignCopy(study, other)

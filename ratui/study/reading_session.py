@@ -25,7 +25,7 @@ from typing import Any, Protocol, TypeAlias
 from ratui.errors import StoreError, clean_text
 from ratui.reading import LogEntry, Reading, reading_to_document
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_number, as_text
-from ratui.study.store import FileLock, StudyFile, TakenOver
+from ratui.study.store import FileLock, StudyFile, StudyLocked, TakenOver
 from ratui.study.store.tables import read_tail, replace_tables
 
 __all__ = [
@@ -339,7 +339,7 @@ class AutoSaver:
             if not self.save_error:
                 _LOGGER.warning("a reading was not saved", exc_info=error)
             self.save_error = error.problem.removeprefix("not saved: ")
-            self.can_retry = not isinstance(error, FileChanged | TakenOver)
+            self.can_retry = not isinstance(error, FileChanged | TakenOver | StudyLocked)
             return False
         self.save_error, self.can_retry, self.saved_at = "", True, now().astimezone()
         return True

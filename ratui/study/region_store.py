@@ -44,6 +44,10 @@ class RegionStore:
         self._last_regions: tuple[str, FileSignature, StoredTables | None] | None = None
         """Content of the regions file that was read last: a case and its regions are often read one after the other."""
 
+    def check_unlocked(self) -> None:
+        """Raise StudyLocked if a manager has locked the study: nothing in it may change then."""
+        self._study_lock.check_unlocked()
+
     def add_notice(self, file: Path, notice: str) -> None:
         """Add a message about `file` to `notices`; an empty `notice` adds nothing."""
         if notice:
@@ -153,7 +157,8 @@ class RegionStore:
             write_tables(self._regions_file(case), tables)
 
     def regions_lock(self, case: str) -> FileLock:
-        """Return the lock of the file of the regions of `case`, which waits for 5 seconds."""
+        """Return the lock of the file of the regions of `case`, which waits for 5 seconds. Raises StudyLocked."""
+        self._study_lock.check_unlocked()
         return FileLock(self._regions_file(case).with_suffix(".lock"), wait=5.0)
 
     def proposal_models(self) -> tuple[str, ...]:

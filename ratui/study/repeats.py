@@ -119,6 +119,7 @@ def draw_repeats(study: Study, share: float) -> tuple[Repeat, ...]:
         If the disk refuses. Repeat the call then: it continues where it stopped.
     """
     study.check_manager("draw repeats")
+    study.check_unlocked()
     if not 0 < share <= 1:
         raise StudyError(f"{share} is no share of the cases", study.path, "Give a number above 0, up to 1")
     if study.config.stored_format < SPLIT_FORMAT:

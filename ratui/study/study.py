@@ -234,10 +234,13 @@ class Study(StudyCases, AnswerSource):
         ------
         HeldByOther
             If the reading is open in another process; the error says whose and where.
+        StudyLocked
+            If a manager has locked the study.
         StudyError
             If the case can't be read, this account may not read as `rater`, or both copies of the file are damaged.
         """
         self.check_rater(rater)
+        self.check_unlocked()
         film_case = self.case(case)
         why = film_case.unreadable_reason(self.scheme)
         if why:

@@ -133,6 +133,7 @@ def withdraw_films(
         If the disk refuses. Repeat the call then: it continues where it stopped.
     """
     study.check_manager("withdraw films")
+    study.check_unlocked()
     line = clean_text(" ".join(reason.split()), _LONGEST_REASON)
     if not line:
         raise StudyError("a withdrawal needs a reason", study.path, "Give it with --reason")

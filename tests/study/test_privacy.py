@@ -78,6 +78,7 @@ NOT_OVER_A_STUDY = {
     "receive",
     "send",
     "simulate",
+    "lock",
 }
 
 

@@ -36,7 +36,9 @@ _COMMAND_LINE_ONLY = (
     "study/merge",
     "study/package.py",
     "study/rater_changes.py",
+    "study/repeats.py",
     "study/restore.py",
+    "study/study_closing.py",
     "study/upgrade.py",
     "study/withdrawal.py",
 )

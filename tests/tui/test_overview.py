@@ -9,6 +9,7 @@ from textual.widgets import Static
 
 from ratui.reading import Field, FindingEntry, GradeEntry
 from ratui.study import HeldByOther, LockHolder
+from ratui.study.study_closing import lock_study
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
@@ -113,6 +114,23 @@ async def test_only_a_session_of_this_account_or_one_that_may_be_dead_can_be_tak
                 await pilot.press("escape")
                 await settle(pilot)
                 assert isinstance(pilot.app.screen, WorklistScreen)
+
+
+async def test_a_case_of_a_locked_study_opens_to_look_at(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    (case,) = study.cases()
+    store_reading(study, case, {Field("L.MCP2", "ERO", 1): GradeEntry(1)}, joints=8)
+    lock_study(study, "data cleaned")
+    async with reading_as(study, "anna", size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, OverviewScreen)
+        assert "the study was locked on" in label_text(pilot)
+        await pilot.press("T", "escape")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, WorklistScreen)
+        assert "the study was locked on" in label_text(pilot)
 
 
 @pytest.mark.parametrize("scheme", ["fingers", "mtss-hands"])

@@ -170,6 +170,7 @@ def open_import(
 
     The parameters and errors are those of `import_films`.
     """
+    study.check_unlocked()
     rows = {row.path: row for row in read_manifest(manifest, study.scheme)} if manifest else {}
     with ExitStack() as stack:
         with act_as_owner(study.folder, "films"):  # a lock file of root would exclude the owner

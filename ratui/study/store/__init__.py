@@ -4,7 +4,7 @@ from ratui.errors import DamagedError
 from ratui.study.store.folder import LARGEST_FILE, StudyFile, StudyFolder
 from ratui.study.store.locking import FileLock, HeldByOther, LockHolder, TakenOver
 from ratui.study.store.seal import FORMAT, BrokenSealError, open_seal, seal
-from ratui.study.store.study_lock import StudyLock
+from ratui.study.store.study_lock import StudyLock, StudyLocked
 from ratui.study.store.tables import (
     SealedStorage,
     StoredTables,
@@ -29,6 +29,7 @@ __all__ = [
     "StudyFile",
     "StudyFolder",
     "StudyLock",
+    "StudyLocked",
     "Tables",
     "TakenOver",
     "open_seal",

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import struct
 import threading
 import time
@@ -32,6 +33,7 @@ __all__ = [
     "LOCK_FILES",
     "LockKind",
     "StudyLock",
+    "StudyLocked",
     "find_holders",
     "lock_file",
     "next_turn",
@@ -55,6 +57,14 @@ _LAYOUT = "hhqqi0q"  # struct flock of fcntl(2): l_type, l_whence, l_start, l_le
 _TURN = 1 << 62
 """Offset of the byte that the next process locks, see `next_turn`; a lock of the file covers all bytes before it."""
 
+_SETTINGS, _LARGEST_SETTINGS = "study.toml", 256_000
+_CLOSING = re.compile(rb'\{ action = "(locked|unlocked)", at = "([0-9]{4}-[0-9]{2}-[0-9]{2})')
+"""The records in ``study.toml`` that a manager locked or unlocked the study, as `StudyEvent` writes them."""
+
+
+class StudyLocked(StoreError):
+    """A manager has locked the study: nothing in it may change."""
+
 
 class StudyLock:
     """A readers–writer lock on a study: `shared` for a save, `exclusive` for a consistent snapshot.
@@ -66,10 +76,14 @@ class StudyLock:
     Only accounts that may write the lock files, which are the study's owner and root, can have `exclusive`: no other member
     of the group can block saves. On a file system that is mounted read-only nothing can be saved, so `exclusive` locks
     nothing there.
+
+    A study that a manager has locked with ``ratui lock`` refuses `shared`, also to sessions that are open already.
     """
 
     def __init__(self, study: StudyFolder) -> None:
         self._folder = study
+        self._unlocked: object = None
+        """Signature of the settings when they last did not lock the study."""
         self._main, self._gate = LOCK_FILES
         self._thread = threading.local()
 
@@ -84,7 +98,8 @@ class StudyLock:
     def shared(self) -> Iterator[None]:
         """Lock for one save, or for saves that belong together; a nested call does nothing.
 
-        Raises StoreError if the study stays locked exclusively for 10 seconds.
+        Raises StudyLocked if a manager has locked the study, and StoreError if another process has it exclusively for 10
+        seconds.
         """
         if getattr(self._thread, "is_shared", False):
             yield
@@ -93,11 +108,23 @@ class StudyLock:
             passed = ExitStack()
             passed.enter_context(self._lock(self._main, "shared"))
         with passed:  # the gate is open again, the lock is held
+            self.check_unlocked()
             self._thread.is_shared = True
             try:
                 yield
             finally:
                 self._thread.is_shared = False
+
+    def check_unlocked(self) -> None:
+        """Raise StudyLocked if a manager has locked the study, and StoreError if its settings can't be read."""
+        signature = self._folder.signature(_SETTINGS)
+        if signature is None or signature == self._unlocked:
+            return
+        found = _CLOSING.findall(self._folder.read(_SETTINGS, _LARGEST_SETTINGS))
+        if found and found[-1][0] == b"locked":
+            problem = f"the study was locked on {found[-1][1].decode()}; nothing in it can be changed"
+            raise StudyLocked(problem, self._folder.path, "Ask a manager of the study")
+        self._unlocked = signature
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ratui import reading as rd
 from ratui.errors import RatuiError
 from ratui.reading import Reading
-from ratui.study import HeldByOther, LockHolder
+from ratui.study import HeldByOther, LockHolder, StudyLocked
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.lock_phrases import format_closed_case, format_held, format_taken_over
 from ratui.tui.i18n.reading_phrases import format_error
@@ -76,6 +76,10 @@ class CaseOpener:
             self._show_error(error)
             self._open_held(case, site, error)
             return
+        except StudyLocked as error:
+            self._show_error(error)
+            self._open_locked(case, site, error)
+            return
         app.push_screen(ScoringScreen(study.case(case), session, resources, site=site), partial(self._closed, case))
 
     def _open_signed(self, case: str, site: str) -> None:
@@ -111,6 +115,13 @@ class CaseOpener:
             can_take_over=held.holder is not None and held.holder.can_be_replaced,
         )
         self._worklist.app.push_screen(overview, partial(self._overview_closed, case, site, held.holder))
+
+    def _open_locked(self, case: str, site: str, locked: StudyLocked) -> None:
+        """Show the overview of a reading of a locked study, which says that nothing can be changed."""
+        overview = OverviewScreen(
+            self._read(case), site=site, notice=lambda t, width: format_error(t, locked, with_location=False)
+        )
+        self._worklist.app.push_screen(overview, partial(self._overview_closed, case, site, None))
 
     def _read(self, case: str) -> Reading:
         """Return the reading as last saved, or a new one without entries. Raise RatuiError if it is damaged."""
