@@ -63,3 +63,10 @@ def test_no_result_is_shown_to_an_account_that_cannot_know_the_repeats(
     monkeypatch.setattr(Study, "is_manager", property(lambda self: False))
     with pytest.raises(StudyError, match="which cases are repeats"):
         released_readings(opened)
+
+
+def test_a_trainer_learns_from_no_repeat(study: Study) -> None:
+    pairs = pytest.importorskip("trainer.data.pairs", reason="pip install 'ratui[train]'")
+    (repeat,) = load_repeats(study).values()
+    learned = set(pairs.list_signed_cases(study))
+    assert learned == set(study.cases()) - {repeat.case}, "else films of a held-out case would be learned from"

@@ -24,6 +24,7 @@ from ratui.reading import Field, Slot
 from ratui.scheme import Scheme, Site
 from ratui.study import Case, FilmRecord, Study
 from ratui.study.intact import intact_case, intact_proposals, intact_regions
+from ratui.study.repeats import load_repeats
 from trainer.data.image_cache import ImageCache, ImageRows
 from trainer.data.joint_styles import STYLE, list_style_ranges, texture_shape, vary_style
 from trainer.data.random_draws import Ranges, copy_draws, draw_uniform
@@ -323,8 +324,9 @@ def check_learnable(samples: PairSamples, study: Path) -> None:
 
 
 def list_signed_cases(study: Study) -> tuple[str, ...]:
-    """Return the cases with at least one signed reading."""
-    return tuple(id for id in study.cases() if study.signed_readings(id))
+    """Return the cases with at least one signed reading, without hidden repeats, which show the films of another case."""
+    repeats = load_repeats(study)
+    return tuple(id for id in study.cases() if id not in repeats and study.signed_readings(id))
 
 
 def _load_levels(study: Study, case: str, record: FilmRecord) -> npt.NDArray[np.float32]:
