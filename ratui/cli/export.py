@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ratui.cli.output import print_notices, to_json
-from ratui.errors import clean_text
+from ratui.errors import StudyError, clean_text
 from ratui.progress_bar import ProgressBar
 
 __all__ = ["COMMANDS"]
@@ -23,7 +23,7 @@ _FOLDER = click.Path(path_type=Path)
     "formats",
     multiple=True,
     metavar="NAME",
-    help="csv, parquet, json, coco, mk, sr or gsps; may be repeated.  [default: csv]",
+    help="csv, parquet, adam, json, coco, mk, sr or gsps; may be repeated.  [default: csv]",
 )
 @click.option("--missing", help="Rule for totals of fields without a score; required if a field has none.")
 @click.option("--rater", "raters", multiple=True, help="Include only this rater; may be repeated.")
@@ -31,6 +31,13 @@ _FOLDER = click.Path(path_type=Path)
 @click.option("--interim", is_flag=True, help="Include cases that some rater has not signed (study's owner only).")
 @click.option("--exclude-coarse", is_flag=True, help="Leave out entries made on films displayed too coarsely.")
 @click.option("--with-films", is_flag=True, help="Also write the films that reports and presentation states refer to.")
+@click.option("--with-notes", is_flag=True, help="Also write the raters' notes and the times of the signatures.")
+@click.option(
+    "--key",
+    type=_FOLDER,
+    metavar="FILE",
+    help="Add the subject IDs from the key file of the import (whoever holds it).",
+)
 @click.option("--json", "json_", is_flag=True, help="Print the list of files as JSON.")
 def export(
     study: Path,
@@ -42,13 +49,18 @@ def export(
     interim: bool,
     exclude_coarse: bool,
     with_films: bool,
+    with_notes: bool,
+    key: Path | None,
     json_: bool,
 ) -> None:
     """Write the signed readings of STUDY into FOLDER, without patient identities, notes or dates.
 
+    Notes may identify a patient, and subject IDs do: they are written only with --with-notes and --key.
+
     \b
-    --format   csv       scores, totals and the dictionary of their columns
+    --format   csv       scores, totals, final scores and the dictionary of their columns
                parquet   the same tables, typed
+               adam      final scores and changes in the style of CDISC's ADaM
                json      films, regions and readings, with the schema
                coco      regions as boxes
                mk        rows in the style of CDISC's MK domain
@@ -66,14 +78,29 @@ def export(
     from ratui.results.released import released_readings
     from ratui.results.text_table import format_count
     from ratui.results.totals import choose_rule
-    from ratui.study import Study
+    from ratui.study import KeyFile, Study
 
     opened = Study.open(study)
     released = released_readings(opened, raters, interim=interim, exclude_coarse=exclude_coarse)
     wanted = formats or ("csv",)
-    rule = choose_rule(released, missing, study=opened, is_required=bool({"csv", "parquet"} & set(wanted)))
+    rule = choose_rule(released, missing, study=opened, is_required=bool({"csv", "parquet", "adam"} & set(wanted)))
+    subjects = None
+    if key is not None:
+        opened.check_manager("relink its cases to subjects")
+        if not key.is_file():
+            raise StudyError("there is no key file", key, "Give the key file of the import")
+        subjects = KeyFile.open(opened, key).patients_by_case
     result = write(
-        opened, released, folder, wanted, rule, numbered=numbered, with_films=with_films, progress=ProgressBar()
+        opened,
+        released,
+        folder,
+        wanted,
+        rule,
+        numbered=numbered,
+        with_films=with_films,
+        with_notes=with_notes,
+        subjects=subjects,
+        progress=ProgressBar(),
     )
     print_notices(opened)
     if json_:

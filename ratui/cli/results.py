@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ratui.cli.output import format_columns, print_notices, to_csv, to_json, write_output
-from ratui.errors import clean_text
+from ratui.errors import StudyError, clean_text
 from ratui.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
@@ -188,6 +188,8 @@ def agreement(
 @click.command()
 @click.argument("study", type=_FILE)
 @click.argument("file", type=_FILE)
+@click.option("--rater", "raters", multiple=True, help="Include only this rater; may be repeated.  [default: all]")
+@click.option("--reason", default="", help="Why raters are left out, for the report; required with --rater.")
 @click.option("--missing", help="Rule for totals of fields without a score; required if a field has none.")
 @click.option(
     "--threshold",
@@ -202,6 +204,8 @@ def agreement(
 def report(
     study: Path,
     file: Path,
+    raters: tuple[str, ...],
+    reason: str,
     missing: str | None,
     threshold: float | None,
     evaluations: tuple[Path, ...],
@@ -210,7 +214,11 @@ def report(
     plots: bool,
     seed: int,
 ) -> None:
-    """Write the results of STUDY to FILE, one HTML page: methods, progress, agreement, totals, models and plots."""
+    """Write the results of STUDY to FILE, one HTML page: methods, progress, agreement, outcome, models and plots.
+
+    Cases that a rater has not signed are kept back. If a rater can't sign them any more, --rater names the others, --reason
+    states why, and --interim includes the cases.
+    """
     from datetime import UTC, datetime
 
     from ratui.results.disputes import DisputeLimits
@@ -220,13 +228,23 @@ def report(
     from ratui.study import Study
 
     opened = Study.open(study)
-    released = released_readings(opened, interim=interim, exclude_coarse=exclude_coarse)
+    if raters and not reason.strip():
+        raise StudyError("results of some raters only need a reason", "--reason", "State why the others are left out")
+    released = released_readings(opened, raters, interim=interim, exclude_coarse=exclude_coarse)
     rule = choose_rule(released, missing, study=opened)
     today = datetime.now(UTC).astimezone().date()
     limits = DisputeLimits(case=opened.config.charter.adjudication_points if threshold is None else threshold)
     write_output(
         render_report(
-            opened, released, rule, today=today, limits=limits, evaluations=evaluations, plots=plots, seed=seed
+            opened,
+            released,
+            rule,
+            today=today,
+            limits=limits,
+            reason=reason.strip(),
+            evaluations=evaluations,
+            plots=plots,
+            seed=seed,
         ),
         file,
     )

@@ -272,7 +272,7 @@ def compare_scores(scores: ReadingScores, title: str, *, kept_back: int = 0, see
     scheme = scores.scheme
     names: list[str | None] = [*scheme.scales] if len(scheme.scales) == 1 else [None, *scheme.scales]
     rows = [
-        (scale, quantity, _complete_values(scores, scale, quantity))
+        (scale, quantity, scores.complete_quantity(quantity, scale))
         for scale in names
         for quantity in scores.quantities
     ]
@@ -297,12 +297,6 @@ def compare_scores(scores: ReadingScores, title: str, *, kept_back: int = 0, see
             if scores.common[:, place].any()
         ),
     )
-
-
-def _complete_values(scores: ReadingScores, scale: str | None, quantity: Quantity) -> Floats:
-    """Return a quantity of the patients of whom all their raters have one, shape (patients, raters); NaN if not read."""
-    values = scores.quantity(quantity, scale)
-    return np.asarray(values[(np.isfinite(values) | ~scores.is_read).all(axis=1)])
 
 
 def _total_agreement(scale: str | None, quantity: Quantity, values: Floats) -> TotalAgreement:

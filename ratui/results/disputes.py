@@ -172,7 +172,7 @@ def _spreads(scores: ReadingScores) -> list[float | None]:
     for quantity in scores.quantities:
         if quantity.first is None:
             continue
-        has_both = scores.exists[..., [quantity.first, quantity.last]].any(axis=(1, 2)).all(axis=-1)
+        has_both = scores.has_field[..., [quantity.first, quantity.last]].any(axis=(1, 2)).all(axis=-1)
         changes = scores.quantity(quantity)
         apart = np.where(is_read, changes, -np.inf).max(axis=1) - np.where(is_read, changes, np.inf).min(axis=1)
         spreads = np.where(has_both, np.maximum(spreads, apart), spreads)  # NaN, for no change, remains NaN

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ratui.results.final_scores import FINAL_MEANINGS
 from ratui.results.html import definition_list, page, paragraph, section, table
 from ratui.results.text_table import format_count
 from ratui.scheme import Scheme
@@ -21,12 +22,7 @@ _MISSING = {
     "observed": "observed: the sum of the scored fields",
     "carried": "carried: a field takes its score of another visit",
     "prorated": "prorated: in proportion to the maximum of the scored fields",
-}
-_FINAL = {
-    "mean": "the mean of the raters",
-    "median": "the median of the raters",
-    "consensus": "the consensus of the adjudicator",
-    "consensus_or_mean": "the consensus where a case was adjudicated, otherwise the mean of the raters",
+    "common": "common: the sum of the fields that all raters of a case have scored",
 }
 _SURGERY = {"scheme": "as the scheme defines it", "maximum": "the maximum of each scale"}
 
@@ -50,7 +46,7 @@ def describe_methods(config: StudyConfig, scheme: Scheme) -> list[tuple[str, str
         ("reading order", f"blocks of {charter.block_cases} cases" if charter.block_cases else "one block"),
         ("reading windows", _describe_windows(charter)),
         ("fields without a score", _MISSING[charter.missing]),
-        ("final score", _FINAL[charter.final]),
+        ("final score", FINAL_MEANINGS[charter.final]),
         ("joints after surgery", _SURGERY[charter.surgery]),
         ("adjudication", f"from a difference of {charter.adjudication_points:g} points in the change of two raters"),
         (

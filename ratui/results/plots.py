@@ -13,19 +13,49 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.results.agreement import TOTAL, Agreement
-from ratui.results.bootstrap import Estimate
+from ratui.results.bootstrap import CONFIDENCE, Estimate
+from ratui.results.final_scores import FinalScores
 from ratui.results.optional_dependencies import require
+from ratui.results.outcome import LOWER_LEVEL
 from ratui.results.quantities import Quantity
 from ratui.results.scores import ReadingScores
+from ratui.results.statistics import raters_of_mean, smallest_detectable_change
 from ratui.results.text_table import format_number
 from ratui.scheme import Scheme, View
 
-__all__ = ["Format", "encode_figure", "list_plots"]
+__all__ = ["Format", "encode_figure", "list_plots", "plot_final_change"]
 
 Format: TypeAlias = Literal["png", "svg"]
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 """Okabe and Ito's palette, which colour-blind readers can distinguish; the markers differ as well."""
 _MARKERS = "osD^vP"
+
+
+def plot_final_change(final: FinalScores) -> Any:
+    """Return a cumulative probability plot of the final change of the total, with lines at the detectable change.
+
+    Each patient's change from the first to the last visit stands at (rank − 0.5) / patients. The lines are at plus and
+    minus the smallest detectable change of the mean of the raters, at 95 % (dashed) and 80 % (dotted).
+    """
+    change = final.raters.main_change
+    figure, (axes,) = _new_figure(7.0, 4.6)
+    if change is not None:
+        changes, of_raters = final.quantity(change), final.raters.complete_quantity(change)
+        known = np.sort(changes[np.isfinite(changes)])
+        places = (np.arange(len(known)) + 0.5) / max(len(known), 1)
+        axes.plot(places, known, color=_COLOURS[0], marker="o", markersize=4, linewidth=1)
+        for level, style in ((CONFIDENCE, "--"), (LOWER_LEVEL, ":")):
+            limit = smallest_detectable_change(of_raters, raters_of_mean(of_raters), level).value
+            if np.isfinite(limit):
+                label = f"SDC {100 * level:.0f} %: {format_number(limit)}"
+                axes.axhline(limit, color=_COLOURS[1], linestyle=style, linewidth=1, label=label)
+                axes.axhline(-limit, color=_COLOURS[1], linestyle=style, linewidth=1)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False)
+    axes.axhline(0, color="#888", linewidth=0.8)
+    axes.set(xlim=(0, 1), xlabel="cumulative probability", ylabel="final change of the total score")
+    axes.set_title("Cumulative probability of the final change", loc="left")
+    return figure
 
 
 def list_plots(agreement: Agreement, scores: ReadingScores) -> Mapping[str, Callable[[], Any]]:

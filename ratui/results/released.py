@@ -211,9 +211,7 @@ def released_readings(
                 kept_back[case] = "not signed by anybody asked for"
                 continue
             readings[case] = found
-            visit_numbers[case] = tuple(
-                number for _, number in sorted({(film.time, film.number) for film in films.films})
-            )
+            visit_numbers[case] = films.visit_numbers
             consensus_reading = intact_reading(snapshot, CONSENSUS, case)
             if consensus_reading is not None and consensus_reading.signed_at and is_current(consensus_reading, films):
                 consensus[case] = consensus_reading

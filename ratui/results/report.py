@@ -16,8 +16,11 @@ from pathlib import Path
 from ratui.results.agreement import Agreement, compared_cases, measure_agreement
 from ratui.results.agreement_tables import agreement_tables, summarize_agreement
 from ratui.results.disputes import CaseDispute, DisputeLimits, find_disputes, format_spread
+from ratui.results.final_scores import compute_final_scores
 from ratui.results.html import definition_list, figure, page, paragraph, section, table
+from ratui.results.missing_data import missing_table, reopened_table
 from ratui.results.model_performance import evaluate_models, evaluation_table, model_table
+from ratui.results.outcome import final_table, progression_table
 from ratui.results.progress import case_progress_html, measure_progress, rater_progress_html
 from ratui.results.rater_totals import rater_totals_table, summarize_raters
 from ratui.results.released import ReleasedReadings
@@ -26,6 +29,7 @@ from ratui.results.text_table import TextTable, format_count
 from ratui.results.totals import MissingRule, describe_rule
 from ratui.study import Study
 from ratui.study.intact import intact_case, intact_displays
+from ratui.study.late_changes import changes_after_release
 
 __all__ = ["render_report"]
 
@@ -34,6 +38,7 @@ _LEGENDS = {
     "bland-altman-change": "Change: each pair of raters' difference against their mean, with limits of agreement.",
     "bland-altman-status": "Later time point: each pair of raters' difference against their mean, with limits.",
     "control-chart": "Cases read twice without the rater's knowledge: second minus first reading, with limits of control.",
+    "final-change": "Every patient's change of the final score, in order, with the smallest detectable change.",
     "disagreement": "Where raters disagree: the mean difference of two raters' grades at each joint.",
 }
 
@@ -46,6 +51,7 @@ class _Sources:
     released: ReleasedReadings
     rule: MissingRule
     limits: DisputeLimits
+    reason: str = ""
 
 
 def render_report(
@@ -55,6 +61,7 @@ def render_report(
     *,
     today: date,
     limits: DisputeLimits | None = None,
+    reason: str = "",
     evaluations: Sequence[Path] = (),
     plots: bool = True,
     seed: int = 0,
@@ -73,6 +80,8 @@ def render_report(
         Date of the report.
     limits
         Limits above which a case counts as disputed; the defaults if None.
+    reason
+        Why the results are those of some of the raters, if they are.
     evaluations
         Folders written by ``ratui-train evaluate``.
     plots
@@ -85,7 +94,7 @@ def render_report(
     StudyError
         If matplotlib is needed and not installed, or if a folder contains no evaluation.
     """
-    sources = _Sources(study, released, rule, limits or DisputeLimits())
+    sources = _Sources(study, released, rule, limits or DisputeLimits(), reason)
     compared: tuple[Agreement, ReadingScores] | None = None
     if len(released.raters) > 1 and len(compared_cases(released)) > 1:
         compared = measure_agreement(study, released, rule, seed=seed)
@@ -97,6 +106,7 @@ def render_report(
         section("Agreement", _agreement(sources, compared, plots)),
         section("Disputes", _disputes(sources)),
         section("Totals", _totals(sources)),
+        section("Outcome", _outcome(sources, plots)),
         section("Models", _models(sources, evaluations, seed)),
         section("Cases", [case_progress_html(study_progress)]),
     ]
@@ -121,7 +131,9 @@ def _methods(sources: _Sources) -> Iterator[str]:
     days = sorted(
         later - earlier
         for case in cases
-        if (earlier := _day(case.films, 0)) is not None and (later := _day(case.films, 1)) is not None
+        if len(case.times) > 1
+        and (earlier := _day(case.films, case.times[0])) is not None
+        and (later := _day(case.films, case.times[-1])) is not None
     )
     order = "hidden: the left time point was drawn for each rater and case" if config.blinded else "known"
     apart = f"{days[len(days) // 2]} days, from {days[0]} to {days[-1]}" if days else "not known"
@@ -133,7 +145,7 @@ def _methods(sources: _Sources) -> Iterator[str]:
             ("scheme file", f"SHA-256 {config.scheme or 'not recorded'}"),
             ("cases", len(cases)),
             ("films", f"{len(films)}, of {', '.join(sorted({study.scheme.views[film.view].label for film in films}))}"),
-            ("between the time points", f"median {apart}" if days else apart),
+            ("between the first and the last visit", f"median {apart}" if days else apart),
             ("raters", ", ".join(config.raters)),
             ("order of the time points", order),
             ("shown on", _displays(sources)),
@@ -145,9 +157,19 @@ def _methods(sources: _Sources) -> Iterator[str]:
         "other. A finding sets the scores that the scheme defines for it; a joint that could not be judged has a reason "
         "instead of a score. Implausible entries had to be confirmed, marked joints were reviewed before signing, and a "
         "reading could be signed only when every field was filled. No rater saw another rater's or a model's scores "
-        "before signing."
+        "before the first signature."
     )
+    late = sum(len(each) for each in changes_after_release(study).readings.values())
+    if late:
+        yield paragraph(
+            f"{format_count(late, 'reading')} opened again after every rater of the case had signed, when the rater could "
+            "know the others' scores: see the last table of the outcome."
+        )
     released = sources.released
+    left_out = [rater for rater in config.raters if rater not in released.raters]
+    if left_out:
+        why = f" Reason: {sources.reason}." if sources.reason else " No reason was given."
+        yield paragraph(f"Results of {', '.join(released.raters)} only, without {', '.join(left_out)}.{why}")
     waiting, unreadable = len(released.kept_back) - len(released.unreadable), len(released.unreadable)
     kept = f" Kept back because not every rater has signed: {format_count(waiting, 'case')}." if waiting else ""
     kept += f" Without films that can be read side by side: {format_count(unreadable, 'case')}." if unreadable else ""
@@ -258,6 +280,22 @@ def _totals(sources: _Sources) -> Iterator[str]:
         return
     found = summarize_raters(sources.study, sources.released, sources.rule)
     yield _table_html(rater_totals_table(found, sources.rule), title=False)
+
+
+def _outcome(sources: _Sources, plots: bool) -> Iterator[str]:
+    final = compute_final_scores(sources.study, sources.released, sources.rule)
+    if not final.cases:
+        yield paragraph("No case has been signed by all its raters yet.")
+        return
+    yield _table_html(final_table(final))
+    if final.raters.main_change is not None and len(final.cases) > 1:
+        yield _table_html(progression_table(sources.study, final))
+        if plots:
+            from ratui.results.plots import encode_figure, plot_final_change
+
+            yield figure(encode_figure(plot_final_change(final), "svg"), "svg", _LEGENDS["final-change"])
+    for found in (missing_table(sources.study, sources.released), reopened_table(sources.study, sources.released)):
+        yield _table_html(found) if found.rows else paragraph(f"{found.title}: none.")
 
 
 def _models(sources: _Sources, evaluations: Sequence[Path], seed: int) -> Iterator[str]:

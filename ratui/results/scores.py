@@ -43,11 +43,13 @@ class ReadingScores:
     values
         Scores in grades, shape (cases, raters, fields, visits). NaN where a field has no score, where a case has no film
         of a visit, and where a rater has no reading.
-    exists
+    has_field
         Fields that a rater had to score, in the shape of `values`: all fields of the case at all its visits, also those
         without a film at one of the visits. False for raters without a reading of the case.
     rule
         Rule for totals of fields without a score.
+    surgery
+        Rule for joints after surgery (`ratui.study.charter.SURGERY_RULES`), which `values` follow.
     """
 
     scheme: Scheme
@@ -57,25 +59,26 @@ class ReadingScores:
     visits: tuple[int, ...]
     visit_names: tuple[str, ...]
     values: Floats
-    exists: npt.NDArray[np.bool_]
+    has_field: npt.NDArray[np.bool_]
     rule: MissingRule
+    surgery: str = "scheme"
 
     @property
     def is_read(self) -> npt.NDArray[np.bool_]:
         """Return which rater has a reading of which case, shape (cases, raters)."""
-        return np.asarray(self.exists.any(axis=(2, 3)))
+        return np.asarray(self.has_field.any(axis=(2, 3)))
 
     @cached_property
     def common(self) -> npt.NDArray[np.bool_]:
         """Fields that every rater of the case has scored at all visits of the case, shape (cases, fields)."""
-        is_known = np.isfinite(self.values) | ~self.exists
-        return np.asarray(is_known.all(axis=(1, 3)) & self.exists.any(axis=(1, 3)))
+        is_known = np.isfinite(self.values) | ~self.has_field
+        return np.asarray(is_known.all(axis=(1, 3)) & self.has_field.any(axis=(1, 3)))
 
     @property
     def uneven(self) -> npt.NDArray[np.bool_]:
         """Return which fields one rater has scored and another rater of the case has not, shape (cases, fields, visits)."""
         known = np.isfinite(self.values)
-        return np.asarray(known.any(axis=1) & (self.exists & ~known).any(axis=1))
+        return np.asarray(known.any(axis=1) & (self.has_field & ~known).any(axis=1))
 
     def scale_mask(self, scale: str | None) -> npt.NDArray[np.bool_]:
         """Return which fields belong to `scale`, shape (fields,); all fields if `scale` is None."""
@@ -83,7 +86,7 @@ class ReadingScores:
 
     def totals(self, scale: str | None = None) -> Floats:
         """Return totals under the rule, shape (cases, raters, visits), for one scale or for all; NaN where none is given."""
-        return sum_scores(self.values, self.exists, self.fields, self.scheme, scale, self.rule)
+        return sum_scores(self.values, self.has_field, self.fields, self.scheme, scale, self.rule)
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
@@ -100,7 +103,12 @@ class ReadingScores:
         if quantity.first is None:
             return np.asarray(self.totals(scale)[..., quantity.last])
         visits = quantity.first, quantity.last
-        return sum_changes(self.values, self.exists, self.fields, self.scheme, scale, self.rule, visits)
+        return sum_changes(self.values, self.has_field, self.fields, self.scheme, scale, self.rule, visits)
+
+    def complete_quantity(self, quantity: Quantity, scale: str | None = None) -> Floats:
+        """Return a quantity of the cases of which all their raters have one, shape (cases, raters); NaN if not read."""
+        values = self.quantity(quantity, scale)
+        return np.asarray(values[(np.isfinite(values) | ~self.is_read).all(axis=1)])
 
     def pairs(self) -> Iterator[tuple[int, int]]:
         """Yield every pair of raters as indices into `raters`."""
@@ -110,7 +118,7 @@ class ReadingScores:
         """Return the scores of `cases` only."""
         chosen = np.array([case in cases for case in self.cases], dtype=np.bool_)
         names = tuple(case for case in self.cases if case in cases)
-        return replace(self, cases=names, values=self.values[chosen], exists=self.exists[chosen])
+        return replace(self, cases=names, values=self.values[chosen], has_field=self.has_field[chosen])
 
 
 def collect_scores(study: Study, released: ReleasedReadings, rule: MissingRule) -> ReadingScores:
@@ -156,7 +164,7 @@ def _collect(
     readings: Mapping[str, Mapping[str, Reading]],
     rule: MissingRule,
 ) -> ReadingScores:
-    scheme = study.scheme
+    scheme, surgery = study.scheme, study.config.charter.surgery
     fields = list_fields(scheme)
     places = {name: place for place, name in enumerate(fields)}
     visits = released.all_visits()
@@ -171,6 +179,6 @@ def _collect(
             if rater in of_case:
                 for column in columns:
                     exists[row, place, has_field, column] = True
-                reading_scores(of_case[rater], places, columns, values[row, place])
+                reading_scores(of_case[rater], places, columns, values[row, place], surgery)
     names = name_visits(study, visits)
-    return ReadingScores(scheme, tuple(readings), tuple(raters), fields, visits, names, values, exists, rule)
+    return ReadingScores(scheme, tuple(readings), tuple(raters), fields, visits, names, values, exists, rule, surgery)

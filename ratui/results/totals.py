@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.errors import StudyError, clean_text
-from ratui.reading import Reading
+from ratui.reading import Field, NotAssessableEntry, Reading
 from ratui.results.released import ReleasedReadings
 from ratui.scheme import Scheme
 from ratui.study import Study
 
 __all__ = [
     "RULES",
+    "SURGERY_REASONS",
     "FieldNames",
     "MissingRule",
     "TotalScore",
@@ -31,12 +32,15 @@ __all__ = [
     "get_rule",
     "list_fields",
     "reading_scores",
+    "score_field",
     "sum_changes",
     "sum_scores",
 ]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
+SURGERY_REASONS = frozenset({"replaced", "amputated", "fused"})
+"""Ids of the reasons for a missing score after surgery, in the schemes of ratui."""
 FieldNames: TypeAlias = Sequence[tuple[str, str]]
 """(site key, scale) of each field of an array, in its order."""
 
@@ -231,7 +235,25 @@ def sum_changes(
     return np.asarray(np.where(known.any(axis=0), np.where(known, every, 0.0).sum(axis=0), np.nan))
 
 
-def reading_scores(reading: Reading, places: Mapping[tuple[str, str], int], visits: Sequence[int], out: Floats) -> None:
+def score_field(reading: Reading, field: Field, surgery: str = "scheme") -> int | None:
+    """Return the score with which `field` enters totals; None if it has none.
+
+    With `surgery` as ``maximum``, a joint that was replaced, amputated or fused by surgery has the maximum of the scale;
+    otherwise the score of the scheme counts.
+    """
+    match reading.values.get(field):
+        case NotAssessableEntry(reason) if surgery == "maximum" and reason in SURGERY_REASONS:
+            return reading.site(field.site).joint.max_grade(field.scale)
+    return reading.score(field)
+
+
+def reading_scores(
+    reading: Reading,
+    places: Mapping[tuple[str, str], int],
+    visits: Sequence[int],
+    out: Floats,
+    surgery: str = "scheme",
+) -> None:
     """Enter the scores of `reading` into `out`, shape (fields, visits).
 
     Parameters
@@ -244,9 +266,11 @@ def reading_scores(reading: Reading, places: Mapping[tuple[str, str], int], visi
         Index of each time point of the reading into the second axis.
     out
         The array to fill; fields without a score are left as they are.
+    surgery
+        Rule for joints after surgery, see `score_field`.
     """
     for field in reading.values:
-        score = reading.score(field)
+        score = score_field(reading, field, surgery)
         if score is not None:
             out[places[field.site, field.scale], visits[field.time]] = score
 
@@ -307,7 +331,8 @@ def choose_rule(
         return get_rule(name)
     readings = [reading for of_case in released.readings.values() for reading in of_case.values()]
     readings += released.consensus.values()
-    lacking = sum(1 for reading in readings if _lacks_scores(reading))
+    surgery = "scheme" if study is None else study.config.charter.surgery
+    lacking = sum(1 for reading in readings if _lacks_scores(reading, surgery))
     if lacking and is_required:
         raise StudyError(
             f"{lacking} of {len(readings)} readings have fields without a score, so totals need a rule",
@@ -317,8 +342,8 @@ def choose_rule(
     return RULES["complete"]
 
 
-def _lacks_scores(reading: Reading) -> bool:
+def _lacks_scores(reading: Reading, surgery: str) -> bool:
     names = {(field.site, field.scale) for field in reading.fields}
     return len(reading.fields) < len(names) * len(reading.order) or any(
-        reading.score(field) is None for field in reading.fields
+        score_field(reading, field, surgery) is None for field in reading.fields
     )

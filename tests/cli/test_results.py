@@ -118,6 +118,7 @@ class TestExport:
         assert {file.name for file in (tmp_path / "out").iterdir()} == {
             "scores.csv",
             "totals.csv",
+            "final.csv",
             "mk.csv",
             "dictionary.csv",
         }
@@ -163,4 +164,4 @@ class TestReport:
         assert done.returncode == 0, done.stderr
         text = (tmp_path / "report.html").read_text()
         assert "prorated, in proportion" in text
-        assert text.count("<img") == 4
+        assert text.count("<img") == 5

@@ -64,7 +64,7 @@ def test_it_opens_alone_and_holds_every_plot(tmp_path: Path) -> None:
     study = noisy_study(tmp_path, patients=3)
     text = render_report(study, released_readings(study), CARRIED, today=TODAY)
     shown = Page(text)
-    assert len(shown.fetched) == 4
+    assert len(shown.fetched) == 5
     assert all(source.startswith("data:image/svg+xml;base64,") for source in shown.fetched)
     assert not re.search(r"url\(|@import|https?://", text)
     assert NOTE not in text

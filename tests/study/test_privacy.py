@@ -43,13 +43,13 @@ OVER_A_STUDY: tuple[tuple[str, ...], ...] = (
     ("status", "{study}", "--json"),
     ("propose", "{study}"),
     ("quality", "{study}", "--queries", "{out}/queries.csv"),
-    ("agreement", "{study}", "--plots", "{out}/plots"),
-    ("agreement", "{study}", "--json"),
-    ("adjudicate", "{study}", "--list"),
-    ("adjudicate", "{study}", "--list", "--json"),
+    ("agreement", "{study}", "--missing", "carried", "--plots", "{out}/plots"),
+    ("agreement", "{study}", "--missing", "carried", "--json"),
+    ("adjudicate", "{study}", "--missing", "carried", "--list"),
+    ("adjudicate", "{study}", "--missing", "carried", "--list", "--json"),
     *(
         ("export", "{study}", f"{{out}}/{form}", "--format", form, "--missing", "carried")
-        for form in ("csv", "parquet", "json", "coco", "mk", "sr", "gsps")
+        for form in ("csv", "parquet", "json", "coco", "adam", "mk", "sr", "gsps")
     ),
     ("report", "{study}", "{out}/report.html", "--missing", "carried"),
     ("raters", "{study}"),
@@ -142,7 +142,7 @@ def test_no_trace_in_study_exports_or_terminal(tmp_path: Path, run_ratui: RunRat
     second = run_ratui("import", study, "--manifest", manifest, "--no-propose", "--key", key)
     assert b"5 films of 2 cases imported, 4 files refused" in first
     assert b"1 film of 1 case imported" in second  # the PNG file
-    assert read_and_sign(Study.open(study)) == 2
+    assert read_and_sign(Study.open(study)) == 3
     out.mkdir()
     for command in OVER_A_STUDY:
         printed += run_ratui(*(each.format(study=study, out=out) for each in command))

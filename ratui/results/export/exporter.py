@@ -16,13 +16,15 @@ from pathlib import Path
 from ratui.errors import StudyError, clean_text
 from ratui.files import write_bytes
 from ratui.results.export.coco import build_coco
+from ratui.results.export.final_tables import build_adam_table, build_final_table
 from ratui.results.export.json_document import SCHEMA, build_readings_document, read_schema
 from ratui.results.export.long_table import build_long_table
 from ratui.results.export.mk_table import build_mk_table
 from ratui.results.export.presentation_state import build_presentation_states
+from ratui.results.export.reading_tables import build_notes_table, build_readings_table
 from ratui.results.export.signed_readings import ExportSource
 from ratui.results.export.structured_report import build_structured_reports
-from ratui.results.export.tables import Table, data_dictionary, table_to_csv, table_to_parquet
+from ratui.results.export.tables import Table, data_dictionary, relink_table, table_to_csv, table_to_parquet
 from ratui.results.export.wide_table import build_wide_table
 from ratui.results.optional_dependencies import require
 from ratui.results.released import ReleasedReadings
@@ -37,8 +39,9 @@ ProgressCallback = Callable[[str, int, int], None]
 """Function called with (stage, done, total)."""
 
 FORMATS: Mapping[str, str] = {
-    "csv": "scores.csv, totals.csv, and dictionary.csv that explains their columns",
-    "parquet": "scores.parquet and totals.parquet, typed, with the meaning of each column inside",
+    "csv": "scores.csv, totals.csv, final.csv, and dictionary.csv that explains their columns",
+    "parquet": "the same tables, typed, with the meaning of each column inside",
+    "adam": "adam.csv: final scores and changes in the style of ADaM's Basic Data Structure",
     "json": f"readings.json, by {SCHEMA} beside it",
     "coco": "regions.json: the boxes in COCO's format",
     "mk": "mk.csv: rows in the manner of CDISC's MK domain",
@@ -73,6 +76,8 @@ def export(
     *,
     numbered: bool = False,
     with_films: bool = False,
+    with_notes: bool = False,
+    subjects: Mapping[str, str] | None = None,
     progress: ProgressCallback = lambda stage, done, of: None,
 ) -> ExportResult:
     """Write the released readings of a study into a folder.
@@ -91,6 +96,10 @@ def export(
         Name raters ``READER 1``, ``READER 2``, … instead of by their IDs.
     with_films
         Also write the films of the exported cases, to which reports and presentation states refer, into ``films/``.
+    with_notes
+        Also write the notes of the raters and the times of the signatures, as tables.
+    subjects
+        ID of the subject of each case, which the tables then contain; None to leave them out.
     progress
         Called with (stage, done, total) during long stages.
 
@@ -114,28 +123,42 @@ def export(
     if not readings:
         raise StudyError("no reading is released yet", study.path, "See: ratui status STUDY")
     written = []
-    files = _files(source, formats, rule, progress)
+    files = _files(source, formats, rule, progress, with_notes, subjects)
     for name, data in itertools.chain(files, _films(source, progress)) if with_films else files:
         _write_file(folder / name, data)
         written.append(name)
     return ExportResult(folder, tuple(written), len(released.readings), readings, len(released.kept_back))
 
 
-def _files(source: ExportSource, formats: Sequence[str], rule: MissingRule, progress: ProgressCallback) -> _Files:
+def _files(
+    source: ExportSource,
+    formats: Sequence[str],
+    rule: MissingRule,
+    progress: ProgressCallback,
+    with_notes: bool,
+    subjects: Mapping[str, str] | None,
+) -> _Files:
     software = f"ratui {version('ratui')}"
     tables: list[Table] = []
     if {"csv", "parquet"} & set(formats):
-        tables = [build_long_table(source), build_wide_table(source, rule)]
-    described = list(tables)
-    if "mk" in formats:
-        described.append(build_mk_table(source))
+        tables = [build_long_table(source), build_wide_table(source, rule), build_final_table(source, rule)]
+    with_csv = "csv" in formats or not tables
+    if with_notes:
+        tables += [build_readings_table(source), build_notes_table(source)]
+    of_cdisc = [build_mk_table(source)] if "mk" in formats else []
+    of_cdisc += [build_adam_table(source, rule)] if "adam" in formats else []
+    if subjects is not None:
+        tables, of_cdisc = (
+            [relink_table(each, source.study.config.id, subjects) for each in some] for some in (tables, of_cdisc)
+        )
     for table in tables:
-        if "csv" in formats:
+        if with_csv:
             yield f"{table.name}.csv", table_to_csv(table).encode()
         if "parquet" in formats:
             yield f"{table.name}.parquet", table_to_parquet(table)
-    if "mk" in formats:
-        yield "mk.csv", table_to_csv(described[-1]).encode()
+    for table in of_cdisc:
+        yield f"{table.name}.csv", table_to_csv(table).encode()
+    described = [*tables, *of_cdisc]
     if described:
         yield "dictionary.csv", table_to_csv(data_dictionary(described)).encode()
     if "json" in formats:
@@ -144,7 +167,7 @@ def _files(source: ExportSource, formats: Sequence[str], rule: MissingRule, prog
     if "coco" in formats:
         yield "regions.json", _encode_json(build_coco(source))
     if "sr" in formats:
-        reports = 2 * sum(1 for _ in source.readings())
+        reports = sum(len(signed.case.times) for signed in source.readings())
         yield from _with_progress("reports", "sr", build_structured_reports(source, software), reports, progress)
     if "gsps" in formats:
         films = sum(len(signed.case.films) for signed in source.readings())

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ratui.reading import DisplayRecord, FindingEntry, GradeEntry, NotAssessableEntry
+from ratui.reading import DisplayRecord, Field, FindingEntry, GradeEntry, NotAssessableEntry, Slot
 from ratui.reading.log import find_origins
 from ratui.results.export.signed_readings import ExportSource, SignedReading
 from ratui.results.export.tables import Column, Table
+from ratui.results.totals import score_field
 from ratui.scheme import Scheme
+from ratui.study.charter import Charter
 
 __all__ = ["build_long_table"]
 
 
 def build_long_table(source: ExportSource) -> Table:
     """Return a table of all fields of all released readings."""
-    rows = [row for signed in source.readings() for row in _rows(signed)]
-    return Table(
-        "scores", "one field: a scale of a site at a time point, of one rater", _columns(source.study.scheme), rows
-    )
+    charter = source.study.config.charter
+    rows = [row for signed in source.readings() for row in _rows(signed, charter)]
+    return Table("scores", "one field: a scale of a site at a visit, of one rater", _columns(source.study.scheme), rows)
 
 
 def _columns(scheme: Scheme) -> tuple[Column, ...]:
@@ -27,7 +28,8 @@ def _columns(scheme: Scheme) -> tuple[Column, ...]:
         Column("case", "text", "the patient's pseudonym"),
         Column("reader", "text", "ID of the rater, or CONSENSUS for the adjudicator"),
         Column("kind", "text", "a rater's own reading, or the adjudicator's", "rater, consensus"),
-        Column("time", "integer", "the time point, 0 the earlier", "0, 1"),
+        Column("time", "integer", "number of the visit in the study, 0 the baseline", "0 to 7"),
+        Column("visit", "text", "name of the visit"),
         Column("day", "integer", "days from the patient's first film to this one; empty if unknown"),
         Column("film", "text", "the film's id in the study"),
         Column("site", "text", "joint with its side"),
@@ -35,7 +37,12 @@ def _columns(scheme: Scheme) -> tuple[Column, ...]:
         Column("joint", "text", "the joint", ", ".join(joint.id for joint in scheme.joints)),
         Column("part", "text", "part of the body", ", ".join(part.id for part in scheme.parts)),
         Column("scale", "text", "the scale", ", ".join(scheme.scales)),
-        Column("entry", "text", "kind of the entry; empty if it was excluded", "grade, finding, not assessable"),
+        Column(
+            "entry",
+            "text",
+            "kind of the entry; empty if it was excluded; not filmed if only films of other visits show the joint",
+            "grade, finding, not assessable, not filmed",
+        ),
         Column("grade", "integer", "the grade; empty for another kind of entry"),
         Column(
             "finding", "text", "the finding; empty for another kind of entry", ", ".join(f.id for f in scheme.findings)
@@ -48,6 +55,11 @@ def _columns(scheme: Scheme) -> tuple[Column, ...]:
         ),
         Column(
             "score", "integer", "the grade, or the score that the scheme sets for the finding; empty if not assessable"
+        ),
+        Column(
+            "counted",
+            "integer",
+            "the score that enters totals: score, or the maximum after surgery if the charter of the study says so",
         ),
         Column("maximum", "integer", "the highest grade of this scale at this joint"),
         Column(
@@ -68,10 +80,16 @@ def _columns(scheme: Scheme) -> tuple[Column, ...]:
     )
 
 
-def _rows(signed: SignedReading) -> Iterator[tuple[Any, ...]]:
+def _rows(signed: SignedReading, charter: Charter) -> Iterator[tuple[Any, ...]]:
     reading, scheme = signed.reading, signed.reading.scheme
-    origins = find_origins(reading)
-    for field in sorted(reading.fields, key=lambda field: (field.time, reading.field_index(field))):
+    origins, numbers = find_origins(reading), signed.case.visit_numbers
+    every = [
+        Field(site.key, scale, time)
+        for time in sorted(reading.order)
+        for site in reading.sites
+        for scale in site.joint.scales
+    ]
+    for field in every:
         site = reading.site(field.site)
         film = signed.case.film(field.time, site.side, site.part, scheme)
         grade: int | None = None
@@ -83,11 +101,14 @@ def _rows(signed: SignedReading) -> Iterator[tuple[Any, ...]]:
                 kind, finding = "finding", id
             case NotAssessableEntry(id):
                 kind, reason = "not assessable", id
+            case None if Slot(field.site, field.time) in reading.unfilmed:
+                kind = "not filmed"
         yield (
             reading.case,
             signed.rater,
             signed.kind,
-            field.time,
+            numbers[field.time],
+            charter.visit_name(numbers[field.time]),
             film.day if film else None,
             film.id if film else None,
             field.site,
@@ -100,6 +121,7 @@ def _rows(signed: SignedReading) -> Iterator[tuple[Any, ...]]:
             finding,
             reason,
             reading.score(field),
+            score_field(reading, field, charter.surgery),
             site.joint.max_grade(field.scale),
             *_display_cells(origins[field].display if field in reading.values else None),
         )

@@ -12,6 +12,7 @@ from typing import Any
 from ratui.reading import FindingEntry, GradeEntry, NotAssessableEntry
 from ratui.results.export.signed_readings import ExportSource, SignedReading
 from ratui.results.export.tables import Column, Table
+from ratui.study import Study
 
 __all__ = ["build_mk_table"]
 
@@ -34,7 +35,8 @@ _COLUMNS = (
     Column("MKMETHOD", "text", "method of examination", "X-RAY"),
     Column("MKEVAL", "text", "role of the evaluator", "INDEPENDENT ASSESSOR, ADJUDICATOR"),
     Column("MKEVALID", "text", "ID of the evaluator", "READER 1, READER 2, …, ADJUDICATOR 1"),
-    Column("VISITNUM", "integer", "the time point, counted from 1"),
+    Column("VISITNUM", "integer", "number of the visit in the study, counted from 1"),
+    Column("VISIT", "text", "name of the visit"),
     Column("MKDY", "integer", "day of the film, the patient's first film being day 1; empty if unknown"),
 )
 _TESTS = {"ERO": "Erosion Score", "JSN": "Joint Space Narrowing Score"}
@@ -44,13 +46,14 @@ def build_mk_table(source: ExportSource) -> Table:
     """Return the MK rows of all released readings. Raters are numbered, as the terminology for MKEVALID requires."""
     rows: list[tuple[Any, ...]] = []
     for _, readings in source.by_case():
-        of_case = (row for signed in readings for row in _rows(source.study.config.id, signed))
+        of_case = (row for signed in readings for row in _rows(source.study, signed))
         rows += ((*row[:3], number, *row[3:]) for number, row in enumerate(of_case, start=1))
     return Table("mk", "one field of one reading, in the style of SDTM's MK domain", _COLUMNS, rows)
 
 
-def _rows(study: str, signed: SignedReading) -> Iterator[tuple[Any, ...]]:
+def _rows(study: Study, signed: SignedReading) -> Iterator[tuple[Any, ...]]:
     reading, scheme = signed.reading, signed.reading.scheme
+    charter, numbers = study.config.charter, signed.case.visit_numbers
     for field in reading.fields:
         site = reading.site(field.site)
         film = signed.case.film(field.time, site.side, site.part, scheme)
@@ -64,9 +67,9 @@ def _rows(study: str, signed: SignedReading) -> Iterator[tuple[Any, ...]]:
             case NotAssessableEntry(id):
                 reason = scheme.reason(id).label.upper()
         yield (
-            study,
+            study.config.id,
             "MK",
-            f"{study}-{reading.case}",
+            f"{study.config.id}-{reading.case}",
             film.id if film else None,
             field.scale[:8].upper(),
             _TESTS.get(field.scale, field.scale),
@@ -80,6 +83,7 @@ def _rows(study: str, signed: SignedReading) -> Iterator[tuple[Any, ...]]:
             "X-RAY",
             "INDEPENDENT ASSESSOR" if signed.number else "ADJUDICATOR",
             f"READER {signed.number}" if signed.number else "ADJUDICATOR 1",
-            field.time + 1,
+            numbers[field.time] + 1,
+            charter.visit_name(numbers[field.time]),
             film.day + 1 if film and film.day is not None else None,
         )

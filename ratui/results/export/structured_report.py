@@ -105,10 +105,10 @@ def build_structured_reports(source: ExportSource, software: str) -> Iterator[tu
         regions = {(region.site, region.film): region for region in source.regions(case) if region.confirmed_by}
         headers = film_headers(source.study, case)
         for signed in readings:
-            for time in (0, 1):
+            for time in case.times:
                 film_headers_at_time = {film.id: headers[film.id] for film in case.films if film.time == time}
                 yield (
-                    signed.file_name(time),
+                    signed.file_name(case.visit_numbers[time]),
                     _report(source.study, signed, time, regions, film_headers_at_time, software),
                 )
 
@@ -136,6 +136,7 @@ def _report(
     groups = [
         _site_group(hd, codes, signed, site, time, regions, headers, make_uid(*about, site.key))
         for site in reading.sites
+        if Slot(site.key, time) not in reading.unfilmed
     ]
     report = sr.MeasurementReport(
         observation_context=observer,

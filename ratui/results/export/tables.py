@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from ratui.results.optional_dependencies import require
 
-__all__ = ["Column", "Kind", "Table", "data_dictionary", "table_to_csv", "table_to_parquet"]
+__all__ = ["Column", "Kind", "Table", "data_dictionary", "relink_table", "table_to_csv", "table_to_parquet"]
 
 Kind: TypeAlias = Literal["text", "integer", "number"]
 
@@ -59,6 +59,37 @@ def table_to_parquet(table: Table) -> bytes:
     schema = arrow.schema(fields, metadata={"about": table.about})
     parquet.write_table(arrow.table(arrays, schema=schema), buffer)
     return buffer.getvalue()
+
+
+def relink_table(table: Table, study: str, subjects: Mapping[str, str]) -> Table:
+    """Return `table` with the subject of each case: in a column of its own, or in SUBJID and USUBJID.
+
+    Parameters
+    ----------
+    table
+        A table with the column ``case``, or with the columns of CDISC.
+    study
+        ID of the study, with which USUBJID begins.
+    subjects
+        ID of the subject of each case. Other cases have no subject, and in the columns of CDISC keep their pseudonym.
+    """
+    names = [column.name for column in table.columns]
+    if "case" in names:
+        place = names.index("case")
+        columns = [*table.columns]
+        columns.insert(
+            place + 1, Column("subject", "text", "ID of the subject, by the key file; empty if it lacks the case")
+        )
+        rows = [[*row[: place + 1], subjects.get(row[place]), *row[place + 1 :]] for row in table.rows]
+        return replace(table, columns=columns, rows=rows)
+    changed = []
+    for row in table.rows:
+        cells = dict(zip(names, row, strict=True))
+        subject = subjects.get(cells["USUBJID"].removeprefix(f"{study}-"))
+        if subject is not None:
+            cells |= {"USUBJID": f"{study}-{subject}"} | ({"SUBJID": subject} if "SUBJID" in names else {})
+        changed.append(list(cells.values()))
+    return replace(table, rows=changed)
 
 
 def data_dictionary(tables: Sequence[Table]) -> Table:

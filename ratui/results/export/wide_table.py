@@ -10,7 +10,7 @@ from ratui.results.export.signed_readings import ExportSource, SignedReading
 from ratui.results.export.tables import Column, Table
 from ratui.results.scores import ReadingScores, collect_consensus, collect_scores
 from ratui.results.totals import MissingRule
-from ratui.study import Case, Study
+from ratui.study import Study
 from ratui.study.intact import intact_displays
 
 __all__ = ["build_wide_table"]
@@ -19,7 +19,7 @@ __all__ = ["build_wide_table"]
 def build_wide_table(source: ExportSource, rule: MissingRule) -> Table:
     """Return a table of the totals of all released readings under `rule`.
 
-    With two visits the columns are named after the time points 0 and 1, otherwise after the numbers of the visits.
+    The columns are named after the numbers of the visits, 0 for the baseline. With two visits there is one change.
     """
     study, released = source.study, source.released
     raters, consensus = collect_scores(study, released, rule), collect_consensus(study, released, rule)
@@ -58,44 +58,26 @@ def _leading_cells(study: Study, signed: SignedReading, rule: MissingRule) -> li
         signed.reading.case,
         signed.rater,
         signed.kind,
-        days_apart(signed.case),
+        signed.case.days_from(signed.case.times[0], signed.case.times[-1]) if len(signed.case.times) > 1 else None,
         sum(use.entries for use in displays),
         sum(use.below for use in displays),
         rule.name,
     ]
 
 
-def days_apart(case: Case) -> int | None:
-    """Return the days from the first to the last visit of `case`; None if one of the days is unknown."""
-    days = {film.number: film.day for film in case.films if film.day is not None}
-    numbers = sorted({film.number for film in case.films})
-    if len(numbers) < 2 or not {numbers[0], numbers[-1]} <= days.keys():
-        return None
-    return days[numbers[-1]] - days[numbers[0]]
-
-
-def _visit_labels(scores: ReadingScores) -> list[int]:
-    """Return the numbers of the visits, or 0 and 1 for two visits."""
-    return [0, 1] if len(scores.visits) == 2 else list(scores.visits)
-
-
 def _columns(scores: ReadingScores, scale: str | None) -> list[Column]:
     most = scores.scheme.max_total(scale)
     name, scope = scale or "total", scale or "all scales"
-    labels = _visit_labels(scores)
-    columns = []
-    for label, visit in zip(labels, scores.visit_names, strict=True):
-        at = f"{visit}" if len(labels) != 2 else f"time point {label}"
+    columns, labels = [], scores.visits
+    for label, at in zip(labels, scores.visit_names, strict=True):
         columns += [
             Column(f"{name}_{label}", "number", f"total of {scope} at {at}, 0 to {most}"),
             Column(f"{name}_{label}_assessed", "integer", f"number of scored fields of {scope} at {at}"),
             Column(f"{name}_{label}_fields", "integer", f"number of fields of {scope} at {at}"),
         ]
     if len(labels) == 2:
-        return [
-            *columns,
-            Column(f"{name}_change", "number", f"change of the total of {scope} from time point 0 to 1"),
-        ]
+        between = f"from {scores.visit_names[0]} to {scores.visit_names[1]}"
+        return [*columns, Column(f"{name}_change", "number", f"change of the total of {scope} {between}")]
     return columns + [
         Column(
             f"{name}_change_{labels[each.first]}_{labels[each.last]}",
@@ -112,7 +94,7 @@ class _TotalsOfScale:
 
     def __init__(self, scores: ReadingScores, scale: str | None) -> None:
         mask = scores.scale_mask(scale)
-        exists = scores.exists[:, :, mask]
+        exists = scores.has_field[:, :, mask]
         self._cases = {case: row for row, case in enumerate(scores.cases)}
         self._raters = {rater: place for place, rater in enumerate(scores.raters)}
         self._totals = scores.totals(scale)

@@ -145,6 +145,11 @@ class KeyFile:
             KnownPerson(patient, self._persons.get(patient) or PatientRecord(patient)) for patient in self._cases
         )
 
+    @property
+    def patients_by_case(self) -> dict[str, str]:
+        """The patient ID of each case, with which the holder of the key file relinks results."""
+        return {case: patient for patient, case in self._cases.items()}
+
     def record_person(self, patient: str, record: PatientRecord) -> None:
         """Add what films state about `patient`. Statements of earlier imports remain."""
         new, old = digest_record(record, self.digest), self._persons.get(patient, PatientRecord(record.id))

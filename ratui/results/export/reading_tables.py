@@ -1,0 +1,68 @@
+"""Tables of the readings themselves, which may identify somebody: signing dates with reasons, and the raters' notes."""
+
+from __future__ import annotations
+
+from ratui.reading import Reading
+from ratui.results.export.signed_readings import ExportSource
+from ratui.results.export.tables import Column, Table
+from ratui.results.missing_data import list_settled_sites
+from ratui.study.late_changes import changes_after_release
+
+__all__ = ["build_notes_table", "build_readings_table"]
+
+_LEADING = (
+    Column("case", "text", "the patient's pseudonym"),
+    Column("reader", "text", "ID of the rater, or CONSENSUS for the adjudicator"),
+    Column("kind", "text", "a rater's own reading, or the adjudicator's", "rater, consensus"),
+)
+
+
+def build_readings_table(source: ExportSource) -> Table:
+    """Return one row per reading: when it was signed, how often and why it was opened again, and the settled joints."""
+    late = {
+        (case, each.rater) for case, found in changes_after_release(source.study).readings.items() for each in found
+    }
+    columns = (
+        *_LEADING,
+        Column("signed_at", "text", "time of the present signature, ISO 8601, UTC"),
+        Column("first_signed_at", "text", "time of the first signature"),
+        Column("reopened", "integer", "number of times that it was opened again after a signature"),
+        Column("reopened_after_release", "integer", "1 if every rater of the case had signed before that", "0, 1"),
+        Column("reasons", "text", "the reasons to open it again"),
+        Column("adjudicated_joints", "text", "sites that the adjudicator answered; empty for a rater"),
+    )
+    rows = []
+    for signed in source.readings():
+        reading = signed.reading
+        opened = [entry for entry in reading.log if entry.kind == "reopen"]
+        rows.append(
+            (
+                reading.case,
+                signed.rater,
+                signed.kind,
+                f"{reading.signed_at:%Y-%m-%dT%H:%M:%SZ}" if reading.signed_at else None,
+                _first_signature(reading),
+                len(opened),
+                int((reading.case, reading.rater) in late),
+                "; ".join(entry.note for entry in opened if entry.note) or None,
+                " ".join(list_settled_sites(reading)) or None if signed.kind == "consensus" else None,
+            )
+        )
+    return Table("readings", "one reading", columns, rows)
+
+
+def _first_signature(reading: Reading) -> str | None:
+    times = [entry.timestamp for entry in reading.log if entry.kind == "sign" and entry.timestamp]
+    return f"{times[0]:%Y-%m-%dT%H:%M:%SZ}" if times else None
+
+
+def build_notes_table(source: ExportSource) -> Table:
+    """Return one row per note of a rater, as it was typed."""
+    columns = (*_LEADING, Column("site", "text", "joint with its side"), Column("note", "text", "the note"))
+    rows = [
+        (signed.reading.case, signed.rater, signed.kind, site.key, signed.reading.notes[site.key])
+        for signed in source.readings()
+        for site in signed.reading.sites
+        if site.key in signed.reading.notes
+    ]
+    return Table("notes", "one note of a rater about a joint", columns, rows)

@@ -1,0 +1,127 @@
+"""Tables of what limits the results: fields without a score by reason, readings opened again, and adjudicated joints."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+
+from ratui.reading import NotAssessableEntry, Reading
+from ratui.reading.log import find_origins
+from ratui.results.quantities import name_visits
+from ratui.results.released import ReleasedReadings
+from ratui.results.text_table import TextTable
+from ratui.study import Study
+from ratui.study.late_changes import changes_after_release
+
+__all__ = [
+    "count_reopened",
+    "count_settled_joints",
+    "list_settled_sites",
+    "missing_table",
+    "reopened_table",
+    "unscored_reason",
+]
+
+NOT_FILMED = "not filmed"
+"""Reason of a field whose joint no film shows at this visit, although films of other visits do."""
+LEFT_OUT = "left out"
+"""Reason of a field whose entry was left out because the films were displayed too coarsely."""
+
+
+def unscored_reason(reading: Reading, site: str, scale: str, time: int) -> str:
+    """Return the id of the reason why a field has no score: of the scheme, or one of this module; empty if it has one."""
+    field = next((field for field in reading.joint_fields(site) if field[1:] == (scale, time)), None)
+    if field is None:
+        return NOT_FILMED
+    match reading.values.get(field):
+        case NotAssessableEntry(reason):
+            return reason
+        case None:
+            return LEFT_OUT
+    return "" if reading.score(field) is not None else LEFT_OUT
+
+
+def missing_table(study: Study, released: ReleasedReadings) -> TextTable:
+    """Return the number of fields without a score by reason and visit, of all readings of the raters."""
+    visits = released.all_visits()
+    counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    readings: Counter[str] = Counter()
+    fields: Counter[int] = Counter()
+    for case, of_case in released.readings.items():
+        numbers = released.visit_numbers[case]
+        for reading in of_case.values():
+            reasons = set()
+            for site in reading.sites:
+                for scale in site.joint.scales:
+                    for time in reading.order:
+                        fields[numbers[time]] += 1
+                        if reason := unscored_reason(reading, site.key, scale, time):
+                            counts[reason][numbers[time]] += 1
+                            reasons.add(reason)
+            readings.update(reasons)
+    labels = {reason.id: reason.label for reason in study.scheme.reasons}
+    ordered = [name for name in (*labels, NOT_FILMED, LEFT_OUT) if name in counts]
+    every = sum(len(of_case) for of_case in released.readings.values())
+    rows = [
+        [
+            labels.get(reason, reason),
+            *(f"{counts[reason][visit]} of {fields[visit]}" for visit in visits),
+            f"{readings[reason]} of {every}",
+        ]
+        for reason in ordered
+    ]
+    headers = ["reason", *name_visits(study, visits), "readings"]
+    note = (
+        "Fields of all raters' readings that have no score in the scheme. Not filmed: no film of that visit shows the "
+        "joint, and films of other visits do."
+    )
+    if released.excluded is not None:
+        note += " Left out: the films were displayed too coarsely."
+    return TextTable("Fields without a score", headers, rows, note=note)
+
+
+def count_reopened(reading: Reading) -> int:
+    """Return how often a reading was opened again after it had been signed."""
+    return sum(1 for entry in reading.log if entry.kind == "reopen")
+
+
+def list_settled_sites(consensus: Reading) -> tuple[str, ...]:
+    """Return the sites of which the adjudicator entered an answer, in reading order; the others were taken over."""
+    entered = {field.site for field, entry in find_origins(consensus).items() if entry.kind not in ("adopt", "regions")}
+    return tuple(site.key for site in consensus.sites if site.key in entered)
+
+
+def count_settled_joints(consensus: Mapping[str, Reading]) -> int:
+    """Return the number of joints in which the adjudicator entered an answer, over all cases."""
+    return sum(len(list_settled_sites(reading)) for reading in consensus.values())
+
+
+def reopened_table(study: Study, released: ReleasedReadings) -> TextTable:
+    """Return the readings that were signed more than once, with the reasons, and the adjudicated joints by case."""
+    changes = changes_after_release(study)
+    late = {(case, each.rater) for case, found in changes.readings.items() for each in found}
+    rows: list[list[object]] = []
+    for case, of_case in released.readings.items():
+        for reading in of_case.values():
+            reasons = [entry.note for entry in reading.log if entry.kind == "reopen"]
+            if reasons:
+                signed = f"{reading.signed_at:%Y-%m-%d}" if reading.signed_at else "–"
+                what = "opened again after release" if (case, reading.rater) in late else "opened again"
+                rows.append([case, reading.rater, what, "; ".join(filter(None, reasons)) or "–", signed])
+        if case in released.consensus:
+            consensus = released.consensus[case]
+            sites = list_settled_sites(consensus)
+            signed = f"{consensus.signed_at:%Y-%m-%d}" if consensus.signed_at else "–"
+            what = "adjudicated; a rater has reopened since" if case in changes.consensus else "adjudicated"
+            rows.append([case, consensus.rater, what, ", ".join(sites) or "no joint", signed])
+    note = (
+        "Opened again: the reading was signed, opened and signed again; the log keeps all answers. After release: every "
+        "rater of the case had signed before, so that the rater could know the others' scores. Signed: the last date."
+    )
+    return TextTable(
+        "Reopened readings and adjudicated joints",
+        ["case", "by", "what", "reason, or joints", "signed"],
+        rows,
+        text_columns=5,
+        note=note,
+    )
