@@ -18,6 +18,7 @@ from ratui.cli import (
     lock,
     maintenance,
     pacs,
+    practise,
     propose,
     quality,
     raters,
@@ -47,6 +48,7 @@ def commands() -> None:
 
     \b
     ratui demo                          read a sample case
+    ratui practise                      learn the score, with the answers
     ratui new STUDY --rater ID          create a study
     ratui import STUDY FILES…           add films to it
     ratui fetch STUDY --from URL        add films of a PACS
@@ -73,6 +75,7 @@ for _command in (
     *lock.COMMANDS,
     *maintenance.COMMANDS,
     *pacs.COMMANDS,
+    *practise.COMMANDS,
     *propose.COMMANDS,
     *quality.COMMANDS,
     *raters.COMMANDS,

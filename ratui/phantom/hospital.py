@@ -40,6 +40,7 @@ def write_patient_films(
     dates: Sequence[date] = (date(2020, 3, 2), date(2021, 5, 4)),
     size: tuple[int, int] = (1250, 1024),
     both_hands: bool = False,
+    sides: Sequence[FilmSide] = (),
 ) -> list[WrittenFilm]:
     """Write films of `patient` at the time point of each date, and ``<name>_truth.json``, into `folder`.
 
@@ -61,6 +62,8 @@ def write_patient_films(
         (rows, columns) of a film of one hand or foot.
     both_hands
         Write one film of both hands per time point, and one of both feet, with twice the number of columns.
+    sides
+        Sides of the films; those that the other parameters say if it is empty.
 
     Returns
     -------
@@ -69,7 +72,7 @@ def write_patient_films(
     """
     folder.mkdir(parents=True, exist_ok=True)
     films = []
-    sides: tuple[FilmSide, ...] = ("B",) if both_hands else ("L", "R")
+    sides = sides or (("B",) if both_hands else ("L", "R"))
     shape = (size[0], 2 * size[1]) if both_hands else size
     scored = {site.joint.part for site in patient.scheme.sites}
     # Feet have a generator of their own, so that the hands do not depend on them.

@@ -1,6 +1,6 @@
 """A study folder on the disk: its films, regions and readings, and the import of films."""
 
-from ratui.study.answer_source import RevealedAnswers
+from ratui.study.answer_source import AnswerSummary, RevealedAnswers
 from ratui.study.case import Case, FilmRecord, Region, RegionSource
 from ratui.study.config import CONSENSUS, StudyConfig
 from ratui.study.importing import InProcessConverter
@@ -15,6 +15,7 @@ from ratui.study.worklist import CaseState, Stage
 
 __all__ = [
     "CONSENSUS",
+    "AnswerSummary",
     "AutoSaver",
     "Case",
     "CaseState",

@@ -6,14 +6,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from ratui.reading import Entry, Field
+from ratui.reading import Entry, Field, Reading
 
-__all__ = ["AnswerSource", "RevealedAnswers"]
+__all__ = ["AnswerSource", "AnswerSummary", "RevealedAnswers"]
 
 RevealedAnswers: TypeAlias = Literal["", "raters", "truth", "reference"]
 """Whose answers are shown: nobody's, the raters' in an adjudication, and the true or the reference answers in practice."""
+
+
+@dataclass(frozen=True)
+class AnswerSummary:
+    """The agreement of all answers so far with the known ones.
+
+    Attributes
+    ----------
+    joints
+        Number of joints answered.
+    kappa
+        Quadratic-weighted kappa, the mean over the scales; None if it is not defined yet.
+    difference
+        Mean of the own minus the known score, in grades; None before the first score.
+    """
+
+    joints: int
+    kappa: float | None
+    difference: float | None
 
 
 class AnswerSource:
@@ -28,4 +48,8 @@ class AnswerSource:
 
     def asked_sites(self, case: str) -> frozenset[str] | None:
         """Return the keys of the sites that a second look may ask about; None for all."""
+        return None
+
+    def summarize_answers(self, reading: Reading) -> AnswerSummary | None:
+        """Return the agreement so far, with `reading` as it stands now; None outside practice."""
         return None

@@ -16,12 +16,12 @@ from ratui.files import check_name
 from ratui.imaging import Orientation
 from ratui.reading import Reading, start_reading
 from ratui.scheme import Scheme
-from ratui.study.accounts import check_account
 from ratui.study.answer_source import AnswerSource
 from ratui.study.config import CONSENSUS, StudyConfig, create_study, load_study
 from ratui.study.film_changes import adapt_reading, is_current, stored_times
 from ratui.study.intact import intact_case, intact_reading
 from ratui.study.orientations import FilmOrientation
+from ratui.study.rater_access import check_is_rater, check_rater_access
 from ratui.study.reading_session import DisplayUse, ReadingSession, now
 from ratui.study.restored import find_reading, take_over_restored
 from ratui.study.store import FileLock, LockHolder, StoredTables, StudyFile, StudyFolder
@@ -127,7 +127,7 @@ class Study(StudyCases, AnswerSource):
         if self.view == rater:
             return self
         if rater != CONSENSUS:
-            self._check_name(rater)
+            check_is_rater(self.folder, self.config, rater)
         seen = Study(self.path, self.config, self.scheme, view=rater, folder=self.folder)
         seen._notices = self._notices
         return seen
@@ -179,17 +179,9 @@ class Study(StudyCases, AnswerSource):
     # Readings.
 
     def check_rater(self, rater: str) -> str:
-        """Return `rater` if the study has them and this account may enter their readings. Raises StudyError otherwise."""
-        self._check_name(rater)
-        if rater in self.config.departed:
-            raise StudyError(f"{rater} has left the study", self.path, "Ask a manager of the study")
-        check_account(self.folder, rater)
+        """Return `rater` if this account may enter their readings, and they are qualified. Raises StudyError otherwise."""
+        check_rater_access(self.folder, self.config, rater)
         return rater
-
-    def _check_name(self, rater: str) -> None:
-        if rater not in self.config.raters:
-            known = ", ".join(self.config.raters)
-            raise StudyError(f"{clean_text(rater)} is not a rater of this study", self.path, f"Its raters are: {known}")
 
     def reading(self, rater: str, case: str) -> Reading | None:
         """Return the reading of `case` by `rater` as last saved, or None. Raises StoreError if its file is damaged.

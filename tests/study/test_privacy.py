@@ -72,6 +72,7 @@ NOT_OVER_A_STUDY = {
     "demo",
     "doctor",
     "keys",
+    "practise",
     "withdraw",
     "turn",
     "fetch",

@@ -46,7 +46,7 @@ _LARGEST = 64_000_000
 _SEAL = re.compile(rb'^seal = "([0-9a-f]{64})"\n\Z', re.MULTILINE)
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}"
 _RECORDED = re.compile(
-    rf"study\.toml|scheme\.toml|films/{_NAME}/films\.json|regions/{_NAME}\.json|proposals/{_NAME}/{_NAME}\.json"
+    rf"study\.toml|scheme\.toml|qualifications\.json|films/{_NAME}/films\.json|regions/{_NAME}\.json|proposals/{_NAME}/{_NAME}\.json"
     rf"|models/order\.json|models/{_NAME}/evaluation\.json|models/{_NAME}/answers/{_NAME}\.json"
     rf"|private/{_NAME}\.(?:json|toml)|private/(?!journal/|seals/){_NAME}/{_NAME}\.json"
 )

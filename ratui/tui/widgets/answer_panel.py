@@ -12,14 +12,14 @@ from rich.text import Text
 from textual.widgets import Static
 
 from ratui.reading import Entry, Field, Reading
-from ratui.study import RevealedAnswers
+from ratui.study import AnswerSummary, RevealedAnswers
 from ratui.tui.entry.scoring_session import CONFIRM_KEY, ScoringSession
 from ratui.tui.entry.text import format_entry, join_time_points
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap, format_key
 from ratui.tui.theme import BRIGHT, HEADING, NOTE, QUIET
 
-__all__ = ["AnswerPanel", "format_answers"]
+__all__ = ["AnswerPanel", "format_answers", "format_summary"]
 
 _SEPARATOR = " · "
 
@@ -43,10 +43,10 @@ class AnswerPanel(Static):
         self._lines = 2
         self.display = bool(reveals)
 
-    def show(self, t: Catalog, session: ScoringSession, keymap: Keymap, summary: str = "") -> None:
+    def show(self, t: Catalog, session: ScoringSession, keymap: Keymap, summary: AnswerSummary | None = None) -> None:
         """Show the state of the joint of `session`: to be answered, compared with the answers of others, or answered.
 
-        `summary` is a text about all joints so far, which ends the last line.
+        `summary` is the agreement of all answers so far, which ends the last line.
         """
         if not self._reveals:
             return
@@ -61,10 +61,11 @@ class AnswerPanel(Static):
         else:
             hint = t(f"scoring.before_{self._reveals}")
         last = Text(hint, QUIET)
-        if summary and last.cell_len + cell_len(_SEPARATOR + summary) <= self._width:
-            last.append(f"{_SEPARATOR}{summary}")
-        elif summary:
-            rows.append(Text(summary))
+        so_far = format_summary(t, summary)
+        if so_far and last.cell_len + cell_len(_SEPARATOR + so_far) <= self._width:
+            last.append(f"{_SEPARATOR}{so_far}")
+        elif so_far:
+            rows.append(Text(so_far))
         self._write(Text("\n").join([*rows, last]), len(rows) + 1)
 
     @property
@@ -78,6 +79,15 @@ class AnswerPanel(Static):
             self.styles.height = lines
         if self.content != text:
             self.update(text, layout=False)
+
+
+def format_summary(t: Catalog, summary: AnswerSummary | None) -> str:
+    """Return the agreement of all answers so far in one line: ``12 joints so far, kappa 0.71, mean difference +0.2``."""
+    if summary is None or not summary.joints:
+        return ""
+    kappa = "–" if summary.kappa is None else f"{summary.kappa:.2f}"
+    difference = "–" if summary.difference is None else f"{summary.difference:+.2f}"
+    return t("scoring.practice_summary", count=summary.joints, kappa=kappa, difference=difference)
 
 
 def format_answers(

@@ -312,7 +312,8 @@ class ScoringScreen(FilmScreen[CaseResult]):
             films, session.site, lambda time: format_field_line(self.t, session, time), is_coarse=is_coarse
         )
         self._draw_message()
-        self.query_one(AnswerPanel).show(self.t, session, self.ratui.keymap)
+        summary = self.ratui.study.summarize_answers(reading)
+        self.query_one(AnswerPanel).show(self.t, session, self.ratui.keymap, summary)
         self.update_key_bar()
         if self.query_one("#map").display:
             height = self.query_one("#map").size.height or 20  # the height is 0 before the first layout

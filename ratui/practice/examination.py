@@ -1,0 +1,185 @@
+"""Examinations: a study of simulated patients that raters read with the ordinary command, and its truth in another file.
+
+The study contains nothing of the truth, neither the seed nor anything that was computed from it but the films.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ratui.errors import StoreError, StudyError, clean_text
+from ratui.files import file_digest, file_mode, make_folder
+from ratui.practice.simulated_study import ProgressCallback, SimulatedCases, create_simulated_study
+from ratui.practice.truth import KnownAnswer, Truth, make_answer
+from ratui.reading import Field, FindingEntry
+from ratui.scheme import Scheme
+from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_text
+from ratui.study import Study
+from ratui.study.charter import Qualification
+from ratui.study.film_files import read_intact_film_data
+from ratui.study.store import read_intact, write_tables
+
+__all__ = ["DEFAULT_MARKS", "Examination", "make_examination", "open_examination"]
+
+DEFAULT_MARKS = Qualification(icc_status=0.8, icc_change=0.6, kappa=0.6)
+"""Marks of an examination for which none are given. A choice of this project, not a rule of the score."""
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Examination:
+    """The manager's part of an examination.
+
+    Attributes
+    ----------
+    study
+        Random ID of the examination's study.
+    marks
+        The marks to reach.
+    truth
+        The known answers.
+    films
+        SHA-256 of the file of each film, by case and film.
+    digest
+        SHA-256 of the file of the truth.
+    """
+
+    study: str
+    marks: Qualification
+    truth: Truth
+    films: Mapping[tuple[str, str], str]
+    digest: str = field(default="")
+
+
+def make_examination(
+    folder: Path,
+    truth_file: Path,
+    scheme: Scheme | str,
+    raters: Sequence[str],
+    *,
+    cases: int,
+    seed: int | None = None,
+    marks: Qualification = DEFAULT_MARKS,
+    blinded: bool = False,
+    size: tuple[int, int] = (1250, 1024),
+    progress: ProgressCallback,
+) -> tuple[Study, Examination]:
+    """Create the study of an examination in `folder`, and write its truth to `truth_file`, readable by its owner alone.
+
+    Parameters
+    ----------
+    folder
+        Folder of the study, new or empty.
+    truth_file
+        New file outside of `folder`.
+    scheme, raters
+        Scoring scheme, and IDs of the raters.
+    cases
+        Number of cases, 3 or more: statistics of fewer are not defined.
+    seed
+        Seed of the patients; drawn and kept secret if None. Whoever knows it can compute the truth.
+    marks
+        The marks to reach.
+    blinded
+        Do not show the order of the films.
+    size
+        (rows, columns) of a film in pixels.
+    progress
+        Called with (stage, done, total).
+
+    Raises
+    ------
+    StudyError, StoreError
+        If the files cannot be created.
+    """
+    folder, truth_file = Path(folder), Path(truth_file)
+    if truth_file.absolute().is_relative_to(folder.absolute()):
+        raise StudyError("raters could read the truth there", truth_file, "Choose a file outside of the examination")
+    if truth_file.parent.is_dir() and file_mode(truth_file.parent) != 0o600:
+        raise StudyError("its folder is shared with a group", truth_file, "Choose a folder of your own for the truth")
+    if truth_file.exists():
+        raise StudyError("there is such a file already", truth_file, "Choose another file for the truth")
+    if cases < 3:
+        raise StudyError(f"{cases} cases are too few for an examination", folder, "Take 3 or more")
+    simulated = SimulatedCases(cases, secrets.randbits(128) if seed is None else seed, size=size)
+    study, truth = create_simulated_study(
+        folder, scheme, raters, simulated, title="Examination", blinded=blinded, progress=progress
+    )
+    films = {(case, film.id): film.file for case in study.cases() for film in study.case(case).films}
+    examination = Examination(study.config.id, marks, truth, films)
+    make_folder(truth_file.absolute().parent)
+    write_tables(truth_file.absolute(), _to_tables(examination))
+    return study, open_examination(truth_file, study)
+
+
+def _to_tables(examination: Examination) -> dict[str, list[dict[str, Any]]]:
+    marks = {name: value for name, value in vars(examination.marks).items() if value is not None and name != "required"}
+    answers = [
+        {
+            "case": case,
+            "site": each.site,
+            "scale": each.scale,
+            "time": each.time,
+            "grade": int(answer.score or 0),
+            "finding": answer.entry.finding if isinstance(answer.entry, FindingEntry) else "",
+        }
+        for case, known in sorted(examination.truth.items())
+        for each, answer in sorted(known.items())
+    ]
+    films = [{"case": case, "film": film, "file": digest} for (case, film), digest in sorted(examination.films.items())]
+    meta = {"format": _FORMAT, "study": examination.study, "marks": marks}
+    return {"examination": [meta], "films": films, "answers": answers}
+
+
+def open_examination(truth_file: Path, study: Study) -> Examination:
+    """Return the truth in `truth_file`, after a check that it belongs to `study` and that every film is unchanged.
+
+    Raises
+    ------
+    StudyError
+        If it is the truth of another examination, or a film of the study was changed, added or withdrawn.
+    StoreError
+        If the file is missing or damaged.
+    """
+    path = Path(truth_file).absolute()
+    stored = read_intact(path)
+    if stored is None:
+        raise StoreError("there is no such file", path, "Give the file that ratui practise --make-exam has written")
+    try:
+        examination = _from_tables(stored.tables, study.scheme, file_digest(path))
+    except (*ODD_VALUE_ERRORS, StudyError) as error:
+        problem = f"not the truth of an examination: {clean_text(error)}"
+        raise StoreError(problem, path, "Give the file that ratui practise --make-exam has written") from error
+    if examination.study != study.config.id:
+        raise StudyError("it is the truth of another examination", path, "Give the file that was made with this study")
+    _check_films(study, examination)
+    return examination
+
+
+def _from_tables(tables: Mapping[str, Any], scheme: Scheme, digest: str) -> Examination:
+    (meta,) = tables["examination"]
+    as_integer(meta["format"], 1, _FORMAT)
+    sites = {site.key: site for site in scheme.sites}
+    truth: dict[str, dict[Field, KnownAnswer]] = {}
+    for each in tables["answers"]:
+        site, scale = sites[as_text(each["site"])], as_text(each["scale"])
+        grade = as_integer(each["grade"], 0, site.joint.max_grade(scale))
+        answer = make_answer(scheme, site, scale, grade, as_text(each["finding"]))
+        truth.setdefault(as_text(each["case"]), {})[Field(site.key, scale, as_integer(each["time"], 0, 7))] = answer
+    films = {(as_text(each["case"]), as_text(each["film"])): as_text(each["file"]) for each in tables["films"]}
+    return Examination(as_text(meta["study"]), Qualification(**meta["marks"]), truth, films, digest)
+
+
+def _check_films(study: Study, examination: Examination) -> None:
+    """Raise StudyError if the films of `study` are not those of the examination; the file of each one is read."""
+    films = {(name, film.id): film.file for name in study.cases() for film in study.case(name).films}
+    if films != dict(examination.films):
+        raise StudyError("its films are not those of the examination", study.path, "Make a new examination")
+    for name in study.cases():
+        case = study.case(name)
+        for film in case.films:
+            read_intact_film_data(study.folder, case, film.id)

@@ -1,0 +1,64 @@
+"""The record of a marked examination, with a digest, and its entry in the study that requires it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ratui.practice.examination import Examination
+from ratui.practice.marking import MIN_SCORED, ExamResult
+from ratui.study import Study
+from ratui.study.accounts import account_name
+from ratui.study.qualifications import QualificationRecord, save_records
+
+__all__ = ["make_record", "record_digest", "record_results"]
+
+
+def make_record(study: Study, examination: Examination, results: Sequence[ExamResult]) -> dict[str, Any]:
+    """Return the results as plain values for JSON, with the digests of the truth and of every reading, and with its own."""
+    marks = {name: value for name, value in vars(examination.marks).items() if name != "required"}
+    record: dict[str, Any] = {
+        "examination": study.config.id,
+        "truth": examination.digest,
+        "marks": marks,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "results": [result.to_record() for result in results],
+    }
+    return {**record, "digest": record_digest(record)}
+
+
+def record_digest(record: dict[str, Any]) -> str:
+    """Return the SHA-256 of `record` without its digest, as JSON with sorted names and no spaces."""
+    values = {name: value for name, value in record.items() if name != "digest"}
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def record_results(
+    study: Study, examination: Examination, results: Sequence[ExamResult], record: dict[str, Any]
+) -> None:
+    """Record results with figures in `study`, whose charter may require them. Later results replace earlier ones.
+
+    Raises StudyError if this account does not manage the study, StoreError if it may not change the study's files.
+    """
+    study.check_manager("record the results of an examination")
+    save_records(
+        study.folder,
+        [
+            QualificationRecord(
+                result.rater,
+                examination.study,
+                result.figures,
+                result.figures.scored >= MIN_SCORED * result.figures.fields,
+                str(record["digest"]),
+                str(record["at"]),
+                account_name(os.geteuid()),
+            )
+            for result in results
+            if result.figures is not None
+        ],
+    )

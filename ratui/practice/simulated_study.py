@@ -1,0 +1,111 @@
+"""A study of simulated patients for practice and for examinations: films, confirmed regions, and no readings."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from ratui.phantom import FilmSide, WrittenFilm, simulate_patient, write_patient_films
+from ratui.practice.truth import Truth, truth_of_patient
+from ratui.scheme import Scheme
+from ratui.study import Case, InProcessConverter, KeyFile, Region, RegionSource, Study, import_films
+
+__all__ = ["ProgressCallback", "SimulatedCases", "create_simulated_study"]
+
+ProgressCallback = Callable[[str, int, int], None]
+"""Function called with (stage, done, total)."""
+_DATES = (date(2020, 3, 2), date(2021, 3, 1))
+
+
+@dataclass(frozen=True)
+class SimulatedCases:
+    """Parameters of the cases.
+
+    Attributes
+    ----------
+    cases
+        Number of cases; each is another patient at two time points.
+    seed
+        Seed of everything that is drawn. Whoever knows it can compute the truth.
+    one_hand
+        Show one hand of each patient, or one foot, drawn at random; otherwise both.
+    severity
+        Severity of every disease, 1 is usual and 0 healthy; drawn for each patient if None.
+    size
+        (rows, columns) of a film in pixels.
+    """
+
+    cases: int
+    seed: int
+    one_hand: bool = False
+    severity: float | None = None
+    size: tuple[int, int] = (1250, 1024)
+
+
+def create_simulated_study(
+    path: Path,
+    scheme: Scheme | str,
+    raters: Sequence[str],
+    simulated: SimulatedCases,
+    *,
+    title: str,
+    blinded: bool = False,
+    progress: ProgressCallback,
+) -> tuple[Study, Truth]:
+    """Create a study of simulated patients in the folder `path`, and return it with the truth, which it does not contain.
+
+    Raises StudyError or SchemeError if the study cannot be created.
+    """
+    study = Study.create(path, scheme, raters, title=title, blinded=blinded)
+    seeds = np.random.SeedSequence(simulated.seed).spawn(simulated.cases)
+    patients, written = [], []
+    with tempfile.TemporaryDirectory(prefix="ratui-practice-") as scratch:
+        films, key = Path(scratch, "films"), Path(scratch, "key.json")
+        KeyFile.create(key, secret=secrets.token_bytes(32)).save(study)
+        for number, seed in enumerate(seeds):
+            progress("drawing films", number, len(seeds))
+            rng = np.random.default_rng(seed)
+            patients.append(simulate_patient(rng, study.scheme, severity=simulated.severity))
+            sides: tuple[FilmSide, ...] = (("L", "R")[int(rng.integers(2))],) if simulated.one_hand else ("L", "R")
+            written.append(
+                write_patient_films(
+                    patients[-1], films, rng, name=f"{number:04d}", dates=_DATES, size=simulated.size, sides=sides
+                )
+            )
+        progress("drawing films", len(seeds), len(seeds))
+        report = import_films(
+            study,
+            [films],
+            key=key,
+            progress=lambda done, total: progress("importing films", done, total),
+            converter=InProcessConverter(),
+        )
+        assert len(report.imported) == sum(map(len, written)), report.rejected
+        names = {film.path: film.case for film in report.imported}
+    truth = {}
+    for patient, own in zip(patients, written, strict=True):
+        case = study.case(names[own[0].path])
+        _confirm_regions(study, case, own, raters[0])
+        truth[case.id] = truth_of_patient(patient, case.sites(study.scheme))
+    return study, truth
+
+
+def _confirm_regions(study: Study, case: Case, written: Sequence[WrittenFilm], rater: str) -> None:
+    """Save the true boxes of the joints."""
+    films = {(film.number, film.side, study.scheme.views[film.view].part): film.id for film in case.films}
+    known = {site.key for site in case.sites(study.scheme)}
+    study.save_regions(
+        case.id,
+        [
+            Region(site, films[film.time, film.side, film.part], box, RegionSource.RATER, rater)
+            for film in written
+            for site, box in film.boxes.items()
+            if site in known
+        ],
+    )

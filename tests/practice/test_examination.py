@@ -1,0 +1,209 @@
+"""Examinations: raters cannot read the truth, marking verifies films and readings, and the charter may require a pass."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from ratui.cli.main import commands
+from ratui.errors import FilmError, StoreError, StudyError
+from ratui.practice import Examination, make_examination, mark_examination, measure_answers, open_examination
+from ratui.practice.examination import DEFAULT_MARKS
+from ratui.practice.record import make_record, record_digest, record_results
+from ratui.practice.truth import KnownAnswer
+from ratui.reading import Entry, Field, GradeEntry, NotAssessableEntry, enter, find_next_open_field, reopen, sign
+from ratui.study import Study
+from ratui.study.charter_changes import set_charter
+from ratui.study.check import check_study
+from tests.films import make_study
+
+Answer = Callable[[Field, KnownAnswer], Entry]
+AT = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the examination ``exam`` and its truth: anna answers well, bert at random, cho not at all."""
+    folder = tmp_path_factory.mktemp("examination")
+    study, examination = make_examination(
+        folder / "exam",
+        folder / "truth.json",
+        "fingers",
+        ("anna", "bert", "cho"),
+        cases=3,
+        seed=987654321,
+        size=(150, 123),
+        progress=lambda *_: None,
+    )
+    rng = np.random.default_rng(1)
+    for case in study.cases():
+        answer(study, examination, case, "anna", lambda field, known: known.entry)
+        answer(study, examination, case, "bert", lambda field, known: GradeEntry(int(rng.integers(4))))
+    return folder
+
+
+def answer(study: Study, examination: Examination, case: str, rater: str, choose: Answer) -> None:
+    with study.open_reading(rater, case) as session:
+        reading = session.reading
+        while (field := find_next_open_field(reading)) is not None:
+            reading = enter(reading, field, choose(field, examination.truth[case][field]), timestamp=AT)
+        session.save(sign(reading, timestamp=AT))
+
+
+def test_the_study_does_not_contain_the_truth(made: Path) -> None:
+    for file in (file for file in (made / "exam").rglob("*") if file.is_file()):
+        data = file.read_bytes()
+        assert b"987654321" not in data, file
+        assert "readings" in file.parts or b'"grade"' not in data, file
+    assert b'"grade"' in (made / "truth.json").read_bytes()
+    assert (made / "truth.json").stat().st_mode & 0o077 == 0
+    assert check_study(made / "exam").is_intact
+
+
+def test_the_truth_is_kept_from_raters(made: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o2770)
+    for truth, why in (
+        (tmp_path / "new" / "truth.json", "raters could read"),
+        (made / "truth.json", "such a file"),
+        (shared / "truth.json", "shared with a group"),
+    ):
+        with pytest.raises(StudyError, match=why):
+            make_examination(tmp_path / "new", truth, "fingers", ("anna",), cases=3, progress=lambda *_: None)
+    with pytest.raises(StudyError, match="too few"):
+        make_examination(tmp_path / "new", tmp_path / "t.json", "fingers", ("anna",), cases=2, progress=lambda *_: None)
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_readings_are_marked(made: Path) -> None:
+    study = Study.open(made / "exam")
+    examination = open_examination(made / "truth.json", study)
+    anna, bert, cho = mark_examination(study, examination, DEFAULT_MARKS)
+    assert anna.has_passed
+    assert anna.figures is not None
+    assert (anna.figures.icc_status, anna.figures.kappa, anna.figures.sdc, anna.figures.difference) == (1, 1, 0, 0)
+    assert not bert.has_passed
+    assert any(text.startswith("kappa") for text in bert.shortfalls)
+    assert cho.figures is None
+    assert cho.shortfalls == ("0 of 3 cases are signed",)
+    record = make_record(study, examination, (anna, bert, cho))
+    assert record_digest(json.loads(json.dumps(record))) == record["digest"]
+    changed = {**record, "results": [{**record["results"][1], "passed": True}]}
+    assert record_digest(changed) != record["digest"]
+    assert set(record["results"][0]["readings"]) == {*study.cases()}
+
+
+def test_fields_left_out_and_reopened_readings_are_found(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "exam", tmp_path / "exam")
+    study = Study.open(tmp_path / "exam")
+    examination = open_examination(made / "truth.json", study)
+    for case in study.cases():
+        answer(
+            study,
+            examination,
+            case,
+            "cho",
+            lambda field, known: (
+                NotAssessableEntry("unreadable") if field.site in ("L.MCP2", "R.MCP2") else known.entry
+            ),
+        )
+    with study.open_reading("cho", study.cases()[0]) as session:
+        session.save(sign(reopen(session.reading, "a second thought", timestamp=AT), timestamp=AT))
+    cho = mark_examination(study, examination, DEFAULT_MARKS)[2]
+    assert not cho.has_passed
+    assert "fields have a score" in cho.shortfalls[0]
+    assert cho.reopened == 1
+
+
+def test_another_study_and_changed_films_are_refused(made: Path, tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="another examination"):
+        open_examination(made / "truth.json", Study.create(tmp_path / "other", "fingers", ("anna",)))
+    with pytest.raises(StoreError, match="no such file"):
+        open_examination(tmp_path / "truth.json", Study.open(made / "exam"))
+    (tmp_path / "odd.json").write_bytes((made / "exam" / "films").joinpath(next_case(made), "films.json").read_bytes())
+    with pytest.raises(StoreError):
+        open_examination(tmp_path / "odd.json", Study.open(made / "exam"))
+    shutil.copytree(made / "exam", tmp_path / "exam")
+    film = next((tmp_path / "exam" / "films" / next_case(made)).glob("*.dcm"))
+    film.write_bytes(film.read_bytes()[:-2] + b"\0\1")
+    with pytest.raises(FilmError, match="damaged"):
+        open_examination(made / "truth.json", Study.open(tmp_path / "exam"))
+
+
+def next_case(made: Path) -> str:
+    return Study.open(made / "exam").cases()[0]
+
+
+def test_the_charter_opens_the_study_for_qualified_raters_alone(made: Path, tmp_path: Path) -> None:
+    exam = Study.open(made / "exam")
+    examination = open_examination(made / "truth.json", exam)
+    trial = make_study(tmp_path, raters=("anna", "bert", "dora"))
+    trial.check_rater("anna")  # nothing is required yet
+    set_charter(trial, {"qualification": {"required": True, "kappa": 0.6}}, "planned")
+    trial = Study.open(trial.path)
+    for rater in ("anna", "bert", "dora"):
+        with pytest.raises(StudyError, match="no result of an examination"):
+            trial.check_rater(rater)
+    results = mark_examination(exam, examination, examination.marks)
+    record_results(trial, examination, results, make_record(exam, examination, results))
+    case = trial.cases()[0]
+    with trial.open_reading("anna", case):
+        pass
+    with pytest.raises(StudyError, match=r"not passed .* kappa .* 0\.60 is needed"), trial.open_reading("bert", case):
+        pass
+    with pytest.raises(StudyError, match="no result"):
+        trial.as_rater("dora").check_rater("dora")
+    assert check_study(trial.path).is_intact
+    refused = CliRunner().invoke(commands, ["read", str(trial.path), "--rater", "bert"])
+    assert isinstance(refused.exception, StudyError)
+
+
+def test_it_is_marked_by_the_command(made: Path, tmp_path: Path) -> None:
+    trial = make_study(tmp_path, raters=("anna", "zoe"))
+    words = ["practise", "--mark", str(made / "exam"), "--truth", str(made / "truth.json")]
+    done = CliRunner().invoke(commands, [*words, "--for", str(trial.path), "--record", str(tmp_path / "r.json")])
+    assert done.exit_code == 0, done.output
+    assert "anna: passed" in done.output
+    assert "bert: NOT passed" in done.output
+    assert "cho: NOT passed: 0 of 3 cases are signed" in done.output
+    record = json.loads((tmp_path / "r.json").read_text())
+    assert record_digest(record) == record["digest"]
+    assert record["digest"] in done.output
+    assert "recorded in" in done.output
+    assert (trial.path / "qualifications.json").exists()
+
+
+def test_the_figures_follow_their_definitions() -> None:
+    truth = [{"ERO": (0, 2), "JSN": (1, 1)}, {"ERO": (3, 4), "JSN": (2, 3)}, {"ERO": (0, 0), "JSN": (0, 2)}]
+    rater = [{"ERO": (1, 2), "JSN": (1, 2)}, {"ERO": (3, 4), "JSN": (1, 3)}, {"ERO": (0, 1), "JSN": (0, 0)}]
+    pairs = [
+        (
+            {Field("L.PIP2", scale, time): float(own[scale][time]) for scale in own for time in (0, 1)},
+            {
+                Field("L.PIP2", scale, time): KnownAnswer(GradeEntry(known[scale][time]), float(known[scale][time]))
+                for scale in known
+                for time in (0, 1)
+            },
+        )
+        for own, known in zip(rater, truth, strict=True)
+    ]
+    figures = measure_answers(pairs)
+    own, known = (np.array([[sum(each[s][t] for s in each) for t in (0, 1)] for each in one]) for one in (rater, truth))
+    difference = (own[:, 1] - own[:, 0]) - (known[:, 1] - known[:, 0])
+    assert figures.sdc == pytest.approx(1.959964 * difference.std(ddof=1) / math.sqrt(2))
+    assert figures.difference == pytest.approx((own - known).sum() / 12)
+    pairs[0][0][Field("L.PIP2", "JSN", 0)] = None  # the JSN of this case leaves both totals
+    fewer = measure_answers(pairs)
+    own[0], known[0] = [1, 2], [0, 2]
+    difference = (own[:, 1] - own[:, 0]) - (known[:, 1] - known[:, 0])
+    assert fewer.sdc == pytest.approx(1.959964 * difference.std(ddof=1) / math.sqrt(2))
+    assert (fewer.scored, fewer.fields) == (11, 12)
