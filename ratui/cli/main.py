@@ -141,6 +141,9 @@ def new(
 @click.option("--save-manifest", "saved", type=_FOLDER, metavar="FILE", help="Write the decisions as a manifest.")
 @click.option("--key", type=_FOLDER, help="File with the key to the pseudonyms, outside the study.")
 @click.option("--second-key", is_flag=True, help="Accept a key that knows no case of the study; see the manual.")
+@click.option(
+    "--visits", type=click.IntRange(1, 8), help="Visits of a patient at most.  [default: those of the charter, or 2]"
+)
 @click.option("--watch", "watched", type=_FOLDER, metavar="FOLDER", help="Import films as they arrive in this folder.")
 @click.option("--settle", default=30.0, show_default=True, help="Watch: seconds without a change that end a transfer.")
 @click.option(
@@ -154,6 +157,7 @@ def import_(
     manifest: Path | None,
     key: Path | None,
     second_key: bool,
+    visits: int | None,
     watched: Path | None,
     settle: float,
     dry_run: bool,
@@ -182,12 +186,12 @@ def import_(
 
         if files or manifest is not None:
             raise click.UsageError("--watch takes no other files and no manifest")
-        if dry_run or review or saved is not None:
-            raise click.UsageError("--watch has no --dry-run, no --review and no --save-manifest")
+        if dry_run or review or saved is not None or visits is not None:
+            raise click.UsageError("--watch has no --dry-run, no --review, no --save-manifest and no --visits")
         watch_folder(opened, watched, key=key, second_key=second_key, settle=max(settle, 0.0), proposes=proposes)
         return
     bar = ProgressBar()
-    with open_import(opened, files, manifest=manifest, key=key, second_key=second_key) as current:
+    with open_import(opened, files, manifest=manifest, key=key, second_key=second_key, visits=visits) as current:
         plan = current.plan(lambda i, n: bar("reading headers", i, n))
         draft = review_draft_path(current.key_path, files, manifest)
         if review:

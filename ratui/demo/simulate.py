@@ -204,6 +204,7 @@ def simulate_study(
             key=key,
             progress=lambda done, of: progress("importing films", done, of),
             converter=InProcessConverter(),
+            visits=max(2, simulation.visits),
         )
         assert len(report.imported) == sum(map(len, written)), report.rejected
         cases = {item.path: item.case for item in report.imported}

@@ -184,7 +184,7 @@ def test_no_command_reveals_an_unsigned_reading(tmp_path: Path, run_ratui: RunRa
     "row",
     [
         f"../{SECRET}.png,P,0,L",
-        f"{SECRET}.png,P,7,L",
+        f"{SECRET}.png,P,8,L",
         f"{SECRET}.png,P,0,{SECRET}",
         f"{SECRET}.png,P,0,L\n{SECRET}.png,P,1,L",
         f'{SECRET}.png,"{SECRET},0,L',

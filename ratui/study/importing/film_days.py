@@ -14,7 +14,7 @@ from ratui.study.importing.manifest_checks import split_visits
 from ratui.study.importing.pseudonyms import KeyFile
 from ratui.study.study import Study
 
-__all__ = ["check_day", "count_days", "has_first_visit_only"]
+__all__ = ["check_day", "count_days", "has_first_visits_only"]
 
 
 def count_days(plan: ImportPlan, keys: KeyFile) -> dict[Path, int | None]:
@@ -71,13 +71,14 @@ def check_day(
         raise FilmError("its day contradicts the time points of its case", path, remedy)
 
 
-def has_first_visit_only(study: Study, case_id: str) -> bool:
-    """Return whether a case has films of time point 0 and of no other one, also no withdrawn ones."""
+def has_first_visits_only(study: Study, case_id: str, count: int) -> bool:
+    """Return whether a case has films of each of its first `count` visits and of no other one, also no withdrawn ones."""
     try:
         case = study.case(case_id)
     except RatuiError:  # a damaged case gets no further visit; its own films report the damage
         return False
-    return {film.number for film in case.films} == {0} and all(time == 0 for _, time in case.withdrawn)
+    first = {*range(count)}
+    return {film.number for film in case.films} == first and all(time in first for _, time in case.withdrawn)
 
 
 def _count_as_manifest(patient: str, rows: list[PlanRow], keys: KeyFile) -> dict[Path, int | None]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ratui.errors import StudyError
 from ratui.scheme import Scheme
+from ratui.study.case import MOST_VISITS
 from ratui.study.importing.archives import SkippedItem
 from ratui.study.importing.manifest import ManifestRow, write_manifest
 from ratui.study.importing.persons import PatientRecord
@@ -23,7 +24,7 @@ __all__ = ["Decision", "ImportPlan", "PlanRow", "number_persons"]
 
 _BY_HAND = "left out by decision of a person"
 _REPLACED = "a person chose another film of that side and day"
-_OTHER_DATE = "a person chose two other dates of its patient"
+_OTHER_DATE = "a person chose other dates of its patient"
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class PlanRow:
     has_other_id
         True if the film states another patient ID of the person than `patient`.
     awaits_dates
-        True if the film is doubtful only because its patient has more than two examinations.
+        True if the film is doubtful only because its patient has more examinations than visits.
     content
         Digest of samples of the stored picture, or empty. Two files with the same digest probably show the same picture.
     note
@@ -111,6 +112,8 @@ class ImportPlan:
         Statements of the films about each person, by name in the key file. They identify patients.
     skipped
         Files, folders, links and entries of archives that are not read, each with a reason.
+    visit_names
+        Names of the visits that a patient has at most, by number.
     """
 
     scheme: Scheme
@@ -118,6 +121,7 @@ class ImportPlan:
     dates: Mapping[str, tuple[date, ...]] = field(default_factory=dict, hash=False)
     records: Mapping[str, PatientRecord] = field(default_factory=dict, hash=False)
     skipped: tuple[SkippedItem, ...] = ()
+    visit_names: tuple[str, ...] = ("earlier", "later")
 
     @property
     def taken(self) -> tuple[PlanRow, ...]:
@@ -154,7 +158,7 @@ class ImportPlan:
         return tuple(sorted({row.exam_date for row in rows if row.exam_date}))
 
     def find_choosable_dates(self, patient: str) -> tuple[date, ...]:
-        """Return the dates of which `with_dates` takes two, in order; empty unless the person has more than two."""
+        """Return the dates of which `with_dates` takes some, in order; empty unless the person has more than visits."""
         rows = [row for row in self.rows if row.patient == patient and row.awaits_dates]
         return tuple(sorted({row.exam_date for row in rows if row.exam_date}))
 
@@ -195,7 +199,7 @@ class ImportPlan:
         patient
             Name of the person in the key file; the `PlanRow.patient` of another row, or a patient ID.
         time, side, view
-            Time point 0 or 1, side ``L``, ``R`` or ``B``, and view of the scheme.
+            Number of the visit from 0 to 7, side ``L``, ``R`` or ``B``, and view of the scheme.
 
         Raises
         ------
@@ -223,15 +227,17 @@ class ImportPlan:
             new = replace(new, is_override=True)
         return self._with_rows({path: new, **self._left_out_for(new)})
 
-    def with_dates(self, patient: str, first: date, second: date) -> ImportPlan:
-        """Return the plan with the two dates of a person that are compared, if there are more than two.
+    def with_dates(self, patient: str, *chosen: date) -> ImportPlan:
+        """Return the plan with the dates of a person that are read, two or as many as there are visits, if there are more.
 
         Films of other dates are left out. Raises StudyError if the person has no such dates to choose from.
         """
-        dates = tuple(sorted((first, second)))
+        dates = tuple(sorted({*chosen}))
         waiting = {row.path: row for row in self.rows if row.patient == patient and row.awaits_dates}
-        if first == second or not set(dates) <= {row.exam_date for row in waiting.values()}:
-            raise StudyError("the patient has no films of these two dates to choose from")
+        most = len(self.visit_names)
+        is_possible = min(2, most) <= len(dates) == len(chosen) <= most
+        if not is_possible or not set(dates) <= {row.exam_date for row in waiting.values()}:
+            raise StudyError("the patient has no films of these dates to choose from")
         rows = {}
         for path, row in waiting.items():
             if row.exam_date in dates:
@@ -255,7 +261,7 @@ class ImportPlan:
         missing += ["time"] if row.time is None else []
         if missing:
             raise StudyError(f"the film can't be taken: unknown {', '.join(missing)}", remedy="Enter the values")
-        if row.side not in ("L", "R", "B") or row.view not in self.scheme.views or row.time not in (0, 1):
+        if row.side not in ("L", "R", "B") or row.view not in self.scheme.views or row.time not in range(MOST_VISITS):
             raise StudyError("a value of the decision is not valid", remedy="Choose another one")
 
     def _number(self, patient: str) -> int:

@@ -10,7 +10,7 @@ import secrets
 from collections import ChainMap, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from ratui.study.accounts import act_as_owner
 from ratui.study.case import Case, FilmRecord
 from ratui.study.film_files import write_films
 from ratui.study.importing import FilmConverter, FilmRequest, ReaderProcess
-from ratui.study.importing.film_days import check_day, count_days, has_first_visit_only
+from ratui.study.importing.candidates import ImportCandidate, list_candidates
+from ratui.study.importing.film_days import check_day, has_first_visits_only
 from ratui.study.importing.import_plan import Decision, ImportPlan
 from ratui.study.importing.import_report import ImportedFilm, ImportReport, RejectedFile, find_exit_code
 from ratui.study.importing.late_rejections import name_late_rejections
@@ -43,19 +44,6 @@ _ONE_VISIT = (
 )
 
 
-@dataclass(frozen=True)
-class _ImportCandidate:
-    path: Path
-    patient: str
-    side: str
-    view: str
-    time: int
-    day: int | None
-    spacing: tuple[float, float] | None
-    note: str = ""
-    is_override: bool = False
-
-
 class OpenImport:
     """An import whose files, key and converter are open; see `open_import`.
 
@@ -77,8 +65,11 @@ class OpenImport:
         manifest: Path | None,
         rows: Mapping[Path, ManifestRow],
         converter: FilmConverter,
+        visits: int | None = None,
     ) -> None:
         self.study = study
+        charter = study.config.charter
+        self._visit_names = tuple(map(charter.visit_name, range(visits or max(2, len(charter.visits)))))
         self.files = {
             path: file for path, file in sources.files.items() if manifest is None or path != manifest.resolve()
         }
@@ -95,13 +86,16 @@ class OpenImport:
             found.append(self._read(file, self._rows.get(file)))
         cases, persons = set(self.study.cases()), self._keys.persons
         in_study = frozenset(person.key for person in persons if self._keys.find_case(person.key) in cases)
-        one_visit = frozenset(
+        known_only = frozenset(
             person
             for person in in_study
-            if len(self._keys.days(person)) == 1 and has_first_visit_only(self.study, self._keys.find_case(person))
+            if (count := len(self._keys.days(person)))
+            and has_first_visits_only(self.study, self._keys.find_case(person), count)
         )
         withdrawn = list_withdrawn_digests(self.study, {each: self._keys.find_case(each) for each in in_study})
-        known = KnownStudy(persons, self._keys.digest, self._keys.dates, in_study, one_visit, withdrawn)
+        known = KnownStudy(
+            persons, self._keys.digest, self._keys.dates, in_study, known_only, withdrawn, self._visit_names
+        )
         plan = plan_films(found, self.study.scheme, known, today=datetime.now(UTC).date(), verify=self._digest_pixels)
         if progress:
             progress(len(self.files), len(self.files))
@@ -114,7 +108,7 @@ class OpenImport:
         `progress` is called with (films done, films in all). Raises StoreError if the key can't be written.
         """
         rejected = {row.path: row.reason for row in plan.rows if row.decision is not Decision.TAKE}
-        candidates = _list_candidates(plan, self._keys)
+        candidates = list_candidates(plan, self._keys)
         for candidate in candidates:
             self._keys.assign_case(candidate.patient)
             if candidate.patient in plan.records:
@@ -165,20 +159,22 @@ def open_import(
     second_key: bool = False,
     converter: FilmConverter | None = None,
     excluded: Collection[Path] = (),
+    visits: int | None = None,
 ) -> Iterator[OpenImport]:
     """Open an import, to plan it and to execute the plan; no other import can run meanwhile.
 
     The parameters and errors are those of `import_films`.
     """
     study.check_unlocked()
-    rows = {row.path: row for row in read_manifest(manifest, study.scheme)} if manifest else {}
+    names = study.config.charter.visit_names
+    rows = {row.path: row for row in read_manifest(manifest, study.scheme, names)} if manifest else {}
     with ExitStack() as stack:
         with act_as_owner(study.folder, "films"):  # a lock file of root would exclude the owner
             stack.enter_context(FileLock(study.folder.file("import.lock")))
         sources = stack.enter_context(open_sources(paths, rows, excluded=excluded))
         keys = KeyFile.open(study, key, second=second_key)
         reader = converter or stack.enter_context(ReaderProcess())
-        yield OpenImport(study, keys, sources, manifest, rows, reader)
+        yield OpenImport(study, keys, sources, manifest, rows, reader, visits)
 
 
 def import_films(
@@ -191,6 +187,7 @@ def import_films(
     progress: Progress | None = None,
     converter: FilmConverter | None = None,
     excluded: Collection[Path] = (),
+    visits: int | None = None,
 ) -> ImportReport:
     """Import radiographs into a study.
 
@@ -212,6 +209,9 @@ def import_films(
         Converter of files; the default reads each file in a separate process.
     excluded
         Files in `paths` to leave out without a message.
+    visits
+        Number of visits of a patient at most, 1 to 8: as many examinations are the visits in their order, and with more a
+        person chooses. The default is the number of visits in the charter, or two. A manifest may name any visit.
 
     Returns
     -------
@@ -225,41 +225,29 @@ def import_films(
         the key is not that of the first import.
     """
     opened = open_import(
-        study, paths, manifest=manifest, key=key, second_key=second_key, converter=converter, excluded=excluded
+        study,
+        paths,
+        manifest=manifest,
+        key=key,
+        second_key=second_key,
+        converter=converter,
+        excluded=excluded,
+        visits=visits,
     )
     with opened as current:
         return current.execute(current.plan(), progress)
 
 
-def _list_candidates(plan: ImportPlan, keys: KeyFile) -> list[_ImportCandidate]:
-    """Return the films to import, in an order that does not depend on that of the files."""
-    days = count_days(plan, keys)
-    return [
-        _ImportCandidate(
-            row.path,
-            row.patient,
-            row.side,
-            row.view,
-            row.time or 0,
-            days[row.path],
-            row.spacing,
-            row.note,
-            row.is_override,
-        )
-        for row in sorted(plan.taken, key=lambda row: (row.patient, row.time or 0, row.view, row.side, row.path))
-    ]
-
-
 def _import_candidates(
     study: Study,
-    candidates: list[_ImportCandidate],
+    candidates: list[ImportCandidate],
     converter: FilmConverter,
     keys: KeyFile,
     rejected: dict[Path, str],
     progress: Progress | None,
 ) -> list[ImportedFilm]:
     """Import the films case by case and return them; add what is not imported to `rejected`."""
-    by_case: dict[str, list[_ImportCandidate]] = defaultdict(list)
+    by_case: dict[str, list[ImportCandidate]] = defaultdict(list)
     for candidate in candidates:
         by_case[keys.assign_case(candidate.patient)].append(candidate)
     imported: list[ImportedFilm] = []
@@ -286,7 +274,7 @@ def _import_candidates(
 def _import_case(
     study: Study,
     case: Case,
-    candidates: list[_ImportCandidate],
+    candidates: list[ImportCandidate],
     converter: FilmConverter,
     keys: KeyFile,
     stored_pixels: dict[str, str],
@@ -329,7 +317,8 @@ def _import_case(
         files[record.id] = data
         note = _join(record.note, candidate.note)
         imported.append(ImportedFilm(candidate.path, case.id, record.time, candidate.side, note, record.id))
-    if files and len({film.number for film in case.films}) < 2 and study.config.blinded and study.config.group:
+    is_alone = len({film.number for film in case.films}) < 2 and len(study.config.charter.visits) != 1
+    if files and is_alone and study.config.blinded and study.config.group:
         rejected.update((candidate.path, _ONE_VISIT) for candidate in candidates if candidate.path not in rejected)
         return []
     if files:
@@ -344,7 +333,7 @@ def _convert_film(
     study: Study,
     case: Case,
     stored_pixels: Mapping[str, str],
-    candidate: _ImportCandidate,
+    candidate: ImportCandidate,
     converter: FilmConverter,
     keys: KeyFile,
 ) -> tuple[FilmRecord, bytes]:

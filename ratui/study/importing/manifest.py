@@ -10,7 +10,7 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
@@ -18,6 +18,7 @@ from ratui.bounded_parsing import read_bounded
 from ratui.errors import StudyError, clean_text
 from ratui.files import write_bytes
 from ratui.scheme import Scheme
+from ratui.study.case import MOST_VISITS
 
 __all__ = ["ManifestRow", "read_manifest", "write_manifest"]
 
@@ -53,7 +54,7 @@ class ManifestRow:
     patient
         Patient ID.
     time
-        Time point, 0 or 1; None only for a film that is not taken.
+        Number of the visit, 0 to 7; None only for a film that is not taken.
     side
         ``L``, ``R`` or ``B``; empty only for a film that is not taken.
     view
@@ -82,8 +83,8 @@ class ManifestRow:
     is_override: bool = False
 
 
-def read_manifest(path: Path, scheme: Scheme) -> list[ManifestRow]:
-    """Return the rows of a manifest.
+def read_manifest(path: Path, scheme: Scheme, visit_names: Sequence[str] = ()) -> list[ManifestRow]:
+    """Return the rows of a manifest. The column ``time`` has the number of the visit, 0 to 7, or one of `visit_names`.
 
     Required columns are ``file``, ``patient``, ``time`` and ``side``; ``issuer``, ``view``, ``day``, ``spacing``, ``take``
     and ``override`` are optional, and others are ignored. Commas, semicolons or tabs separate the columns. Empty rows are
@@ -121,7 +122,7 @@ def read_manifest(path: Path, scheme: Scheme) -> list[ManifestRow]:
                 problem = "the row has more cells than the first line"
                 raise StudyError(problem, f"{path}, line {reader.line_num}", "Put texts with commas in quotation marks")
             if any(values.values()) and not _is_unread(values):
-                rows.append(_parse_row(folder, reader.line_num, values, scheme))
+                rows.append(_parse_row(folder, reader.line_num, values, scheme, visit_names))
     except OSError as error:
         raise StudyError(f"the manifest can't be read: {error.strerror}", path, "Check the path") from error
     except (ValueError, csv.Error) as error:
@@ -244,7 +245,9 @@ class _ManifestFolder:
         return self._entries[folder].get(unicodedata.normalize("NFC", part), part)
 
 
-def _parse_row(folder: _ManifestFolder, line: int, values: Mapping[str, str], scheme: Scheme) -> ManifestRow:
+def _parse_row(
+    folder: _ManifestFolder, line: int, values: Mapping[str, str], scheme: Scheme, visit_names: Sequence[str]
+) -> ManifestRow:
     def fail(problem: str) -> StudyError:
         known = ", ".join((*_COLUMNS, *_OPTIONAL))
         return StudyError(problem, f"{folder.manifest}, line {line}", f"Correct that line; columns are {known}")
@@ -262,8 +265,10 @@ def _parse_row(folder: _ManifestFolder, line: int, values: Mapping[str, str], sc
     patient, time, side = (values.get(column, "") for column in ("patient", "time", "side"))
     if is_taken and not patient:
         raise fail("the patient is missing")
-    if time not in ("0", "1") and (is_taken or time):
-        raise fail("the time must be 0 (earlier) or 1 (later)")
+    visits = {str(number): number for number in range(MOST_VISITS)}
+    visits |= {name.casefold(): number for number, name in enumerate(visit_names)}
+    if time.casefold() not in visits and (is_taken or time):
+        raise fail("the time must be the number of the visit, from 0 to 7, or its name in the charter")
     if side.lower() not in _SIDES and (is_taken or side):
         raise fail("the side must be L, R or B")
     view = values.get("view", "")
@@ -284,7 +289,7 @@ def _parse_row(folder: _ManifestFolder, line: int, values: Mapping[str, str], sc
     return ManifestRow(
         target,
         patient,
-        int(time) if time else None,
+        visits.get(time.casefold()),
         _SIDES.get(side.lower(), ""),
         view,
         int(day) if day else None,

@@ -116,9 +116,9 @@ class PlanReview:
         """Take a film, and leave out the films that compete with it. Raises StudyError if the plan refuses it."""
         self._do(ReviewStep("choose", path))
 
-    def choose_dates(self, path: Path, first: date, second: date) -> None:
-        """Choose the two dates of the film's patient. Raises StudyError if the plan refuses them."""
-        self._do(ReviewStep("dates", path, dates=(first, second)))
+    def choose_dates(self, path: Path, *dates: date) -> None:
+        """Choose the dates of the film's patient, at least two. Raises StudyError if the plan refuses them."""
+        self._do(ReviewStep("dates", path, dates=dates))
 
     def undo(self) -> Path | None:
         """Take the last decision back, and return its file, or None if there is no decision."""
@@ -236,7 +236,7 @@ def _encode(step: ReviewStep) -> dict[str, Any]:
 
 def _decode(raw: dict[str, Any]) -> ReviewStep:
     kind, dates = raw["do"], tuple(date.fromisoformat(day) for day in raw.get("dates", ()))
-    if kind not in get_args(StepKind) or (len(dates) == 2) != (kind == "dates"):
+    if kind not in get_args(StepKind) or bool(dates) != (kind == "dates"):
         raise ValueError("not a decision")
     return ReviewStep(
         kind,

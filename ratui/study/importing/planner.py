@@ -79,18 +79,21 @@ class KnownStudy:
         Dates of the time points, by name in the key file.
     in_study
         Names in the key file of the persons whose cases are in the study.
-    one_visit
-        Those of them of whom the study has films of the first time point only.
+    known_only
+        Those of them of whom the study has films of exactly the visits of these dates, the first ones.
     withdrawn
         Digests of pictures that were withdrawn from the study, by name in the key file of the person.
+    visit_names
+        Names of the visits that a patient has at most, by number.
     """
 
     persons: tuple[KnownPerson, ...] = ()
     digest: Callable[[str], str] = str
     dates: Mapping[str, tuple[date, ...]] = field(default_factory=dict)
     in_study: frozenset[str] = frozenset()
-    one_visit: frozenset[str] = frozenset()
+    known_only: frozenset[str] = frozenset()
     withdrawn: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    visit_names: tuple[str, ...] = ("earlier", "later")
 
 
 @dataclass(frozen=True)
@@ -205,7 +208,7 @@ class _Planner:
                 self._reasons[path] = choice.decision, choice.reason
         numbers = number_persons(person.key for person in self._persons.values())
         rows = tuple(self._row(path, times.get(path, TimePoint()), numbers) for path in self._files)
-        return ImportPlan(self._scheme, rows, dates, self._merged_records(rows))
+        return ImportPlan(self._scheme, rows, dates, self._merged_records(rows), visit_names=self._known.visit_names)
 
     def _records(self) -> dict[Path, PatientRecord]:
         """Return what each film states about its patient; a row of a manifest replaces the patient ID."""
@@ -277,7 +280,8 @@ class _Planner:
                 },
                 known=self._known.dates.get(person_key, ()),
                 is_in_study=person_key in self._known.in_study,
-                has_one_visit=person_key in self._known.one_visit,
+                has_known_only=person_key in self._known.known_only,
+                most=len(self._known.visit_names),
             )
             times |= found.films
             dates[person_key] = found.dates

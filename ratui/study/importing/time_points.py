@@ -12,7 +12,6 @@ from ratui.study.importing.examinations import FEWEST_DAYS, DatedFilm, Examinati
 
 __all__ = ["PersonTimes", "TimePoint", "assign_time_points"]
 
-_MOST = 2  # time points of a case
 _UNCERTAIN = "another film of its patient has an uncertain date, so that the order of the days is uncertain"
 _NAME_TIME = "Name its time point in a manifest"
 _LIST_IT = "the manifest names time points of its patient, but not that of its day. Name it in the manifest, too"
@@ -20,6 +19,7 @@ _IN_STUDY = "its case is in the study already. Name it in a manifest to add it"
 _THIRD = (
     "its case is in the study already, with two time points of other days. Name one of the two in a manifest to add it"
 )
+_NO_FURTHER = "its case is in the study already, with all visits on other days. Name its visit in a manifest to add it"
 _EARLIER = (
     "it is earlier than the films of its case in the study, so that their time point would change. "
     "To compare with it, withdraw these films and name all films in a manifest"
@@ -34,13 +34,13 @@ class TimePoint:
     Attributes
     ----------
     time
-        0 or 1, or None if it is not decided.
+        Number of the visit from 0, or None if it is not decided.
     exam_date
         First day of the examination, or None if it is not certain.
     doubt
         Reason why a person must decide, with a remedy, or empty.
     awaits_dates
-        True if the person has more than two examinations, and two must be chosen.
+        True if the person has more examinations than visits, and some must be chosen.
     """
 
     time: int | None = None
@@ -63,7 +63,8 @@ def assign_time_points(
     *,
     known: tuple[date, ...] = (),
     is_in_study: bool = False,
-    has_one_visit: bool = False,
+    has_known_only: bool = False,
+    most: int = 2,
 ) -> PersonTimes:
     """Return the time points of the films of one person.
 
@@ -77,18 +78,20 @@ def assign_time_points(
         Dates of the time points of an earlier import.
     is_in_study
         True if the person's case is in the study. Then no other date is accepted without a manifest, but for the next one.
-    has_one_visit
-        True if the study has films of the first time point of the case only.
+    has_known_only
+        True if the study has films of exactly the visits of these dates, the first ones.
+    most
+        Number of visits that a person has at most; with more examinations, some must be chosen.
     """
     exams = group_examinations(films)
     order = sorted(set(exams.values()), key=lambda exam: exam.days)
-    usual, dates = _count_times(order, known, is_in_study=is_in_study, has_one_visit=has_one_visit)
+    usual, dates = _count_times(order, known, is_in_study=is_in_study, has_known_only=has_known_only, most=most)
     stated: dict[Examination, set[int]] = defaultdict(set)
     for path, number in listed.items():
         if path in exams:
             stated[exams[path]].add(number)
     agree = all(path in exams for path in listed) and all(times == {usual[exam]} for exam, times in stated.items())
-    is_uncertain = not is_in_study and not listed and _is_uncertain(films, exams, order)
+    is_uncertain = not is_in_study and not listed and _is_uncertain(films, exams, order, most)
     found: dict[Path, TimePoint] = {}
     for path, film in films.items():
         exam = exams.get(path)
@@ -111,9 +114,10 @@ def assign_time_points(
         elif usual[exam] is not None:
             found[path] = TimePoint(usual[exam], exam.days[0])
         elif is_in_study:
-            found[path] = TimePoint(None, exam.days[0], _explain_other_date(order, exam, known, has_one_visit))
+            found[path] = TimePoint(None, exam.days[0], _explain_other_date(order, exam, known, has_known_only, most))
         else:
-            reason = f"its patient has {len(order)} dates. Name the two to compare in a manifest"
+            choice = "the two to compare" if most == 2 else "its visits"
+            reason = f"its patient has {len(order)} dates. Name {choice} in a manifest"
             found[path] = TimePoint(None, exam.days[0], reason, awaits_dates=not listed)
     return PersonTimes(found, () if is_uncertain or (listed and not agree) else dates)
 
@@ -124,42 +128,44 @@ def _find_known(exam: Examination, known: tuple[date, ...]) -> int | None:
 
 
 def _count_times(
-    order: list[Examination], known: tuple[date, ...], *, is_in_study: bool, has_one_visit: bool
+    order: list[Examination], known: tuple[date, ...], *, is_in_study: bool, has_known_only: bool, most: int
 ) -> tuple[dict[Examination, int | None], tuple[date, ...]]:
     """Return the usual time point of each examination, and the dates of the time points.
 
-    Dates of an earlier import are used if there was one, so that a second run accepts what the first could not. A case with
-    one visit in the study gets the next one.
+    Dates of an earlier import are used if there was one, so that a second run accepts what the first could not. A case
+    whose first visits are in the study gets the next one.
     """
     times = {exam: _find_known(exam, known) for exam in order}
     new = [exam for exam, time in times.items() if time is None]
-    is_next = is_in_study and has_one_visit and len(known) == len(new) == 1 and not new[0].doubt
-    if is_next and new[0].days[0] - known[0] >= FEWEST_DAYS:
-        return times | {new[0]: 1}, (*known, new[0].days[0])
+    is_next = is_in_study and has_known_only and 0 < len(known) < most and len(new) == 1 and not new[0].doubt
+    if is_next and new[0].days[0] - known[-1] >= FEWEST_DAYS:
+        return times | {new[0]: len(known)}, (*known, new[0].days[0])
     if is_in_study or not new:
         return times, known
-    if len(order) > _MOST:
+    if len(order) > most:
         return dict.fromkeys(order), ()
     return {exam: time for time, exam in enumerate(order)}, tuple(exam.days[0] for exam in order)
 
 
 def _explain_other_date(
-    order: list[Examination], exam: Examination, known: tuple[date, ...], has_one_visit: bool
+    order: list[Examination], exam: Examination, known: tuple[date, ...], has_known_only: bool, most: int
 ) -> str:
     """Return the reason why an examination of a case in the study is doubtful."""
-    if len(known) == _MOST:
-        return _THIRD
-    if not has_one_visit or len(known) != 1:
+    if len(known) >= most:
+        return _THIRD if most == 2 else _NO_FURTHER
+    if not has_known_only or not known:
         return _IN_STUDY
-    if exam.days[0] < known[0]:
+    if exam.days[0] < known[-1]:
         return _EARLIER
-    if exam.days[0] - known[0] < FEWEST_DAYS:
+    if exam.days[0] - known[-1] < FEWEST_DAYS:
         return _NEARBY
     others = sum(_find_known(each, known) is None for each in order)
     return f"its patient has {others} dates that are not in the study. Name the later time point in a manifest"
 
 
-def _is_uncertain(films: Mapping[Path, DatedFilm], exams: Mapping[Path, Examination], order: list[Examination]) -> bool:
+def _is_uncertain(
+    films: Mapping[Path, DatedFilm], exams: Mapping[Path, Examination], order: list[Examination], most: int
+) -> bool:
     """Return whether the order of the examinations may be another one.
 
     That is the case if films of one visit may be counted as two, or if a film without a certain date may be of a visit that
@@ -167,4 +173,4 @@ def _is_uncertain(films: Mapping[Path, DatedFilm], exams: Mapping[Path, Examinat
     """
     certain = {film.study_uid for path, film in films.items() if path in exams and film.study_uid}
     is_lost = any(path not in exams and film.study_uid not in certain for path, film in films.items())
-    return any(exam.doubt for exam in order) or (is_lost and len(order) < _MOST)
+    return any(exam.doubt for exam in order) or (is_lost and len(order) < most)

@@ -207,12 +207,21 @@ class ImportReviewScreen(ListScreen[str]):
         self._try(lambda: self._review.enter(self._films.selected, view=views[place % len(views)]))
 
     def action_earlier(self) -> None:
-        """Enter the earlier time point."""
-        self._try(lambda: self._review.enter(self._films.selected, time=0))
+        """Enter the earlier time point; of several visits, the one before that of the film."""
+        self._enter_visit(max((self._row.time or 0) - 1, 0))
 
     def action_later(self) -> None:
-        """Enter the later time point."""
-        self._try(lambda: self._review.enter(self._films.selected, time=1))
+        """Enter the later time point; of several visits, the one after that of the film."""
+        most = max(2, len(self._review.plan.visit_names), (self._row.time or 0) + 1)
+        self._enter_visit(min((self._row.time or 0) + 1, most - 1))
+
+    @property
+    def _has_several(self) -> bool:
+        """True if patients may have more than two visits, which then have numbers."""
+        return len(self._review.plan.visit_names) > 2
+
+    def _enter_visit(self, number: int) -> None:
+        self._try(lambda: self._review.enter(self._films.selected, time=number))
 
     def action_dates(self) -> None:
         """Ask for the two dates of the film's patient."""
@@ -221,14 +230,18 @@ class ImportReviewScreen(ListScreen[str]):
             return
         days = self._review.plan.find_choosable_dates(self._row.patient)
         listed = "  ".join(f"{number}: {day.isoformat()}" for number, day in enumerate(days, start=1))
-        self._open_line("dates", self.t("import.ask_dates"), f"1 {len(days)}")
+        most = len(self._review.plan.visit_names)
+        prompt = self.t("import.ask_dates" if most == 2 else "import.ask_visits", visits=most)
+        self._open_line("dates", prompt, f"1 {len(days)}")
         self.query_one("#details", Static).update(f"{self.t('import.person', number=self._row.person)}  {listed}")
 
     def _take_dates(self) -> None:
         days = self._review.plan.find_choosable_dates(self._row.patient)
         numbers = [int(word) for word in self._typed.replace(",", " ").split() if word.isdecimal()]
-        if len(numbers) != 2 or not all(1 <= number <= len(days) for number in numbers):
-            self.show_message(self.t("import.two_numbers", most=len(days)))
+        most = len(self._review.plan.visit_names)
+        if not min(2, most) <= len({*numbers}) <= most or not all(1 <= number <= len(days) for number in numbers):
+            key = "import.two_numbers" if most == 2 else "import.some_numbers"
+            self.show_message(self.t(key, most=len(days), visits=most))
             return
         self._review.choose_dates(self._films.selected, *(days[number - 1] for number in numbers))
 
@@ -342,7 +355,11 @@ class ImportReviewScreen(ListScreen[str]):
         self.query_one("#head", Static).update(head)
         row = self._row
         folded = self._films.folded.get(row.path)
-        first = self.t("import.folded", count=len(folded)) if folded else texts.format_details(self.t, plan.scheme, row)
+        first = (
+            self.t("import.folded", count=len(folded))
+            if folded
+            else texts.format_details(self.t, plan.scheme, row, several=self._has_several)
+        )
         lines = [first, texts.format_reason(self.t, row)]
         if self._shows_path:
             lines.insert(1, clean_text(row.path, 1000))
@@ -363,6 +380,7 @@ class ImportReviewScreen(ListScreen[str]):
             is_selected=is_selected,
             is_entered=is_entered,
             count=len(self._films.folded.get(path, [path])),
+            several=self._has_several,
         )
 
     def format_keys(self) -> Text:
@@ -381,7 +399,7 @@ class ImportReviewScreen(ListScreen[str]):
         marked = self._films.selected if len(competing) > 1 else None
         rows = {path: self._review.row(path) for path in paths}
         captions = [
-            texts.format_caption(self.t, plan.scheme, row, width, is_selected=path == marked)
+            texts.format_caption(self.t, plan.scheme, row, width, is_selected=path == marked, several=self._has_several)
             for path, row in rows.items()
         ]
         place = self._visible.index(self._films.selected) + 1

@@ -39,13 +39,26 @@ def format_head(t: Catalog, plan: ImportPlan, width: int, place: str, *, shows_a
 
 
 def format_row(
-    t: Catalog, scheme: Scheme, row: PlanRow, width: int, *, is_selected: bool, is_entered: bool, count: int = 1
+    t: Catalog,
+    scheme: Scheme,
+    row: PlanRow,
+    width: int,
+    *,
+    is_selected: bool,
+    is_entered: bool,
+    count: int = 1,
+    several: bool = False,
 ) -> Text:
-    """Return the line of a film in the list, of `width` cells; or that of `count` files that are left out for one reason."""
+    """Return the line of a film in the list, of `width` cells; or that of `count` files that are left out for one reason.
+
+    With `several` visits they have numbers, in place of "earlier" and "later".
+    """
+    times = ("import.time_0", "import.time_1")
+    time_width = max(cell_len(t("import.visit", number=8)) if several else 0, *(cell_len(t(each)) for each in times))
     values = [
         set_cell_size(_person(t, row), 6),
         set_cell_size(_date(row), 10),
-        set_cell_size(_time(t, row), max(cell_len(t("import.time_0")), cell_len(t("import.time_1")))),
+        set_cell_size(_time(t, row, several=several), time_width),
         set_cell_size(_view(t, scheme, row), 12),
         set_cell_size(t(f"import.short_{row.projection}") if row.projection else "·", 3),
         set_cell_size(row.side or "·", 1) + ("*" if is_entered else " "),
@@ -60,21 +73,30 @@ def format_row(
     )  # a list drops the style of a whole text
 
 
-def format_caption(t: Catalog, scheme: Scheme, row: PlanRow, width: int, *, is_selected: bool) -> Text:
-    """Return the line above the picture of a film, of `width` cells."""
+def format_caption(
+    t: Catalog, scheme: Scheme, row: PlanRow, width: int, *, is_selected: bool, several: bool = False
+) -> Text:
+    """Return the line above the picture of a film, of `width` cells; `several` is that of `format_row`."""
     projection = t(f"import.projection_{row.projection}") if row.projection else ""
-    values = (MARKS[row.decision], _date(row), _time(t, row), _view(t, scheme, row), row.side or "·", projection)
+    values = (
+        MARKS[row.decision],
+        _date(row),
+        _time(t, row, several=several),
+        _view(t, scheme, row),
+        row.side or "·",
+        projection,
+    )
     text = f"{'▸' if is_selected else ' '}{' '.join(values)}"
     return Text(set_cell_size(text, max(width, 1)), BRIGHT if is_selected else PLAIN, no_wrap=True)
 
 
-def format_details(t: Catalog, scheme: Scheme, row: PlanRow) -> str:
-    """Return everything that is known about a film, in one line."""
+def format_details(t: Catalog, scheme: Scheme, row: PlanRow, *, several: bool = False) -> str:
+    """Return everything that is known about a film, in one line; `several` is that of `format_row`."""
     side = t(f"import.side_{row.side}") if row.side in ("L", "R", "B") else t("import.unknown")
     values = (
         _person(t, row, long=True),
         _date(row, t),
-        _time(t, row, long=True),
+        _time(t, row, long=True, several=several),
         _view(t, scheme, row, long=True),
         side,
         t(f"import.projection_{row.projection or 'none'}"),
@@ -108,10 +130,10 @@ def _date(row: PlanRow, t: Catalog | None = None) -> str:
     return t("import.no_date") if t else "·"
 
 
-def _time(t: Catalog, row: PlanRow, *, long: bool = False) -> str:
+def _time(t: Catalog, row: PlanRow, *, long: bool = False, several: bool = False) -> str:
     if row.time is None:
         return t("import.no_time") if long else "·"
-    return t(f"import.time_{row.time}")
+    return t("import.visit", number=row.time + 1) if several or row.time > 1 else t(f"import.time_{row.time}")
 
 
 def _view(t: Catalog, scheme: Scheme, row: PlanRow, *, long: bool = False) -> str:
