@@ -220,6 +220,11 @@ class TestTheCards:
         assert (both[:, :10] == 255).all()
         assert (both[:, 10:] == 0).all()
 
+    def test_a_row_of_more_visits_is_as_high_as_one_of_two_and_wider(self) -> None:
+        two, four = count_cells(26, (80, 40), Display("halfcell")), count_cells(52, (80, 40), Display("halfcell"), 4)
+        assert four[2] == two[2]
+        assert (two[0], four[0]) == (2, 1)
+
     @pytest.mark.parametrize("room", [(80, 21), (120, 37), (200, 57), (20, 5)])
     def test_as_many_cells_as_fit(self, room: tuple[int, int]) -> None:
         across, down, high = count_cells(min(38, room[0] - 2), room, Display("halfcell"))
