@@ -98,6 +98,21 @@ class Alone(App[None]):
         self.failures.append(event.error)
 
 
+async def test_the_image_of_a_hidden_view_is_removed_and_comes_back(tmp_path: Path) -> None:
+    study = make_study(tmp_path, sides="L")
+    app = Alone(FilmStore(study))
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.joint.show(films_of(study), "L.MCP2")
+        await settle(pilot)
+        assert all(view.painted_at is not None for view in app.joint.views)
+        app.joint.set_mode("alone")
+        await settle(pilot)
+        assert [view.painted_at is not None for view in app.joint.views] == [True, False]
+        app.joint.set_mode("pair")
+        await settle(pilot)
+        assert all(view.painted_at is not None for view in app.joint.views)
+
+
 async def test_a_film_that_is_not_ready_is_black_and_appears_later(tmp_path: Path) -> None:
     study = make_study(tmp_path, sides="L")
     films, film_store = films_of(study), SlowLibrary(study)

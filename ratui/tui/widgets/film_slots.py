@@ -89,7 +89,12 @@ class FilmSlots(Vertical):
 
     def _arrange_slots(self) -> None:
         for slot, view in enumerate(self._slots):
-            view.display = slot < (len(self.window) if self.is_side_by_side else 1)
+            is_shown = slot < (len(self.window) if self.is_side_by_side else 1)
+            if view.display and not is_shown:
+                view.hide_image()  # Kitty keeps images over cells that are written again
+            elif is_shown and not view.display:
+                view.show_again()
+            view.display = is_shown
             self._titles[slot].display = self._lines[slot].display = slot < len(self.window)
 
     def set_title(self, place: int, text: str | Text, while_loading: str | Text = "") -> None:
