@@ -4,9 +4,10 @@ A rater sees the predictions for a case only after signing their own reading of 
 `load_unblinded_predictions`. Predictions are never readings, and no total of a rater includes them.
 
 Predictions are in a sealed table file per case. Table ``meta`` has one record: ``format`` (2), ``model`` (name of the run)
-and ``scheme`` (digest of the study's scheme). Table ``answers`` has one record for each scale of each site. Its ``films``
-are the IDs of the site's two films, sorted, and the other values are in the order of these films. So the file, which raters
-can read, does not reveal which film is the earlier one. In format 1 the values were in the order of the time points.
+and ``scheme`` (digest of the study's scheme). Table ``answers`` has one record for each scale of each site and each pair of
+its films. Its ``films`` are the IDs of the two films, sorted, and the other values are in the order of these films. So the
+file, which raters can read, does not reveal which film is the earlier one. In format 1 the values were in the order of the
+time points.
 Table ``single``, which may be missing, has one record for each scale of each site that the model has seen on one film only.
 Table ``domain``, which may be missing, has the verdict of the model on each film; see `ratui.study.model_domain`.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import math
 import stat
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -51,7 +53,7 @@ _REMEDY = "Run ratui-train propose again"
 
 @dataclass(frozen=True)
 class Prediction:
-    """A model's prediction for one scale of one site at both time points.
+    """A model's prediction for one scale of one site at two time points. There is one for each pair of its visits.
 
     Attributes
     ----------
@@ -65,6 +67,8 @@ class Prediction:
         Predicted change, which may differ from the difference of `grades`.
     uncertainty
         Expected absolute error of `change`, in grades.
+    times
+        The two time points, the earlier first; in a rater's view of a blinded study the two positions.
     """
 
     site: str
@@ -73,13 +77,14 @@ class Prediction:
     probabilities: tuple[tuple[float, ...], tuple[float, ...]]
     change: int
     uncertainty: float
+    times: tuple[int, int] = (0, 1)
 
-    def expected(self, time: int) -> float:
-        """Return the mean grade at `time` (0 or 1) under the predicted probabilities."""
-        return math.fsum(grade * probability for grade, probability in enumerate(self.probabilities[time]))
+    def expected(self, place: int) -> float:
+        """Return the mean grade at ``times[place]`` under the predicted probabilities."""
+        return math.fsum(grade * probability for grade, probability in enumerate(self.probabilities[place]))
 
     def exchanged(self) -> Prediction:
-        """Return the prediction with the two time points exchanged."""
+        """Return the prediction with the values of the two time points exchanged."""
         return replace(self, grades=self.grades[::-1], probabilities=self.probabilities[::-1], change=-self.change)
 
     def to_record(self) -> dict[str, Any]:
@@ -175,7 +180,7 @@ class FilmPrediction:
             )
         except ODD_VALUE_ERRORS as error:
             raise StoreError(f"not a prediction of a model: {clean_text(error)}", where, _REMEDY) from error
-        if prediction.time not in (0, 1):
+        if prediction.time < 0:
             raise StoreError("the film of a prediction is not one of the case", where, _REMEDY)
         _check_probabilities(prediction.grade, prediction.probabilities, where)
         return prediction
@@ -284,7 +289,7 @@ def _to_stored(prediction: Prediction, case: Case, study: Study, file: object) -
         site = study.scheme.site(prediction.site)
     except SchemeError as error:
         raise StoreError(error.problem, file, error.remedy) from error
-    films = [film.id for time in (0, 1) if (film := case.film(time, site.side, site.part, study.scheme))]
+    films = [film.id for time in prediction.times if (film := case.film(time, site.side, site.part, study.scheme))]
     if len(films) != 2:
         raise StoreError(f"{clean_text(prediction.site)} has no two films", file, _REMEDY)
     return {**(prediction if films == sorted(films) else prediction.exchanged()).to_record(), "films": sorted(films)}
@@ -305,24 +310,31 @@ def _to_single_record(prediction: FilmPrediction, case: Case, study: Study, file
 def _from_stored(record: Mapping[str, Any], case: Case, file: object) -> Prediction:
     """Return the prediction in a stored record, in the order of the time points of `case`. Raises StoreError."""
     prediction = Prediction.from_record(record, file)
-    times = {film.id: film.time for film in case.films}
+    known = {film.id: film.time for film in case.films}
     try:
-        films = [times.get(as_text(film)) for film in as_list(record["films"])]
+        times = [known.get(as_text(film), -1) for film in as_list(record["films"])]
     except ODD_VALUE_ERRORS as error:
         raise StoreError(f"not a prediction of a model: {clean_text(error)}", file, _REMEDY) from error
-    if sorted(films, key=str) != [0, 1]:
+    if len(times) != 2 or -1 in times or times[0] == times[1]:
         raise StoreError("the films of a prediction are not those of the case", file, _REMEDY)
-    return prediction if films == [0, 1] else prediction.exchanged()
+    first, second = times
+    if first < second:
+        return replace(prediction, times=(first, second))
+    return replace(prediction.exchanged(), times=(second, first))
 
 
 def load_expected_grades(study: Study, run: str, case: str) -> Mapping[Field, float]:
-    """Return the mean grade that the scorer `run` predicts for each field of `case`. Raises StoreError."""
+    """Return the mean grade that the scorer `run` predicts for each field of `case`. Raises StoreError.
+
+    Of a site with more than two visits, it is the mean over all pairs with that visit.
+    """
     found, single = _load(study, case, run)
-    return {Field(each.site, each.scale, each.time): each.expected for each in single} | {
-        Field(prediction.site, prediction.scale, time): prediction.expected(time)
-        for prediction in found
-        for time in (0, 1)
-    }
+    expected: dict[Field, list[float]] = defaultdict(list)
+    for prediction in found:
+        for place, time in enumerate(prediction.times):
+            expected[Field(prediction.site, prediction.scale, time)].append(prediction.expected(place))
+    alone = {Field(each.site, each.scale, each.time): each.expected for each in single}
+    return alone | {field: sum(grades) / len(grades) for field, grades in expected.items()}
 
 
 def intact_expected_grades(study: Study, run: str, case: str) -> Mapping[Field, float]:

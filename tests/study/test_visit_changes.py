@@ -12,6 +12,15 @@ from ratui.errors import StoreError
 from ratui.reading import GONE, Field, GradeEntry, Reading, reading_to_document, reopen, replay, sign
 from ratui.study import Case, FilmRecord, Study
 from ratui.study.film_changes import is_current
+from ratui.study.predictions import (
+    FilmPrediction,
+    Prediction,
+    load_expected_grades,
+    load_film_predictions,
+    load_predictions,
+    load_unblinded_predictions,
+    save_predictions,
+)
 from ratui.study.store import read_intact
 from tests.tui.readings import fill_reading, store_reading
 
@@ -190,3 +199,36 @@ def test_a_reading_with_the_films_at_other_positions_is_rejected(tmp_path: Path)
     study.save_case(study.case(CASE), positions=positions)
     with pytest.raises(StoreError, match="other positions"):
         study.as_rater("anna").reading("anna", CASE)
+
+
+def sure(grade: int) -> tuple[float, ...]:
+    """Return the probabilities of the grades 0 to 5 of a model that is sure of `grade`."""
+    return tuple(float(each == grade) for each in range(6))
+
+
+def test_predictions_of_each_pair_of_visits_are_those_of_its_films_in_every_view(tmp_path: Path) -> None:
+    """A visit that comes earlier moves the time points, but not the predictions of the films."""
+    study = new_study(tmp_path, film(0), film(1), film(2), blinded=True)
+    given = [
+        Prediction("L.MCP2", "ERO", (one, two), (sure(one), sure(two)), two - one, 0.5, (one, two))
+        for one, two in ((0, 1), (0, 2), (1, 2))
+    ]
+    alone = FilmPrediction("L.MCP3", "ERO", 2, 4, sure(4), 0.0)
+    save_predictions(study, "m", CASE, given, [alone])
+    assert load_predictions(study, CASE) == tuple(given)
+    assert load_film_predictions(study, CASE) == (alone,)
+    expected = {Field("L.MCP2", "ERO", time): float(time) for time in range(3)}
+    assert load_expected_grades(study, "m", CASE) == expected | {Field("L.MCP3", "ERO", 2): 4.0}
+    read(study)
+    view = study.as_rater("anna")
+    order = study.order("anna", CASE)
+    shown = load_unblinded_predictions(view, "anna", CASE)
+    assert {each.times for each in shown} == {(0, 1), (0, 2), (1, 2)}
+    for each in shown:
+        assert each.grades == (order[each.times[0]], order[each.times[1]])
+        assert each.change == each.grades[1] - each.grades[0]
+    study.save_case(Case(CASE, (film(3), *(replace(film(visit), visit=visit + 4) for visit in range(3)))))
+    assert [each.times for each in load_predictions(study, CASE)] == [(1, 2), (1, 3), (2, 3)]
+    wrong = replace(given[0], times=(0, 4))
+    with pytest.raises(StoreError, match="no two films"):
+        save_predictions(study, "m", CASE, [wrong])

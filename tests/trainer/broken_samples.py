@@ -9,8 +9,8 @@ SAMPLE_FAULTS: tuple[Mutation, ...] = (
     fault(
         "crops of right hands are not mirrored",
         "data/pairs.py",
-        'cache.images[row, time] = crop_joint(levels[film.id], box, site.side == "R")',
-        "cache.images[row, time] = crop_joint(levels[film.id], box, False)",
+        'crop_joint(levels[film.id], box, site.side == "R")',
+        "crop_joint(levels[film.id], box, False)",
         f"{SAMPLES}TestCrops::test_only_crops_of_right_hands_are_mirrored",
     ),
     fault(
@@ -72,8 +72,8 @@ SAMPLE_FAULTS: tuple[Mutation, ...] = (
     fault(
         "time points of the crops are exchanged",
         "data/pairs.py",
-        "cache.images[row, time] = crop_joint",
-        "cache.images[row, 1 - time] = crop_joint",
+        "cache.images[row, times.index(time)] = crop_joint",
+        "cache.images[row, 1 - times.index(time)] = crop_joint",
         f"{SAMPLES}TestCrops::test_each_time_point_shows_its_own_film_and_box",
     ),
     fault(
@@ -93,8 +93,8 @@ SAMPLE_FAULTS: tuple[Mutation, ...] = (
     fault(
         "labels are exchanged between time points",
         "data/pairs.py",
-        "labels[row, number, column, time] = -1",
-        "labels[row, number, column, 1 - time] = -1",
+        "labels[row, number, column, times.index(time)] = -1",
+        "labels[row, number, column, 1 - times.index(time)] = -1",
         f"{SAMPLES}TestLabels::test_each_score_has_its_rater_scale_and_time",
     ),
     fault(
@@ -128,8 +128,8 @@ SAMPLE_FAULTS: tuple[Mutation, ...] = (
     fault(
         "a finding of the earlier film counts for both",
         "data/pairs.py",
-        "found[row, number, time] = reading.finding(Slot(key, time)) is not None",
-        "found[row, number, time] = reading.finding(Slot(key, 0)) is not None",
+        "found[row, number, place] = reading.finding(Slot(key, time)) is not None",
+        "found[row, number, place] = reading.finding(Slot(key, 0)) is not None",
         f"{SAMPLES}TestLabels::test_each_finding_has_its_rater_and_time",
     ),
     fault(
@@ -163,8 +163,8 @@ SAMPLE_FAULTS: tuple[Mutation, ...] = (
     fault(
         "a single film is taken for the earlier one",
         "data/pairs.py",
-        "single = {row: placed[0][0] for row",
-        "single = {row: 0 for row",
+        "row: pair_times.get(row, (0, 1)).index(placed[0][0])",
+        "row: 0",
         f"{SAMPLES}TestSingleTimePoints::test_its_film_is_shown_twice_and_only_its_score_counts",
     ),
     fault(

@@ -26,8 +26,10 @@ from trainer.data.pairs import (
     crop_joint,
     drop_fixed_scores,
     load_pair_samples,
+    select_pairs,
 )
 from trainer.inference.predictions import acquisition_scores, make_film_predictions, make_predictions
+from trainer.training.scorer_domain import list_films
 
 BOX = Box(14.0, 20.0, 30.0, 36.0)
 SITES = ("L.MCP2", "R.MCP2")
@@ -197,7 +199,7 @@ class TestSingleTimePoints:
         # A finding hides the score of the other time point, also without a region there.
         assert samples.has_finding[0, 0, 1 - time]
 
-    def test_sides_with_one_film_are_loaded_for_predictions_only(
+    def test_sides_with_one_film_of_two_visits_are_loaded_for_predictions_only(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         study = SmallStudy({"C1": (), "C2": (), "C3": ()}, EVERYWHERE)
@@ -205,20 +207,25 @@ class TestSingleTimePoints:
         kept = {
             "C1": [film for film in films if film.id != "L0"],
             "C2": [film for film in films if film.time == 1],
-            "C3": [*films, replace(films[0], id="L2", time=2)],
+            "C3": [replace(films[0], time=2), replace(films[3], time=2)],
         }
         monkeypatch.setattr(study, "case", lambda id: Case(id, tuple(kept[id])))
         cases = ("C1", "C2", "C3")
-        # C3 has three time points. In training it is read as before, if a rater could sign it at all.
-        known = load(study, tmp_path / "a", ("C1", "C2"))
-        assert list(zip(known.cases, known.sites, strict=True)) == [("C1", "R.MCP2")]
+        # Raters read C2 and C3, which have one visit, but not the left side of C1.
+        known = load(study, tmp_path / "a", cases)
+        assert list(zip(known.cases, known.sites, strict=True)) == [
+            ("C1", "R.MCP2"),
+            *((case, site) for case in ("C2", "C3") for site in SITES),
+        ]
         proposed = load_pair_samples(study, cases, tmp_path / "b", quiet, proposed=True)  # type: ignore[arg-type]
-        joints = [("C1", "L.MCP2"), ("C1", "R.MCP2"), ("C2", "L.MCP2"), ("C2", "R.MCP2")]
+        joints = [(case, site) for case in cases for site in SITES]
         assert sorted(zip(proposed.cases, proposed.sites, strict=True)) == joints
-        assert {joints[row]: time for row, time in proposed.single_times.items()} == {
+        assert {joints[row]: proposed.times(row)[place] for row, place in proposed.single_times.items()} == {
             ("C1", "L.MCP2"): 1,
             ("C2", "L.MCP2"): 1,
             ("C2", "R.MCP2"): 1,
+            ("C3", "L.MCP2"): 2,
+            ("C3", "R.MCP2"): 2,
         }
 
     def test_predictions_are_those_of_the_film(self) -> None:
@@ -237,6 +244,39 @@ class TestSingleTimePoints:
         assert acquisition_scores(pairs, [ero, jsn]) == acquisition_scores(
             make_pairs(np.full((1, 1, 2, 2), -1), cases=("A",)), [ero[:1], jsn[:1]]
         )
+
+
+class TestMoreVisits:
+    """A joint with films of more than two visits has a sample for each pair of them."""
+
+    def test_each_pair_has_the_crops_and_scores_of_its_films(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scores = {Field(site, "ERO", time): grade for site in SITES for time, grade in enumerate((1, 3, 2))}
+        ada = SmallReading("ada", scores, frozenset({Slot("L.MCP2", 2)}))
+        study = SmallStudy({"C1": (ada,)}, EVERYWHERE | {("L.MCP2", 2): BOX}, pixels={"L2": 3000 - ramp()})
+        films = study.case("C1").films
+        more = Case("C1", (*films, replace(films[0], id="L2", time=2)))
+        monkeypatch.setattr(study, "case", lambda _: more)
+        samples = load(study, tmp_path)
+        assert samples.sites == ("L.MCP2", "L.MCP2", "L.MCP2", "R.MCP2")
+        assert [samples.times(row) for row in range(4)] == [(0, 1), (0, 2), (1, 2), (0, 1)]
+        assert samples.labels[:, 0, 0].tolist() == [[1, 3], [1, 2], [3, 2], [1, 3]]
+        assert samples.has_finding[:, 0].tolist() == [[False, False], [False, True], [False, True], [False, False]]
+        falling = levels_across(BOX)[::-1]
+        for row, place in ((1, 1), (2, 1)):
+            assert np.corrcoef(samples.crops[row, place].mean(axis=0), falling)[0, 1] > 0.99
+        assert {name for _, _, name in list_films(samples)} == {"C1 L 0", "C1 L 1", "C1 L 2", "C1 R 0", "C1 R 1"}
+        part = select_pairs(samples, ["C1"])
+        assert [part.times(row) for row in range(4)] == [(0, 1), (0, 2), (1, 2), (0, 1)]
+        tables = [np.full((4, top, top), 1 / top**2) for top in samples.grades]
+        found = make_predictions(samples, tables, "median")["C1"]
+        assert [(each.site, each.times) for each in found if each.scale == "ERO"] == [
+            ("L.MCP2", (0, 1)),
+            ("L.MCP2", (0, 2)),
+            ("L.MCP2", (1, 2)),
+            ("R.MCP2", (0, 1)),
+        ]
 
 
 class TestHands:

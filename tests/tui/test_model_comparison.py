@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ratui.reading import Entry, Field, GradeEntry
-from ratui.study import Study
+from ratui.study import Case, FilmRecord, Study
 from ratui.study.model_domain import DomainReason, DomainVerdict
-from ratui.study.predictions import FilmPrediction, save_predictions
+from ratui.study.predictions import FilmPrediction, Prediction, save_predictions
 from ratui.study.reading_order import save_reading_order
 from ratui.tui.entry.model_comparison import count_unlike_films, find_differences, format_model_scores
 from ratui.tui.i18n.catalog import Catalog
@@ -64,6 +65,18 @@ def test_a_prediction_of_one_film_differs_by_two_grades(tmp_path: Path, grade: i
     shown = format_model_scores(Catalog("en"), reading, found["L.MCP2"]) if found else ""
     assert text in shown
     assert bool(text) == bool(shown)
+
+
+def test_of_three_visits_the_predictions_of_neighbouring_ones_are_shown(tmp_path: Path) -> None:
+    study = Study.create(tmp_path / "s", "fingers", ["anna"])
+    study.save_case(Case("C-1", tuple(FilmRecord(f"f{time}", time, "L", "hand", 9, 9) for time in range(3))))
+    grades = {Field("L.MCP2", "ERO", time): GradeEntry(grade) for time, grade in enumerate((0, 1, 2))}
+    reading = store_reading(study, "C-1", grades, signed=True)
+    predicted = [replace(answer("L.MCP2", "ERO", 3, 5, 5), times=times) for times in ((0, 1), (0, 2), (1, 2))]
+    save_predictions(study, "scorer", "C-1", predicted)
+    shown = find_differences(study, reading)["L.MCP2"]
+    assert [each.times for each in shown if isinstance(each, Prediction)] == [(0, 1), (1, 2)]
+    assert format_model_scores(Catalog("en"), reading, shown).count("–") == 2, "the visit that each has not seen"
 
 
 async def test_after_the_signature_overview_and_joint_show_differences(tmp_path: Path) -> None:

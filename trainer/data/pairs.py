@@ -1,4 +1,6 @@
-"""Training samples for the scorer: crops of joints at both time points, and their labels.
+"""Training samples for the scorer: crops of joints at two time points, and their labels.
+
+A joint with films of more than two visits has a sample for each pair of them.
 
 Crops are cached and augmented later, on the device. Right hands are mirrored, so that every sample is a left hand. Labels
 come from signed readings only.
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 from typing import cast
 
@@ -51,7 +54,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class PairSamples:
-    """N joints at both time points.
+    """N joints at two time points.
 
     Attributes
     ----------
@@ -72,6 +75,9 @@ class PairSamples:
     single_times
         Time point of each joint that has a region at one time point only, by its row. Both of its crops show that film, and
         it has no score at the other time point.
+    pair_times
+        The two time points of each joint, by its row, where these are not 0 and 1. A crop, a score and an item of
+        `single_times` is called 0 or 1 all the same.
     """
 
     crops: npt.NDArray[np.uint8]
@@ -84,6 +90,11 @@ class PairSamples:
     group_names: tuple[str, ...]
     scales: tuple[str, ...]
     single_times: Mapping[int, int] = field(default_factory=dict)
+    pair_times: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+
+    def times(self, row: int) -> tuple[int, int]:
+        """Return the time points of the two crops of `row`; equal ones if both show the same film."""
+        return self.pair_times.get(row, (0, 1))
 
     @property
     def grades(self) -> tuple[int, ...]:
@@ -181,9 +192,10 @@ def augment_pairs(crops: Tensor, generator: torch.Generator, *, side: int | None
 def load_pair_samples(
     study: Study, cases: Sequence[str], folder: Path, progress: Progress, *, proposed: bool = False
 ) -> PairSamples:
-    """Return all joints of `cases` that have a region at one time point or at both, with or without labels.
+    """Return all joints of `cases` that have a region at one time point or more, with or without labels.
 
-    A joint with a region at one time point is shown by that film twice. Cases of more than two time points are left out.
+    A joint with a region at one time point is shown by that film twice. One with regions at more than two time points has a
+    sample for each pair of them, the earlier one first.
 
     Parameters
     ----------
@@ -215,14 +227,14 @@ def load_pair_samples(
         known = (*(intact_proposals(study, case) if proposed else ()), *intact_regions(study, case))
         regions = {(region.site, region.film): region.box for region in known}
         for site in _sites_with_films(case, scheme) if proposed else case.sites(scheme):
-            films = [(time, case.film(time, site.side, site.part, scheme)) for time in (0, 1)]
+            films = [(time, case.film(time, site.side, site.part, scheme)) for time in case.times]
             seen = [
                 (time, film, box)
                 for time, film in films
                 if film and (box := regions.get((site.key, film.id))) is not None
             ]
-            if seen:
-                entries.append((case, site.key, tuple(seen)))
+            pairs = combinations(seen, 2) if len(seen) > 1 else [seen] if seen else ()
+            entries.extend((case, site.key, tuple(pair)) for pair in pairs)
     if not entries:
         raise TrainError("no joint has a region", study.path, "Confirm regions first")
     raters, scales = study.config.raters, scheme.scales
@@ -240,7 +252,9 @@ def load_pair_samples(
     groups = np.zeros(len(entries), np.int64)
     levels: dict[str, npt.NDArray[np.float32]] = {}
     current = ""
+    pair_times = {row: times for row, (*_, placed) in enumerate(entries) if (times := _find_times(placed)) != (0, 1)}
     for row, (case, key, placed) in enumerate(entries):
+        times = pair_times.get(row, (0, 1))
         if not cache.is_complete:
             progress("preparing joints", row, len(entries))
         if case.id != current:
@@ -251,34 +265,44 @@ def load_pair_samples(
         for time, film, box in () if cache.is_complete else placed:
             if film.id not in levels:
                 levels[film.id] = _load_levels(study, case.id, film)
-            cache.images[row, time] = crop_joint(levels[film.id], box, site.side == "R")
+            cache.images[row, times.index(time)] = crop_joint(levels[film.id], box, site.side == "R")
         for column, scale in enumerate(scales):
             max_grades[row, column] = site.joint.max_grade(scale) if scale in site.joint.scales else -1
         for number, rater in enumerate(raters):
             reading = readings.get(rater)
             if reading is None or key not in reading.site_keys:
                 continue
-            for time in (0, 1):
-                found[row, number, time] = reading.finding(Slot(key, time)) is not None
+            for place, time in enumerate(times):
+                found[row, number, place] = reading.finding(Slot(key, time)) is not None
             for time, *_ in placed:
                 for column, scale in enumerate(scales):
                     if scale in site.joint.scales:
                         score = reading.score(Field(key, scale, time))
-                        labels[row, number, column, time] = -1 if score is None else score
-    single = {row: placed[0][0] for row, (*_, placed) in enumerate(entries) if len(placed) == 1}
+                        labels[row, number, column, times.index(time)] = -1 if score is None else score
+    single = {
+        row: pair_times.get(row, (0, 1)).index(placed[0][0])
+        for row, (*_, placed) in enumerate(entries)
+        if len(placed) == 1
+    }
     if not cache.is_complete:
         for row, time in single.items():
             cache.images[row, 1 - time] = cache.images[row, time]
     cache.finish()
     progress("preparing joints", len(entries), len(entries))
     case_ids, keys = tuple(case.id for case, *_ in entries), tuple(key for _, key, _ in entries)
-    return PairSamples(cache.images, labels, max_grades, groups, found, case_ids, keys, names, scales, single)
+    return PairSamples(
+        cache.images, labels, max_grades, groups, found, case_ids, keys, names, scales, single, pair_times
+    )
+
+
+def _find_times(placed: Sequence[tuple[int, FilmRecord, Box]]) -> tuple[int, int]:
+    """Return the time points of a sample: those of its two films, or of its only one."""
+    times = [time for time, *_ in placed]
+    return (0, 1) if {*times} <= {0, 1} else (times[0], times[-1])
 
 
 def _sites_with_films(case: Case, scheme: Scheme) -> tuple[Site, ...]:
-    """Return the sites with a film of their part and side, also those that can't be read; none for over two time points."""
-    if not {*case.times} <= {0, 1}:
-        return ()
+    """Return the sites with a film of their part and side, also those that can't be read."""
     return tuple(
         site
         for site in scheme.sites
@@ -301,6 +325,7 @@ def select_pairs(samples: PairSamples, cases: Collection[str]) -> PairSamples:
         cases=tuple(samples.cases[row] for row in rows),
         sites=tuple(samples.sites[row] for row in rows),
         single_times={new: samples.single_times[old] for new, old in enumerate(rows) if old in samples.single_times},
+        pair_times={new: samples.pair_times[old] for new, old in enumerate(rows) if old in samples.pair_times},
     )
 
 

@@ -101,15 +101,15 @@ def predict_study(
     Raises
     ------
     TrainError
-        If the run cannot be read or does not fit the study's scheme, or if no case has one or two time points, or
+        If the run cannot be read or does not fit the study's scheme, or if no case has films or
         regions.
     """
     study.check_manager("score it by a model")
     found = [case for id in study.cases() if (case := intact_case(study, id)) is not None]
     readable = {case.id for case in found if not case.unreadable_reason(study.scheme)}
-    cases = [case.id for case in found if case.films and {*case.times} <= {0, 1}]
+    cases = [case.id for case in found if case.films]
     if not cases:
-        raise TrainError("no case has films of one or two time points", study.path, "Import films")
+        raise TrainError("no case has films", study.path, "Import films")
     scorers = load_scorers((run, *more_scorers), device)
     with study.snapshot() as snapshot:
         pairs = load_pair_samples(snapshot, cases, folder, ProgressBar(), proposed=True)
@@ -148,7 +148,7 @@ def _group_verdicts(
     found: dict[str, dict[str, list[DomainVerdict]]] = {case: {} for case in dict.fromkeys(pairs.cases)}
     for row, time, name in list_films(pairs):
         site, case = study.scheme.site(pairs.sites[row]), cases[pairs.cases[row]]
-        film = case.film(time, site.side, site.part, study.scheme)
+        film = case.film(pairs.times(row)[time], site.side, site.part, study.scheme)
         if film is not None:
             found[case.id].setdefault(film.id, []).append(by_hand[name])
     return {case: {film: worst_verdict(each) for film, each in films.items()} for case, films in found.items()}
@@ -198,6 +198,7 @@ def make_predictions(
                     (earlier, later),
                     int(decisions[scale].change[row]),
                     round(float(errors[scale][row]), 4),
+                    pairs.times(row),
                 )
             )
     return result
@@ -220,7 +221,14 @@ def make_film_predictions(
             chances, grade = marginals[scale][row, time, : top + 1], decisions[scale].grades[row, time]
             error = float(expected_grade_error(chances[None], grade[None])[0])
             result.setdefault(pairs.cases[row], []).append(
-                FilmPrediction(pairs.sites[row], name, time, int(grade), _round_probabilities(chances), round(error, 4))
+                FilmPrediction(
+                    pairs.sites[row],
+                    name,
+                    pairs.times(row)[time],
+                    int(grade),
+                    _round_probabilities(chances),
+                    round(error, 4),
+                )
             )
     return result
 

@@ -30,9 +30,9 @@ def extract_scorer_features(network: PairScorer, crops: npt.NDArray[np.uint8]) -
 
 
 def list_films(samples: PairSamples) -> list[tuple[int, int, str]]:
-    """Return row, time point and film of each crop of `samples`: a film is named by case, side and time point."""
+    """Return row, place (0 or 1) and film of each crop of `samples`: a film is named by case, side and time point."""
     return [
-        (row, time, f"{case} {site[0]} {time}")
+        (row, time, f"{case} {site[0]} {samples.times(row)[time]}")
         for row, (case, site) in enumerate(zip(samples.cases, samples.sites, strict=True))
         for time in ((samples.single_times[row],) if row in samples.single_times else (0, 1))
     ]

@@ -57,7 +57,7 @@ def find_differences(study: Study, reading: Reading) -> Mapping[str, tuple[AnyPr
         return {}  # a damaged file must not prevent the display of the reading; `ratui check` reports it
     sites: dict[str, tuple[AnyPrediction, ...]] = {}
     for prediction in found:
-        if prediction.site in reading.site_keys and _differs(reading, prediction):
+        if prediction.site in reading.site_keys and _is_shown(reading, prediction) and _differs(reading, prediction):
             sites[prediction.site] = (*sites.get(prediction.site, ()), prediction)
     return sites
 
@@ -76,11 +76,19 @@ def count_unlike_films(study: Study, reading: Reading) -> tuple[int, int]:
     return sum(not verdict.is_like for verdict in verdicts.values()), len(verdicts)
 
 
+def _is_shown(reading: Reading, prediction: AnyPrediction) -> bool:
+    """Return whether `prediction` is of one film, or of two between which no other film shows the site."""
+    if isinstance(prediction, FilmPrediction):
+        return True
+    first, last = prediction.times
+    return not any(first < time < last for time in reading.filmed_times(prediction.site))
+
+
 def _differs(reading: Reading, prediction: AnyPrediction) -> bool:
     if isinstance(prediction, FilmPrediction):
         score = reading.score(Field(prediction.site, prediction.scale, prediction.time))
         return score is not None and abs(prediction.grade - score) >= MIN_DIFFERENCE
-    scores = [reading.score(Field(prediction.site, prediction.scale, time)) for time in (0, 1)]
+    scores = [reading.score(Field(prediction.site, prediction.scale, time)) for time in prediction.times]
     if scores[0] is None or scores[1] is None:
         return False
     differences = [
@@ -104,4 +112,4 @@ def format_model_scores(t: Catalog, reading: Reading, predictions: Sequence[AnyP
 def _grade_text(prediction: AnyPrediction, time: int) -> str:
     if isinstance(prediction, FilmPrediction):
         return str(prediction.grade) if time == prediction.time else "–"
-    return str(prediction.grades[time]) if time < len(prediction.grades) else "–"
+    return str(prediction.grades[prediction.times.index(time)]) if time in prediction.times else "–"
