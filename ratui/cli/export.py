@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ratui.cli.output import print_notices, to_json
+from ratui.cli.recording import record_results
 from ratui.errors import StudyError, clean_text
 from ratui.progress_bar import ProgressBar
 
@@ -102,6 +103,10 @@ def export(
         subjects=subjects,
         progress=ProgressBar(),
     )
+    files = [folder / name for name in result.files]
+    parts = [", ".join(wanted), f"fields without a score: {rule.name}"]
+    parts += ["with subject IDs"] * (subjects is not None) + ["with notes"] * with_notes
+    record_results(opened, "export", released, "; ".join(parts), files)
     print_notices(opened)
     if json_:
         document = {

@@ -13,6 +13,7 @@ import click
 
 from ratui.cli import (
     adjudicate,
+    audit,
     charter,
     export,
     lock,
@@ -71,6 +72,7 @@ for _command in (
     *results.COMMANDS,
     *export.COMMANDS,
     *adjudicate.COMMANDS,
+    *audit.COMMANDS,
     *charter.COMMANDS,
     *lock.COMMANDS,
     *maintenance.COMMANDS,

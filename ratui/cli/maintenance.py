@@ -160,12 +160,16 @@ def backup(study: Path, archive: Path) -> None:
 
     It does not contain the key to the pseudonyms. Damaged files are included unchanged; the exit code is then 3.
     """
+    from ratui.cli.recording import digest_files
     from ratui.results.text_table import format_count
     from ratui.study import Study
+    from ratui.study.activity import record_activity
     from ratui.study.backup import back_up
     from ratui.study.check import check_study
 
-    made = back_up(Study.open(study), archive, progress=_show_progress("packing"))
+    opened = Study.open(study)
+    made = back_up(opened, archive, progress=_show_progress("packing"))
+    record_activity(opened, "backup", f"{format_count(len(made.checksums), 'file')}; SHA-256 {digest_files([archive])}")
     click.echo(f"{len(made.checksums)} files written and verified: {clean_text(archive, 200)}")
     for name, reason in made.left_out.items():
         click.echo(f"left out {clean_text(name, 200)}: {reason}")
@@ -224,11 +228,15 @@ def package(study: Path, archive: Path, rater: str) -> None:
     It contains nothing of the other raters and, in a blinded study, no time points. Unpack it there with: ratui restore
     ARCHIVE STUDY. Bring the readings back with: ratui merge STUDY OTHER --rater ID
     """
+    from ratui.cli.recording import digest_files
     from ratui.results.text_table import format_count
     from ratui.study import Study
+    from ratui.study.activity import record_activity
     from ratui.study.package import package as pack
 
-    made = pack(Study.open(study), rater, archive, progress=_show_progress("packing"))
+    opened = Study.open(study)
+    made = pack(opened, rater, archive, progress=_show_progress("packing"))
+    record_activity(opened, "package", f"for {rater}; SHA-256 {digest_files([archive])}")
     cases = sum(name.endswith("/films.json") for name in made.checksums)
     click.echo(f"{format_count(cases, 'case')} for {rater} written and verified: {clean_text(archive, 200)}")
     click.echo("It contains the films: hand it only to this rater.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ratui.cli.output import format_columns, print_notices, to_csv, to_json, write_output
+from ratui.cli.recording import record_results
 from ratui.errors import StudyError, clean_text
 from ratui.progress_bar import ProgressBar
 
@@ -159,6 +160,7 @@ def agreement(
     print_notices(opened)
     rule = choose_rule(released, missing, study=opened)
     found, scores = measure_agreement(opened, released, rule, seed=seed)
+    record_results(opened, "agreement", released, f"fields without a score: {rule.name}")
     if json_:
         click.echo(to_json(found.to_document()), nl=False)
     else:
@@ -248,6 +250,8 @@ def report(
         ),
         file,
     )
+    files = [] if str(file) == "-" else [file]
+    record_results(opened, "report", released, f"fields without a score: {rule.name}", files)
     print_notices(opened)
 
 

@@ -18,7 +18,7 @@ from ratui.study.study import Study
 from ratui.study.study_events import StudyEvent
 from ratui.study.worklist import CaseState
 
-__all__ = ["LateChange", "LateChanges", "changes_after_release", "find_changed_fields", "find_release"]
+__all__ = ["LateChange", "LateChanges", "changes_after_release", "find_changed_fields", "find_release", "list_releases"]
 
 Turn = tuple[str, datetime]
 """``sign`` or ``reopen``, and its time."""
@@ -84,10 +84,7 @@ def changes_after_release(
     It uses the index of the worklists, so that it is fast once that is up to date. `states_by_rater` is the result of
     `Study.all_states` if that is known already. Raises StoreError if the study can't be listed.
     """
-    turns: dict[str, dict[str, tuple[Turn, ...]]] = {}
-    for rater, states in (study.all_states() if states_by_rater is None else states_by_rater).items():
-        for state in states:
-            turns.setdefault(state.case, {})[rater] = _parse_history(state)
+    turns = _collect_turns(study.all_states() if states_by_rater is None else states_by_rater)
     readings: dict[str, tuple[LateChange, ...]] = {}
     for case, by_rater in turns.items():
         released = find_release(by_rater, study.config.events)
@@ -100,6 +97,22 @@ def changes_after_release(
         if signed is not None and (late_raters := _reopened_since(by_rater, signed)):
             consensus[state.case] = late_raters
     return LateChanges(readings, consensus)
+
+
+def list_releases(study: Study) -> Mapping[str, datetime]:
+    """Return the time at which all raters of a case had first signed it, by case; cases without one are left out."""
+    found = (
+        (case, find_release(each, study.config.events)) for case, each in _collect_turns(study.all_states()).items()
+    )
+    return {case: at for case, at in found if at is not None}
+
+
+def _collect_turns(states_by_rater: Mapping[str, Sequence[CaseState]]) -> dict[str, dict[str, tuple[Turn, ...]]]:
+    turns: dict[str, dict[str, tuple[Turn, ...]]] = {}
+    for rater, states in states_by_rater.items():
+        for state in states:
+            turns.setdefault(state.case, {})[rater] = _parse_history(state)
+    return turns
 
 
 def find_release(turns: Mapping[str, Sequence[Turn]], events: Iterable[StudyEvent] = ()) -> datetime | None:

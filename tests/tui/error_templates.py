@@ -26,7 +26,9 @@ _FOLDERS = (
     "results/adjudication.py",
 )
 _COMMAND_LINE_ONLY = (
+    "study/activity.py",
     "study/archive_limits.py",
+    "study/audit.py",
     "study/backup.py",
     "study/charter_changes.py",
     "study/check/",

@@ -10,7 +10,8 @@ record, ``done``, follows the change. A journal is a file of lines::
 of the ``chain`` before it. So a line can't be changed, removed or inserted without a change of every line after it.
 
 ``do`` is ``write``; ``done`` or ``undone`` (the write number ``of`` did or did not take place); ``first`` (the file existed
-before the journal); ``accept`` (an unrecorded change was accepted by hand).
+before the journal); ``accept`` (an unrecorded change was accepted by hand). An ``event`` is something that changes no file
+of the study, such as an export; it has the values ``event`` and ``detail`` in place of a path.
 
 Each account writes only its own file, so that a damaged journal does not stop other accounts. `history` compares the records
 with the files.
@@ -44,6 +45,8 @@ __all__ = [
 JOURNAL_SUFFIX = ".jsonl"
 _KINDS = ("write", "first", "accept")
 _OUTCOMES = ("done", "undone")
+_EVENT = "event"
+_TEXTS = ("at", "path", "before", "after", "chain", "event", "detail")
 _DIGEST = re.compile(r"(?:[0-9a-f]{64})?")
 LARGEST_JOURNAL = 64_000_000
 """Limit of a journal's size in bytes: 150,000 changes. An account begins another one when half of it is reached."""
@@ -61,15 +64,17 @@ class JournalRecord:
     at
         Time, ISO 8601 in UTC.
     kind
-        ``write``, ``first``, ``accept``, ``done`` or ``undone``.
+        ``write``, ``first``, ``accept``, ``done``, ``undone`` or ``event``.
     path
-        The file inside the study; empty for ``done`` and ``undone``.
+        The file inside the study; empty for ``done``, ``undone`` and ``event``.
     before, after
         SHA-256 of its content before and after; empty for no file.
     of
         Number of the write that is ``done`` or ``undone``; 0 for other kinds.
     chain
         SHA-256 of this record and of the chain before it.
+    event, detail
+        Name and description of an event; empty for other kinds.
     """
 
     number: int
@@ -80,12 +85,16 @@ class JournalRecord:
     after: str = ""
     of: int = 0
     chain: str = ""
+    event: str = ""
+    detail: str = ""
 
     def to_line(self, chain_before: str) -> tuple[str, bytes]:
         """Return the chain value of this record after `chain_before`, and its line."""
         body: dict[str, Any] = {"n": self.number, "at": self.at, "do": self.kind}
         if self.kind in _OUTCOMES:
             body["of"] = self.of
+        elif self.kind == _EVENT:
+            body |= {"event": self.event, "detail": self.detail}
         else:
             body |= {"path": self.path, "before": self.before, "after": self.after}
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
@@ -97,9 +106,9 @@ class JournalRecord:
         """Return the record in a line. Raises ValueError for anything else; the chain is not checked."""
         try:
             raw = parse_json(line, max_items=1000)
-            if not isinstance(raw, dict) or raw.get("do") not in (*_KINDS, *_OUTCOMES):
+            if not isinstance(raw, dict) or raw.get("do") not in (*_KINDS, *_OUTCOMES, _EVENT):
                 raise ValueError("not a record")
-            texts = {name: raw.get(name, "") for name in ("at", "path", "before", "after", "chain")}
+            texts = {name: raw.get(name, "") for name in _TEXTS}
             numbers = {"n": raw["n"], "of": raw.get("of", 0)}
             if not all(isinstance(text, str) for text in texts.values()) or not all(
                 type(number) is int for number in numbers.values()
@@ -116,6 +125,8 @@ class JournalRecord:
                 texts["after"],
                 numbers["of"],
                 texts["chain"],
+                texts["event"],
+                texts["detail"],
             )
         except (KeyError, RecursionError, UnicodeDecodeError) as error:
             raise ValueError("not a record") from error

@@ -14,6 +14,7 @@ import secrets
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -89,6 +90,11 @@ class JournalWriter:
             present = self._state_of(path)
             if present != expected:
                 journal.append("accept", path, expected, present)
+
+    def add_event(self, event: str, detail: str) -> None:
+        """Record something that changes no file of the study, such as an export. Raises StoreError."""
+        with self._open() as journal:
+            journal.append("event", event=event, detail=detail)
 
     @contextmanager
     def _open(self) -> Iterator[_OpenJournal]:
@@ -189,12 +195,21 @@ class _OpenJournal:
             self.append(outcome, of=last.number, durable=False)
 
     def append(
-        self, kind: str, path: str = "", before: str = "", after: str = "", *, of: int = 0, durable: bool = True
+        self,
+        kind: str,
+        path: str = "",
+        before: str = "",
+        after: str = "",
+        *,
+        of: int = 0,
+        event: str = "",
+        detail: str = "",
+        durable: bool = True,
     ) -> int:
         """Append a record and return its number. Raises StoreError if it is not on the disk."""
         number = (self._last.number if self._last else 0) + 1
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        record = JournalRecord(number, at, kind, path, before, after, of)
+        record = JournalRecord(number, at, kind, path, before, after, of, event=event, detail=detail)
         chain, line = record.to_line(self._last.chain if self._last else "")
         assert len(line) <= _LONGEST_LINE
         try:
@@ -217,7 +232,7 @@ class _OpenJournal:
                 "Free some disk space" if is_full else "Check the disk, and try again",
             ) from error
         self._size += len(line)
-        self._last = JournalRecord(number, at, kind, path, before, after, of, chain)
+        self._last = replace(record, chain=chain)
         return number
 
     def sync(self, *, created: bool = True) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from ratui.errors import StoreError
+from ratui.errors import StoreError, clean_text
 from ratui.study.store.exclusive_file import exclusive_file
 from ratui.study.store.history import changes_by_path, expected_contents, first_content
 from ratui.study.store.journal import JournalFile, read_journals
@@ -34,6 +34,7 @@ __all__ = [
     "journal_of",
     "list_recorded_files",
     "load_journals",
+    "record_event",
     "recording",
 ]
 
@@ -43,6 +44,7 @@ PRIVATE_JOURNAL = "private/journal"
 """Folder with the journals of the files in ``private``."""
 _TIMEOUT = 10.0  # seconds that a save waits for another save by the same account on another machine
 _LARGEST = 64_000_000
+_LONGEST_DETAIL = 800  # characters; a line of a journal has at most 4000 bytes
 _SEAL = re.compile(rb'^seal = "([0-9a-f]{64})"\n\Z', re.MULTILINE)
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}"
 _RECORDED = re.compile(
@@ -246,6 +248,26 @@ def accept_content(folder: StudyFolder, inside: str) -> bool:
         return False
     with _writer(folder, journal_of(inside)) as writer:
         writer.accept(inside, min(expected, default=""))
+    return True
+
+
+def record_event(folder: StudyFolder, event: str, detail: str) -> bool:
+    """Record an event, such as an export, in the journal of this account; see `journal`.
+
+    Returns
+    -------
+    bool
+        False if the study has no journals, or is on a file system that is mounted read-only.
+
+    Raises
+    ------
+    StoreError
+        The record can't be stored.
+    """
+    if folder.is_read_only or folder.find(JOURNAL) is None:
+        return False
+    with _writer(folder, JOURNAL) as writer:
+        writer.add_event(clean_text(event, 40), clean_text(detail, _LONGEST_DETAIL))
     return True
 
 
