@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ratui.errors import RatuiError, StudyError, clean_text
+from ratui.reading import to_positions
 from ratui.study.accounts import account_name, act_as_owner, check_account
 from ratui.study.case import Case, Region
 from ratui.study.config import CONSENSUS
@@ -147,7 +148,7 @@ def _compare(study: Study, case: Case, theirs: ForeignReading) -> tuple[MergeOut
     ours = study.reading(study.view, case.id)
     if ours is None:
         return "added", ""
-    here, there = ours.log, theirs.reading.log
+    here, there = to_positions(ours).log, theirs.reading.log  # visits may have come that are at other positions here
     same = next((n for n, (one, other) in enumerate(zip(here, there, strict=False)) if one != other), None)
     if same is not None:
         return "conflict", f"both went on after entry {same}; the one here stays"
