@@ -39,6 +39,7 @@ _PRACTICE_CASES, _EXAM_CASES = 3, 10
 @click.option("--mark", "marked", type=_PATH, metavar="FOLDER", help="Managers: verify and mark an examination.")
 @click.option("--truth", type=_PATH, metavar="FILE", help="Managers: file of the truth, which raters must not read.")
 @click.option("--blinded", is_flag=True, help="New examination: hide the order of the films.")
+@click.option("--group", default="", help="New examination: Unix group of the raters, who use accounts of their own.")
 @click.option("--icc-status", type=click.FloatRange(0, 1), help="New examination: least ICC of status.  [default: 0.8]")
 @click.option("--icc-change", type=click.FloatRange(0, 1), help="New examination: least ICC of change.  [default: 0.6]")
 @click.option("--kappa", type=click.FloatRange(0, 1), help="New examination: least weighted kappa.  [default: 0.6]")
@@ -60,6 +61,7 @@ def practise(
     marked: Path | None,
     truth: Path | None,
     blinded: bool,
+    group: str,
     icc_status: float | None,
     icc_change: float | None,
     kappa: float | None,
@@ -85,7 +87,7 @@ def practise(
     size = (rows, round(rows * 0.82))
     if make is not None and truth is not None:
         marks = _choose_marks(icc_status, icc_change, kappa, sdc)
-        _make(make, truth, scheme, raters, cases or _EXAM_CASES, seed, marks, blinded=blinded, size=size)
+        _make(make, truth, scheme, raters, cases or _EXAM_CASES, seed, marks, blinded=blinded, group=group, size=size)
     elif marked is not None and truth is not None:
         _mark(marked, truth, trial, record)
     elif exam is not None:
@@ -166,6 +168,7 @@ def _make(
     marks: Qualification,
     *,
     blinded: bool,
+    group: str,
     size: tuple[int, int],
 ) -> None:
     from ratui.practice import make_examination
@@ -182,6 +185,7 @@ def _make(
         seed=seed,
         marks=marks,
         blinded=blinded,
+        group=group,
         size=size,
         progress=ProgressBar(),
     )

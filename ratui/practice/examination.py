@@ -65,6 +65,7 @@ def make_examination(
     seed: int | None = None,
     marks: Qualification = DEFAULT_MARKS,
     blinded: bool = False,
+    group: str = "",
     size: tuple[int, int] = (1250, 1024),
     progress: ProgressCallback,
 ) -> tuple[Study, Examination]:
@@ -86,6 +87,8 @@ def make_examination(
         The marks to reach.
     blinded
         Do not show the order of the films.
+    group
+        Unix group of the raters, if they use accounts of their own; empty for none.
     size
         (rows, columns) of a film in pixels.
     progress
@@ -107,7 +110,7 @@ def make_examination(
         raise StudyError(f"{cases} cases are too few for an examination", folder, "Take 3 or more")
     simulated = SimulatedCases(cases, secrets.randbits(128) if seed is None else seed, size=size)
     study, truth = create_simulated_study(
-        folder, scheme, raters, simulated, title="Examination", blinded=blinded, progress=progress
+        folder, scheme, raters, simulated, title="Examination", blinded=blinded, group=group, progress=progress
     )
     films = {(case, film.id): film.file for case in study.cases() for film in study.case(case).films}
     examination = Examination(study.config.id, marks, truth, films)

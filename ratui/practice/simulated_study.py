@@ -56,13 +56,15 @@ def create_simulated_study(
     *,
     title: str,
     blinded: bool = False,
+    group: str = "",
     progress: ProgressCallback,
 ) -> tuple[Study, Truth]:
     """Create a study of simulated patients in the folder `path`, and return it with the truth, which it does not contain.
 
+    `group` is the Unix group that shares the study; it is empty for a study of its owner alone.
     Raises StudyError or SchemeError if the study cannot be created.
     """
-    study = Study.create(path, scheme, raters, title=title, blinded=blinded)
+    study = Study.create(path, scheme, raters, title=title, blinded=blinded, group=group)
     seeds = np.random.SeedSequence(simulated.seed).spawn(simulated.cases)
     patients, written = [], []
     with tempfile.TemporaryDirectory(prefix="ratui-practice-") as scratch:

@@ -51,7 +51,7 @@ async def test_a_case_is_settled_by_keys_and_nobody_is_named(tmp_path: Path, lan
         assert "bert" not in text
         assert screen.field.site == "L.MCP2"  # the films are still shown
         # Only Enter ends it, and a grade that was meant for the next joint changes nothing.
-        await pilot.press("b", "escape", "3")
+        await pilot.press("b", "escape", "1")
         await settle(pilot)
         assert "≠ 0→4, 0→0" in cells(pilot)
         assert screen.reading.score(Field("L.MCP2", "JSN", 1)) == 0
