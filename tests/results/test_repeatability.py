@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +19,7 @@ from ratui.results.repeatability import draw_control_chart
 from ratui.study import Study
 from ratui.study.repeats import draw_repeats, load_repeats
 from tests.films import make_study
+from tests.support.commands import run_in_this_process
 from tests.tui.readings import store_reading
 
 _START = datetime(2027, 1, 10, tzinfo=UTC)
@@ -94,6 +96,23 @@ def test_a_rater_is_compared_with_themselves(study: Study) -> None:
     titles = [table.title for table in agreement_tables(agreement)]
     assert titles[-3:-1] == ["Each rater with themselves", "Drift of each rater"]
     assert list_plots(agreement, scores)["control-chart"]() is not None
+
+
+def test_the_export_contains_both_scores_of_each_repeated_field(study: Study, tmp_path: Path) -> None:
+    done = run_in_this_process("export", study.path, tmp_path / "out", "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "out" / "repeats.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for rater, differences in (("anna", [0, 0, 0, 0]), ("bert", [1, 1, 2, 2])):
+        own = [
+            row
+            for row in rows
+            if (row["reader"], row["site"], row["scale"], row["time"]) == (rater, "L.MCP2", "ERO", "1")
+        ]
+        assert sorted(int(row["second_score"]) - int(row["first_score"]) for row in own) == differences
+        assert sorted(row["order"] for row in own) == ["1", "2", "3", "4"]
+        assert {row["case"] for row in own} == {repeat.original for repeat in load_repeats(study).values()}
+    assert "repeats,first_score," in (tmp_path / "out" / "dictionary.csv").read_text()
 
 
 def test_without_repeats_there_is_no_table(tmp_path: Path) -> None:

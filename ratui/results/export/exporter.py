@@ -22,6 +22,7 @@ from ratui.results.export.long_table import build_long_table
 from ratui.results.export.mk_table import build_mk_table
 from ratui.results.export.presentation_state import build_presentation_states
 from ratui.results.export.reading_tables import build_notes_table, build_readings_table
+from ratui.results.export.repeats_table import build_repeats_table
 from ratui.results.export.signed_readings import ExportSource
 from ratui.results.export.structured_report import build_structured_reports
 from ratui.results.export.tables import Table, data_dictionary, relink_table, table_to_csv, table_to_parquet
@@ -142,6 +143,8 @@ def _files(
     tables: list[Table] = []
     if {"csv", "parquet"} & set(formats):
         tables = [build_long_table(source), build_wide_table(source, rule), build_final_table(source, rule)]
+        if source.released.repeats:
+            tables.append(build_repeats_table(source))
     with_csv = "csv" in formats or not tables
     if with_notes:
         tables += [build_readings_table(source), build_notes_table(source)]
