@@ -337,7 +337,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         if len(reading.order) > 2:
             for scale in reading.site(site).joint.scales:
                 shown = [texts.format_field(self.t, reading, Field(site, scale, time)) for time in reading.order]
-                text.append(f"   {scale} ", QUIET).append(texts.join_time_points(reading, shown, blinded=" | "), PLAIN)
+                text.append(f"   {scale} ", QUIET).append(texts.join_time_points(reading, shown, blinded="|"), PLAIN)
         for place, time in enumerate(reading.order if len(reading.order) <= 2 else ()):
             name = self._visits.title(self.t, reading.order, place, blinded=reading.is_blinded)
             shown = [
