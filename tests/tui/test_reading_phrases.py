@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from ratui.errors import EntryError, Refusal, RefusalKind, StoreError
-from ratui.reading import Field, ReviewKind, ReviewReason, UnlikelyEntry, review_items, start_reading
+from ratui.reading import Field, ReviewItem, ReviewKind, ReviewReason, UnlikelyEntry, review_items, start_reading
 from ratui.reading.commands import enter, sign
 from ratui.reading.model import FindingEntry, GradeEntry
 from ratui.scheme import load_scheme
@@ -63,6 +63,15 @@ def test_a_request_to_confirm_names_scale_and_key(language: str, doubt: Unlikely
     text = wording.format_unlikely(Catalog(language), doubt, "4")
     assert doubt.field.scale in text
     assert "4" in text
+
+
+@pytest.mark.parametrize(
+    ("visits", "expected"), [(2, "assessable on one film only"), (3, "not assessable on every film")]
+)
+def test_a_joint_that_some_films_do_not_show_is_described_for_their_number(visits: int, expected: str) -> None:
+    reading = start_reading(SCHEME, "C", "anna", SCHEME.sites, order=tuple(range(visits)))
+    item = ReviewItem("L.MCP2", (ReviewReason("one_sided"),))
+    assert wording.format_review_reasons(Catalog("en"), reading, item) == expected
 
 
 def test_a_refusal_is_shown_in_japanese() -> None:
