@@ -1,14 +1,15 @@
 """Package a study for one rater who reads on another machine.
 
 The archive contains what this rater needs to read, and nothing else: settings, scheme, films, boxes, proposals, and the
-rater's own readings and positions. It contains neither the private folder nor readings, positions or journals of others.
+rater's own readings, positions and results of examinations. It contains neither the private folder nor readings, positions
+or journals of others.
 `ratui restore` unpacks it, and `ratui merge --rater` brings the readings back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ratui.reading import POSITION_FORMATS
 from ratui.study.backup import Archive, ArchiveWriter, new_archive, write_archive
 from ratui.study.config import SPLIT_FORMAT, settings_bytes
 from ratui.study.orientations import read_orientations
+from ratui.study.qualifications import RESULTS, load_records
 from ratui.study.reading_session import reading_to_tables
 from ratui.study.restored import find_reading
 from ratui.study.snapshot import snapshot
@@ -88,6 +90,9 @@ def _pack(study: Study, rater: str, archive: ArchiveWriter, progress: Progress) 
     )
     archive.add("study.toml", settings_bytes(config))
     archive.add_file(study.folder, "scheme.toml")
+    results = [asdict(record) for record in load_records(study.folder) if record.rater == rater]
+    if results:  # without them a rater whose charter requires an examination could not read
+        archive.add(RESULTS, _seal(study.folder.file(RESULTS), {"records": results}))
     cases = [case for case in seen.cases() if rater in study.positions(case)]
     for number, case in enumerate(cases):
         progress(number, len(cases))

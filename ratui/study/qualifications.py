@@ -1,7 +1,7 @@
 """The results of raters in examinations, and the rule of the charter that only qualified raters may read.
 
-They are in the table file ``qualifications.json``, which the study's owner writes and every rater can read. It contains
-figures, never the truth of an examination.
+They are in the table file ``qualifications/results.json``, which the study's owner writes and every rater can
+read. It contains figures, never the truth of an examination.
 """
 
 from __future__ import annotations
@@ -19,9 +19,19 @@ from ratui.study.store.locking import FileLock
 if TYPE_CHECKING:
     from ratui.study.config import StudyConfig
 
-__all__ = ["Figures", "QualificationRecord", "check_qualified", "find_shortfalls", "load_records", "save_records"]
+__all__ = [
+    "RESULTS",
+    "Figures",
+    "QualificationRecord",
+    "check_qualified",
+    "find_shortfalls",
+    "load_records",
+    "save_records",
+]
 
-FILE = "qualifications.json"
+_FOLDER = "qualifications"
+RESULTS = f"{_FOLDER}/results.json"
+"""Path in the study of the file with the results."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +139,7 @@ def find_shortfalls(figures: Figures, marks: Qualification) -> tuple[str, ...]:
 
 def load_records(folder: StudyFolder) -> tuple[QualificationRecord, ...]:
     """Return the recorded results, the oldest first; empty if there are none. Raises StoreError for a damaged file."""
-    file = folder.file(FILE)
+    file = folder.file(RESULTS)
     stored = read_intact(file)
     try:
         return tuple(map(QualificationRecord.from_record, stored.tables.get("records", ()))) if stored else ()
@@ -139,9 +149,10 @@ def load_records(folder: StudyFolder) -> tuple[QualificationRecord, ...]:
 
 def save_records(folder: StudyFolder, new: Sequence[QualificationRecord]) -> None:
     """Add results to those recorded. Raises StoreError if this account may not change the study's files."""
-    with FileLock(folder.file("qualifications.lock")):
+    folder.make_folder(_FOLDER, group=0o050)
+    with FileLock(folder.file("qualifications/results.lock")):
         records = [asdict(each) for each in (*load_records(folder), *new)]
-        write_tables(folder.file(FILE), {"records": records})
+        write_tables(folder.file(RESULTS), {"records": records})
 
 
 def check_qualified(folder: StudyFolder, config: StudyConfig, rater: str) -> None:

@@ -23,6 +23,8 @@ from ratui.reading import Entry, Field, GradeEntry, NotAssessableEntry, enter, f
 from ratui.study import Study
 from ratui.study.charter_changes import set_charter
 from ratui.study.check import check_study
+from ratui.study.package import package
+from ratui.study.restore import restore
 from tests.films import make_study
 
 Answer = Callable[[Field, KnownAnswer], Entry]
@@ -163,6 +165,14 @@ def test_the_charter_opens_the_study_for_qualified_raters_alone(made: Path, tmp_
     with pytest.raises(StudyError, match="no result"):
         trial.as_rater("dora").check_rater("dora")
     assert check_study(trial.path).is_intact
+    moved = trial.path.rename(tmp_path / "moved")
+    trial = Study.open(moved)
+    trial.check_rater("anna")
+    package(trial, "anna", tmp_path / "for anna.zip")
+    restore(tmp_path / "for anna.zip", tmp_path / "elsewhere")
+    with Study.open(tmp_path / "elsewhere").open_reading("anna", case):
+        pass
+    assert "bert" not in (tmp_path / "elsewhere" / "qualifications/results.json").read_text()
     refused = CliRunner().invoke(commands, ["read", str(trial.path), "--rater", "bert"])
     assert isinstance(refused.exception, StudyError)
 
@@ -179,7 +189,7 @@ def test_it_is_marked_by_the_command(made: Path, tmp_path: Path) -> None:
     assert record_digest(record) == record["digest"]
     assert record["digest"] in done.output
     assert "recorded in" in done.output
-    assert (trial.path / "qualifications.json").exists()
+    assert (trial.path / "qualifications/results.json").exists()
 
 
 def test_the_figures_follow_their_definitions() -> None:

@@ -48,7 +48,7 @@ _LONGEST_DETAIL = 800  # characters; a line of a journal has at most 4000 bytes
 _SEAL = re.compile(rb'^seal = "([0-9a-f]{64})"\n\Z', re.MULTILINE)
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}"
 _RECORDED = re.compile(
-    rf"study\.toml|scheme\.toml|qualifications\.json|films/{_NAME}/films\.json|regions/{_NAME}\.json|proposals/{_NAME}/{_NAME}\.json"
+    rf"study\.toml|scheme\.toml|qualifications/results\.json|films/{_NAME}/films\.json|regions/{_NAME}\.json|proposals/{_NAME}/{_NAME}\.json"
     rf"|models/order\.json|models/{_NAME}/evaluation\.json|models/{_NAME}/answers/{_NAME}\.json"
     rf"|private/{_NAME}\.(?:json|toml)|private/(?!journal/|seals/){_NAME}/{_NAME}\.json"
 )
