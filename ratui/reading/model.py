@@ -274,6 +274,10 @@ class Reading:
         except KeyError:
             raise EntryError(Refusal("no_site", {"name": clean_text(key)}), self.case) from None
 
+    def has_field(self, field: Field) -> bool:
+        """Return whether the reading has `field`. Entries of the log may name fields of films that were withdrawn."""
+        return field in self._field_indices
+
     def field_index(self, field: Field) -> int:
         """Return the position of `field` in `fields`. Raises EntryError if the reading has no such field."""
         try:

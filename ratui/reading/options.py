@@ -156,10 +156,13 @@ def find_resume_field(reading: Reading) -> Field:
     field if all are answered.
     """
     for entry in reversed(reading.log):
-        # Changed regions and adopted answers are not the rater's last position.
-        if not entry.changes or entry.kind in ("regions", "adopt"):
+        # Changed regions, other films and adopted answers are not the rater's last position.
+        if entry.kind in ("regions", "films", "adopt"):
             continue
-        field = entry.changes[0].field
+        # Films of an entry may have been withdrawn since.
+        field = next((change.field for change in entry.changes if reading.has_field(change.field)), None)
+        if field is None:
+            continue
         if entry.kind in ("undo", "clear") and field not in reading.values:
             return field
         return find_next_open_field(reading, after=field) or field

@@ -15,11 +15,13 @@ from ratui.reading import (
     NotAssessableEntry,
     Reading,
     Slot,
+    apply_films,
     apply_regions,
     copy_entry,
     enter,
     enter_normal,
     find_problems,
+    find_resume_field,
     find_unlikely,
     list_options,
     reading_from_document,
@@ -27,6 +29,7 @@ from ratui.reading import (
     review_items,
     start_reading,
     to_positions,
+    undo,
 )
 from ratui.scheme import load_scheme
 
@@ -140,3 +143,13 @@ def test_impossible_slots_without_a_film_are_rejected(slots: list[list[object]],
 
 def test_a_slot_is_not_both_without_a_film_and_outside_it() -> None:
     assert find_problems(replace(reading(), absent=WITHOUT)) == ("R.MCP2 at 1 is without a film, but also outside it",)
+
+
+def test_a_reading_is_continued_after_the_last_field_that_is_left() -> None:
+    begun = enter(enter(reading(), at(0), GradeEntry(1)), at(2), GradeEntry(1))
+    lost = [Slot("L.MCP2", 2), Slot("R.MCP2", 2)]
+    after = apply_films(begun, SITES[:1], (0, 1), (("a",), ("b",), ()), lost, note="-c")
+    assert find_resume_field(after) == at(1)
+    assert after.open_fields[0] == at(1)
+    with pytest.raises(EntryError):
+        undo(after)
