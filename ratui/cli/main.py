@@ -14,6 +14,7 @@ import click
 from ratui.cli import (
     adjudicate,
     audit,
+    blocks,
     charter,
     export,
     lock,
@@ -73,6 +74,7 @@ for _command in (
     *export.COMMANDS,
     *adjudicate.COMMANDS,
     *audit.COMMANDS,
+    *blocks.COMMANDS,
     *charter.COMMANDS,
     *lock.COMMANDS,
     *maintenance.COMMANDS,

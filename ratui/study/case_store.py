@@ -188,10 +188,12 @@ class CaseStore:
         positions: Mapping[str, Positions] | None = None,
         *,
         split: bool = False,
+        blocks: Mapping[str, int] | None = None,
     ) -> None:
         """Store the films and visits of `case`, and the positions of its raters. Raises StoreError.
 
-        Raters keep their positions, see `continue_positions`; `positions` replaces those of before.
+        Raters keep their positions, see `continue_positions`; `positions` replaces those of before. So do they keep their
+        blocks, to which `blocks` are added.
         """
         file = self.films_file(case.id)
         # Reading raises an error for a file of a newer format, which must not be replaced.
@@ -214,7 +216,9 @@ class CaseStore:
         withdrawn = tuple(
             {"id": film} | ({} if config.blinded else {"time": at[film].visit}) for film, _ in case.withdrawn
         )
-        listed = FilmList(case.id, records, continued, withdrawn)
+        opened = {**(before.blocks if before is not None else {}), **(blocks or {})}
+        opened = {rater: opened[rater] for rater in continued if rater in opened}
+        listed = FilmList(case.id, records, continued, withdrawn, opened)
         with self._lock.shared():
             # First: a listed film without a visit could not be shown to managers.
             # The salts are random: a checksum of a file, even a public one, does not allow to try out its content. The

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from ratui.errors import StudyError, clean_text
 from ratui.study.accounts import check_account
 from ratui.study.qualifications import check_qualified
 from ratui.study.store import StudyFolder
 from ratui.study.study_config import StudyConfig
 
-__all__ = ["check_is_rater", "check_rater_access"]
+__all__ = ["check_is_rater", "check_rater_access", "check_window"]
 
 
 def check_is_rater(folder: StudyFolder, config: StudyConfig, rater: str) -> None:
@@ -25,3 +27,28 @@ def check_rater_access(folder: StudyFolder, config: StudyConfig, rater: str) -> 
         raise StudyError(f"{rater} has left the study", folder.path, "Ask a manager of the study")
     check_account(folder, rater)
     check_qualified(folder, config, rater)
+
+
+def check_window(config: StudyConfig, case: str, block: int, *, is_open: bool, today: date | None = None) -> None:
+    """Raise StudyError if the charter does not let a rater read a case today.
+
+    Parameters
+    ----------
+    config
+        The settings of the study.
+    case
+        Name of the case.
+    block
+        Number of its block from 1; 0 if the study has no blocks.
+    is_open
+        True if the block of the case is open for the rater.
+    today
+        The day, that of this machine by default.
+    """
+    if not is_open:
+        raise StudyError("its block is not open yet", case, "Ask a manager of the study")
+    window, today = config.charter.window(max(block - 1, 0)), today or date.today()
+    if window.opens is not None and today < window.opens:
+        raise StudyError(f"it can be read from {window.opens} on", case, "Ask a manager of the study")
+    if window.closes is not None and today > window.closes:
+        raise StudyError(f"it could be read until {window.closes}", case, "Ask a manager of the study")

@@ -17,6 +17,7 @@ from ratui.files import check_name
 from ratui.study.accounts import act_as_owner
 from ratui.study.charter_changes import change_settings
 from ratui.study.config import CONSENSUS
+from ratui.study.repeats import load_repeats
 from ratui.study.study import Study
 from ratui.study.study_events import StudyEvent, check_reason, new_event
 from ratui.study.visits import Positions
@@ -148,22 +149,52 @@ def settle_assignments(study: Study) -> int:
             known[case] = study.positions(case)
         except RatuiError:
             continue  # the check reports it; the command can be repeated after a repair
-    loads = Counter(rater for positions in known.values() for rater in positions if rater in config.active_raters)
-    changed = 0
+    loads = Counter(dict.fromkeys(config.active_raters, 0))
+    loads.update(rater for positions in known.values() for rater in positions if rater in config.active_raters)
+    before = {case: {rater for rater in positions if rater != CONSENSUS} for case, positions in known.items()}
+    repeats = load_repeats(study)
+    readers: dict[str, set[str]] = {}
+    drawn: dict[str, set[str]] = {}
     for case, positions in known.items():
-        readers = _choose_readers(study, case, positions, stages, loads)
-        before = {rater for rater in positions if rater != CONSENSUS}
-        if readers == before:
-            continue
-        loads.update(readers - before)
-        loads.subtract(before - readers)
-        # In a study whose raters read each case in part, those with positions are the readers of a case.
-        kept = {rater: each for rater, each in positions.items() if rater in readers or rater == CONSENSUS}
-        added = dict.fromkeys(sorted(readers - before), ())
+        if case not in repeats or repeats[case].original not in known:
+            readers[case], drawn[case] = _choose_readers(study, case, positions, stages, loads)
+            loads.update(readers[case] - before[case])
+            loads.subtract((before[case] - readers[case]).intersection(config.active_raters))
+    _balance(readers, drawn, loads)
+    for case in known.keys() - readers.keys():
+        # The raters of the original read the repeat, without those who have left before they did.
+        left = {rater for rater, stage in stages.items() if stage.get(case) != "signed"}
+        readers[case] = readers[repeats[case].original] - left
+    changed = [case for case in known if readers[case] != before[case]]
+    for case in changed:
+        # Those with positions are the readers of a case.
+        kept = {rater: each for rater, each in known[case].items() if rater in readers[case] or rater == CONSENSUS}
+        added = dict.fromkeys(sorted(readers[case] - before[case]), ())
         with act_as_owner(study.folder, "films"):
             study.save_case(study.case(case), positions={**kept, **added})
-        changed += 1
-    return changed
+    return len(changed)
+
+
+def _balance(readers: dict[str, set[str]], drawn: Mapping[str, set[str]], loads: Counter[str]) -> None:
+    """Exchange raters that were `drawn` for a case, until no exchange makes the numbers of cases more alike."""
+    for _ in range(sum(map(len, drawn.values()))):
+        exchange = next(
+            (
+                (case, most, least)
+                for case, chosen in drawn.items()
+                for most in chosen
+                for least in sorted(loads, key=lambda rater: loads[rater])
+                if loads[most] - loads[least] > 1 and least not in readers[case]
+            ),
+            None,
+        )
+        if exchange is None:
+            return
+        case, most, least = exchange
+        for names in (readers[case], drawn[case]):
+            names.remove(most)
+            names.add(least)
+        loads.update({most: -1, least: 1})
 
 
 def _choose_readers(
@@ -172,8 +203,11 @@ def _choose_readers(
     positions: Mapping[str, Positions],
     stages: Mapping[str, Mapping[str, str]],
     loads: Mapping[str, int],
-) -> set[str]:
-    """Return the raters who read `case` from now on. `stages` are those of raters who left, `loads` numbers of cases."""
+) -> tuple[set[str], set[str]]:
+    """Return the raters who read `case` from now on, and those of them who were drawn.
+
+    `stages` are those of raters who have left, `loads` the numbers of cases of the others.
+    """
     config = study.config
     active = set(config.active_raters)
     readers = {rater for rater in positions if rater in config.raters}
@@ -188,7 +222,8 @@ def _choose_readers(
         if event.other:
             readers.add(event.other)
     if not config.raters_per_case:
-        return readers | active
+        return readers | active, set()
     draw = random.SystemRandom()
     waiting = sorted(active - readers, key=lambda rater: (loads.get(rater, 0), draw.random()))
-    return readers | set(waiting[: max(0, config.raters_per_case - len(readers))])
+    drawn = set(waiting[: max(0, config.raters_per_case - len(readers))])
+    return readers | drawn, drawn

@@ -6,6 +6,7 @@ which may be missing, has one for each case without, because its films are unlik
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from ratui.errors import StoreError, clean_text
@@ -78,11 +79,13 @@ def _read_cases(study: Study, table: str) -> list[str]:
 
 
 def load_reading_order(study: Study) -> tuple[str, ...]:
-    """Return the study's cases in the stored order, then all others by name.
+    """Return the study's cases in the stored order, then all others by name, or in an order of each rater's own in blocks.
 
     An order that can't be read is ignored with a notice of the study: it is a convenience and must not stop anybody.
     """
     cases = study.cases()
+    if study.view and study.config.charter.block_cases:
+        cases = tuple(sorted(cases, key=lambda case: _draw_place(study, case)))
     try:
         wanted = read_stored_order(study)
     except StoreError as error:
@@ -91,3 +94,8 @@ def load_reading_order(study: Study) -> tuple[str, ...]:
     known = set(cases)
     first = list(dict.fromkeys(case for case in wanted if case in known))
     return (*first, *(case for case in cases if case not in set(first)))
+
+
+def _draw_place(study: Study, case: str) -> bytes:
+    """Return bytes by which the cases of a block are sorted, in an order of its own for each rater."""
+    return hashlib.sha256(f"{study.config.id}\0{study.view}\0{case}".encode()).digest()

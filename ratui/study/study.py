@@ -233,6 +233,7 @@ class Study(StudyCases, AnswerSource):
         """
         self.check_rater(rater)
         self.check_unlocked()
+        self.check_open(rater, case)
         film_case = self.case(case)
         why = film_case.unreadable_reason(self.scheme)
         if why:
@@ -365,7 +366,8 @@ class Study(StudyCases, AnswerSource):
         fields, meta = stored.tables.get("fields", ()) if stored else (), stored_meta(stored)
         complete = bool(meta.get("signed")) or self.are_regions_complete(film_case)
         log = stored.tables.get("log", ()) if stored else ()
-        return summarize_reading(film_case, self.scheme, fields, meta, complete, note, file.path, log)
+        found = summarize_reading(film_case, self.scheme, fields, meta, complete, note, file.path, log)
+        return replace(found, is_open=stored is not None or rater in self.film_list(case).blocks)
 
     def states(self, rater: str, *, progress: Progress | None = None) -> tuple[CaseState, ...]:
         """Return the progress of `rater` in each case that they read, by name, from an index that is updated first.
@@ -382,7 +384,7 @@ class Study(StudyCases, AnswerSource):
     def _states(self, raters: Sequence[str], progress: Progress | None) -> dict[str, tuple[CaseState, ...]]:
         found = self._worklists.states(raters, StudyFiles(self.folder), self.state, progress)
         for rater, states in found.items():
-            found[rater] = tuple(state for state in states if state.stage != "unassigned")
+            found[rater] = tuple(state for state in states if self._is_listed(rater, state))
             for state in found[rater]:
                 if state.note == _COPY_READ:  # from the index: the file itself was not read just now
                     self.add_notice(self.reading_path(rater, state.case), state.note)

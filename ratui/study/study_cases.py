@@ -15,10 +15,12 @@ from ratui.study.case import Case, FilmRecord
 from ratui.study.case_store import CaseStore
 from ratui.study.config import CONSENSUS, StudyConfig
 from ratui.study.film_files import load_film
+from ratui.study.rater_access import check_window
 from ratui.study.region_store import RegionStore
+from ratui.study.restored import find_reading
 from ratui.study.store import StudyFolder
 from ratui.study.visits import FilmList, Positions, Visit
-from ratui.study.worklist import StudyFiles
+from ratui.study.worklist import CaseState, StudyFiles
 
 __all__ = ["StudyCases"]
 
@@ -73,15 +75,34 @@ class StudyCases(RegionStore):
         """Return the names of all cases, sorted; in a rater's view of those that the rater reads."""
         found = StudyFiles(self.folder).cases
         return (
-            tuple(case for case in found if self._is_read(case)) if self.view and self.config.has_assignments else found
+            tuple(case for case in found if self._is_read(case))
+            if self.view and (self.config.has_assignments or self.config.charter.block_cases)
+            else found
         )
 
     def _is_read(self, case: str) -> bool:
         """Return whether the rater of this view reads `case`. A case that can't be read counts: its screen says why."""
         try:
-            return self.view in self.positions(case)
+            return self.view in self.positions(case) and self.is_open(self.view, case)
         except RatuiError:
             return True
+
+    def is_open(self, rater: str, case: str) -> bool:
+        """Return whether `case` is in a block that is open for `rater`, or was begun. The adjudicator has no blocks."""
+        if rater == CONSENSUS or not self.config.charter.block_cases or rater in self.film_list(case).blocks:
+            return True
+        return self.folder.exists(find_reading(self.folder, rater, case).inside)
+
+    def _is_listed(self, rater: str, state: CaseState) -> bool:
+        """Return whether a worklist contains the case of `state`. A rater's view leaves out blocks that are not open."""
+        is_hidden = self.view and rater != CONSENSUS and self.config.charter.block_cases and not state.is_open
+        return state.stage == "unreadable" or (state.stage != "unassigned" and not is_hidden)
+
+    def check_open(self, rater: str, case: str) -> None:
+        """Raise StudyError if the charter does not let `rater` read `case` today: its block or its days."""
+        if rater != CONSENSUS:
+            block = self.film_list(case).blocks.get(rater, 0)
+            check_window(self.config, case, block, is_open=self.is_open(rater, case))
 
     def case(self, id: str) -> Case:
         """Return the case named `id`.
@@ -125,15 +146,22 @@ class StudyCases(RegionStore):
         """Return the visits of the films of `case`, by film, for managers; empty up to format 2. Raises StudyError."""
         return self._case_store.visits(case)
 
-    def save_case(self, case: Case, *, positions: Mapping[str, Positions] | None = None, split: bool = False) -> None:
+    def save_case(
+        self,
+        case: Case,
+        *,
+        positions: Mapping[str, Positions] | None = None,
+        split: bool = False,
+        blocks: Mapping[str, int] | None = None,
+    ) -> None:
         """Store the list of films of `case`. Raises StoreError.
 
         Raters keep the order in which they see the time points, or that of `positions` if given. In a blinded study the
         order of a new case is drawn at random. `split` stores the visits in the private folder, as format 3 does, even if
-        the study has an earlier format.
+        the study has an earlier format. `blocks` are the numbers of the reading blocks to open the case in, by rater.
         """
         assert not self.view, "a rater's view does not know the time points"
-        self._case_store.save(case, self.config, positions, split=split)
+        self._case_store.save(case, self.config, positions, split=split, blocks=blocks)
 
     def draw_missing_positions(self) -> int:
         """Draw the order of the films for raters who were added to a study; return the number of changed cases.

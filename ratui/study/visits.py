@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
 from ratui.errors import StoreError, StudyError
@@ -25,6 +25,7 @@ Positions: TypeAlias = tuple[tuple[str, ...], ...]
 """IDs of the films at each position on the screen, left first, sorted within a position."""
 _PUBLIC = ("id", "side", "view", "rows", "columns", "spacing", "file", "note", "aspect")
 _MOST_DAYS = 100_000
+_MOST_BLOCKS = 100_000
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,15 @@ class FilmList:
     withdrawn
         ``id`` of each film that was withdrawn, with ``time`` if every member may know it. These films keep their places in
         `positions`, so that another film of the same visit comes to the same place.
+    blocks
+        Number of the reading block, from 1, that a manager has opened with this case, by rater; see `reading_blocks`.
     """
 
     case: str
     records: tuple[Mapping[str, Any], ...]
     positions: Mapping[str, Positions]
     withdrawn: tuple[Mapping[str, Any], ...] = ()
+    blocks: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def from_tables(
@@ -104,10 +108,15 @@ class FilmList:
         known = [*films, *(record["id"] for record in withdrawn)]
         if len({*known}) < len(records) + len(withdrawn):
             raise ValueError("a film that occurs twice")
+        blocks = {
+            as_text(each["rater"]): as_integer(each["block"], 1, _MOST_BLOCKS)
+            for each in as_list(tables.get("positions", []))
+            if "block" in each
+        }
         if "positions" in tables:
             found = {as_text(each["rater"]): _to_positions(each["positions"], known) for each in tables["positions"]}
             if config.has_assignments or config.blinded:
-                return cls(case, records, found, withdrawn)
+                return cls(case, records, found, withdrawn, blocks)
         else:
             found = {}
         for rater in (*config.raters, CONSENSUS):
@@ -117,7 +126,7 @@ class FilmList:
                     for record in (*records, *withdrawn)
                 }
                 found[rater] = _group(times, _earlier_order(config, rater, case, set(times.values())))
-        return cls(case, records, found, withdrawn)
+        return cls(case, records, found, withdrawn, blocks)
 
     @property
     def has_times(self) -> bool:
@@ -178,6 +187,7 @@ class FilmList:
             **({"withdrawn": withdrawn} if withdrawn else {}),
             "positions": [
                 {"rater": rater, "positions": [sorted(films) for films in positions]}
+                | ({"block": self.blocks[rater]} if rater in self.blocks else {})
                 for rater, positions in self.positions.items()
             ],
         }

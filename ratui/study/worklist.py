@@ -36,7 +36,7 @@ __all__ = [
     "summarize_reading",
 ]
 
-_FORMAT = 7
+_FORMAT = 8
 _MOST_ITEMS = 50_000_000  # of the index; about thirty a case
 _PROGRESS_STEP = 100  # cases between two calls of `progress`
 
@@ -75,6 +75,8 @@ class CaseState:
         Number of sites that the rater has flagged.
     history
         Signatures and reopenings in their order, such as ``sign 2027-01-10T09:00:00.000+00:00``, separated by commas.
+    is_open
+        True if the case is in a block that was opened for the rater, or was begun; see `reading_blocks`.
     """
 
     case: str
@@ -87,6 +89,7 @@ class CaseState:
     joints_total: int = 0
     flags: int = 0
     history: str = ""
+    is_open: bool = False
 
 
 _Row: TypeAlias = tuple[list[_FileSignature], CaseState]

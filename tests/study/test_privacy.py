@@ -53,6 +53,7 @@ OVER_A_STUDY: tuple[tuple[str, ...], ...] = (
     ),
     ("report", "{study}", "{out}/report.html", "--missing", "carried"),
     ("raters", "{study}"),
+    ("blocks", "{study}"),
     ("audit", "{study}"),
     ("audit", "{study}", "--json"),
     ("audit", "{study}", "--csv", "{out}/audit.csv"),

@@ -39,6 +39,7 @@ _COMMAND_LINE_ONLY = (
     "study/package.py",
     "study/rater_changes.py",
     "study/repeats.py",
+    "study/reading_blocks.py",
     "study/restore.py",
     "study/study_closing.py",
     "study/upgrade.py",
