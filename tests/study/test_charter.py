@@ -89,7 +89,8 @@ def begin(study: Study, *, signed: bool = False) -> None:
 def test_the_charter_is_replaced_before_and_amended_after_the_first_reading(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     set_charter(study, table('missing = "carried"'), "protocol 1")
-    set_charter(study, table(TABLE.replace("required = true", "required = false")), "protocol 2")
+    opened = {**table(TABLE.replace("required = true", "required = false")), "windows": [], "block_cases": 0}
+    set_charter(study, opened, "protocol 2")
     study = Study.open(study.path)
     assert study.config.stored_format == 4
     assert (study.config.charter.version, study.config.charter.amendments) == (1, ())
