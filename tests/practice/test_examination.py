@@ -189,7 +189,11 @@ def test_it_is_marked_by_the_command(made: Path, tmp_path: Path) -> None:
     assert record_digest(record) == record["digest"]
     assert record["digest"] in done.output
     assert "recorded in" in done.output
-    assert (trial.path / "qualifications/results.json").exists()
+    results = trial.path / "qualifications" / "results.json"
+    results.write_bytes(results.read_bytes().replace(b'"kappa"', b'"Kappa"'))
+    assert not check_study(trial.path).is_intact
+    check_study(trial.path, repair=True)
+    assert check_study(trial.path).is_intact
 
 
 def test_the_figures_follow_their_definitions() -> None:

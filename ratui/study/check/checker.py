@@ -25,6 +25,7 @@ from ratui.study.check.restored import check_restored
 from ratui.study.check.table_files import TableFileChecker, is_plain, report_copies
 from ratui.study.config import CONSENSUS, SEALED_FORMAT, check_settings_seal, read_settings, write_settings
 from ratui.study.model_reports import EVALUATION
+from ratui.study.qualifications import RESULTS
 from ratui.study.reading_order import ORDER
 from ratui.study.restored import RESTORED
 from ratui.study.store import StudyFolder, StudyLock
@@ -70,7 +71,7 @@ class StudyChecker:
         for number, folder in enumerate(folders, start=len(cases)):
             self._progress(number, of)
             tables.check_folder(folder)
-        for inside in (f"models/{ORDER}", *(f"{run}/{EVALUATION}" for run in runs)):
+        for inside in (RESULTS, f"models/{ORDER}", *(f"{run}/{EVALUATION}" for run in runs)):
             file = self._folder.file(inside)
             if any(self._exists(each.inside) for each in (file, file.second_copy)):
                 tables.check(file)
