@@ -139,16 +139,13 @@ def format_answers(
 
 
 def _format(t: Catalog, reading: Reading, answers: Mapping[Field, Entry], site: str) -> str:
-    """Return `answers` at a joint: the time points of each scale in one word."""
-    fields = reading.joint_fields(site)
+    """Return `answers` at a joint: the time points of each scale in one word, with ``–`` for one without a film of it."""
     texts = (
         join_time_points(
             reading,
             (
-                format_entry(t, reading.scheme, answers.get(field), empty="–")
+                format_entry(t, reading.scheme, answers.get(Field(site, scale, time)), empty="–")
                 for time in reading.order
-                for field in fields
-                if (field.scale, field.time) == (scale, time)
             ),
             blinded="|",
         )
