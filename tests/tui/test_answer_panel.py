@@ -22,8 +22,8 @@ def test_a_visit_without_a_film_has_its_place_and_lines_fit() -> None:
     other = {**same, Field(SITE, "JSN", 2): FindingEntry("luxation")}
     lines = format_answers(Catalog("en"), reading, [same, other, same], SITE, "raters", 60)
     assert [line.plain for line in lines] == [
-        "ERO, JSN: you 1→–→1, 1→–→1 · A = 1→–→1, 1→–→1",
-        "B ≠ 1→–→1, 1→–→luxation · C = 1→–→1, 1→–→1",
+        "ERO, JSN: you 1→∅→1, 1→∅→1 · A = 1→∅→1, 1→∅→1",
+        "B ≠ 1→∅→1, 1→∅→luxation · C = 1→∅→1, 1→∅→1",
     ]
     assert all(line.cell_len <= 60 for line in lines)
 

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.text import Text
 from textual.widgets import Static
 
-from ratui.reading import Entry, Field, Reading
+from ratui.reading import Entry, Field, Reading, Slot
 from ratui.study import AnswerSummary, RevealedAnswers
 from ratui.tui.entry.scoring_session import CONFIRM_KEY, ScoringSession
 from ratui.tui.entry.text import format_entry, join_time_points
@@ -139,12 +139,14 @@ def format_answers(
 
 
 def _format(t: Catalog, reading: Reading, answers: Mapping[Field, Entry], site: str) -> str:
-    """Return `answers` at a joint: the time points of each scale in one word, with ``–`` for one without a film of it."""
+    """Return `answers` at a joint: the time points of each scale in one word, with ``∅`` for one without a film of it."""
     texts = (
         join_time_points(
             reading,
             (
-                format_entry(t, reading.scheme, answers.get(Field(site, scale, time)), empty="–")
+                "∅"
+                if Slot(site, time) in reading.unfilmed
+                else format_entry(t, reading.scheme, answers.get(Field(site, scale, time)), empty="–")
                 for time in reading.order
             ),
             blinded="|",
