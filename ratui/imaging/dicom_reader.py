@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pydicom
 from pydicom.errors import InvalidDicomError
@@ -40,6 +41,7 @@ __all__ = [
     "read_instance_uid",
     "read_stored_dataset",
     "read_stored_film",
+    "read_stored_header",
 ]
 
 MAX_FILE_BYTES = 600_000_000
@@ -112,6 +114,15 @@ def read_stored_film(data: bytes, path: Path) -> Film:
         If it has another form, or for the reasons of `read_film`.
     """
     return film_from_dataset(read_stored_dataset(data, path), path, is_own=True)
+
+
+def read_stored_header(file: BinaryIO, path: Path) -> pydicom.Dataset:
+    """Return the header of a film's file, open as `file`, and read no pixels. `path` is for error messages.
+
+    Raises FilmError if it is damaged or not a DICOM file.
+    """
+    with _explained(path):
+        return _check_parsed(pydicom.dcmread(file, stop_before_pixels=True), path)
 
 
 def read_stored_dataset(data: bytes, path: Path) -> pydicom.Dataset:

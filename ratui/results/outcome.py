@@ -156,8 +156,7 @@ def describe_final_rule(final: FinalScores) -> str:
     text = f"Final score: {final.rule}, {FINAL_MEANINGS[final.rule]}"
     if "consensus" in final.rule:
         text += f" ({settled} of {len(final.cases)} cases by consensus)"
-    surgery = " After surgery (replaced, amputated, fused) a joint counts with the maximum of each scale."
-    return f"{text}. {describe_rule(final.raters.rule)}{surgery if final.raters.surgery == 'maximum' else ''}"
+    return f"{text}. {describe_rule(final.raters.rule, final.raters.surgery)}"
 
 
 def final_table(final: FinalScores) -> TextTable:

@@ -157,9 +157,10 @@ def get_rule(name: str) -> MissingRule:
         raise StudyError(f"there is no rule {clean_text(name)} for missing scores", "--missing", known) from None
 
 
-def describe_rule(rule: MissingRule) -> str:
-    """Return the sentence that states `rule` below a table."""
-    return f"Fields without a score: {rule.name}, {rule.meaning}."
+def describe_rule(rule: MissingRule, surgery: str = "scheme") -> str:
+    """Return the sentences that state `rule` and the rule for joints after surgery (see `score_field`) below a table."""
+    after = " After surgery (replaced, amputated, fused) a joint counts with the maximum of each scale."
+    return f"Fields without a score: {rule.name}, {rule.meaning}.{after if surgery == 'maximum' else ''}"
 
 
 def list_fields(scheme: Scheme) -> tuple[tuple[str, str], ...]:

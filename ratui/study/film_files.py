@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from io import BufferedReader, FileIO
+
+import pydicom
 
 from ratui.errors import FilmError, StoreError
 from ratui.imaging import MAX_FILE_BYTES, Film, Orientation, read_stored_film, turn_film
-from ratui.imaging.dicom_reader import read_stored_dataset
+from ratui.imaging.dicom_reader import read_stored_dataset, read_stored_header
 from ratui.study.case import Case
 from ratui.study.store import StudyFolder
 
-__all__ = ["is_lossy_film", "load_film", "read_film_data", "read_intact_film_data", "write_films"]
+__all__ = ["is_lossy_film", "load_film", "read_film_data", "read_film_header", "read_intact_film_data", "write_films"]
 
 _FILE_TIME = 946_684_800  # 2000-01-01: the times of all files of films are equal and reveal no order
 _DEADLINE = 600.0  # seconds for reading one film, which may be large and on a slow disk
@@ -53,6 +56,18 @@ def read_film_data(folder: StudyFolder, case: str, film: str) -> bytes:
     inside = f"films/{case}/{film}.dcm"
     try:
         return folder.read(inside, MAX_FILE_BYTES, deadline=_DEADLINE)
+    except FileNotFoundError as error:
+        raise FilmError("there is no such file", folder.path / inside, "Restore it from a backup") from error
+    except StoreError as error:
+        raise FilmError(error.problem, folder.path / inside, "Restore it from a backup") from error
+
+
+def read_film_header(folder: StudyFolder, case: str, film: str) -> pydicom.Dataset:
+    """Return the header of the file of a film, without reading its pixels. Raises FilmError if it can't be read."""
+    inside = f"films/{case}/{film}.dcm"
+    try:
+        with folder.opened_file(inside, MAX_FILE_BYTES) as (descriptor, _), FileIO(descriptor, closefd=False) as file:
+            return read_stored_header(BufferedReader(file), folder.path / inside)
     except FileNotFoundError as error:
         raise FilmError("there is no such file", folder.path / inside, "Restore it from a backup") from error
     except StoreError as error:

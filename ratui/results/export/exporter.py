@@ -171,7 +171,7 @@ def _files(
         yield "regions.json", _encode_json(build_coco(source))
     if "sr" in formats:
         reports = sum(len(signed.case.times) for signed in source.readings())
-        yield from _with_progress("reports", "sr", build_structured_reports(source, software), reports, progress)
+        yield from _with_progress("reports", "sr", build_structured_reports(source, rule, software), reports, progress)
     if "gsps" in formats:
         films = sum(len(signed.case.films) for signed in source.readings())
         yield from _with_progress(

@@ -15,6 +15,7 @@ from ratui.reading import Field, FindingEntry, NotAssessableEntry, Reading
 from ratui.results.export.signed_readings import ExportSource, SignedReading
 from ratui.results.export.structured_report import (
     box_polyline,
+    character_set,
     code_meaning,
     file_bytes,
     film_headers,
@@ -111,7 +112,7 @@ def _state(
     _add_spatial_transformation(dataset, film, orientation)
     # Type 2C for a paired body part: L, R, or present and empty for a film of both sides (PS3.3 C.7.3.1).
     dataset.Laterality = "" if film.side == "B" else film.side
-    return file_bytes(dataset, signed.reading.scheme)
+    return file_bytes(dataset, character_set(signed.reading.scheme))
 
 
 def _add_spatial_transformation(dataset: Any, film: FilmRecord, orientation: Orientation) -> None:

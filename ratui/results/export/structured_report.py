@@ -1,7 +1,8 @@
 """Readings as DICOM Structured Reports (PS3.16, TID 1500): each site with its box, its scores and its finding.
 
-There is one report per reading and time point. Codes are from SNOMED CT where a verified code exists; otherwise they
-are the scheme's IDs under a private coding scheme. Films are referenced by their UIDs in the study.
+There is one report per reading and visit, with the time point and the totals. Codes are from SNOMED CT or DICOM where a
+verified code exists; otherwise they are the scheme's IDs under a private coding scheme. Films are referenced by their UIDs
+in the study. highdicom writes the header, `content_tree` the content.
 """
 
 from __future__ import annotations
@@ -15,11 +16,28 @@ from contextlib import contextmanager
 from typing import Any
 
 from ratui.reading import Field, NotAssessableEntry, Slot
+from ratui.results.export.content_tree import (
+    CONCEPT_MOD,
+    CONTAINS,
+    CONTENT_SEQUENCE,
+    OBS_CONTEXT,
+    Concept,
+    code_item,
+    container_item,
+    encode_content,
+    number_item,
+    person_item,
+    polyline_item,
+    text_item,
+    uid_item,
+)
+from ratui.results.export.reading_totals import ReadingTotals
 from ratui.results.export.signed_readings import ExportSource, SignedReading
 from ratui.results.optional_dependencies import require
+from ratui.results.totals import MissingRule
 from ratui.scheme import Scheme, Site
 from ratui.study import Case, FilmRecord, Region, Study
-from ratui.study.film_files import read_film_data
+from ratui.study.film_files import read_film_header
 
 __all__ = [
     "DESIGNATOR",
@@ -35,12 +53,41 @@ __all__ = [
 DESIGNATOR = "99RATUI"
 """Designator of the private coding scheme, for concepts without a verified public code."""
 _ANATOMY = {
-    "MCP2": ("289002", "Metacarpophalangeal joint of index finger"),
-    "MCP3": ("6059006", "Metacarpophalangeal joint of middle finger"),
-    "FIP1": ("363670009", "Interphalangeal joint of hallux"),
-    "NAV": ("30518006", "Scaphoid"),
+    "MCP2": Concept("289002", "SCT", "Metacarpophalangeal joint of index finger"),
+    "MCP3": Concept("6059006", "SCT", "Metacarpophalangeal joint of middle finger"),
+    "FIP1": Concept("363670009", "SCT", "Interphalangeal joint of hallux"),
+    "NAV": Concept("30518006", "SCT", "Scaphoid"),
 }
+_SIDES = {"L": Concept("7771000", "SCT", "Left"), "R": Concept("24028007", "SCT", "Right")}
 _SCALES = {"ERO": "Erosion score", "JSN": "Joint space narrowing score"}
+
+_REPORT = Concept("126000", "DCM", "Imaging Measurement Report")
+_LANGUAGE = Concept("121049", "DCM", "Language of Content Item and Descendants")
+_ENGLISH = Concept("en-US", "RFC5646", "English (United States)")
+_OBSERVER_TYPE = Concept("121005", "DCM", "Observer Type")
+_PERSON = Concept("121006", "DCM", "Person")
+_OBSERVER = Concept("121008", "DCM", "Person Observer Name")
+_PROCEDURE = Concept("121058", "DCM", "Procedure reported")
+_RADIOGRAPHY = Concept("radiograph", DESIGNATOR, "Radiography of hands or feet")
+_MEASUREMENTS = Concept("126010", "DCM", "Imaging Measurements")
+_GROUP = Concept("125007", "DCM", "Measurement Group")
+_TRACKING = Concept("112039", "DCM", "Tracking Identifier")
+_TRACKING_UID = Concept("112040", "DCM", "Tracking Unique Identifier")
+_FINDING = Concept("121071", "DCM", "Finding")
+_FINDING_SITE = Concept("363698007", "SCT", "Finding Site")
+_LATERALITY = Concept("272741003", "SCT", "Laterality")
+_REGION = Concept("111030", "DCM", "Image Region")
+_NO_UNITS = Concept("1", "UCUM", "no units")
+_TIME_POINT = Concept("C2348792", "UMLS", "Time Point")
+_TIME_POINT_ORDER = Concept("126073", "DCM", "Time Point Order")
+_OFFSET = Concept("128740", "DCM", "Longitudinal Temporal Offset from Event")
+_EVENT = Concept("128741", "DCM", "Longitudinal Temporal Event Type")
+_BASELINE = Concept("121079", "DCM", "Baseline")
+_DAYS = Concept("d", "UCUM", "day")
+_DERIVATION = Concept("121401", "DCM", "Derivation")
+_TOTAL = Concept("255619001", "SCT", "Total")
+_METHOD = Concept("370129005", "SCT", "Measurement Method")
+_COMMENT = Concept("121106", "DCM", "Comment")
 
 
 def make_uid(*about: object) -> str:
@@ -54,8 +101,8 @@ def code_meaning(label: str) -> str:
     return label.replace("–", "-").replace("−", "-")[:64]
 
 
-def character_set(scheme: Scheme) -> str:
-    """Return the DICOM character set that the scheme's labels need.
+def character_set(scheme: Scheme, *others: str) -> str:
+    """Return the DICOM character set that the scheme's labels and `others` need.
 
     Latin 1 is preferred if it suffices, because more programs can read it than UTF-8.
     """
@@ -64,7 +111,7 @@ def character_set(scheme: Scheme) -> str:
         *(finding.label for finding in scheme.findings),
         *(reason.label for reason in scheme.reasons),
     ]
-    return "ISO_IR 100" if all(code_meaning(word).isascii() for word in words) else "ISO_IR 192"
+    return "ISO_IR 100" if all(code_meaning(word).isascii() for word in (*words, *others)) else "ISO_IR 192"
 
 
 def person_name(rater: str) -> str:
@@ -82,137 +129,179 @@ def ignore_name_warnings() -> Iterator[None]:
 
 def film_headers(study: Study, case: Case) -> Mapping[str, Any]:
     """Return the DICOM headers of the films of `case`, by film ID, without pixel data."""
-    pydicom = require("pydicom", "DICOM")
-    files = {film.id: io.BytesIO(read_film_data(study.folder, case.id, film.id)) for film in case.films}
-    return {film: pydicom.dcmread(file, stop_before_pixels=True) for film, file in files.items()}
+    return {film.id: read_film_header(study.folder, case.id, film.id) for film in case.films}
 
 
-def file_bytes(dataset: Any, scheme: Scheme) -> bytes:
-    """Return `dataset` as the bytes of a DICOM file, in the character set that `scheme` needs."""
-    dataset.SpecificCharacterSet = character_set(scheme)
+def file_bytes(dataset: Any, characters: str) -> bytes:
+    """Return `dataset` as the bytes of a DICOM file, in the DICOM character set `characters`."""
+    dataset.SpecificCharacterSet = characters
     buffer = io.BytesIO()
     dataset.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
 
 
-def build_structured_reports(source: ExportSource, software: str) -> Iterator[tuple[str, bytes]]:
+def build_structured_reports(source: ExportSource, rule: MissingRule, software: str) -> Iterator[tuple[str, bytes]]:
     """Yield (file name, bytes) of each report.
 
-    `software` is the name and version of the program. Raises StudyError if highdicom is not installed.
+    `rule` is the rule for totals of fields without a score, `software` the name and version of the program. Raises
+    StudyError if highdicom is not installed.
     """
     require("highdicom", "DICOM Structured Reports")
+    totals = ReadingTotals(source, rule)
     for case, readings in source.by_case():
         regions = {(region.site, region.film): region for region in source.regions(case) if region.confirmed_by}
         headers = film_headers(source.study, case)
         for signed in readings:
             for time in case.times:
-                film_headers_at_time = {film.id: headers[film.id] for film in case.films if film.time == time}
-                yield (
-                    signed.file_name(case.visit_numbers[time]),
-                    _report(source.study, signed, time, regions, film_headers_at_time, software),
-                )
+                films = {film.id: headers[film.id] for film in case.films if film.time == time}
+                report = _Report(source.study, signed, time, regions, films, totals)
+                yield signed.file_name(case.visit_numbers[time]), report.encode(software)
 
 
-def _report(
-    study: Study,
-    signed: SignedReading,
-    time: int,
-    regions: Mapping[tuple[str, str], Region],
-    headers: Mapping[str, Any],
-    software: str,
-) -> bytes:
-    hd = require("highdicom", "DICOM Structured Reports")
-    codes = require("pydicom.sr.codedict", "DICOM Structured Reports").codes
-    sr, reading = hd.sr, signed.reading
-    content = [[*field, str(reading.values.get(field))] for field in reading.fields if field.time == time]
-    about = (study.config.id, signed.case.id, signed.rater, time, content)
-    with ignore_name_warnings():
-        observer = sr.ObservationContext(
-            observer_person_context=sr.ObserverContext(
-                observer_type=codes.DCM.Person,
-                observer_identifying_attributes=sr.PersonObserverIdentifyingAttributes(name=person_name(signed.rater)),
-            )
+class _Report:
+    """The report of one reading at one time point. `headers` are those of the films at this time point, by film ID."""
+
+    def __init__(
+        self,
+        study: Study,
+        signed: SignedReading,
+        time: int,
+        regions: Mapping[tuple[str, str], Region],
+        headers: Mapping[str, Any],
+        totals: ReadingTotals,
+    ) -> None:
+        self._signed, self._reading, self._time = signed, signed.reading, time
+        self._regions, self._headers, self._totals = regions, headers, totals
+        self._number = signed.case.visit_numbers[time]
+        self._visit = study.config.charter.visit_name(self._number)
+        self._about = (study.config.id, signed.case.id, signed.rater, self._number)
+        self._context = self._time_point_context()
+
+    def encode(self, software: str) -> bytes:
+        """Return the bytes of the file."""
+        # The UIDs depend on the whole content: no two different reports have the same.
+        content = encode_content(self._content())
+        about = (*self._about, hashlib.sha256(content).hexdigest())
+        header = _report_header(
+            tuple(self._headers.values()), make_uid(*about, "instance"), make_uid(*about, "series"), software
         )
-    groups = [
-        _site_group(hd, codes, signed, site, time, regions, headers, make_uid(*about, site.key))
-        for site in reading.sites
-        if Slot(site.key, time) not in reading.unfilmed
-    ]
-    report = sr.MeasurementReport(
-        observation_context=observer,
-        procedure_reported=sr.CodedConcept("radiograph", DESIGNATOR, "Radiography of hands or feet"),
-        imaging_measurements=[group for group in groups if group is not None],
-        title=codes.DCM.ImagingMeasurementReport,
-    )
+        characters = character_set(self._reading.scheme, self._visit, self._totals.statement)
+        return file_bytes(header, characters) + content
+
+    def _content(self) -> tuple[bytes, ...]:
+        filmed = [site for site in self._reading.sites if Slot(site.key, self._time) not in self._reading.unfilmed]
+        groups = [*map(self._site_group, filmed), self._totals_group()]
+        return (
+            code_item(CONCEPT_MOD, _LANGUAGE, _ENGLISH),
+            code_item(OBS_CONTEXT, _OBSERVER_TYPE, _PERSON),
+            person_item(OBS_CONTEXT, _OBSERVER, person_name(self._signed.rater)),
+            code_item(CONCEPT_MOD, _PROCEDURE, _RADIOGRAPHY),
+            container_item(_MEASUREMENTS, groups),
+        )
+
+    def _time_point_context(self) -> tuple[bytes, ...]:
+        """Return the items of TID 1502. The offset is left out if the day of the baseline or of this visit is unknown."""
+        case = self._signed.case
+        items = [
+            text_item(OBS_CONTEXT, _TIME_POINT, self._visit),
+            number_item(OBS_CONTEXT, _TIME_POINT_ORDER, self._number + 1, _NO_UNITS),
+        ]
+        days = case.days_from(0, self._time) if case.visit_numbers[0] == 0 else None
+        if days is not None:
+            event = code_item(CONCEPT_MOD, _EVENT, _BASELINE)
+            items.append(number_item(OBS_CONTEXT, _OFFSET, days, _DAYS, [event]))
+        return tuple(items)
+
+    def _tracking(self, name: str) -> tuple[bytes, ...]:
+        uid = make_uid(*self._about, name)
+        return text_item(OBS_CONTEXT, _TRACKING, name), uid_item(OBS_CONTEXT, _TRACKING_UID, uid)
+
+    def _site_group(self, site: Site) -> bytes:
+        """Return the measurement group of one site, with its region if the site is on its film (TID 1410, TID 1501)."""
+        items = [*self._tracking(site.key)]
+        found = self._reading.finding(Slot(site.key, self._time))
+        if found:
+            items.append(code_item(CONTAINS, _FINDING, _private(found.id, found.label)))
+        side = code_item(CONCEPT_MOD, _LATERALITY, _SIDES[site.side])
+        items += [code_item(CONCEPT_MOD, _FINDING_SITE, _anatomy(site), [side]), *self._context]
+        evaluations = []
+        for scale in site.joint.scales:
+            field = Field(site.key, scale, self._time)
+            score = self._reading.score(field)
+            if score is not None:
+                name = _private(scale, _SCALES.get(scale, scale))
+                items.append(number_item(CONTAINS, name, score, _NO_UNITS))
+            value = self._reading.values.get(field)
+            if isinstance(value, NotAssessableEntry):
+                name = _private(f"NA-{scale}", f"{scale} not assessable")
+                why = _private(value.reason, self._reading.scheme.reason(value.reason).label)
+                evaluations.append(code_item(CONTAINS, name, why))
+        region = self._region(site)
+        return container_item(_GROUP, [*items, *evaluations, *region], "1410" if region else "1501")
+
+    def _region(self, site: Site) -> tuple[bytes, ...]:
+        film = self._signed.case.film(self._time, site.side, site.part, self._reading.scheme)
+        region = self._regions.get((site.key, film.id)) if film else None
+        if film is None or region is None or region.box is None:
+            return ()
+        points, header = box_polyline(region, film).ravel(), self._headers[film.id]
+        return (polyline_item(_REGION, points, header.SOPClassUID, header.SOPInstanceUID),)
+
+    def _totals_group(self) -> bytes:
+        """Return the totals of each scale and of all, with the rule for fields without a score (TID 1501, TID 300)."""
+        rule = self._totals.rule.name
+        method = _private(f"MISSING-{rule}", f"Fields without a score: {rule}")
+        derived = [code_item(CONCEPT_MOD, _METHOD, method), code_item(CONCEPT_MOD, _DERIVATION, _TOTAL)]
+        items = [*self._tracking("totals"), *self._context]
+        evaluations = []
+        for scale in (*self._reading.scheme.scales, None):
+            key, scope = scale or "ALL", _SCALES.get(scale, scale) if scale else "all scores"
+            total = self._totals.total(self._signed, self._number, scale)
+            if total.value is not None:
+                name = _private(f"TOTAL-{key}", f"Total of {scope}")
+                items.append(number_item(CONTAINS, name, total.value, _NO_UNITS, derived))
+            else:
+                evaluations.append(code_item(CONTAINS, _private(f"NA-TOTAL-{key}", f"No total of {scope}"), method))
+            scored = _private(f"SCORED-{key}", f"Number of scored fields of {scope}")
+            fields = _private(f"FIELDS-{key}", f"Number of fields of {scope}")
+            items.append(number_item(CONTAINS, scored, total.assessed, _NO_UNITS))
+            items.append(number_item(CONTAINS, fields, total.fields, _NO_UNITS))
+        comment = text_item(CONTAINS, _COMMENT, self._totals.statement)
+        return container_item(_GROUP, [*items, *evaluations, comment], "1501")
+
+
+def _report_header(evidence: tuple[Any, ...], instance: str, series: str, software: str) -> Any:
+    """Return the dataset of a report without its content, which refers to the films whose headers are `evidence`."""
+    sr = require("highdicom", "DICOM Structured Reports").sr
+    root = require("pydicom", "DICOM").Dataset()
+    template = require("pydicom", "DICOM").Dataset()
+    template.MappingResource, template.TemplateIdentifier = "DCMR", "1500"
+    root.ValueType, root.ContinuityOfContent = "CONTAINER", "CONTINUOUS"
+    root.ConceptNameCodeSequence = [sr.CodedConcept(_REPORT.code, _REPORT.scheme, _REPORT.meaning)]
+    root.ContentTemplateSequence, root.ContentSequence = [template], []
     with ignore_name_warnings():
         dataset = sr.ComprehensiveSR(
-            evidence=list(headers.values()),
-            content=report,
-            series_instance_uid=make_uid(*about, "series"),
+            evidence=evidence,
+            content=root,
+            series_instance_uid=series,
             series_number=1,
-            sop_instance_uid=make_uid(*about, "instance"),
+            sop_instance_uid=instance,
             instance_number=1,
             manufacturer=software,
             is_complete=True,
             is_final=True,
         )
-    return file_bytes(dataset, reading.scheme)
+    del dataset.ContentSequence  # the last element of a report, which the caller appends
+    assert max(dataset.keys()) < CONTENT_SEQUENCE
+    return dataset
 
 
-def _site_group(
-    hd: Any,
-    codes: Any,
-    signed: SignedReading,
-    site: Site,
-    time: int,
-    regions: Mapping[tuple[str, str], Region],
-    headers: Mapping[str, Any],
-    id: str,
-) -> Any:
-    """Return the measurement group of one site, with its region if the site is on its film."""
-    sr, reading = hd.sr, signed.reading
-    scores: list[Any] = []
-    evaluations: list[Any] = []
-    for scale in site.joint.scales:
-        field = Field(site.key, scale, time)
-        score = reading.score(field)
-        if score is not None:
-            name = sr.CodedConcept(scale, DESIGNATOR, _SCALES.get(scale, scale))
-            scores.append(sr.Measurement(name, float(score), codes.UCUM.NoUnits))
-        value = reading.values.get(field)
-        if isinstance(value, NotAssessableEntry):
-            name = sr.CodedConcept(f"NA-{scale}", DESIGNATOR, f"{scale} not assessable")
-            why = sr.CodedConcept(value.reason, DESIGNATOR, code_meaning(reading.scheme.reason(value.reason).label))
-            evaluations.append(sr.QualitativeEvaluation(name, why))
-    found = reading.finding(Slot(site.key, time))
-    side = codes.SCT.Left if site.side == "L" else codes.SCT.Right
-    common = {
-        "tracking_identifier": sr.TrackingIdentifier(uid=id, identifier=site.key),
-        "finding_type": sr.CodedConcept(found.id, DESIGNATOR, code_meaning(found.label)) if found else None,
-        "finding_sites": [sr.FindingSite(_anatomy(sr, site), laterality=side)],
-        "measurements": scores,
-        "qualitative_evaluations": evaluations,
-    }
-    film = signed.case.film(time, site.side, site.part, reading.scheme)
-    region = regions.get((site.key, film.id)) if film else None
-    if film is None or region is None or region.box is None:
-        return sr.MeasurementsAndQualitativeEvaluations(**common)
-    header = headers[film.id]
-    return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-        referenced_region=sr.ImageRegion(
-            graphic_type=sr.GraphicTypeValues.POLYLINE,
-            graphic_data=box_polyline(region, film),
-            source_image=sr.SourceImageForRegion(header.SOPClassUID, header.SOPInstanceUID),
-        ),
-        **common,
-    )
+def _anatomy(site: Site) -> Concept:
+    return _ANATOMY.get(site.joint.id) or _private(site.joint.id, site.joint.mkloc or site.joint.label)
 
 
-def _anatomy(sr: Any, site: Site) -> Any:
-    known = _ANATOMY.get(site.joint.id)
-    if known:
-        return sr.CodedConcept(known[0], "SCT", known[1])
-    return sr.CodedConcept(site.joint.id, DESIGNATOR, code_meaning(site.joint.mkloc or site.joint.label))
+def _private(code: str, meaning: str) -> Concept:
+    return Concept(code, DESIGNATOR, code_meaning(meaning))
 
 
 def box_polyline(region: Region, film: FilmRecord) -> Any:
