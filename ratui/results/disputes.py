@@ -203,7 +203,8 @@ def _compare_joint(
     readings: Sequence[Reading], site: str, predictions: Mapping[Field, float], limits: DisputeLimits
 ) -> JointDispute | None:
     """Return the dispute at `site`, or None if there is none."""
-    answers = [_answers(reading, site) for reading in readings]
+    joint_fields = sorted(readings[0].joint_fields(site))
+    answers = [[reading.values.get(field) for field in joint_fields] for reading in readings]
     differ = any(each != answers[0] for each in answers[1:])
     distance = _model_distance(readings, site, predictions)
     is_doubted = distance is not None and distance >= limits.model
@@ -211,8 +212,8 @@ def _compare_joint(
         return None
     status, change, unscored = 0.0, 0.0, 0
     for scale in readings[0].site(site).joint.scales:
-        fields = [field for field in readings[0].joint_fields(site) if field.scale == scale]
-        scores = [[reading.score(field) for field in sorted(fields)] for reading in readings]
+        fields = [field for field in joint_fields if field.scale == scale]
+        scores = [[reading.score(field) for field in fields] for reading in readings]
         for given in zip(*scores, strict=True):
             known = [score for score in given if score is not None]
             unscored += 0 < len(known) < len(given)
@@ -227,13 +228,11 @@ def _range(values: Sequence[int]) -> float:
     return float(max(values) - min(values)) if values else 0.0
 
 
-def _answers(reading: Reading, site: str) -> Mapping[Field, Entry | None]:
-    return {field: reading.values.get(field) for field in sorted(reading.joint_fields(site))}
-
-
 def _model_distance(readings: Sequence[Reading], site: str, predictions: Mapping[Field, float]) -> float | None:
     """Return the largest difference of the model from its nearest rater over fields and changes; None if unknown."""
     worst: float | None = None
+    if not predictions:
+        return None
     for scale in readings[0].site(site).joint.scales:
         fields = sorted(field for field in readings[0].joint_fields(site) if field.scale == scale)
         for first, last in combinations(fields, 2):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ratui.errors import RatuiError, StudyError
 from ratui.reading import Reading
@@ -47,6 +48,8 @@ class ReleasedReadings:
         Second readings by case and rater: those of the hidden repeat of the case, which is in no other attribute.
     visit_numbers
         Number in the study of each time point of a case, by case; 0 is the baseline.
+    computed
+        Results that several tables need, computed once.
     """
 
     raters: tuple[str, ...]
@@ -59,6 +62,7 @@ class ReleasedReadings:
     assigned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     repeats: Mapping[str, Mapping[str, Reading]] = field(default_factory=dict)
     visit_numbers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    computed: dict[str, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def all_visits(self) -> tuple[int, ...]:
         """Return the numbers of all visits that some case of `readings` has, in order."""

@@ -133,7 +133,12 @@ def collect_scores(study: Study, released: ReleasedReadings, rule: MissingRule) 
     rule
         Rule for totals of fields without a score.
     """
-    return _collect(study, released, released.raters, released.readings, rule)
+    surgery = study.config.charter.surgery
+    key = f"scores, surgery as {surgery}"
+    if key not in released.computed:  # a report needs them for five sections; in a large study this takes seconds
+        released.computed[key] = _collect(study, released, released.raters, released.readings, rule)
+    found: ReadingScores = replace(released.computed[key], rule=rule)
+    return found
 
 
 def collect_consensus(study: Study, released: ReleasedReadings, rule: MissingRule) -> ReadingScores:

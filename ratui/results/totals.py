@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.errors import StudyError, clean_text
-from ratui.reading import Field, NotAssessableEntry, Reading
+from ratui.reading import Field, GradeEntry, NotAssessableEntry, Reading
 from ratui.results.released import ReleasedReadings
 from ratui.scheme import Scheme
 from ratui.study import Study
@@ -270,10 +270,15 @@ def reading_scores(
     surgery
         Rule for joints after surgery, see `score_field`.
     """
-    for field in reading.values:
-        score = score_field(reading, field, surgery)
+    rows, columns, scores = [], [], []
+    for field, entry in reading.values.items():
+        # Nearly all entries are grades, and a study has millions of them.
+        score = entry.grade if type(entry) is GradeEntry else score_field(reading, field, surgery)
         if score is not None:
-            out[places[field.site, field.scale], visits[field.time]] = score
+            rows.append(places[field[:2]])
+            columns.append(visits[field[2]])
+            scores.append(score)
+    out[rows, columns] = scores
 
 
 def _one_reading(reading: Reading) -> tuple[Floats, Bools, FieldNames]:
