@@ -10,17 +10,19 @@ from ratui.errors import clean_text
 
 __all__ = ["definition_list", "escape_text", "figure", "image", "page", "paragraph", "section", "table"]
 
+_SHORT = 12  # characters
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2129; --paper: #fff; --line: #d5d9e0; --quiet: #5a6270; --band: #f4f6f9; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e3e6eb; --paper: #15181d; --line: #363c47; --quiet: #9aa3b2; --band: #1d2128; }
-  figure { background: #fff; color: #1d2129; }
+  figure { background: #fff; color: #1d2129; } figcaption { color: #5a6270; }
 }
 body { font: .94rem/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 72rem;
   margin: 2rem auto; padding: 0 1.5rem; }
 h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .6rem; }
 h2 { border-bottom: 1px solid var(--line); padding-bottom: .2rem; } h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
-p { margin: .4rem 0; } .quiet, caption, figcaption { color: var(--quiet); font-size: .88rem; }
+p { margin: .4rem 0; } .quiet, caption { color: var(--quiet); } .quiet, caption, figcaption { font-size: .88rem; }
+figure { color: var(--ink); } figcaption { padding-top: .3rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding: .2rem 0; } th, td { padding: .22rem .7rem; border-bottom: 1px solid var(--line); }
@@ -31,11 +33,18 @@ img { max-width: 100%; height: auto; display: block; }
 dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .15rem 1.2rem; margin: .6rem 0; }
 dt { color: var(--quiet); }
 dd { margin: 0; overflow-wrap: anywhere; } td:first-child { white-space: nowrap; }
-@page { size: A4 landscape; margin: 14mm; }
+@page { size: A4; margin: 15mm 14mm 16mm;
+  @bottom-right { content: counter(page) " / " counter(pages); font: 8pt system-ui, sans-serif; color: #5a6270; }
+  @bottom-left { content: string(title); font: 8pt system-ui, sans-serif; color: #5a6270; }
+}
+h1 { string-set: title content(); }
 @media print {
-  html { font-size: 10px; } body { margin: 0; padding: 0; max-width: none; } td, th { padding: .15rem .45rem; }
-  img { max-height: 155mm; width: auto; }
-  .wide { overflow: visible; } h2, h3 { break-after: avoid; } tr, figure { break-inside: avoid; } figure { max-width: 80%; }
+  :root { color-scheme: light; --ink: #1d2129; --paper: #fff; --line: #d5d9e0; --quiet: #5a6270; --band: #f4f6f9; }
+  html { font-size: 9px; } body { margin: 0; padding: 0; max-width: none; } td, th { padding: .12rem .4rem; }
+  td, td:first-child, td.n, th, th.n { white-space: normal; overflow-wrap: anywhere; } td.short { white-space: nowrap; }
+  table { max-width: 100%; } img { max-height: 95mm; width: auto; max-width: 100%; }
+  .wide { overflow: visible; } h2, h3 { break-after: avoid; } tr, figure { break-inside: avoid; } figure { max-width: 100%; }
+  .columns { columns: 2; column-gap: 8mm; }
 }
 """
 
@@ -93,7 +102,10 @@ def table(
     """
 
     def cell(tag: str, place: int, value: object) -> str:
-        kind = ' class="strong"' if place == strong else "" if place < text_columns else ' class="n"'
+        names = ["strong"] if place == strong else [] if place < text_columns else ["n"]
+        # On paper long cells may break, short ones such as an ID or a percentage never.
+        names += ["short"] if tag == "td" and len(str(value)) <= _SHORT else []
+        kind = f' class="{" ".join(names)}"' if names else ""
         return f"<{tag}{kind}>{escape_text(value)}</{tag}>"
 
     lines = [f"<caption>{escape_text(caption)}</caption>"] if caption else []

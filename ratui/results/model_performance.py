@@ -219,5 +219,6 @@ def _row(figure: Mapping[str, Any]) -> list[str]:
     trivial = shown(figure["baseline"])
     if trivial and figure["baseline_name"]:
         trivial += f" ({figure['baseline_name']})"
-    between = f"{shown(figure['low'])} to {shown(figure['high'])}"
+    has_interval = figure["low"] is not None and figure["high"] is not None
+    between = f"{shown(figure['low'])} to {shown(figure['high'])}" if has_interval else "–"
     return [str(figure["name"]), shown(figure["value"]), between, trivial, shown(figure["raters"])]

@@ -90,11 +90,11 @@ def encode_figure(figure: Any, kind: Format, *, dots: int = 144) -> bytes:
     return buffer.getvalue()
 
 
-def _new_figure(width: float, height: float, columns: int = 1, **more: Any) -> tuple[Any, Any]:
-    """Create a figure with a row of axes, independent of pyplot's global state."""
+def _new_figure(width: float, height: float, columns: int = 1, rows: int = 1, **more: Any) -> tuple[Any, Any]:
+    """Create a figure and its axes, row by row, independent of pyplot's global state."""
     figures = require("matplotlib.figure", "plots")
     figure = figures.Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(1, columns, squeeze=False, **more)[0]
+    axes = figure.subplots(rows, columns, squeeze=False, **more).ravel()
     for each in axes:
         each.spines[["top", "right"]].set_visible(False)
     return figure, axes
@@ -126,8 +126,11 @@ def _plot_bland_altman(agreement: Agreement, scores: ReadingScores, quantity: Qu
         if (each.scale, each.quantity) == (top, quantity.name)
     }
     names = {name: place for place, name in enumerate(scores.raters)}
-    width = min(4.2 * len(limits) + 0.6, 14)
-    figure, axes = _new_figure(width, 4.2, len(limits), sharey=True)
+    across = min(len(limits), 3)  # more in a row would be too small on a printed page
+    down = -(-len(limits) // across)
+    figure, axes = _new_figure(3.2 * across + 0.6, 3.3 * down + 0.2, across, down, sharey=True)
+    for unused in axes[len(limits) :]:
+        unused.set_visible(False)
     every: list[float] = []
     for place, (pair, limits_of_pair) in enumerate(limits.items()):
         both = values[:, [names[rater] for rater in pair]]
@@ -144,7 +147,8 @@ def _plot_bland_altman(agreement: Agreement, scores: ReadingScores, quantity: Qu
     ]
     if every:
         axes[0].set_ylim(*_difference_range(shown, np.array(every)))
-    axes[0].set_ylabel("difference")
+    for place in range(0, len(limits), across):
+        axes[place].set_ylabel("difference")
     status = "later time point" if quantity.name == "later" else quantity.name
     title = "change of the total score" if quantity.name == "change" else f"total score, {status}"
     figure.suptitle(f"Bland–Altman, {title}", x=0.01, ha="left")

@@ -252,24 +252,22 @@ def describe_late_changes(late: LateChanges) -> list[str]:
 
 
 def case_progress_html(found: StudyProgress) -> str:
-    """Return a table of each rater's progress in each case."""
+    """Return a table of each rater's progress in each case, one row per case, so that it prints on few pages."""
+    raters = [each.rater for each in found.raters]
+    cells = [{row.rater: _describe_row(row) for row in rows} for rows in found.by_case()]
     rows = [
-        (
-            row.state.case,
-            row.rater,
-            row.state.stage,
-            f"{row.state.done}/{row.state.total}",
-            row.missing,
-            _row_minutes(row),
-        )
-        for row in found.rows
+        (rows[0].state.case, *(by_rater.get(rater, "–") for rater in raters))
+        for rows, by_rater in zip(found.by_case(), cells, strict=True)
     ]
-    return table(["case", "rater", "stage", "fields", "missing", "minutes"], rows, text_columns=5)
+    return f'<div class="columns">{table(["case", *raters], rows, text_columns=1 + len(raters))}</div>'
+
+
+def _describe_row(row: ProgressRow) -> str:
+    fields = f" {row.state.done}/{row.state.total}" if row.state.total else ""
+    minutes = f", {row.minutes:.1f} min" if row.state.seconds else ""
+    missing = f": {row.missing}" if row.missing and row.missing != row.state.note else ""
+    return f"{row.state.note if row.state.stage == 'unreadable' else row.state.stage}{fields}{minutes}{missing}"
 
 
 def _format_minutes(minutes: float | None) -> str:
     return "–" if minutes is None else f"{minutes:.1f}"
-
-
-def _row_minutes(row: ProgressRow) -> str:
-    return _format_minutes(row.minutes if row.state.seconds else None)
