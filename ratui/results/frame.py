@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build_frame"]
 
-_PANDAS_TYPES = {"text": "string", "integer": "Int64", "number": "Float64"}
+_PANDAS_TYPES = {"text": "string", "id": "string", "integer": "Int64", "number": "Float64"}
 """Nullable types: a missing score stays missing and does not turn integers into floats."""
 
 

@@ -26,12 +26,12 @@ def build_long_table(source: ExportSource) -> Table:
 def _columns(scheme: Scheme) -> tuple[Column, ...]:
     return (
         Column("case", "text", "the patient's pseudonym"),
-        Column("reader", "text", "ID of the rater, or CONSENSUS for the adjudicator"),
+        Column("reader", "id", "ID of the rater, or CONSENSUS for the adjudicator"),
         Column("kind", "text", "a rater's own reading, or the adjudicator's", "rater, consensus"),
         Column("time", "integer", "number of the visit in the study, 0 the baseline", "0 to 7"),
         Column("visit", "text", "name of the visit"),
         Column("day", "integer", "days from the patient's first film to this one; empty if unknown"),
-        Column("film", "text", "the film's id in the study"),
+        Column("film", "id", "the film's id in the study"),
         Column("site", "text", "joint with its side"),
         Column("side", "text", "the patient's side", "L, R"),
         Column("joint", "text", "the joint", ", ".join(joint.id for joint in scheme.joints)),

@@ -22,7 +22,7 @@ _COLUMNS = (
     Column("DOMAIN", "text", "the domain", "MK"),
     Column("USUBJID", "text", "the study's id and the patient's pseudonym"),
     Column("MKSEQ", "integer", "number of the row within the patient"),
-    Column("MKREFID", "text", "the film's id in the study"),
+    Column("MKREFID", "id", "the film's id in the study"),
     Column("MKTESTCD", "text", "the scale"),
     Column("MKTEST", "text", "the scale in words"),
     Column("MKORRES", "text", "the entry: a grade or a finding"),

@@ -12,7 +12,7 @@ __all__ = ["build_notes_table", "build_readings_table"]
 
 _LEADING = (
     Column("case", "text", "the patient's pseudonym"),
-    Column("reader", "text", "ID of the rater, or CONSENSUS for the adjudicator"),
+    Column("reader", "id", "ID of the rater, or CONSENSUS for the adjudicator"),
     Column("kind", "text", "a rater's own reading, or the adjudicator's", "rater, consensus"),
 )
 

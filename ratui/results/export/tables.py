@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from ratui.results.optional_dependencies import require
 
-__all__ = ["Column", "Kind", "Table", "data_dictionary", "relink_table", "table_to_csv", "table_to_parquet"]
+__all__ = [
+    "Column",
+    "Kind",
+    "Table",
+    "data_dictionary",
+    "protect_id",
+    "relink_table",
+    "table_to_csv",
+    "table_to_parquet",
+]
 
-Kind: TypeAlias = Literal["text", "integer", "number"]
+Kind: TypeAlias = Literal["text", "integer", "number", "id"]
+"""Type of a column. An ``id`` is a text that programs may take for something else, such as ``007``, ``1e5`` or ``NA``."""
+_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_MISREAD = re.compile(
+    r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|n/?an?|null|none|true|false|[+-]?inf(inity)?|\d+[-/.:]\d+([-/.:]\d+)?"
+    rf"|{_MONTH}[-. ]?\d+|\d+[-. ]?{_MONTH}|[=+@_-].*",
+    re.IGNORECASE,
+)
+"""Texts that a spreadsheet or pandas would read as a number, a date, a missing value or a formula."""
 
 
 @dataclass(frozen=True)
@@ -35,19 +53,32 @@ class Table:
     rows: Sequence[Sequence[Any]]
 
 
+def protect_id(value: str | None) -> str | None:
+    """Return an ID as it survives a spreadsheet: with an underscore in front if it would be read as something else."""
+    return f"_{value}" if value and _MISREAD.fullmatch(value) else value
+
+
 def table_to_csv(table: Table) -> str:
-    """Return `table` as CSV with a header line (RFC 4180, so lines end in CR LF); missing values are empty."""
+    """Return `table` as CSV with a header line (RFC 4180, so lines end in CR LF); missing values are empty.
+
+    IDs are written by `protect_id`.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow([column.name for column in table.columns])
-    writer.writerows(table.rows)
+    ids = [place for place, column in enumerate(table.columns) if column.kind == "id"]
+    for row in table.rows:
+        cells = list(row)
+        for place in ids:
+            cells[place] = protect_id(cells[place])
+        writer.writerow(cells)
     return buffer.getvalue()
 
 
 def table_to_parquet(table: Table) -> bytes:
     """Return `table` as typed Parquet with column descriptions; raise StudyError if pyarrow is not installed."""
     arrow, parquet = require("pyarrow", "Parquet"), require("pyarrow.parquet", "Parquet")
-    kinds = {"text": arrow.string(), "integer": arrow.int32(), "number": arrow.float64()}
+    kinds = {"text": arrow.string(), "id": arrow.string(), "integer": arrow.int32(), "number": arrow.float64()}
     fields = [
         arrow.field(column.name, kinds[column.kind], metadata={"meaning": column.meaning}) for column in table.columns
     ]
@@ -101,5 +132,12 @@ def data_dictionary(tables: Sequence[Table]) -> Table:
         Column("meaning", "text", "meaning of the column"),
         Column("values", "text", "possible values, if they are few"),
     )
-    rows = [(table.name, c.name, c.kind, c.meaning, c.values) for table in tables for c in table.columns]
+    note = "; with an underscore in front if a spreadsheet would take it for a number, a date or a missing value"
+    rows = [
+        (table.name, c.name, "text", c.meaning + note, c.values)
+        if c.kind == "id"
+        else (table.name, c.name, c.kind, c.meaning, c.values)
+        for table in tables
+        for c in table.columns
+    ]
     return Table("dictionary", "one column of a table", columns, rows)

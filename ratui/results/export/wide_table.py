@@ -39,7 +39,7 @@ def build_wide_table(source: ExportSource, rule: MissingRule) -> Table:
 def _leading_columns(rule: MissingRule) -> list[Column]:
     return [
         Column("case", "text", "the patient's pseudonym"),
-        Column("reader", "text", "ID of the rater, or CONSENSUS for the adjudicator"),
+        Column("reader", "id", "ID of the rater, or CONSENSUS for the adjudicator"),
         Column("kind", "text", "a rater's own reading, or the adjudicator's", "rater, consensus"),
         Column("days", "integer", "days between the patient's first and last visit; empty if unknown"),
         Column("entries", "integer", "number of entries for which the display was recorded"),
