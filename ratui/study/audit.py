@@ -18,6 +18,7 @@ from ratui.study.charter import Charter
 from ratui.study.config import CONSENSUS, SPLIT_FORMAT
 from ratui.study.evidence import read_root, root_numbers
 from ratui.study.late_changes import list_releases
+from ratui.study.qualifications import RESULTS, load_records
 from ratui.study.restored import find_reading
 from ratui.study.store import StoredTables, read_intact
 from ratui.study.store.journal import JournalFile, JournalRecord
@@ -32,6 +33,7 @@ _ENTRIES = ("enter", "normal", "same", "clear", "undo", "flag", "note", "regions
 _FILES = (
     (re.compile(r"study\.toml()()"), "settings"),
     (re.compile(r"scheme\.toml()()"), "scheme"),
+    (re.compile(r"qualifications/results\.json()()"), "results of examinations"),
     (re.compile(r"films/([^/]+)/films\.json()"), "list of films"),
     (re.compile(r"private/visits/([^/]+)\.json()"), "visits of films"),
     (re.compile(r"regions/([^/]+)\.json()"), "regions"),
@@ -101,6 +103,7 @@ def list_audit_entries(study: Study, *, entries: bool = False) -> list[AuditEntr
         *_list_journals(study),
         *_list_settings(study),
         *_list_withdrawals(study),
+        *_list_examinations(study),
         *_list_roots(study),
         *_list_readings(study, entries),
         *(
@@ -177,6 +180,19 @@ def _list_withdrawals(study: Study) -> Iterator[AuditEntry]:
         detail = f"readings: {', '.join(each.readings)}" if each.readings else ""
         subject = f"{each.case} film {each.film}"
         yield AuditEntry(_clean_time(each.at), each.by, act, subject, detail, each.reason, "private/withdrawals.json")
+
+
+def _list_examinations(study: Study) -> Iterator[AuditEntry]:
+    try:
+        records = load_records(study.folder)
+    except StoreError as error:
+        yield AuditEntry("", "", "results of examinations damaged", RESULTS, error.problem)
+        return
+    for each in records:
+        figures = {name: value for name, value in vars(each.figures).items() if isinstance(value, float)}
+        shown = [f"examination {each.examination}", *(f"{name} {value:.2f}" for name, value in figures.items())]
+        at = _clean_time(each.at)
+        yield AuditEntry(at, each.account, "examination recorded", each.rater, "; ".join(shown), "", RESULTS)
 
 
 def _list_roots(study: Study) -> Iterator[AuditEntry]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ratui.errors import StoreError, StudyError, clean_text
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_number, as_text, as_time
 from ratui.study.charter import Qualification
-from ratui.study.store import StudyFolder, read_intact, write_tables
+from ratui.study.store import StudyFolder, StudyLock, read_intact, write_tables
 from ratui.study.store.locking import FileLock
 
 if TYPE_CHECKING:
@@ -148,7 +148,8 @@ def load_records(folder: StudyFolder) -> tuple[QualificationRecord, ...]:
 
 
 def save_records(folder: StudyFolder, new: Sequence[QualificationRecord]) -> None:
-    """Add results to those recorded. Raises StoreError if this account may not change the study's files."""
+    """Add results to those recorded. Raises StoreError if this account may not change the study's files, or it is locked."""
+    StudyLock(folder).check_unlocked()
     folder.make_folder(_FOLDER, group=0o050)
     with FileLock(folder.file("qualifications/results.lock")):
         records = [asdict(each) for each in (*load_records(folder), *new)]

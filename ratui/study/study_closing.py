@@ -76,7 +76,10 @@ def compare_with_lock(study: Study) -> tuple[Root, list[str]]:
         problem = "the state that was sealed when the study was locked is missing"
         raise StudyError(problem, study.path, "Compare with a backup: ratui check STUDY --against BACKUP")
     source = FolderSource(study.folder)
-    return root, list(_compare(root.state, read_state(source), source))
+    now = read_state(source)
+    if root.state.split_private()[1] == StudyState():  # this account can't open the private folder
+        now = now.split_private()[0]
+    return root, list(_compare(root.state, now, source))
 
 
 def _compare(before: StudyState, now: StudyState, source: FolderSource) -> Iterator[str]:

@@ -13,6 +13,7 @@ from ratui.imaging import Orientation
 from ratui.reading import Field, GradeEntry, enter
 from ratui.study import InProcessConverter, Study, StudyLocked, import_films
 from ratui.study.charter_changes import set_charter
+from ratui.study.check import check_study
 from ratui.study.config import reseal_settings
 from ratui.study.merge import merge
 from ratui.study.rater_changes import add_rater
@@ -70,6 +71,9 @@ def test_the_locked_state_is_compared_and_unlocking_is_recorded(study: Study) ->
         lock_study(study, "again")
     found, differences = compare_with_lock(Study.open(study.path))
     assert (found.digest, differences) == (root.digest, [])
+    report = check_study(study.path)
+    assert report.is_intact
+    assert any("the study is locked since" in note and "data cleaned" in note for note in report.notes)
     unlock_study(study, "a query of the sponsor")
     assert [event.action for event in Study.open(study.path).config.events] == ["locked", "unlocked"]
     store_reading(study, study.cases()[0], rater="bert")
@@ -77,13 +81,20 @@ def test_the_locked_state_is_compared_and_unlocking_is_recorded(study: Study) ->
         compare_with_lock(study)
 
 
-def test_a_change_of_a_locked_study_by_another_program_is_a_difference(study: Study) -> None:
+def test_a_change_of_a_locked_study_by_another_program_is_a_difference(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (case,) = study.cases()
     lock_study(study, "data cleaned")
     (study.path / f"regions/{case}.json").unlink()
     (study.path / f"regions/{case}.json.bak").unlink()
     _, differences = compare_with_lock(study)
     assert differences == [f"regions/{case}.json: the file is missing"]
+    with monkeypatch.context() as patched:  # an account that can't open the private folder
+        patched.setattr("ratui.study.evidence.roots._read_private", lambda *_: None)
+        assert compare_with_lock(study)[1] == differences
+    problems = [finding.problem for finding in check_study(study.path).findings]
+    assert "since the study was locked: the file is missing" in problems
 
 
 def test_the_command_locks_compares_and_unlocks(study: Study) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from ratui.errors import RatuiError
 from ratui.study.check.checker import StudyChecker
 from ratui.study.check.journals import add_journal_findings
 from ratui.study.check.report import CheckFinding, CheckReport
@@ -14,6 +15,7 @@ from ratui.study.config import CONSENSUS, read_settings
 from ratui.study.late_changes import changes_after_release
 from ratui.study.store.file_systems import mounts_below
 from ratui.study.study import Study
+from ratui.study.study_closing import compare_with_lock
 
 __all__ = ["check_study"]
 
@@ -55,13 +57,30 @@ def check_study(
     study = Study.open(path)
     report = add_journal_findings(report, study, format_before=before, repair=repair)
     report = check_roots(report, study, signers, root, repair=repair)
-    return replace(report, findings=(*mounts, *report.findings), notes=(*report.notes, *_late_notes(study)))
+    findings = (*mounts, *report.findings, *_lock_findings(study))
+    return replace(report, findings=findings, notes=(*report.notes, *_late_notes(study)))
+
+
+def _lock_findings(study: Study) -> list[CheckFinding]:
+    """Return a finding for each difference of a locked study to the state in which it was locked."""
+    if study.config.lock is None:
+        return []
+    try:
+        differences = compare_with_lock(study)[1]
+    except RatuiError as error:
+        return [CheckFinding("study.toml", error.problem, advice=error.remedy)]
+    advice = "Find out who changed it, and why"
+    return [
+        CheckFinding(name, f"since the study was locked: {problem}", advice=advice)
+        for name, _, problem in (line.rpartition(": ") for line in differences)
+    ]
 
 
 def _late_notes(study: Study) -> list[str]:
-    """Return a note for each reading that was reopened after its case was released, and for each older consensus."""
-    late = changes_after_release(study)
-    notes = [f"readings/{each.rater}/{each.case}.json: {each}" for found in late.readings.values() for each in found]
+    """Return a note for the lock, each reading that was reopened after its case was released, and each older consensus."""
+    late, lock = changes_after_release(study), study.config.lock
+    notes = [f"the study is locked since {lock.at[:16].replace('T', ' ')} UTC: {lock.reason}"] if lock else []
+    notes += [f"readings/{each.rater}/{each.case}.json: {each}" for found in late.readings.values() for each in found]
     for case, raters in late.consensus.items():
         notes.append(f"readings/{CONSENSUS}/{case}.json: signed before {', '.join(raters)} reopened the case")
     return notes
