@@ -250,6 +250,21 @@ class Reading:
         }
 
     @cached_property
+    def _filmed_times(self) -> dict[str, tuple[int, ...]]:
+        return {
+            site.key: tuple(time for time in self.order if Slot(site.key, time) not in self.unfilmed)
+            for site in self.sites
+        }
+
+    @cached_property
+    def _joint_fields(self) -> dict[str, tuple[Field, ...]]:
+        return {
+            site.key: tuple(Field(site.key, scale, time) for scale in site.joint.scales for time in times)
+            for site in self.sites
+            for times in (self._filmed_times[site.key],)
+        }
+
+    @cached_property
     def site_keys(self) -> frozenset[str]:
         """Keys of the scored sites."""
         return frozenset(self._sites)
@@ -295,12 +310,11 @@ class Reading:
 
     def joint_fields(self, site: str) -> tuple[Field, ...]:
         """Return the fields of one site at the time points with a film of it. Raises EntryError for an unknown site."""
-        times = self.filmed_times(site)
-        return tuple(Field(site, scale, time) for scale in self.site(site).joint.scales for time in times)
+        return self._joint_fields[self.site(site).key]
 
     def filmed_times(self, site: str) -> tuple[int, ...]:
-        """Return the time points at which a film shows `site`, in the order of display."""
-        return tuple(time for time in self.order if Slot(site, time) not in self.unfilmed)
+        """Return the time points at which a film shows `site`, in the order of display. Raises EntryError."""
+        return self._filmed_times[self.site(site).key]
 
     def counterparts(self, field: Field) -> tuple[Field, ...]:
         """Return the same scale of the same site at the other filmed time points, in the order of display."""

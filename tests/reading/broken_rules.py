@@ -281,7 +281,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a visit without a film has fields",
         "model.py",
-        "if Slot(site, time) not in self.unfilmed)",
+        "if Slot(site.key, time) not in self.unfilmed)",
         "if True)",
         SEARCH,
     ),
