@@ -15,6 +15,7 @@ from ratui.results.released import released_readings
 from ratui.study import CONSENSUS, Case, FilmRecord, Study
 from ratui.study.check import check_study
 from ratui.study.rater_changes import add_rater, list_raters, remove_rater, replace_rater, settle_assignments
+from ratui.study.repeats import Repeat
 from tests.films import make_study
 from tests.tui.readings import store_reading
 
@@ -90,6 +91,22 @@ def test_with_some_raters_per_case_the_others_share_the_cases_evenly(tmp_path: P
     found = readers(Study.open(study.path))
     assert Counter(rater for raters in found.values() for rater in raters)["emil"] == counts["bert"]
     assert all(len(raters) == 2 for raters in found.values())
+
+
+def test_a_repeat_is_read_by_the_raters_of_its_original(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = drawn_study(tmp_path, ("anna", "bert", "cleo", "dora"), cases=8, each=2)
+    pairs = {f"C-{number + 4}": f"C-{number}" for number in range(4)}
+    for repeat, original in pairs.items():
+        study.save_case(study.case(repeat), positions=study.positions(original))
+    signed = next(case for case in pairs.values() if "anna" in study.raters_of(case))
+    store_reading(study, signed, rater="anna", signed=True)
+    repeats = {repeat: Repeat(repeat, original, "", {}) for repeat, original in pairs.items()}
+    monkeypatch.setattr("ratui.study.rater_changes.load_repeats", lambda _: repeats)
+    remove_rater(study, "anna", "left")
+    for repeat, original in pairs.items():
+        expected = tuple(rater for rater in study.raters_of(original) if rater != "anna")
+        assert study.raters_of(repeat) == expected
+    assert "anna" in study.raters_of(signed)
 
 
 def test_a_rater_who_is_added_reads_all_cases_or_those_that_lack_one(tmp_path: Path) -> None:
