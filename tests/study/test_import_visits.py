@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from ratui.errors import StudyError
 from ratui.scheme import load_scheme
 from ratui.study import ImportReport, InProcessConverter, Study, import_films, open_import
+from ratui.study.charter import PlannedVisit
 from ratui.study.importing.examinations import DatedFilm
 from ratui.study.importing.import_plan import Decision
 from ratui.study.importing.manifest import read_manifest
@@ -132,3 +134,47 @@ def test_a_film_that_was_left_out_stays_out(tmp_path: Path) -> None:
         assert [row.decision for row in left.rows] == [Decision.TAKE, Decision.LEAVE_OUT, Decision.TAKE]
         current.execute(left)
     assert [number for _, number, _ in visits_of(study)] == [0, 2], "the visit keeps its number"
+
+
+PLAN = (
+    PlannedVisit("baseline", 0, after=14),
+    PlannedVisit("week 26", 182, 30, 30),
+    PlannedVisit("week 52", 364, 30, 60),
+    PlannedVisit("week 104", 728, 60, 60),
+)
+
+
+@pytest.mark.parametrize(
+    ("days", "numbers"),
+    [
+        ([0], [0]),
+        ([0, 183], [0, 1]),
+        ([0, 364], [0, 2]),
+        ([0, 190, 700], [0, 1, 3]),
+        ([0, 300], None),  # in no window
+        ([0, 360, 380], None),  # two of one visit
+        ([0, 20, 300, 900], [0, 1, 2, 3]),  # as many as planned
+    ],
+)
+def test_fewer_examinations_than_planned_are_numbered_by_the_planned_days(
+    days: list[int], numbers: list[int] | None
+) -> None:
+    first = date(2020, 3, 2).toordinal()
+    films = {Path(str(day)): DatedFilm(day=date.fromordinal(first + day)) for day in days}
+    found = assign_time_points(films, {}, most=4, planned=PLAN)
+    assert [point.time for point in found.films.values()] == (numbers or [None] * len(days))
+    assert all(("do not fit the planned visits" in point.doubt) == (numbers is None) for point in found.films.values())
+    without = assign_time_points(films, {}, most=4, planned=[PlannedVisit(visit.name) for visit in PLAN])
+    assert [point.time for point in without.films.values()] == list(range(len(days)))
+
+
+def test_the_plan_of_the_charter_numbers_the_visits_of_a_patient_who_missed_one(tmp_path: Path) -> None:
+    study = Study.create(tmp_path / "s", "fingers", ["anna"])
+    study.config = replace(study.config, charter=replace(study.config.charter, visits=PLAN))
+    write(tmp_path / "in", DAYS[0], DAYS[2])
+    report = bring(study, tmp_path / "in")
+    assert len(report.imported) == 2, report.rejected
+    assert visits_of(study) == [(0, 0, 0), (1, 2, 364)]
+    write(tmp_path / "in", DAYS[3])
+    report = bring(study, tmp_path / "in")
+    assert not report.imported, "which visit is next is not known"

@@ -17,6 +17,7 @@ from pathlib import Path
 from ratui.errors import FilmError, RatuiError
 from ratui.study.accounts import act_as_owner
 from ratui.study.case import Case, FilmRecord
+from ratui.study.charter import PlannedVisit
 from ratui.study.film_files import write_films
 from ratui.study.importing import FilmConverter, FilmRequest, ReaderProcess
 from ratui.study.importing.candidates import ImportCandidate, list_candidates
@@ -69,7 +70,9 @@ class OpenImport:
     ) -> None:
         self.study = study
         charter = study.config.charter
-        self._visit_names = tuple(map(charter.visit_name, range(visits or max(2, len(charter.visits)))))
+        count = visits or max(2, len(charter.visits))
+        unplanned = (PlannedVisit(charter.visit_name(number)) for number in range(len(charter.visits), count))
+        self._visits = (*charter.visits[:count], *unplanned)
         self.files = {
             path: file for path, file in sources.files.items() if manifest is None or path != manifest.resolve()
         }
@@ -93,14 +96,13 @@ class OpenImport:
             and has_first_visits_only(self.study, self._keys.find_case(person), count)
         )
         withdrawn = list_withdrawn_digests(self.study, {each: self._keys.find_case(each) for each in in_study})
-        known = KnownStudy(
-            persons, self._keys.digest, self._keys.dates, in_study, known_only, withdrawn, self._visit_names
-        )
+        known = KnownStudy(persons, self._keys.digest, self._keys.dates, in_study, known_only, withdrawn, self._visits)
         plan = plan_films(found, self.study.scheme, known, today=datetime.now(UTC).date(), verify=self._digest_pixels)
         if progress:
             progress(len(self.files), len(self.files))
         headers = {file.path: file.header for file in found if file.header}
-        return name_late_rejections(replace(plan, skipped=self.skipped), headers, self.study, self._keys)
+        plan = replace(plan, skipped=self.skipped, visit_names=tuple(visit.name for visit in self._visits))
+        return name_late_rejections(plan, headers, self.study, self._keys)
 
     def execute(self, plan: ImportPlan, progress: Progress | None = None) -> ImportReport:
         """Import the films that `plan` takes, and return a report on all files.

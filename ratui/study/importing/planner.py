@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ratui.errors import FilmError, RatuiError
 from ratui.scheme import Scheme
+from ratui.study.charter import PlannedVisit
 from ratui.study.importing.examinations import DatedFilm, date_film
 from ratui.study.importing.exposures import copy_marks, exposure_marks
 from ratui.study.importing.film_header import FilmHeader
@@ -83,8 +84,8 @@ class KnownStudy:
         Those of them of whom the study has films of exactly the visits of these dates, the first ones.
     withdrawn
         Digests of pictures that were withdrawn from the study, by name in the key file of the person.
-    visit_names
-        Names of the visits that a patient has at most, by number.
+    visits
+        The visits that a patient has at most, by number.
     """
 
     persons: tuple[KnownPerson, ...] = ()
@@ -93,7 +94,7 @@ class KnownStudy:
     in_study: frozenset[str] = frozenset()
     known_only: frozenset[str] = frozenset()
     withdrawn: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    visit_names: tuple[str, ...] = ("earlier", "later")
+    visits: tuple[PlannedVisit, ...] = (PlannedVisit("earlier"), PlannedVisit("later"))
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ class _Planner:
                 self._reasons[path] = choice.decision, choice.reason
         numbers = number_persons(person.key for person in self._persons.values())
         rows = tuple(self._row(path, times.get(path, TimePoint()), numbers) for path in self._files)
-        return ImportPlan(self._scheme, rows, dates, self._merged_records(rows), visit_names=self._known.visit_names)
+        return ImportPlan(self._scheme, rows, dates, self._merged_records(rows))
 
     def _records(self) -> dict[Path, PatientRecord]:
         """Return what each film states about its patient; a row of a manifest replaces the patient ID."""
@@ -281,7 +282,7 @@ class _Planner:
                 known=self._known.dates.get(person_key, ()),
                 is_in_study=person_key in self._known.in_study,
                 has_known_only=person_key in self._known.known_only,
-                most=len(self._known.visit_names),
+                planned=self._known.visits,
             )
             times |= found.films
             dates[person_key] = found.dates

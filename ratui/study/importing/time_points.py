@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
+from ratui.study.charter import PlannedVisit
 from ratui.study.importing.examinations import FEWEST_DAYS, DatedFilm, Examination, group_examinations
 
 __all__ = ["PersonTimes", "TimePoint", "assign_time_points"]
@@ -65,6 +67,7 @@ def assign_time_points(
     is_in_study: bool = False,
     has_known_only: bool = False,
     most: int = 2,
+    planned: Sequence[PlannedVisit] = (),
 ) -> PersonTimes:
     """Return the time points of the films of one person.
 
@@ -82,10 +85,16 @@ def assign_time_points(
         True if the study has films of exactly the visits of these dates, the first ones.
     most
         Number of visits that a person has at most; with more examinations, some must be chosen.
+    planned
+        The visits, in place of `most`. If all of them have a day, they number the examinations of a person who has fewer.
     """
-    exams = group_examinations(films)
+    exams, most = group_examinations(films), len(planned) or most
     order = sorted(set(exams.values()), key=lambda exam: exam.days)
     usual, dates = _count_times(order, known, is_in_study=is_in_study, has_known_only=has_known_only, most=most)
+    plan = () if known or is_in_study else planned
+    if 1 < len(order) < len(plan) and all(visit.day is not None for visit in plan):
+        usual = _number_by_plan(order, plan)
+        dates = dates if [*usual.values()] == [*range(len(order))] else ()
     stated: dict[Examination, set[int]] = defaultdict(set)
     for path, number in listed.items():
         if path in exams:
@@ -115,6 +124,9 @@ def assign_time_points(
             found[path] = TimePoint(usual[exam], exam.days[0])
         elif is_in_study:
             found[path] = TimePoint(None, exam.days[0], _explain_other_date(order, exam, known, has_known_only, most))
+        elif len(order) <= most:
+            reason = f"its patient has {len(order)} dates, which do not fit the planned visits"
+            found[path] = TimePoint(None, exam.days[0], f"{reason}. Name its visits in a manifest")
         else:
             choice = "the two to compare" if most == 2 else "its visits"
             reason = f"its patient has {len(order)} dates. Name {choice} in a manifest"
@@ -145,6 +157,27 @@ def _count_times(
     if len(order) > most:
         return dict.fromkeys(order), ()
     return {exam: time for time, exam in enumerate(order)}, tuple(exam.days[0] for exam in order)
+
+
+def _number_by_plan(order: Sequence[Examination], planned: Sequence[PlannedVisit]) -> dict[Examination, int | None]:
+    """Return the number of the planned visit of each examination; None for all if they do not fit the plan.
+
+    The first examination is the first visit. Each other one is the visit whose day is nearest, and must be within its days
+    before and after if the plan has some. No two are the same visit.
+    """
+    days = [visit.day or 0 for visit in planned]
+    numbers: list[int] = []
+    for exam in order:
+        since = days[0] + (exam.days[0] - order[0].days[0]).days
+        distances = [abs(since - day) for day in days]
+        number = distances.index(min(distances))
+        visit, late = planned[number], since - days[number]
+        has_window = visit.before or visit.after
+        if distances.count(min(distances)) > 1 or (has_window and not -visit.before <= late <= visit.after):
+            return dict.fromkeys(order)
+        numbers.append(number)
+    is_possible = numbers[0] == 0 and all(one < other for one, other in pairwise(numbers))
+    return dict(zip(order, numbers, strict=True)) if is_possible else dict.fromkeys(order)
 
 
 def _explain_other_date(
