@@ -24,7 +24,7 @@ _FOLDER = click.Path(path_type=Path)
     "formats",
     multiple=True,
     metavar="NAME",
-    help="csv, parquet, adam, json, coco, mk, sr or gsps; may be repeated.  [default: csv]",
+    help="csv, parquet, adam, redcap, json, coco, mk, sr or gsps; may be repeated.  [default: csv]",
 )
 @click.option("--missing", help="Rule for totals of fields without a score; required if a field has none.")
 @click.option("--rater", "raters", multiple=True, help="Include only this rater; may be repeated.")
@@ -62,6 +62,7 @@ def export(
     --format   csv       scores, totals, final scores and the dictionary of their columns
                parquet   the same tables, typed
                adam      final scores and changes in the style of CDISC's ADaM
+               redcap    final scores and their data dictionary for REDCap
                json      films, regions and readings, with the schema
                coco      regions as boxes
                mk        rows in the style of CDISC's MK domain
@@ -84,7 +85,9 @@ def export(
     opened = Study.open(study)
     released = released_readings(opened, raters, interim=interim, exclude_coarse=exclude_coarse)
     wanted = formats or ("csv",)
-    rule = choose_rule(released, missing, study=opened, is_required=bool({"csv", "parquet", "adam"} & set(wanted)))
+    rule = choose_rule(
+        released, missing, study=opened, is_required=bool({"csv", "parquet", "adam", "redcap"} & set(wanted))
+    )
     subjects = None
     if key is not None:
         opened.check_manager("relink its cases to subjects")

@@ -166,6 +166,10 @@ def _methods(sources: _Sources) -> Iterator[str]:
             "know the others' scores: see the last table of the outcome."
         )
     released = sources.released
+    for event in config.events:
+        if event.action == "left" and event.rater in config.departed:
+            kept = "do not count" if event.cases == "all" else "count"
+            yield paragraph(f"{event.rater} has left ({event.at[:10]}): {event.reason}. The signed readings {kept}.")
     left_out = [rater for rater in config.raters if rater not in released.raters]
     if left_out:
         why = f" Reason: {sources.reason}." if sources.reason else " No reason was given."

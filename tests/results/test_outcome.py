@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from ratui.reading import Entry, Field, FieldChange, GradeEntry, LogEntry, NotAs
 from ratui.results.agreement import measure_agreement
 from ratui.results.disputes import DisputeLimits, find_disputes
 from ratui.results.export import export
+from ratui.results.export.redcap import DICTIONARY_COLUMNS, build_redcap_tables, event_name, variable_name
+from ratui.results.export.signed_readings import ExportSource
 from ratui.results.export.tables import Column, Table, protect_id, table_to_csv
 from ratui.results.final_scores import compute_final_scores
 from ratui.results.missing_data import missing_table, reopened_table
@@ -239,6 +242,29 @@ class TestProgression:
         )
 
 
+def test_redcap_gets_valid_names_and_the_final_scores(study: Study) -> None:
+    dictionary, data = build_redcap_tables(ExportSource(study, released_readings(study)), OBSERVED)
+    assert [column.name for column in dictionary.columns] == list(DICTIONARY_COLUMNS)
+    assert len(DICTIONARY_COLUMNS) == 18
+    names = [row[0] for row in dictionary.rows]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z](_?[a-z0-9])*", name) and len(name) <= 26 for name in names)
+    heads = [column.name for column in data.columns]
+    # The first variable of the dictionary identifies the record, and comes first in the data.
+    assert heads[0] == names[0]
+    assert {*heads} == {*names, "redcap_event_name"}
+    rows = [dict(zip(heads, row, strict=True)) for row in data.rows]
+    assert [row["redcap_event_name"] for row in rows[:2]] == ["baseline_arm_1", "visit_2_arm_1"]
+    assert [(row["ero_score"], row["ero_change"], row["visit_day"]) for row in rows[:2]] == [(0, None, 0), (9, 9, 428)]
+    limits = {row[0]: (row[7], row[8], row[9]) for row in dictionary.rows}
+    assert limits["total_score"] == ("number", "0", "172")
+
+
+def test_names_for_redcap() -> None:
+    assert event_name("Year 1 (12 months, repeated)") == "year_1_12_months_r_arm_1"
+    assert variable_name("2nd scale, of a very long name") == "v_2nd_scale_of_a_very_long"
+
+
 def read_csv(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_text())))
 
@@ -307,6 +333,15 @@ def test_a_report_of_some_raters_states_the_reason(study: Study, tmp_path: Path)
     done = ratui(*words, "--reason", "bert has left the study")
     assert done.returncode == 0, done.stderr
     assert "Results of anna only, without bert. Reason: bert has left the study." in (tmp_path / "r.html").read_text()
+
+
+def test_the_report_says_who_has_left_and_why(tmp_path: Path) -> None:
+    study = read_study(tmp_path, {"anna": {}, "bert": {}, "cleo": {}})
+    assert ratui("raters", study.path, "--leave", "cleo", "--reason", "has moved").returncode == 0
+    done = ratui("report", study.path, tmp_path / "r.html", "--no-plots")
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "r.html").read_text()
+    assert re.search(r"cleo has left \(\d{4}-\d\d-\d\d\): has moved\. The signed readings count\.", text)
 
 
 def test_reopened_readings_and_settled_joints_are_listed(study: Study) -> None:

@@ -49,7 +49,7 @@ OVER_A_STUDY: tuple[tuple[str, ...], ...] = (
     ("adjudicate", "{study}", "--missing", "carried", "--list", "--json"),
     *(
         ("export", "{study}", f"{{out}}/{form}", "--format", form, "--missing", "carried")
-        for form in ("csv", "parquet", "json", "coco", "adam", "mk", "sr", "gsps")
+        for form in ("csv", "parquet", "json", "coco", "adam", "redcap", "mk", "sr", "gsps")
     ),
     ("report", "{study}", "{out}/report.html", "--missing", "carried"),
     ("raters", "{study}"),

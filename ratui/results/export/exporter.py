@@ -22,6 +22,7 @@ from ratui.results.export.long_table import build_long_table
 from ratui.results.export.mk_table import build_mk_table
 from ratui.results.export.presentation_state import build_presentation_states
 from ratui.results.export.reading_tables import build_notes_table, build_readings_table
+from ratui.results.export.redcap import build_redcap_tables
 from ratui.results.export.repeats_table import build_repeats_table
 from ratui.results.export.signed_readings import ExportSource
 from ratui.results.export.structured_report import build_structured_reports
@@ -43,6 +44,7 @@ FORMATS: Mapping[str, str] = {
     "csv": "scores.csv, totals.csv, final.csv, and dictionary.csv that explains their columns",
     "parquet": "the same tables, typed, with the meaning of each column inside",
     "adam": "adam.csv: final scores and changes in the style of ADaM's Basic Data Structure",
+    "redcap": "redcap_dictionary.csv and redcap_data.csv: final scores for REDCap, one row per case and visit",
     "json": f"readings.json, by {SCHEMA} beside it",
     "coco": "regions.json: the boxes in COCO's format",
     "mk": "mk.csv: rows in the manner of CDISC's MK domain",
@@ -159,6 +161,9 @@ def _files(
             yield f"{table.name}.csv", table_to_csv(table).encode()
         if "parquet" in formats:
             yield f"{table.name}.parquet", table_to_parquet(table)
+    if "redcap" in formats:
+        for table in build_redcap_tables(source, rule):
+            yield f"{table.name}.csv", table_to_csv(table).encode()
     for table in of_cdisc:
         yield f"{table.name}.csv", table_to_csv(table).encode()
     described = [*tables, *of_cdisc]
