@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import grp
+import os
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -178,3 +180,15 @@ def test_the_plan_of_the_charter_numbers_the_visits_of_a_patient_who_missed_one(
     write(tmp_path / "in", DAYS[3])
     report = bring(study, tmp_path / "in")
     assert not report.imported, "which visit is next is not known"
+
+
+def test_the_only_planned_visit_of_a_blinded_shared_study_is_imported_alone(tmp_path: Path) -> None:
+    group = grp.getgrgid(os.getgid()).gr_name
+    study = Study.create(tmp_path / "s", "fingers", ["anna"], blinded=True, group=group)
+    write(tmp_path / "in", DAYS[0])
+    assert not bring(study, tmp_path / "in").imported, "another visit may come, and raters would know which was first"
+    study.config = replace(study.config, charter=replace(study.config.charter, visits=PLAN[:1]))
+    assert len(bring(study, tmp_path / "in").imported) == 1
+    (case,) = study.cases()
+    with study.as_rater("anna").open_reading("anna", case) as session:
+        assert session.reading.order == (0,)
