@@ -10,7 +10,11 @@ from ratui.study.qualifications import check_qualified
 from ratui.study.store import StudyFolder
 from ratui.study.study_config import StudyConfig
 
-__all__ = ["check_is_rater", "check_rater_access", "check_window"]
+__all__ = ["OutsideWindow", "check_is_rater", "check_rater_access", "check_window"]
+
+
+class OutsideWindow(StudyError):
+    """The charter does not let a rater read the case today; it can be looked at."""
 
 
 def check_is_rater(folder: StudyFolder, config: StudyConfig, rater: str) -> None:
@@ -30,7 +34,7 @@ def check_rater_access(folder: StudyFolder, config: StudyConfig, rater: str) -> 
 
 
 def check_window(config: StudyConfig, case: str, block: int, *, is_open: bool, today: date | None = None) -> None:
-    """Raise StudyError if the charter does not let a rater read a case today.
+    """Raise OutsideWindow if the charter does not let a rater read a case today, and StudyError if its block is not open.
 
     Parameters
     ----------
@@ -49,6 +53,6 @@ def check_window(config: StudyConfig, case: str, block: int, *, is_open: bool, t
         raise StudyError("its block is not open yet", case, "Ask a manager of the study")
     window, today = config.charter.window(max(block - 1, 0)), today or date.today()
     if window.opens is not None and today < window.opens:
-        raise StudyError(f"it can be read from {window.opens} on", case, "Ask a manager of the study")
+        raise OutsideWindow(f"it can be read from {window.opens} on", case, "Ask a manager of the study")
     if window.closes is not None and today > window.closes:
-        raise StudyError(f"it could be read until {window.closes}", case, "Ask a manager of the study")
+        raise OutsideWindow(f"it could be read until {window.closes}", case, "Ask a manager of the study")

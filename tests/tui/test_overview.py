@@ -9,6 +9,7 @@ from textual.widgets import Static
 
 from ratui.reading import Field, FindingEntry, GradeEntry
 from ratui.study import HeldByOther, LockHolder
+from ratui.study.charter_changes import set_charter
 from ratui.study.study_closing import lock_study
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.screens.overview.screen import OverviewScreen
@@ -116,21 +117,26 @@ async def test_only_a_session_of_this_account_or_one_that_may_be_dead_can_be_tak
                 assert isinstance(pilot.app.screen, WorklistScreen)
 
 
-async def test_a_case_of_a_locked_study_opens_to_look_at(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_locked", [True, False])
+async def test_a_case_opens_to_look_at_in_a_locked_study_and_outside_its_days(tmp_path: Path, is_locked: bool) -> None:
     study = make_study(tmp_path)
     (case,) = study.cases()
     store_reading(study, case, {Field("L.MCP2", "ERO", 1): GradeEntry(1)}, joints=8)
-    lock_study(study, "data cleaned")
+    if is_locked:
+        lock_study(study, "data cleaned")
+    else:
+        set_charter(study, {"windows": [{"closes": "2020-01-31"}]}, "protocol")
+    why = "the study was locked on" if is_locked else "it could be read until 2020-01-31"
     async with reading_as(study, "anna", size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("enter")
         await settle(pilot)
         assert isinstance(pilot.app.screen, OverviewScreen)
-        assert "the study was locked on" in label_text(pilot)
+        assert why in label_text(pilot)
         await pilot.press("T", "escape")
         await settle(pilot)
         assert isinstance(pilot.app.screen, WorklistScreen)
-        assert "the study was locked on" in label_text(pilot)
+        assert why in label_text(pilot)
 
 
 @pytest.mark.parametrize("scheme", ["fingers", "mtss-hands"])

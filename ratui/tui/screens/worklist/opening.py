@@ -12,6 +12,7 @@ from ratui import reading as rd
 from ratui.errors import RatuiError
 from ratui.reading import Reading
 from ratui.study import HeldByOther, LockHolder, StudyLocked
+from ratui.study.rater_access import OutsideWindow
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.lock_phrases import format_closed_case, format_held, format_taken_over
 from ratui.tui.i18n.reading_phrases import format_error
@@ -76,9 +77,9 @@ class CaseOpener:
             self._show_error(error)
             self._open_held(case, site, error)
             return
-        except StudyLocked as error:
+        except (StudyLocked, OutsideWindow) as error:
             self._show_error(error)
-            self._open_locked(case, site, error)
+            self._open_closed(case, site, error)
             return
         app.push_screen(ScoringScreen(study.case(case), session, resources, site=site), partial(self._closed, case))
 
@@ -116,10 +117,10 @@ class CaseOpener:
         )
         self._worklist.app.push_screen(overview, partial(self._overview_closed, case, site, held.holder))
 
-    def _open_locked(self, case: str, site: str, locked: StudyLocked) -> None:
-        """Show the overview of a reading of a locked study, which says that nothing can be changed."""
+    def _open_closed(self, case: str, site: str, why: RatuiError) -> None:
+        """Show the overview of a reading that can't be changed: in a locked study, or outside of its days of reading."""
         overview = OverviewScreen(
-            self._read(case), site=site, notice=lambda t, width: format_error(t, locked, with_location=False)
+            self._read(case), site=site, notice=lambda t, width: format_error(t, why, with_location=False)
         )
         self._worklist.app.push_screen(overview, partial(self._overview_closed, case, site, None))
 
