@@ -51,16 +51,16 @@ def lay_out(folder: Path, cases: int) -> Study:
     stages = _stages(study, example)
     for number in range(cases):
         case = f"C-{number:06d}"
-        _put(study.path / "films" / case / "films.json", listed[0])
-        _put(study.path / "private" / "visits" / f"{case}.json", listed[1])
-        _put(study.path / "regions" / f"{case}.json", {"regions": regions})
+        put_tables(study.path / "films" / case / "films.json", listed[0])
+        put_tables(study.path / "private" / "visits" / f"{case}.json", listed[1])
+        put_tables(study.path / "regions" / f"{case}.json", {"regions": regions})
         for place, rater in enumerate(RATERS):
             reading = stages[(number + place) % 3]
             if reading is not None:
                 evidence = ReadingEvidence().after_save(len(reading.log), 300.0, 0.0)
                 tables = reading_to_tables(reading, 300.0, (), evidence)
                 meta = {**tables["meta"][0], "case": case, "rater": rater}
-                _put(study.reading_path(rater, case), {**tables, "meta": [meta]})
+                put_tables(study.reading_path(rater, case), {**tables, "meta": [meta]})
     return study
 
 
@@ -77,7 +77,8 @@ def _stages(study: Study, example: Case) -> tuple[Reading | None, ...]:
     return sign(reading, timestamp=datetime(2024, 1, 1, tzinfo=UTC)), begun, None
 
 
-def _put(path: Path, tables: object) -> None:
+def put_tables(path: Path, tables: object) -> None:
+    """Write a sealed table file and its second copy, without fsync."""
     if not path.parent.exists():
         make_folder(path.parent)
     records = {

@@ -7,6 +7,7 @@ So the structure of a text is counted before a parser sees it.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import stat
@@ -90,7 +91,9 @@ def parse_toml(text: str, *, max_items: int = _MAX_TOML_ITEMS) -> dict[str, Any]
         raise ValueError("it is nested too deep") from error
 
 
-def parse_json(data: bytes | str, *, max_items: int = _MAX_JSON_ITEMS, unique_keys: bool = False) -> Any:
+def parse_json(
+    data: bytes | str, *, max_items: int = _MAX_JSON_ITEMS, unique_keys: bool = False, finite: bool = False
+) -> Any:
     """Return the value of a JSON text.
 
     Parameters
@@ -101,19 +104,37 @@ def parse_json(data: bytes | str, *, max_items: int = _MAX_JSON_ITEMS, unique_ke
         Limit of all keys and values; one takes up to 200 bytes of memory. Commas and brackets inside strings count too.
     unique_keys
         Refuse an object that has a key twice. Otherwise its last value counts.
+    finite
+        Refuse numbers that are not finite: ``NaN``, ``Infinity``, and those too large for a float, such as ``1e999``.
 
     Raises
     ------
     ValueError
-        If the text is not JSON, has more items, or has a key twice.
+        If the text is not JSON, has more items, has a key twice, or has a number that is not finite.
     """
     text = data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
     if sum(map(text.count, (b",", b"[", b"{", b":"))) > max_items:
         raise ValueError(f"it has more than {max_items} values")
     try:
-        return json.loads(data, object_pairs_hook=_make_unique if unique_keys else None)
+        return json.loads(
+            data,
+            object_pairs_hook=_make_unique if unique_keys else None,
+            parse_float=_read_finite if finite else None,
+            parse_constant=_refuse_constant if finite else None,
+        )
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
+
+
+def _read_finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is not finite")
+    return number
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"{text} is no number")
 
 
 def _make_unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

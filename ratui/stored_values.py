@@ -29,7 +29,8 @@ def as_text(value: object, longest: int = LONGEST_TEXT) -> str:
         raise ValueError(f"{_describe(value)} in place of a text")
     if len(value) > longest:
         raise ValueError(f"a text of {len(value)} characters")
-    value.encode()  # raises UnicodeEncodeError, a ValueError, for a lone surrogate
+    if not value.isascii():
+        value.encode()  # raises UnicodeEncodeError, a ValueError, for a lone surrogate
     return value
 
 

@@ -33,13 +33,6 @@ _WARNING_SHARE = 0.2
     type=float,
     help="Minimum difference of two raters' total change, in points.  [default: of the charter, or 7]",
 )
-@click.option(
-    "--unscored",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Minimum number of fields that only some raters have scored, with which a case is listed.",
-)
 @click.option("--missing", help="Rule for totals of fields without a score; required if a field has none.")
 @click.option(
     "--model",
@@ -58,7 +51,6 @@ def adjudicate(
     study: Path,
     listed: bool,
     threshold: float | None,
-    unscored: int,
     missing: str | None,
     model: str | None,
     model_over: float | None,
@@ -92,7 +84,7 @@ def adjudicate(
     released = released_readings(opened)
     rule = choose_rule(released, missing, study=opened)
     found = find_disputes(opened, released, DisputeLimits(threshold, model_over), rule, model=model)
-    queue = build_queue(found, least_unscored=unscored)
+    queue = build_queue(found)
     print_notices(opened)
     if listed or json_:
         if json_:

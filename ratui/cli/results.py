@@ -46,10 +46,7 @@ def status(study: Path, html: Path | None, table: Path | None, json_: bool) -> N
     if json_:
         click.echo(to_json(found.to_document()), nl=False)
     if table is not None:
-        from ratui.results.export.tables import protect_id
-
-        records = ({**row.to_record(), "rater": protect_id(row.rater)} for row in found.rows)
-        rows = ([record[head] for head in _HEADERS] for record in records)
+        rows = ([row.to_record()[head] for head in _HEADERS] for row in found.rows)
         write_output(to_csv(_HEADERS, rows), table)
     if html is not None:
         from ratui.results.html import page

@@ -10,7 +10,16 @@ from collections.abc import Iterable, Mapping
 
 from ratui.errors import clean_text
 from ratui.reading.log import replay
-from ratui.reading.model import MAX_NOTE_LENGTH, Entry, FindingEntry, GradeEntry, NotAssessableEntry, Reading, Slot
+from ratui.reading.model import (
+    MAX_NOTE_LENGTH,
+    Entry,
+    Field,
+    FindingEntry,
+    GradeEntry,
+    NotAssessableEntry,
+    Reading,
+    Slot,
+)
 
 __all__ = ["find_log_problems", "find_problems"]
 
@@ -22,24 +31,33 @@ def find_problems(reading: Reading) -> tuple[str, ...]:
     """
     found: list[str] = []
     known = set(reading.fields)
+    grades = {
+        (site.key, scale): {grade.value for grade in each}
+        for site in reading.sites
+        for scale, each in site.joint.grades.items()
+    }
+    special = {*reading.absent}
     for field, value in reading.values.items():
-        name = f"{field.site} {field.scale} at {field.time}"
         if field not in known:
-            found.append(f"{name} is not a field of this reading")
-            continue
-        joint = reading.site(field.site).joint
-        if isinstance(value, GradeEntry) and value.grade not in {grade.value for grade in joint.grades[field.scale]}:
-            found.append(f"{name} has no grade {value.grade}")
-        if isinstance(value, FindingEntry) and reading.score(field) is None:
-            found.append(f"{name} is not set by {value.finding}")
+            found.append(f"{_describe(field)} is not a field of this reading")
+        elif isinstance(value, GradeEntry):
+            if value.grade not in grades[field.site, field.scale]:
+                found.append(f"{_describe(field)} has no grade {value.grade}")
+        else:
+            special.add(Slot(field.site, field.time))
+            if isinstance(value, FindingEntry) and reading.score(field) is None:
+                found.append(f"{_describe(field)} is not set by {value.finding}")
     found.extend(_find_unfilmed_problems(reading))
     if found:
         return tuple(found)
+    # Grades alone contradict nothing, so only sites with other values are looked at.
+    special_sites = {slot.site for slot in special}
     for site in reading.sites:
-        for time in reading.order:
-            found.extend(_find_slot_problems(reading, Slot(site.key, time)))
-        if not reading.is_blinded:
-            found.extend(_find_order_problems(reading, site.key))
+        if site.key in special_sites:
+            for time in reading.order:
+                found.extend(_find_slot_problems(reading, Slot(site.key, time)))
+            if not reading.is_blinded:
+                found.extend(_find_order_problems(reading, site.key))
     if reading.signed_at and not reading.is_complete:
         found.append("it is signed, but fields are open")
     known_sites = reading.site_keys
@@ -52,6 +70,10 @@ def find_problems(reading: Reading) -> tuple[str, ...]:
         if not text or text != clean_text(text, MAX_NOTE_LENGTH):
             found.append(f"the note on {clean_text(key)} is not one printable line")
     return tuple(found)
+
+
+def _describe(field: Field) -> str:
+    return f"{field.site} {field.scale} at {field.time}"
 
 
 def find_log_problems(reading: Reading) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal, TypeVar, get_args
 
 from ratui.errors import EntryError, SchemeError, StoreError, clean_text
@@ -53,6 +54,7 @@ POSITION_FORMATS = (4, 5)
 _MOST_POSITIONS = 64  # more than visits: a visit that is gone keeps its position
 _MOST_ENTRIES = 1_000_000
 _ACKNOWLEDGED_BY: tuple[Literal["terminal", "multiplexer", "nothing"], ...] = ("terminal", "multiplexer", "nothing")
+_LOG_KINDS: tuple[LogKind, ...] = get_args(LogKind)
 _Word = TypeVar("_Word", bound=str)
 
 
@@ -247,7 +249,12 @@ def _field_to_dict(field: Field) -> dict[str, Any]:
 
 
 def _field_from_dict(raw: Mapping[str, Any]) -> Field:
-    return Field(as_text(raw["site"]), as_text(raw["scale"]), _as_position(raw["time"]))
+    return _make_field(raw["site"], raw["scale"], raw["time"])
+
+
+@lru_cache(20_000, typed=True)  # typed: True is not 1
+def _make_field(site: object, scale: object, time: object) -> Field:
+    return Field(as_text(site), as_text(scale), _as_position(time))
 
 
 def _entry_to_dict(entry: Entry | None) -> dict[str, Any] | None:
@@ -264,10 +271,15 @@ def _entry_to_dict(entry: Entry | None) -> dict[str, Any] | None:
 
 def _entry_from_dict(raw: Mapping[str, Any]) -> Entry:
     if "grade" in raw:
-        return GradeEntry(as_integer(raw["grade"], 0, 1000))
+        return _make_grade(raw["grade"])
     if "finding" in raw:
         return FindingEntry(as_text(raw["finding"]))
     return NotAssessableEntry(as_text(raw["reason"]))
+
+
+@lru_cache(100, typed=True)
+def _make_grade(grade: object) -> GradeEntry:
+    return GradeEntry(as_integer(grade, 0, 1000))
 
 
 def _display_to_dict(display: DisplayRecord | None) -> dict[str, Any] | None:
@@ -294,7 +306,7 @@ def _log_entry_from_dict(raw: Mapping[str, Any]) -> LogEntry:
     return LogEntry(
         number=as_integer(raw["number"], 1, _MOST_ENTRIES),
         timestamp=_parse_time(raw["at"]),
-        kind=_as_word(raw["kind"], get_args(LogKind)),
+        kind=_as_word(raw["kind"], _LOG_KINDS),
         key=as_text(raw["key"]),
         changes=tuple(
             FieldChange(

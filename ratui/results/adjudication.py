@@ -122,14 +122,14 @@ class Adjudication(Study):
         return hashlib.sha256(f"{self.config.id}\0{case}\0{site}\0{who}".encode()).digest()
 
 
-def build_queue(found: Sequence[CaseDispute], *, least_unscored: int = 1) -> tuple[CaseDispute, ...]:
+def build_queue(found: Sequence[CaseDispute]) -> tuple[CaseDispute, ...]:
     """Return the cases to adjudicate.
 
-    These are the cases over the limit, those doubted by a model, those with at least `least_unscored` fields that one rater
-    has scored and another has not, and those with a consensus already begun.
+    These are the cases over the limit, those doubted by a model, those with a field that one rater has scored and another
+    has not, and those with a consensus already begun.
     """
     return tuple(
         each
         for each in found
-        if each.is_over_limit or each.is_doubted_by_model or each.unscored >= least_unscored or each.consensus_stage
+        if each.is_over_limit or each.is_doubted_by_model or each.unscored or each.consensus_stage
     )

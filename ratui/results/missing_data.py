@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 
-from ratui.reading import NotAssessableEntry, Reading
+from ratui.reading import Field, GradeEntry, NotAssessableEntry, Reading
 from ratui.reading.log import find_origins
 from ratui.results.quantities import name_visits
 from ratui.results.released import ReleasedReadings
@@ -30,14 +30,14 @@ LEFT_OUT = "left out"
 
 def unscored_reason(reading: Reading, site: str, scale: str, time: int) -> str:
     """Return the id of the reason why a field has no score: of the scheme, or one of this module; empty if it has one."""
-    field = next((field for field in reading.joint_fields(site) if field[1:] == (scale, time)), None)
-    if field is None:
-        return NOT_FILMED
+    field = Field(site, scale, time)
     match reading.values.get(field):
+        case GradeEntry():
+            return ""
         case NotAssessableEntry(reason):
             return reason
         case None:
-            return LEFT_OUT
+            return LEFT_OUT if field in reading.joint_fields(site) else NOT_FILMED
     return "" if reading.score(field) is not None else LEFT_OUT
 
 

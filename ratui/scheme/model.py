@@ -137,7 +137,7 @@ class Site:
     joint: Joint
     side: Side
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Name in every file, such as ``L.MCP2``."""
         return f"{self.side}.{self.joint.id}"

@@ -142,7 +142,6 @@ class ForeignCopy:
             order = _at_positions_here(reading, case).order
             # Visits that came later are at other places than here; the log then says so.
             is_later = set(order) != set(case.times) or any(entry.kind == "films" for entry in reading.log)
-            is_later = is_later or bool(case.withdrawn)
             return is_later or order == tuple(range(len(order)))
         # Up to format 3 a reading contains the order of the time points, which only managers may compare.
         return tuple(meta["order"]) == self.study.order(reading.rater, case.id)

@@ -205,7 +205,7 @@ class Study(StudyCases, AnswerSource):
         order = tuple(stored_times(films, own).values()) if own else films.order_of(self._positions_of(rater, case))
         if not self.view or (all(own) and order == tuple(range(len(order)))):
             return None if self.view else order
-        if set(order) == set(films.times) and not (films.withdrawn or has_film_entry(stored)):
+        if set(order) == set(films.times) and not has_film_entry(stored):
             raise StoreError("the reading was made with the films at other positions", case, "See: ratui check STUDY")
         return order
 

@@ -191,22 +191,6 @@ def test_a_visit_that_shows_no_joint_twice_invalidates_no_signature(tmp_path: Pa
     assert grades(view, view.reading("anna", CASE)) == given
 
 
-def test_a_visit_that_came_by_mistake_and_was_withdrawn_changes_no_signed_reading(tmp_path: Path) -> None:
-    study = new_study(tmp_path, film(0), film(1), blinded=True)
-    given = read(study)
-    order = study.order("anna", CASE)
-    put(study, film(0), film(1), film(2))
-    positions = {rater: tuple((film(visit).id,) for visit in (2, *reversed(order))) for rater in study.positions(CASE)}
-    study.save_case(study.case(CASE), positions=positions)
-    put(study, film(0), film(1), gone=(film(2),))
-    view = study.as_rater("anna")
-    assert view.state("anna", CASE).stage == "signed"
-    assert grades(view, view.reading("anna", CASE)) == given == grades(study, study.reading("anna", CASE))
-    with view.open_reading("anna", CASE) as session:
-        session.save(reopen(session.reading, "look", timestamp=AT))
-    assert grades(view, adapt(study)) == given
-
-
 def test_a_reading_with_the_films_at_other_positions_is_rejected(tmp_path: Path) -> None:
     study = new_study(tmp_path, film(0), film(1), film(2), blinded=True)
     read(study)
