@@ -14,6 +14,7 @@ from typing import Any
 
 from ratui.errors import RatuiError, StoreError, clean_text
 from ratui.reading import Entry, FieldChange, FindingEntry, GradeEntry, LogEntry
+from ratui.stored_values import ODD_VALUE_ERRORS
 from ratui.study.charter import Charter
 from ratui.study.config import CONSENSUS, SPLIT_FORMAT
 from ratui.study.evidence import read_root, root_numbers
@@ -175,11 +176,17 @@ def _list_settings(study: Study) -> Iterator[AuditEntry]:
 
 
 def _list_withdrawals(study: Study) -> Iterator[AuditEntry]:
-    for each in list_withdrawals(study) if study.config.stored_format >= SPLIT_FORMAT else ():
+    source = "private/withdrawals.json"
+    try:
+        found = list_withdrawals(study) if study.config.stored_format >= SPLIT_FORMAT else ()
+    except (StoreError, *ODD_VALUE_ERRORS) as error:
+        yield AuditEntry("", "", "withdrawals damaged", source, clean_text(error, 200))
+        return
+    for each in found:
         act = "film erased" if each.erased else "film withdrawn"
         detail = f"readings: {', '.join(each.readings)}" if each.readings else ""
         subject = f"{each.case} film {each.film}"
-        yield AuditEntry(_clean_time(each.at), each.by, act, subject, detail, each.reason, "private/withdrawals.json")
+        yield AuditEntry(_clean_time(each.at), each.by, act, subject, detail, each.reason, source)
 
 
 def _list_examinations(study: Study) -> Iterator[AuditEntry]:

@@ -95,6 +95,10 @@ def test_an_event_is_part_of_the_chain_and_needs_the_present_format(study: Study
     object.__setattr__(config, "stored_format", 3)
     write_settings(study.folder, config)
     assert not record_activity(Study.open(study.path), "export", "all")
+    assert check_study(study.path).findings
+    report = check_study(study.path, repair=True)
+    assert any("converted to format 4" in note for note in report.notes)
+    assert record_activity(Study.open(study.path), "export", "all")
 
 
 def test_only_managers_see_the_audit_trail(study: Study) -> None:

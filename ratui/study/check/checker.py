@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ratui.errors import DamagedError, RatuiError, StoreError
 from ratui.study.case import Case, FilmRecord
+from ratui.study.charter_changes import change_settings
 from ratui.study.check.access import check_access
 from ratui.study.check.copies import compare_copies, read_copies
 from ratui.study.check.film_uids import check_film_uids
@@ -23,7 +24,15 @@ from ratui.study.check.leftovers import check_leftovers
 from ratui.study.check.report import CheckReport
 from ratui.study.check.restored import check_restored
 from ratui.study.check.table_files import TableFileChecker, is_plain, report_copies
-from ratui.study.config import CONSENSUS, SEALED_FORMAT, check_settings_seal, read_settings, write_settings
+from ratui.study.config import (
+    CONSENSUS,
+    FORMAT,
+    SEALED_FORMAT,
+    SPLIT_FORMAT,
+    check_settings_seal,
+    read_settings,
+    write_settings,
+)
 from ratui.study.model_reports import EVALUATION
 from ratui.study.qualifications import RESULTS
 from ratui.study.reading_order import ORDER
@@ -183,6 +192,13 @@ class StudyChecker:
             left = convert_readings(study) if self._findings.repair else len(find_earlier_readings(study))
             if remark := UpgradeResult(left).remark:
                 self._findings.notes.append(remark)
+        if study.config.stored_format == SPLIT_FORMAT and self._findings.repair:
+            config = replace(study.config, stored_format=FORMAT)
+            note, remedy = (
+                "study.toml: the study has format 3, which records no exports",
+                f"converted to format {FORMAT}",
+            )
+            self._findings.add_note(note, remedy, lambda: change_settings(study, config))
         if study.config.stored_format != SEALED_FORMAT:
             return
 

@@ -78,8 +78,12 @@ def _lock_findings(study: Study) -> list[CheckFinding]:
 
 def _late_notes(study: Study) -> list[str]:
     """Return a note for the lock, each reading that was reopened after its case was released, and each older consensus."""
-    late, lock = changes_after_release(study), study.config.lock
+    lock = study.config.lock
     notes = [f"the study is locked since {lock.at[:16].replace('T', ' ')} UTC: {lock.reason}"] if lock else []
+    try:
+        late = changes_after_release(study)
+    except RatuiError:
+        return notes  # a folder can't be listed, which is reported as a finding
     notes += [f"readings/{each.rater}/{each.case}.json: {each}" for found in late.readings.values() for each in found]
     for case, raters in late.consensus.items():
         notes.append(f"readings/{CONSENSUS}/{case}.json: signed before {', '.join(raters)} reopened the case")
