@@ -380,13 +380,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if False:",
         SEARCH,
     ),
-    Mutation(
-        "the stored document lacks the flags",
-        "serialization.py",
-        '"flags": sorted(reading.flags),',
-        '"flags": [],',
-        WALK,
-    ),
+    Mutation("no flag is stored", "serialization.py", '"flags": sorted(reading.flags),', '"flags": [],', WALK),
     Mutation(
         "the stored document lacks the confirmations",
         "serialization.py",

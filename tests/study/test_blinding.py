@@ -21,6 +21,7 @@ from ratui.study.evidence import write_root
 from ratui.study.film_files import write_films
 from ratui.study.predictions import load_predictions, load_unblinded_predictions, save_predictions
 from ratui.study.store import read_intact, write_tables
+from ratui.study.study_config import _append_seal
 from ratui.study.visits import FilmList, Visit, continue_positions, film_to_public_record
 from tests.films import confirm_template, make_study
 from tests.model_answers import answer
@@ -390,8 +391,6 @@ class TestFormat:
 
 @pytest.mark.parametrize("value", ['"yes"', "1", '"true"', "[]"])
 def test_blinded_is_true_or_false_and_nothing_else(tmp_path: Path, value: str) -> None:
-    from ratui.study.study_config import _append_seal
-
     study = Study.create(tmp_path / "s", "fingers", ["anna"], blinded=True)
     file = study.path / "study.toml"
     text = file.read_text().replace("blinded = true", f"blinded = {value}")

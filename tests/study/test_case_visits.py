@@ -1,4 +1,4 @@
-"""Which sites and slots of a case can be read, with any number of visits and with visits that lack films."""
+"""The sites and slots of a case that can be read, with any number of visits and with visits that lack films."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class SmallStudy:
     config: Any = None
 
     def __post_init__(self) -> None:
-        self.config = SimpleNamespace(raters=self.raters, id="S")
+        self.config = SimpleNamespace(raters=self.raters, id="S", stored_format=2)
 
     def cases(self) -> tuple[str, ...]:
         return tuple(self.readings)

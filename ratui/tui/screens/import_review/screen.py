@@ -203,8 +203,8 @@ class ImportReviewScreen(ListScreen[str]):
     def action_view(self) -> None:
         """Enter the next view of the scheme."""
         views = list(self.key_app.scheme.views)
-        place = views.index(self._row.view) + 1 if self._row.view else 0
-        self._try(lambda: self._review.enter(self._films.selected, view=views[place % len(views)]))
+        view = views[(views.index(self._row.view) + 1) % len(views)] if self._row.view else views[0]
+        self._try(lambda: self._review.enter(self._films.selected, view=view))
 
     def action_earlier(self) -> None:
         """Enter the earlier time point; of several visits, the one before that of the film."""
@@ -212,13 +212,12 @@ class ImportReviewScreen(ListScreen[str]):
 
     def action_later(self) -> None:
         """Enter the later time point; of several visits, the one after that of the film."""
-        most = max(2, len(self._review.plan.visit_names), (self._row.time or 0) + 1)
-        self._enter_visit(min((self._row.time or 0) + 1, most - 1))
+        now = self._row.time or 0
+        self._enter_visit(min(now + 1, max(1, len(self._review.plan.visit_names) - 1, now)))
 
     @property
     def _has_several(self) -> bool:
-        """True if patients may have more than two visits, which then have numbers."""
-        return len(self._review.plan.visit_names) > 2
+        return len(self._review.plan.visit_names) > 2  # visits, which then have numbers
 
     def _enter_visit(self, number: int) -> None:
         self._try(lambda: self._review.enter(self._films.selected, time=number))
@@ -230,9 +229,8 @@ class ImportReviewScreen(ListScreen[str]):
             return
         days = self._review.plan.find_choosable_dates(self._row.patient)
         listed = "  ".join(f"{number}: {day.isoformat()}" for number, day in enumerate(days, start=1))
-        most = len(self._review.plan.visit_names)
-        prompt = self.t("import.ask_dates" if most == 2 else "import.ask_visits", visits=most)
-        self._open_line("dates", prompt, f"1 {len(days)}")
+        ask = "import.ask_visits" if self._has_several else "import.ask_dates"
+        self._open_line("dates", self.t(ask, visits=len(self._review.plan.visit_names)), f"1 {len(days)}")
         self.query_one("#details", Static).update(f"{self.t('import.person', number=self._row.person)}  {listed}")
 
     def _take_dates(self) -> None:
@@ -355,16 +353,11 @@ class ImportReviewScreen(ListScreen[str]):
         self.query_one("#head", Static).update(head)
         row = self._row
         folded = self._films.folded.get(row.path)
-        first = (
-            self.t("import.folded", count=len(folded))
-            if folded
-            else texts.format_details(self.t, plan.scheme, row, several=self._has_several)
-        )
+        details = texts.format_details(self.t, plan.scheme, row, several=self._has_several)
+        first = self.t("import.folded", count=len(folded)) if folded else details
         lines = [first, texts.format_reason(self.t, row)]
-        if self._shows_path:
-            lines.insert(1, clean_text(row.path, 1000))
-        details = Text("\n").join(Text(line) for line in lines if line)
-        self.query_one("#details", Static).update(details)
+        lines[1:1] = [clean_text(row.path, 1000)] if self._shows_path else []
+        self.query_one("#details", Static).update(Text("\n").join(Text(line) for line in lines if line))
         self.update_key_bar()
         self._draw_films()
 
