@@ -94,10 +94,12 @@ def _limits_table(agreement: Agreement) -> TextTable:
             format_estimate(each.limits.upper, 1),
         ]
         for each in agreement.limits
+        if each.limits.n > 1
     ]
     headers = ["scale", "of", "difference", "patients", "mean", "SD", "lower limit", "upper limit"]
     note = (
         "95 % of two raters' differences lie between the limits if they are about normal; 95 % intervals are exact. "
+        "Differences of fewer than two patients are left out. "
         f"{describe_rule(agreement.rule)}"
     )
     return TextTable("Limits of agreement (Bland–Altman)", headers, rows, text_columns=3, note=note)
@@ -142,11 +144,12 @@ def _repeat_tables(agreement: Agreement) -> Sequence[TextTable]:
             format_estimate(each.detectable, 1),
         ]
         for each in agreement.repeats
+        if each.patients > 1
     ]
     headers = ["rater", "scale", "of", "repeated", "ICC(2,1)", "mean difference", "SDC"]
     note = (
         "Cases that a rater read twice without knowing it; second reading minus first. SDC: smallest detectable change of "
-        f"this rater alone. {describe_rule(agreement.rule)}"
+        f"this rater alone. Fewer than two repeats are left out. {describe_rule(agreement.rule)}"
     )
     charts = [
         [

@@ -78,7 +78,7 @@ class CaseDispute:
         ID of the case.
     spread
         Largest difference of two raters' changes of the total, in points, under the rule for fields without a score; with
-        more than two visits, the largest of all changes. None if the rule gives a rater no change.
+        more than two visits, the largest of all changes that the rule gives. None if it gives a rater no change.
     joints
         Joints in dispute, the most severe first.
     is_over_limit
@@ -164,19 +164,23 @@ def find_disputes(
 
 
 def _spreads(scores: ReadingScores) -> list[float | None]:
-    """Return the largest difference of two raters' changes, by case; None if the rule gives one of them no change.
+    """Return the largest difference of two raters' changes, by case; None if the rule gives a rater no change.
 
-    With more than two visits it is the largest one of all changes from the first visit and between successive visits.
+    With more than two visits it is the largest one of all changes from the first visit and between successive visits that
+    the rule gives to all raters of the case.
     """
-    is_read, spreads = scores.is_read, np.zeros(len(scores.cases))
+    is_read = scores.is_read
+    spreads, has_change = np.full(len(scores.cases), -np.inf), np.zeros(len(scores.cases), dtype=bool)
     for quantity in scores.quantities:
         if quantity.first is None:
             continue
         has_both = scores.has_field[..., [quantity.first, quantity.last]].any(axis=(1, 2)).all(axis=-1)
         changes = scores.quantity(quantity)
         apart = np.where(is_read, changes, -np.inf).max(axis=1) - np.where(is_read, changes, np.inf).min(axis=1)
-        spreads = np.where(has_both, np.maximum(spreads, apart), spreads)  # NaN, for no change, remains NaN
-    return [None if np.isnan(each) else float(each) for each in spreads]
+        spreads = np.where(has_both & np.isfinite(apart), np.fmax(spreads, apart), spreads)
+        has_change |= has_both
+    spreads[~has_change] = 0.0  # a case of one visit
+    return [float(each) if np.isfinite(each) else None for each in spreads]
 
 
 def _rank(dispute: CaseDispute) -> tuple[float, int, str]:

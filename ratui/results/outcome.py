@@ -189,10 +189,10 @@ def progression_table(study: Study, final: FinalScores) -> TextTable:
             each.scale,
             each.quantity,
             each.patients,
-            f"{format_number(each.detectable.value)}: {_format_share(each.over, each, each.detectable)}",
-            f"{format_number(each.detectable_lower.value)}: {_format_share(each.over_lower, each, each.detectable_lower)}",
-            _format_share(each.improved, each, each.detectable),
-            f"{each.over_points} of {each.patients}",
+            _format_over(each.over, each, each.detectable),
+            _format_over(each.over_lower, each, each.detectable_lower),
+            f"{each.improved} of {each.patients}" if _is_known(each, each.detectable) else "–",
+            f"{each.over_points} of {each.patients}" if each.patients else "–",
             f"{each.over_yearly} of {each.dated}" if each.dated else "–",
             f"{each.rapid} of {each.dated}" if each.dated else "–",
         ]
@@ -209,5 +209,9 @@ def progression_table(study: Study, final: FinalScores) -> TextTable:
     return TextTable("Progression", headers, rows, text_columns=2, note=note)
 
 
-def _format_share(count: int, each: Progression, detectable: Estimate) -> str:
-    return f"{count} of {each.patients}" if np.isfinite(detectable.value) else "–"
+def _format_over(count: int, each: Progression, detectable: Estimate) -> str:
+    return f"{format_number(detectable.value)}: {count} of {each.patients}" if _is_known(each, detectable) else "–"
+
+
+def _is_known(each: Progression, detectable: Estimate) -> bool:
+    return bool(each.patients and np.isfinite(detectable.value))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from statistics import median
 
 from ratui.results.agreement import Agreement, compared_cases, measure_agreement
 from ratui.results.agreement_tables import agreement_tables, summarize_agreement
@@ -30,6 +31,7 @@ from ratui.results.totals import MissingRule, describe_rule
 from ratui.study import Study
 from ratui.study.intact import intact_case, intact_displays
 from ratui.study.late_changes import changes_after_release
+from ratui.study.repeats import load_repeats
 
 __all__ = ["render_report"]
 
@@ -126,7 +128,8 @@ def _table_html(text_table: TextTable, *, title: bool = True) -> str:
 
 def _methods(sources: _Sources) -> Iterator[str]:
     study, config = sources.study, sources.study.config
-    cases = [case for id in study.cases() if (case := intact_case(study, id)) is not None]
+    hidden = load_repeats(study) if study.is_manager else {}
+    cases = [case for id in study.cases() if id not in hidden and (case := intact_case(study, id)) is not None]
     films = [film for case in cases for film in case.films]
     days = sorted(
         later - earlier
@@ -136,14 +139,14 @@ def _methods(sources: _Sources) -> Iterator[str]:
         and (later := _day(case.films, case.times[-1])) is not None
     )
     order = "hidden: the left time point was drawn for each rater and case" if config.blinded else "known"
-    apart = f"{days[len(days) // 2]} days, from {days[0]} to {days[-1]}" if days else "not known"
+    apart = f"{median(days):g} days, from {days[0]} to {days[-1]}" if days else "not known"
     scales = ", ".join(f"{scale} 0 to {study.scheme.max_total(scale)}" for scale in study.scheme.scales)
     yield definition_list(
         [
             ("study", config.id),
             ("scoring", f"{study.scheme.title}: {len(study.scheme.sites)} sites, {scales}"),
             ("scheme file", f"SHA-256 {config.scheme or 'not recorded'}"),
-            ("cases", len(cases)),
+            ("cases", f"{len(cases)}, and {format_count(len(hidden), 'hidden repeat')}" if hidden else len(cases)),
             ("films", f"{len(films)}, of {', '.join(sorted({study.scheme.views[film.view].label for film in films}))}"),
             ("between the first and the last visit", f"median {apart}" if days else apart),
             ("raters", ", ".join(config.raters)),

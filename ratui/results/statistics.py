@@ -87,7 +87,8 @@ def icc_agreement(ratings: Floats) -> Estimate:
     Returns
     -------
     Estimate
-        NaN for fewer than two targets or raters, or if all ratings are equal.
+        NaN for fewer than two targets or raters, or if all ratings are equal. It has no interval for two targets, and if
+        the approximate limits do not enclose the value.
     """
     squares = _mean_squares(ratings)
     if squares is None:
@@ -97,21 +98,24 @@ def icc_agreement(ratings: Floats) -> Estimate:
     if denominator <= 0:
         return Estimate(_NAN)
     value = (rows - residual) / denominator
-    if residual == 0 or value >= 1:
+    if residual == 0 or value >= 1 or n < 3:
         return Estimate(value)
     # `a` and `b` are named as in McGraw and Wong 1996.
     a = k * value / (n * (1 - value))
     b = 1 + k * value * (n - 1) / (n * (1 - value))
-    degrees_of_freedom = (a * columns + b * residual) ** 2 / (
-        (a * columns) ** 2 / (k - 1) + (b * residual) ** 2 / ((n - 1) * (k - 1))
-    )
+    variance = (a * columns) ** 2 / (k - 1) + (b * residual) ** 2 / ((n - 1) * (k - 1))
+    if variance <= 0:
+        return Estimate(value)
+    degrees_of_freedom = (a * columns + b * residual) ** 2 / variance
     stats = _distributions()
     tail = 1 - (1 - CONFIDENCE) / 2
     upper, lower = stats.f.ppf(tail, n - 1, degrees_of_freedom), stats.f.ppf(tail, degrees_of_freedom, n - 1)
     error = k * columns + (k * n - k - n) * residual
-    low = n * (rows - upper * residual) / (upper * error + n * rows)
-    high = n * (lower * rows - residual) / (error + n * lower * rows)
-    return Estimate(value, float(low), float(high))
+    with np.errstate(over="ignore", invalid="ignore"):
+        low = n * (rows - upper * residual) / (upper * error + n * rows)
+        high = n * (lower * rows - residual) / (error + n * lower * rows)
+    # With raters who differ more than the targets, the approximate limits may not enclose the value.
+    return Estimate(value, float(low), float(high)) if low <= value <= high else Estimate(value)
 
 
 def icc_consistency(ratings: Floats) -> Estimate:
@@ -189,10 +193,10 @@ def mean_weighted_kappa(pairs: Floats, resample_counts: Floats | None = None) ->
     Returns
     -------
     Estimate
-        NaN if kappa is undefined for every pair.
+        NaN if kappa is undefined for every pair. It has no interval if fewer than two patients have ratings.
     """
     value = finite_mean(quadratic_kappa(pairs.sum(axis=1)))
-    if resample_counts is None or not np.isfinite(value) or pairs.shape[1] < 2:
+    if resample_counts is None or not np.isfinite(value) or np.count_nonzero(pairs.sum(axis=(0, 2, 3))) < 2:
         return Estimate(value)
     drawn = np.stack([np.tensordot(resample_counts, pair, axes=(1, 0)) for pair in pairs], axis=1)
     kappas = quadratic_kappa(drawn)

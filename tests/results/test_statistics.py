@@ -85,6 +85,19 @@ class TestIntraclassCorrelation:
         for ratings in (np.ones((5, 2)), np.zeros((1, 2)), np.zeros((4, 1))):
             assert np.isnan(figure(ratings).value)  # type: ignore[operator]
 
+    def test_agreement_of_two_targets_has_no_interval(self) -> None:
+        found = icc_agreement(np.array([[10.0, 12.0], [30.0, 31.0]]))
+        assert np.isfinite(found.value)
+        assert np.isnan([found.low, found.high]).all()
+        assert np.isfinite(icc_agreement(np.array([[10.0, 12.0], [30.0, 31.0], [20.0, 20.0]])).low)
+
+    def test_an_interval_encloses_its_value(self) -> None:
+        """Check small samples in which the raters differ more than the targets, where the limits are approximate."""
+        for ratings in ([[2, 8], [0, 11], [1, 9], [1, 9]], [[0, 5], [0, 6], [1, 5], [2, 4]], [[1, 1], [0, 2], [2, 0]]):
+            found = icc_agreement(np.array(ratings, dtype=float))
+            assert found.value < 0
+            assert np.isnan([found.low, found.high]).all()
+
     def test_identical_raters_agree_wholly(self) -> None:
         ratings = np.repeat(np.array([0.1, 3.7, 9.3, 27.9])[:, None], 2, axis=1)
         assert icc_agreement(ratings).value == pytest.approx(1)
@@ -148,6 +161,16 @@ class TestWeightedKappa:
         assert repeated.value == pytest.approx(alone.value)
         assert (repeated.low, repeated.high) == pytest.approx((alone.low, alone.high))
         assert alone.low < alone.value < alone.high
+
+    def test_of_one_patient_there_is_no_interval(self) -> None:
+        """Check that no interval of no width stands at a pair that shares one patient of several."""
+        first, second = np.array([0.0, 1, 2, 3, 4, 4]), np.array([0.0, 1, 3, 3, 4, 3])
+        draws = count_draws(draw_resamples(5, np.random.default_rng(8)))
+        one = mean_weighted_kappa(contingency_tables(first, second, np.full(6, 2), 5, 5)[None], draws)
+        two = mean_weighted_kappa(contingency_tables(first, second, np.array([2, 2, 2, 3, 3, 3]), 5, 5)[None], draws)
+        assert one.value == two.value
+        assert np.isnan([one.low, one.high]).all()
+        assert two.low < two.high
 
     def test_of_several_raters_it_is_the_mean_of_the_pairs(self) -> None:
         rng = np.random.default_rng(7)

@@ -1,0 +1,223 @@
+"""Rehearse a trial's reading campaign with simulated patients and raters, from the charter to the locked study.
+
+Run ``python -m benchmarks.rehearsal FOLDER [--patients 24] [--visits 4] [--raters 5] [--r]``.
+
+Five raters, two per case, blinded to the order of the visits; every tenth case returns under another name. Half of the
+readings are made, then one rater is replaced and the charter is amended. A reading is reopened after its release, disputed
+cases are adjudicated, and the study is exported, reported, checked and locked. At the end `benchmarks.recompute` computes
+the figures of the report again from the exported CSV alone (with `--r` also in R). The exit code is 1 if a figure differs.
+
+All of it passes through the commands of ratui, but for the entries: simulated raters make them by the rules of the app.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.recompute import print_comparison
+from ratui.demo.simulate import SimulatedStudy, Simulation, choose_entry, simulate_study
+from ratui.phantom import SimulatedRater
+from ratui.reading import GradeEntry, enter, find_next_open_field, reopen, sign
+from ratui.results.adjudication import Adjudication, build_queue
+from ratui.results.disputes import DisputeLimits, find_disputes
+from ratui.results.released import released_readings
+from ratui.results.totals import choose_rule
+from ratui.study import CONSENSUS, Study
+
+__all__ = ["Campaign", "rehearse"]
+
+RunCommand = Callable[..., str]
+"""Function that runs ``ratui`` with the given words, and returns what it printed."""
+_START = datetime(2027, 2, 1, 18, 0, tzinfo=UTC)
+_KINDS = ("shared-shift", "mixed", "own-borders", "independent", "threshold")
+_MISSING = 0.01
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """Size and seed of a rehearsal: patients, visits, raters, raters per case, (rows, columns) of a film, plots or not."""
+
+    patients: int = 24
+    visits: int = 4
+    raters: int = 5
+    raters_per_case: int = 2
+    size: tuple[int, int] = (200, 164)
+    scheme: str = "mtss-hands"
+    repeats: float = 0.1
+    seed: int = 0
+    plots: bool = True
+
+
+def _charter(campaign: Campaign, points: float) -> str:
+    days = [182 * number for number in range(campaign.visits)]
+    names = ["baseline" if not day else f"week {day // 7}" for day in days]
+    visits = ", ".join(
+        f'{{ name = "{name}", day = {day}, before = {30 if day else 0}, after = 60 }}'
+        for name, day in zip(names, days, strict=True)
+    )
+    return (
+        f"visits = [{visits}]\n"
+        'missing = "carried"\n'
+        'final = "consensus_or_mean"\n'
+        f"adjudication_points = {points}\n"
+        f"repeats_share = {campaign.repeats}\n"
+    )
+
+
+def rehearse(folder: Path, campaign: Campaign, run: RunCommand) -> None:
+    """Run the campaign in the new `folder`: its study, ``report.html``, the export ``out``, and ``audit.csv``."""
+    folder.mkdir(parents=True)
+    kinds = {f"r{number + 1}": _KINDS[number % len(_KINDS)] for number in range(campaign.raters)}
+    path = folder / "study"
+    simulation = Simulation(
+        campaign.patients,
+        kinds,
+        size=campaign.size,
+        seed=campaign.seed,
+        scheme=campaign.scheme,
+        title="Rehearsal",
+        visits=campaign.visits,
+        interval=182,
+        raters_per_case=campaign.raters_per_case,
+        blinded=True,
+    )
+    unread = dict.fromkeys(kinds, campaign.patients)
+    simulated = simulate_study(path, simulation, key=folder / "key.json", progress=lambda *_: None, unread=unread)
+    (folder / "charter.toml").write_text(_charter(campaign, 12.0))
+    run("charter", path, "--set", folder / "charter.toml", "--reason", "protocol 1.0")
+    run("repeats", path, "--draw")
+    simulated = replace(simulated, study=Study.open(path))
+    rng = np.random.default_rng([campaign.seed, 1])
+    for case in simulated.study.cases():
+        simulated.confirm_regions(case, simulated.study.raters_of(case)[0], rng)
+    work = _list_work(simulated.study)
+    rng.shuffle(work)
+    work = _put_half_first(work, "r1", list(simulated.patients))
+    half = len(work) // 2
+    _read(simulated, kinds, work[:half], rng, _START)
+    run("raters", path, "--replace", "r1", "r9", "--reason", "parental leave")
+    kinds["r9"] = "mixed"
+    (folder / "amended.toml").write_text(_charter(campaign, 8.0))
+    run("charter", path, "--set", folder / "amended.toml", "--reason", "protocol 1.1: fewer points for adjudication")
+    simulated = replace(simulated, study=Study.open(path))
+    left = [
+        (rater, case) for rater, case in _list_work(simulated.study) if not _is_signed(simulated.study, rater, case)
+    ]
+    rng.shuffle(left)
+    _read(simulated, kinds, left, rng, _START + timedelta(days=40))
+    _change_after_release(simulated.study)
+    _adjudicate(simulated, rng)
+    run("export", path, folder / "out", "--format", "csv", "--format", "adam", "--with-notes")
+    run("report", path, folder / "report.html", *["--no-plots"] * (not campaign.plots))
+    run("agreement", path)
+    run("status", path)
+    run("check", path)
+    run("lock", path, "--reason", "data cleaned")
+    run("lock", path, "--check")
+    run("audit", path, "--csv", folder / "audit.csv")
+
+
+def _list_work(study: Study) -> list[tuple[str, str]]:
+    return [(rater, case) for case in study.cases() for rater in study.raters_of(case)]
+
+
+def _put_half_first(work: list[tuple[str, str]], rater: str, cases: list[str]) -> list[tuple[str, str]]:
+    """Return the work with half of a rater's readings of `cases` first, and the rest of the rater's last."""
+    mine = [each for each in work if each[0] == rater and each[1] in cases]
+    first = mine[: (len(mine) + 1) // 2]
+    last = [each for each in work if each[0] == rater and each not in first]
+    return [*first, *(each for each in work if each[0] != rater), *last]
+
+
+def _is_signed(study: Study, rater: str, case: str) -> bool:
+    reading = study.reading(rater, case)
+    return reading is not None and reading.signed_at is not None
+
+
+def _read(
+    simulated: SimulatedStudy,
+    kinds: dict[str, str],
+    work: list[tuple[str, str]],
+    rng: np.random.Generator,
+    start: datetime,
+) -> None:
+    for number, (rater, case) in enumerate(work):
+        begun = start + timedelta(hours=3 * number)
+        simulated.read(case, rater, kinds[rater], rng, begun=begun, missing_share=_MISSING)
+
+
+def _change_after_release(study: Study) -> None:
+    """Reopen one reading that all raters of the case have signed, change a grade, and sign it again."""
+    released = released_readings(study)
+    active = study.config.active_raters
+    case, rater = next((case, rater) for case, found in released.readings.items() for rater in found if rater in active)
+    with study.open_reading(rater, case) as session:
+        at = _START + timedelta(days=100)
+        reading = reopen(session.reading, "query of the sponsor", timestamp=at)
+        field = next(
+            field
+            for field in reading.fields
+            if isinstance(reading.values[field], GradeEntry) and not reading.score(field)
+        )
+        reading = enter(reading, field, GradeEntry(1), timestamp=at, key="1")
+        session.save(sign(reading, timestamp=at + timedelta(minutes=1)), seconds=session.seconds + 60)
+
+
+def _adjudicate(simulated: SimulatedStudy, rng: np.random.Generator) -> None:
+    """Settle the disputed cases as an adjudicator who sees the truth with small errors."""
+    study = simulated.study
+    released = released_readings(study)
+    charter = study.config.charter
+    limits = DisputeLimits(charter.adjudication_points, charter.adjudication_model_over)
+    found = find_disputes(study, released, limits, choose_rule(released, None, study=study))
+    adjudication = Adjudication(study, build_queue(found))
+    expert = SimulatedRater(shift=0.1, noise=0.1, miss_rate=0.0, false_finding_rate=0.0)
+    for case in adjudication.cases():
+        seen = expert.read(simulated.patients[case], rng)
+        visits = {film.time: film.number for film in study.case(case).films}
+        with adjudication.open_reading(CONSENSUS, case) as session:
+            reading = session.reading
+            at = _START + timedelta(days=120)
+            while (field := find_next_open_field(reading)) is not None:
+                reading = enter(reading, field, choose_entry(reading, field, visits[field.time], seen), timestamp=at)
+            session.save(sign(reading, timestamp=at), seconds=60.0)
+
+
+def _run_command(*words: object) -> str:
+    done = subprocess.run([sys.executable, "-m", "ratui", *map(str, words)], capture_output=True, encoding="utf-8")
+    print(f"$ ratui {' '.join(map(str, words))}\n{done.stdout}", flush=True)
+    if done.returncode:
+        sys.exit(f"{done.stderr}\nended with {done.returncode}")
+    return done.stdout
+
+
+def main() -> None:
+    """Run the rehearsal of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--patients", type=int, default=24)
+    parser.add_argument("--visits", type=int, default=4)
+    parser.add_argument("--raters", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--r", action="store_true", help="compute the figures again in R as well")
+    options = parser.parse_args()
+    campaign = Campaign(options.patients, options.visits, options.raters, seed=options.seed)
+    rehearse(options.folder, campaign, _run_command)
+    wrong = print_comparison(options.folder / "report.html", options.folder / "out", with_r=options.r)
+    print("\n".join(wrong) or "every figure of the report follows from the exported CSV")
+    times = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(f"{sum(each.ru_utime + each.ru_stime for each in times):.0f} s of CPU")
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
