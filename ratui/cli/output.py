@@ -36,11 +36,13 @@ def format_columns(headers: Sequence[str], rows: Iterable[Sequence[object]], *, 
 
 
 def to_csv(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table as CSV with a header line; None becomes an empty cell."""
+    """Return a table as CSV with a header line; None becomes an empty cell, and no spreadsheet runs a cell."""
+    from ratui.results.text_table import protect_text
+
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(headers)
-    writer.writerows(rows)
+    writer.writerows([protect_text(cell) for cell in row] for row in rows)
     return buffer.getvalue()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # an import at run time would load scipy, which takes long and which most commands do not need
     from ratui.results.bootstrap import Estimate
 
-__all__ = ["TextTable", "format_count", "format_estimate", "format_number"]
+__all__ = ["TextTable", "format_count", "format_estimate", "format_number", "protect_text"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,10 @@ class TextTable:
     rows: Sequence[Sequence[object]]
     text_columns: int = 1
     note: str = ""
+
+
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?!(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$)", re.IGNORECASE)
+"""Beginning of a text that a spreadsheet would run as a formula. A number with its sign is none."""
 
 
 def format_count(count: int, noun: str) -> str:
@@ -57,3 +62,8 @@ def format_estimate(found: Estimate, digits: int = 2) -> str:
         return format_number(found.value, digits)
     value, low, high = (format_number(number, digits) for number in (found.value, found.low, found.high))
     return f"{value} ({low} to {high})"
+
+
+def protect_text(value: object) -> object:
+    """Return a cell that no spreadsheet runs: a text that begins like a formula gets an underscore, others stay."""
+    return f"_{value}" if isinstance(value, str) and _FORMULA.match(value) else value

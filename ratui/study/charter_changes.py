@@ -12,13 +12,29 @@ from ratui.errors import RatuiError, StudyError, clean_text
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_time
 from ratui.study.accounts import account_name, act_as_owner
 from ratui.study.charter import COPIED, Charter, CharterVersion, charter_from_table, charter_to_table, to_toml
-from ratui.study.config import CHARTER_FORMAT, CONSENSUS, SPLIT_FORMAT, StudyConfig, write_settings
+from ratui.study.config import (
+    CHARTER_FORMAT,
+    CONSENSUS,
+    LARGEST_SETTINGS,
+    SPLIT_FORMAT,
+    StudyConfig,
+    read_settings,
+    settings_bytes,
+    write_settings,
+)
 from ratui.study.restored import RESTORED
 from ratui.study.store import StudyFolder, read_intact
 from ratui.study.study import Study
 from ratui.study.study_events import check_reason, now
 
 __all__ = ["change_settings", "count_readings_by_version", "has_reading_begun", "set_charter"]
+
+_RESERVE = 32_000
+"""Bytes of the settings that only records of the lock may use, so that a study can always be locked."""
+_LONGEST_VALUE = 600
+"""Length up to which a changed value is recorded as a whole."""
+_CONTEXT, _LONGEST_CHANGE = 40, 4000
+"""Characters around the differences of longer values, and the most that are recorded of one."""
 
 
 def has_reading_begun(folder: StudyFolder) -> bool:
@@ -33,7 +49,8 @@ def has_reading_begun(folder: StudyFolder) -> bool:
 def change_settings(study: Study, config: StudyConfig) -> None:
     """Store `config`, which has a charter or events, as the settings of `study`, and use it from now on.
 
-    Raises StudyError if this account is not the study's owner, or if the study is older than format 3.
+    Raises StudyError if this account is not the study's owner, if the study is older than format 3, if the settings would be
+    larger than can be read again, or if somebody has changed them since `study` was opened. Nothing is written then.
     """
     found = study.folder.find("")
     if found is not None and os.geteuid() not in (0, found.st_uid):
@@ -41,10 +58,18 @@ def change_settings(study: Study, config: StudyConfig) -> None:
         raise StudyError(problem, study.path, f"Ask {account_name(found.st_uid)}")
     if config.stored_format < SPLIT_FORMAT:
         raise StudyError("the study has an older format", study.path, "Convert it with: ratui check STUDY --repair")
-    if study.config.events == config.events or config.events[-1].rater:
-        study.check_unlocked()
+    is_lock = study.config.events != config.events and not config.events[-1].rater
     config = replace(config, stored_format=max(config.stored_format, CHARTER_FORMAT))
+    largest = LARGEST_SETTINGS if is_lock else LARGEST_SETTINGS - _RESERVE
+    if len(settings_bytes(config)) > largest:
+        problem = f"its settings would have more than {largest} bytes with all earlier changes"
+        raise StudyError(problem, study.path, "Give shorter values or a shorter reason")
     with act_as_owner(study.folder, ""), study.exclusive():
+        if not is_lock:
+            study.check_unlocked()
+        if read_settings(study.folder)[0] != study.config:
+            problem = "its settings have been changed meanwhile"
+            raise StudyError(problem, study.path, "Look at them, and repeat the command")
         write_settings(study.folder, config)
     study.config = config
 
@@ -119,10 +144,25 @@ def _list_changes(before: Charter, after: Charter) -> tuple[str, ...]:
     ]
     defaults = {**vars(Charter()), "qualification": {}}
     names = list(dict.fromkeys((*tables[0], *tables[1])))
-    pairs = [
-        (name, *(clean_text(to_toml(table.get(name, defaults[name])), 2000) for table in tables)) for name in names
-    ]
-    return tuple(f"{name}: {old} -> {new}" for name, old, new in pairs if old != new)
+    pairs = [(name, *(to_toml(table.get(name, defaults[name])) for table in tables)) for name in names]
+    return tuple(f"{name}: {_around_change(old, new)}" for name, old, new in pairs if old != new)
+
+
+def _around_change(old: str, new: str) -> str:
+    """Return both texts; of long ones the part from the first to the last difference."""
+    if max(len(old), len(new)) > _LONGEST_VALUE:
+        same = _count_same(old, new)
+        same_end = _count_same(old[same:][::-1], new[same:][::-1])
+        begin = max(same - _CONTEXT, 0)
+        old, new = (f"…{text[begin : len(text) - max(same_end - _CONTEXT, 0)]}…" for text in (old, new))
+    return f"{clean_text(old, _LONGEST_CHANGE)} -> {clean_text(new, _LONGEST_CHANGE)}"
+
+
+def _count_same(one: str, other: str) -> int:
+    """Return the number of characters with which both texts begin."""
+    return next(
+        (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
 
 
 def count_readings_by_version(study: Study) -> dict[tuple[int, int], int]:

@@ -38,6 +38,7 @@ __all__ = [
     "CHARTER_FORMAT",
     "CONSENSUS",
     "FORMAT",
+    "LARGEST_SETTINGS",
     "SEALED_FORMAT",
     "SPLIT_FORMAT",
     "StudyConfig",
@@ -50,7 +51,7 @@ __all__ = [
     "write_settings",
 ]
 
-_LARGEST_SETTINGS = 256_000  # bytes
+LARGEST_SETTINGS = 256_000  # bytes
 _LARGEST_SCHEME = 256_000  # bytes
 _SEAL = re.compile(rb'^seal = "([0-9a-f]{64})"\n\Z', re.MULTILINE)
 
@@ -166,7 +167,7 @@ def read_settings(folder: StudyFolder | Path) -> tuple[StudyConfig, str]:
     """
     folder = as_folder(folder)
     file = folder.path / "study.toml"
-    stored = folder.read_intact(file.name, lambda data: check_settings_seal(data, file), largest=_LARGEST_SETTINGS)
+    stored = folder.read_intact(file.name, lambda data: check_settings_seal(data, file), largest=LARGEST_SETTINGS)
     if stored is None:
         raise StudyError("there is no study here", folder.path, "Create one with: ratui new FOLDER --rater ID")
     data, notice = stored
@@ -268,7 +269,7 @@ def reseal_settings(folder: StudyFolder | Path) -> StudyConfig:
     file = folder.path / "study.toml"
     StudyLock(folder).check_unlocked()
     try:
-        data = folder.read(file.name, _LARGEST_SETTINGS)
+        data = folder.read(file.name, LARGEST_SETTINGS)
     except FileNotFoundError as error:
         raise StudyError(
             "there is no study here", folder.path, "Create one with: ratui new FOLDER --rater ID"
@@ -293,7 +294,7 @@ def _check_not_by_hand(folder: StudyFolder, config: StudyConfig) -> None:
     """Raise StudyError if charter or events differ from those of the second copy, which ratui wrote last."""
     file = folder.path / "study.toml"
     try:
-        data = folder.read(f"{file.name}.bak", _LARGEST_SETTINGS)
+        data = folder.read(f"{file.name}.bak", LARGEST_SETTINGS)
         check_settings_seal(data, file)
         before = _to_config(_parse(data, file), file)
     except (FileNotFoundError, StudyError):

@@ -15,8 +15,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pydicom.uid import generate_uid
-
 from ratui.errors import RatuiError, StoreError, StudyError, clean_text
 from ratui.files import check_name
 from ratui.stored_values import ODD_VALUE_ERRORS, as_list, as_text
@@ -24,6 +22,7 @@ from ratui.study.accounts import act_as_owner
 from ratui.study.case import Case
 from ratui.study.config import CONSENSUS, SPLIT_FORMAT
 from ratui.study.film_files import read_intact_film_data, write_films
+from ratui.study.importing.deidentification import random_uid
 from ratui.study.importing.film_maker import copy_stored_film
 from ratui.study.store import FileLock, StudyLock, write_tables
 from ratui.study.store.tables import read_tables
@@ -138,7 +137,7 @@ def draw_repeats(study: Study, share: float) -> tuple[Repeat, ...]:
         missing = math.ceil(share * len(originals)) - len(known)
         drawn = secrets.SystemRandom().sample(left, max(min(missing, len(left)), 0))
         new = []
-        for original in sorted(drawn):
+        for original in drawn:  # at random, so that the times of the new files do not follow the names of the originals
             case = study.case(original)
             at = datetime.now(UTC).isoformat(timespec="seconds")
             repeat = Repeat(_draw_name(study), original, at, {secrets.token_hex(6): film.id for film in case.films})
@@ -180,7 +179,7 @@ def _copy_case(study: Study, original: Case, repeat: Repeat) -> None:
             film.side,
             case=original.id,
             new_case=repeat.case,
-            new_uid=lambda old: uids.setdefault(old, str(generate_uid(prefix=None))),
+            new_uid=lambda old: uids.setdefault(old, random_uid()),
         )
         files[ids[film.id]] = copied
         # Without the digest of the pixels: an import recognizes a film by it, and must find the original.

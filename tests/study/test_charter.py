@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ratui.cli.main import commands
 from ratui.errors import StudyError
 from ratui.reading import Field, GradeEntry, enter
 from ratui.results.totals import RULES
-from ratui.study import Study
+from ratui.study import Study, charter_changes
 from ratui.study.charter import (
     MISSING_RULES,
     Charter,
@@ -23,7 +24,9 @@ from ratui.study.charter import (
     charter_to_lines,
 )
 from ratui.study.charter_changes import count_readings_by_version, set_charter
-from ratui.study.config import reseal_settings
+from ratui.study.config import reseal_settings, write_settings
+from ratui.study.study_closing import lock_study
+from ratui.study.study_events import new_event
 from tests.films import make_study
 
 TABLE = """
@@ -150,3 +153,43 @@ def test_the_command_prints_one_page_and_sets_the_charter(tmp_path: Path) -> Non
     assert 'missing: "" -> "observed"' in page
     assert "<dt>final score</dt>" in run("--html", "-")
     assert '"opens": "2027-01-10"' in run("--json")
+
+
+def test_a_change_far_in_a_long_value_is_recorded(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    windows = [{"opens": "2027-01-01", "closes": "2027-01-02"} for _ in range(80)]
+    begin(study)
+    set_charter(study, {"windows": windows, "block_cases": 5}, "first")
+    set_charter(study, {"windows": [*windows[:-2], {"opens": "2029-01-01"}, windows[-1]]}, "second")
+    (change,) = study.config.charter.history[-1].changes
+    assert change.startswith("windows: …")
+    assert change.count("2029") == 1
+    assert len(change) < 300
+
+
+def test_of_two_managers_at_once_one_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
+    path = make_study(tmp_path, regions=False).path
+    one, other = Study.open(path), Study.open(path)
+    set_charter(one, {"final": "median"}, "one")
+    with pytest.raises(StudyError, match="changed meanwhile"):
+        set_charter(other, {"missing": "observed"}, "other")
+    now = Study.open(path).config.charter
+    assert (now.final, now.missing, [each.reason for each in now.history]) == ("median", "", ["one"])
+
+
+def test_settings_that_could_not_be_read_again_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = make_study(tmp_path, regions=False)
+    monkeypatch.setattr(charter_changes, "LARGEST_SETTINGS", 33_000)
+    with pytest.raises(StudyError, match="more than 1000 bytes"):
+        set_charter(study, {"final": "median"}, "r" * 1000)
+    assert Study.open(study.path).config.charter.final == "mean"
+    lock_study(study, "r" * 1000)
+    assert Study.open(study.path).config.lock
+
+
+def test_the_limit_is_that_of_reading(tmp_path: Path) -> None:
+    study = make_study(tmp_path, regions=False)
+    event = new_event("locked", "r" * 1000)
+    most = replace(study.config, events=(event,) * (charter_changes.LARGEST_SETTINGS // 1100), stored_format=4)
+    write_settings(study.folder, most)
+    assert Study.open(study.path).config == most

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
+from random import SystemRandom
+from uuid import UUID
 
 import numpy as np
 import pydicom
@@ -11,7 +14,7 @@ import pytest
 
 from ratui.errors import StoreError, StudyError
 from ratui.imaging import Orientation
-from ratui.study import InProcessConverter, Study, import_films
+from ratui.study import InProcessConverter, Study, import_films, repeats
 from ratui.study.check import check_study
 from ratui.study.package import package
 from ratui.study.repeats import draw_repeats, load_repeats
@@ -57,6 +60,32 @@ def test_a_repeat_shows_the_same_pictures_and_shares_no_name_with_its_original(s
         for case in (repeat.case, repeat.original)
     ]
     assert names[0].isdisjoint(names[1])
+
+
+def test_the_uids_of_a_repeat_have_no_form_of_their_own(study: Study) -> None:
+    draw_repeats(study, 1.0)
+    for repeat in load_repeats(study).values():
+        numbers = [
+            UUID(int=int(str(element.value).rpartition(".")[2]))
+            for header in _headers(study, repeat.case)
+            for element in header
+            if element.VR == "UI" and str(element.value).startswith("2.25.")
+        ]
+        assert len(numbers) >= 6
+        assert not all(number.version == 4 for number in numbers), "a hash has any of 64 forms, not always that one"
+
+
+def test_the_times_of_the_new_files_do_not_follow_the_names_of_the_originals(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backwards = SystemRandom()
+    monkeypatch.setattr(backwards, "sample", lambda found, count: sorted(found, reverse=True)[:count])
+    monkeypatch.setattr(repeats.secrets, "SystemRandom", lambda: backwards)
+    originals = [repeat.original for repeat in draw_repeats(study, 1.0)]
+    assert originals == sorted(originals, reverse=True)
+    written = [json.loads(line) for line in next((study.path / "journal").glob("*.jsonl")).read_text().splitlines()]
+    paths = [each["path"] for each in written if each["do"] == "write" and each["path"].startswith("films/")]
+    assert paths[-4:] == [f"films/{repeat.case}/films.json" for repeat in load_repeats(study).values()]
 
 
 def test_the_raters_of_a_case_read_its_repeat_and_no_other(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from ratui.results.optional_dependencies import require
+from ratui.results.text_table import protect_text
 
 __all__ = [
     "Column",
@@ -61,7 +62,7 @@ def protect_id(value: str | None) -> str | None:
 def table_to_csv(table: Table) -> str:
     """Return `table` as CSV with a header line (RFC 4180, so lines end in CR LF); missing values are empty.
 
-    IDs are written by `protect_id`.
+    IDs are written by `protect_id`, all other texts by `protect_text`.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
@@ -71,7 +72,7 @@ def table_to_csv(table: Table) -> str:
         cells = list(row)
         for place in ids:
             cells[place] = protect_id(cells[place])
-        writer.writerow(cells)
+        writer.writerow([protect_text(cell) for cell in cells])
     return buffer.getvalue()
 
 

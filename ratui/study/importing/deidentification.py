@@ -16,6 +16,7 @@ import hmac
 import io
 import json
 import re
+import secrets
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -28,7 +29,6 @@ from pydicom.uid import (
     ComputedRadiographyImageStorage,
     ExplicitVRLittleEndian,
     JPEGLSLossless,
-    generate_uid,
 )
 from pydicom.valuerep import DSfloat
 
@@ -44,6 +44,7 @@ __all__ = [
     "extract_retained_attributes",
     "hash_uids",
     "new_uid",
+    "random_uid",
 ]
 
 _UIDS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
@@ -144,9 +145,17 @@ def new_uid(key: bytes, *old: str) -> str:
     ``2.25.<128-bit integer>`` need no registration (DICOM PS3.5 Annex B.2). An empty last part gives a random UID.
     """
     if not old[-1]:
-        return str(generate_uid(prefix=None))
+        return random_uid()
     digest = hmac.new(key, json.dumps(old).encode("utf-8", "replace"), hashlib.sha256).digest()
     return f"2.25.{int.from_bytes(digest[:16], 'big')}"
+
+
+def random_uid() -> str:
+    """Return a random UID of the form that `new_uid` writes.
+
+    All 128 bits are random: a random UUID has six fixed ones, so that a film with such a UID could be told from any other.
+    """
+    return f"2.25.{secrets.randbits(128)}"
 
 
 def deidentify(film: Film, attributes: RetainedAttributes, *, case: str, side: str, key: bytes) -> bytes:

@@ -19,7 +19,6 @@ from typing import Protocol
 
 import numpy as np
 import pydicom
-from pydicom.uid import generate_uid
 
 from ratui.errors import FilmError
 from ratui.imaging import (
@@ -42,6 +41,7 @@ from ratui.study.importing.deidentification import (
     deidentify,
     encode_film,
     extract_retained_attributes,
+    random_uid,
 )
 from ratui.study.importing.film_header import FilmHeader, read_film_header
 from ratui.study.importing.lookup_tables import rewrite_tables
@@ -254,7 +254,7 @@ def replace_instance_uid(data: bytes, path: Path, case: str, side: str) -> bytes
     Nothing else changes. The parameters and errors are those of `verify_stored_film`.
     """
     film, attributes, version = _read_own_film(data, path, case, side)
-    uids = {**attributes.uids, "SOPInstanceUID": str(generate_uid(prefix=None))}
+    uids = {**attributes.uids, "SOPInstanceUID": random_uid()}
     return encode_film(film, replace(attributes, uids=uids), case=case, side=side, version=version)
 
 
