@@ -15,7 +15,7 @@ __all__ = ["Exports", "Quantity", "Totals", "read_exports"]
 
 Row = dict[str, str]
 Grades = dict[tuple[str, str, int], float | None]
-"""What counts by (scale, site, visit); None for a field without a score."""
+"""Grades that count, by (scale, site, visit); None for a field without a score."""
 ALL = "total"
 NAN = math.nan
 
@@ -147,7 +147,7 @@ class Exports:
 
     @cached_property
     def two_visits(self) -> bool:
-        """Whether the study has two visits, so that the tables speak of earlier, later and change."""
+        """True if the study has two visits, so that the tables speak of earlier, later and change."""
         return f"{self.scales[0]}_change" in self.totals[0]
 
     @cached_property
@@ -186,7 +186,7 @@ class Exports:
 
     @cached_property
     def crossed(self) -> bool:
-        """Whether all raters have read all cases."""
+        """True if all raters have read all cases."""
         return all(set(self.raters[case]) == set(self.all_raters) for case in self.cases)
 
     def of(self, case: str, reader: str) -> Totals:

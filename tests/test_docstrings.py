@@ -6,8 +6,6 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 FILES = sorted(file for folder in ("ratui", "trainer", "benchmarks") for file in (ROOT / folder).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
@@ -67,14 +65,14 @@ def faults(source: str, *, imperative: bool = True) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_docstrings_are_imperative_sentences(file: Path) -> None:
-    assert faults(file.read_text(encoding="utf-8")) == []
+def test_docstrings_are_imperative_sentences() -> None:
+    found = {str(file.relative_to(ROOT)): faults(file.read_text(encoding="utf-8")) for file in FILES}
+    assert {file: each for file, each in found.items() if each} == {}
 
 
-@pytest.mark.parametrize("file", TESTS, ids=lambda file: str(file.relative_to(ROOT)))
-def test_docstrings_of_tests_are_no_questions(file: Path) -> None:
-    assert faults(file.read_text(encoding="utf-8"), imperative=False) == []
+def test_docstrings_of_tests_are_no_questions() -> None:
+    found = {str(file.relative_to(ROOT)): faults(file.read_text(encoding="utf-8"), imperative=False) for file in TESTS}
+    assert {file: each for file, each in found.items() if each} == {}
 
 
 def test_a_question_is_found() -> None:
@@ -86,9 +84,11 @@ def test_a_question_is_found() -> None:
     assert faults('class C:\n    """A film."""\n\n    @property\n    def p(self):\n        """The side."""\n') == []
 
 
-@pytest.mark.parametrize("file", FILES + TESTS, ids=lambda file: str(file.relative_to(ROOT)))
-def test_no_file_is_too_long_to_read(file: Path) -> None:
-    assert len(file.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+def test_no_file_is_too_long_to_read() -> None:
+    lengths = {
+        str(file.relative_to(ROOT)): len(file.read_text(encoding="utf-8").splitlines()) for file in FILES + TESTS
+    }
+    assert {file: lines for file, lines in lengths.items() if lines > MAX_LINES} == {}
 
 
 def test_few_modules_lie_directly_in_the_large_packages() -> None:

@@ -14,7 +14,6 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from ratui.cli.output import to_csv
 from ratui.errors import StudyError
 from ratui.reading import Entry, Field, FieldChange, GradeEntry, LogEntry, NotAssessableEntry, Reading, Slot
 from ratui.results.agreement import measure_agreement
@@ -22,7 +21,6 @@ from ratui.results.disputes import DisputeLimits, find_disputes
 from ratui.results.export import export
 from ratui.results.export.redcap import DICTIONARY_COLUMNS, build_redcap_tables, event_name, variable_name
 from ratui.results.export.signed_readings import ExportSource
-from ratui.results.export.tables import Column, Table, protect_id, table_to_csv
 from ratui.results.final_scores import compute_final_scores
 from ratui.results.missing_data import missing_table, reopened_table
 from ratui.results.outcome import final_table, summarize_final
@@ -312,42 +310,6 @@ class TestExports:
         assert ratui(*words).returncode == 0
         assert "subject" not in read_csv(tmp_path / "out" / "totals.csv")[0]
         assert "there is no key file" in ratui(*words, "--key", tmp_path / "nothing").stderr
-
-
-@pytest.mark.parametrize("name", ["NA", "007", "1e5", "nan", "TRUE", "12e456789012", "1.5", "-inf", "null"])
-def test_an_id_that_looks_like_something_else_survives_pandas_and_spreadsheets(name: str) -> None:
-    pandas = pytest.importorskip("pandas", reason="pip install 'ratui[results]'")
-    written = table_to_csv(
-        Table("t", "a row", (Column("reader", "id", "a rater"), Column("n", "integer", "one")), [(name, 1)])
-    )
-    assert pandas.read_csv(io.StringIO(written))["reader"].tolist() == [f"_{name}"]
-
-
-def test_ids_that_are_dates_or_formulas_in_a_spreadsheet_are_protected_and_others_are_not() -> None:
-    names = ("MAR1", "1-2", "3 Oct", "=1+1", "@a", "_007", "anna", "R2", "e9", "nana", "march", "5877cc2776af", "")
-    assert [name for name in names if protect_id(name) != name] == ["MAR1", "1-2", "3 Oct", "=1+1", "@a", "_007"]
-
-
-def test_no_spreadsheet_runs_a_text() -> None:
-    texts = [
-        '=HYPERLINK("x")',
-        "+cmd|calc",
-        "-2+3",
-        "@sum",
-        "\tx",
-        "-1.5",
-        "+2e-3",
-        "- none",
-        "year 1",
-        "a=b",
-        -3,
-        None,
-    ]
-    read = list(csv.reader(io.StringIO(to_csv(["name"], [[each] for each in texts]))))[1:]
-    expected = ['_=HYPERLINK("x")', "_+cmd|calc", "_-2+3", "_@sum", "_\tx", "-1.5", "+2e-3", "_- none", "year 1", "a=b"]
-    assert [cell for row in read for cell in row] == [*expected, "-3", ""]
-    table = Table("t", "a row", (Column("visit", "text", "a name"),), [(each,) for each in texts[:4]])
-    assert [row[0] for row in list(csv.reader(io.StringIO(table_to_csv(table))))[1:]] == expected[:4]
 
 
 def test_a_report_of_some_raters_states_the_reason(study: Study, tmp_path: Path) -> None:
