@@ -15,6 +15,7 @@ from ratui.practice.first_answers import first_scores
 from ratui.practice.simulated_study import ProgressCallback, SimulatedCases, create_simulated_study
 from ratui.practice.truth import Truth, truth_of_reading
 from ratui.reading import Entry, Field, Reading
+from ratui.results.released import released_readings
 from ratui.scheme import Scheme
 from ratui.study import AnswerSummary, Case, RevealedAnswers, Study
 from ratui.study.film_files import read_intact_film_data, write_films
@@ -105,7 +106,8 @@ def open_reference_practice(
 ) -> PracticeStudy:
     """Copy cases that `rater` has signed in the study `reference` into the new folder `path`, to practise on.
 
-    Nothing in `reference` is changed. The cases are the first ones by name.
+    Nothing in `reference` is changed. The cases are the first ones by name; for an account that does not manage `reference`,
+    the first that all their raters have signed.
 
     Raises
     ------
@@ -120,7 +122,9 @@ def open_reference_practice(
             f"{clean_text(rater)} is not a rater of this study", reference.path, f"Its raters are: {known}"
         )
     readings: dict[str, Reading] = {}
-    for case in reference.cases():
+    # Who may still read a case must not see the answers of others before that.
+    permitted = reference.cases() if reference.is_manager else released_readings(reference, (rater,)).readings
+    for case in permitted:
         reading = reference.reading(rater, case) if len(readings) < cases else None
         if reading is not None and reading.signed_at is not None:
             readings[case] = reading

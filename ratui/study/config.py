@@ -96,7 +96,7 @@ def create_study(
     names = [check_name(rater, "rater") for rater in raters]
     if not names:
         raise StudyError("a study needs at least one rater", path, "Give --rater ID, once for each")
-    if CONSENSUS in names:
+    if CONSENSUS in map(str.lower, names):
         raise StudyError(f"{CONSENSUS} is the adjudicator's name", path, "Give that rater another ID")
     if len(set(names)) < len(names):
         raise StudyError("a rater is named twice", path, "Give each rater a different ID")

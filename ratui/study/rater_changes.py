@@ -126,7 +126,7 @@ def _check_active(study: Study, rater: str) -> None:
 
 
 def _check_new(study: Study, rater: str) -> None:
-    if check_name(rater, "rater") == CONSENSUS:
+    if check_name(rater, "rater").lower() == CONSENSUS:  # exports write it in capitals
         raise StudyError(f"{CONSENSUS} is the adjudicator's name", study.path, "Give that rater another ID")
     if rater in study.config.active_raters:
         raise StudyError(f"{rater} is a rater of this study already", study.path, "See: ratui raters STUDY")

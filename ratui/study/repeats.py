@@ -113,7 +113,8 @@ def draw_repeats(study: Study, share: float) -> tuple[Repeat, ...]:
     Raises
     ------
     StudyError
-        If this account may not do it, the share is not possible, no case can be read, or the study has an earlier format.
+        If this account may not do it, the share is not possible, no case can be read, or the study has an earlier format;
+        or if raters may see its results, because a group shares it, it is not blinded, and its charter states no share.
     StoreError, FilmError
         If the disk refuses. Repeat the call then: it continues where it stopped.
     """
@@ -124,6 +125,12 @@ def draw_repeats(study: Study, share: float) -> tuple[Repeat, ...]:
     if study.config.stored_format < SPLIT_FORMAT:
         problem = "a study of an earlier format can't hide repeats"
         raise StudyError(problem, study.path, "Convert it with: ratui check STUDY --repair")
+    if study.config.group and not study.config.blinded and not study.config.charter.repeats_share:
+        problem = "raters may see its results, which would count repeats as patients"  # they can't know the repeats
+        remedy = (
+            "State the share first, so that only managers see results: ratui charter STUDY --set FILE, repeats_share"
+        )
+        raise StudyError(problem, study.path, remedy)
     with act_as_owner(study.folder, "films"), FileLock(study.folder.file("import.lock")):
         known = dict(load_repeats(study))
         present = {*study.cases()}

@@ -10,11 +10,13 @@ from ratui.errors import StudyError
 from ratui.practice import PracticeStudy, open_reference_practice, open_simulated_practice
 from ratui.practice.practice_study import TRAINEE
 from ratui.reading import Field, GradeEntry
+from ratui.study import Study
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.widgets.answer_panel import AnswerPanel
 from tests.results.studies import read_study
 from tests.tui.conftest import reading_as, settle
+from tests.tui.readings import store_reading
 
 pytestmark = pytest.mark.slow
 
@@ -79,3 +81,15 @@ async def test_a_case_is_signed_without_a_second_look(tmp_path: Path) -> None:
         open_reference_practice(tmp_path / "other", reference, "bert", cases=3, progress=quiet)
     with pytest.raises(StudyError, match="not a rater"):
         open_reference_practice(tmp_path / "other", reference, "zoe", cases=3, progress=quiet)
+
+
+def test_a_rater_does_not_practise_on_cases_that_are_not_released(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = read_study(tmp_path, {"anna": {}, "bert": None})
+    monkeypatch.setattr(Study, "is_manager", property(lambda _: False))
+    with pytest.raises(StudyError, match="anna has signed no case"):
+        open_reference_practice(tmp_path / "copy", reference, "anna", cases=3, progress=quiet)
+    for case in reference.cases():
+        store_reading(reference, case, rater="bert", signed=True)
+    assert open_reference_practice(tmp_path / "copy", reference, "anna", cases=3, progress=quiet).cases()

@@ -130,6 +130,8 @@ def test_wrong_changes_are_refused_and_change_nothing(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="is a rater of this study already"):
         add_rater(study, "bert")
     with pytest.raises(StudyError, match="adjudicator's name"):
+        add_rater(study, "CONSENSUS")
+    with pytest.raises(StudyError, match="adjudicator's name"):
         add_rater(study, CONSENSUS)
     with pytest.raises(StudyError, match="cleo is not a rater"):
         replace_rater(study, "cleo", "dora", "ill")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from random import SystemRandom
 from uuid import UUID
@@ -139,6 +140,16 @@ def test_only_managers_draw_and_know_repeats(study: Study, tmp_path: Path) -> No
     with zipfile.ZipFile(tmp_path / "anna.zip") as archive:
         assert not [name for name in archive.namelist() if "repeats" in name]
         assert not [name for name in archive.namelist() if b'"original"' in archive.read(name)]
+
+
+def test_raters_who_may_see_results_see_none_with_repeats(tmp_path: Path) -> None:
+    study = make_study(tmp_path, patients=2, sides="L", regions=False)
+    study.config = replace(study.config, group="daemon")
+    with pytest.raises(StudyError, match="count repeats as patients"):
+        draw_repeats(study, 0.5)
+    assert not load_repeats(study)
+    study.config = replace(study.config, charter=replace(study.config.charter, repeats_share=0.5))
+    assert draw_repeats(study, 0.5)
 
 
 def test_a_second_import_adds_nothing_to_a_repeat(study: Study, tmp_path: Path) -> None:

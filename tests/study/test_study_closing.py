@@ -63,6 +63,22 @@ def test_nothing_in_a_locked_study_changes(study: Study, tmp_path: Path) -> None
     assert again.reading("anna", case) is not None
 
 
+def test_a_study_with_one_damaged_copy_of_its_settings_stays_locked(study: Study) -> None:
+    (case,) = study.cases()
+    with study.open_reading("bert", case) as session:
+        lock_study(study, "data cleaned")
+        reading = enter(session.reading, Field("L.MCP2", "ERO", 0), GradeEntry(1))
+        for name in ("study.toml", "study.toml.bak"):
+            file = study.path / name
+            data = file.read_bytes()
+            for damaged in (data[: len(data) // 2], data.replace(b"locked", b"looked"), None):
+                file.unlink() if damaged is None else file.write_bytes(damaged)
+                with pytest.raises(StudyLocked):
+                    session.save(reading)
+            file.write_bytes(data)
+    assert compare_with_lock(Study.open(study.path))[1] == []
+
+
 def test_the_locked_state_is_compared_and_unlocking_is_recorded(study: Study) -> None:
     with pytest.raises(StudyError, match="a reason is needed to lock"):
         lock_study(study, "")

@@ -83,7 +83,7 @@ class StudyLock:
     def __init__(self, study: StudyFolder) -> None:
         self._folder = study
         self._unlocked: object = None
-        """Signature of the settings when they last did not lock the study."""
+        """Signatures of both copies of the settings when they last did not lock the study."""
         self._main, self._gate = LOCK_FILES
         self._thread = threading.local()
 
@@ -116,15 +116,19 @@ class StudyLock:
                 self._thread.is_shared = False
 
     def check_unlocked(self) -> None:
-        """Raise StudyLocked if a manager has locked the study, and StoreError if its settings can't be read."""
-        signature = self._folder.signature(_SETTINGS)
-        if signature is None or signature == self._unlocked:
+        """Raise StudyLocked if a manager has locked the study, and StoreError if its settings can't be read.
+
+        Both copies of the settings are read: the lock counts also if one of them is damaged or missing.
+        """
+        signatures = {name: self._folder.signature(name) for name in (_SETTINGS, f"{_SETTINGS}.bak")}
+        if signatures == self._unlocked:
             return
-        found = _CLOSING.findall(self._folder.read(_SETTINGS, _LARGEST_SETTINGS))
-        if found and found[-1][0] == b"locked":
-            problem = f"the study was locked on {found[-1][1].decode()}; nothing in it can be changed"
-            raise StudyLocked(problem, self._folder.path, "Ask a manager of the study")
-        self._unlocked = signature
+        for name, signature in signatures.items():
+            found = _CLOSING.findall(self._folder.read(name, _LARGEST_SETTINGS)) if signature else []
+            if found and found[-1][0] == b"locked":
+                problem = f"the study was locked on {found[-1][1].decode()}; nothing in it can be changed"
+                raise StudyLocked(problem, self._folder.path, "Ask a manager of the study")
+        self._unlocked = signatures
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
