@@ -20,6 +20,7 @@ from ratui.study.foreign_copy import ForeignCopy, ForeignReading
 from ratui.study.merge_films import merge_films
 from ratui.study.merge_result import MergeOutcome, MergeResult
 from ratui.study.orientations import FilmOrientation
+from ratui.study.qualifications import check_qualified
 from ratui.study.reading_session import ReadingEvidence
 from ratui.study.restored import RESTORED, find_reading, take_over_restored
 from ratui.study.store import FileLock, StudyLock, read_intact
@@ -80,13 +81,19 @@ def merge(
 
 
 def _check_rater(study: Study, rater: str) -> None:
-    """Raise StudyError unless `rater` is one of the study, whose readings this account may write."""
+    """Raise StudyError unless `rater` is one of the study, qualified, and this account may write their readings.
+
+    Only managers merge what a rater who has left had read before.
+    """
     if rater == CONSENSUS:
         problem = "the consensus is never merged"
         raise StudyError(problem, study.path, "Adjudicate in this study, after all raters have signed")
     if rater not in study.config.raters:
         known = ", ".join(study.config.raters)
         raise StudyError(f"{clean_text(rater)} is not a rater of this study", study.path, f"Its raters are: {known}")
+    check_qualified(study.folder, study.config, rater)
+    if rater in study.config.departed and not study.is_manager:
+        raise StudyError(f"{rater} has left the study", study.path, "Ask a manager of the study")
     folder = study.folder.find(f"readings/{rater}")
     if folder is not None and os.geteuid() not in (0, folder.st_uid):
         owner = account_name(folder.st_uid)

@@ -19,9 +19,11 @@ from ratui.errors import StudyError
 from ratui.imaging import Box
 from ratui.reading import GradeEntry, enter, find_next_open_field, reopen, sign
 from ratui.study import Region, RegionSource, Study
+from ratui.study.charter_changes import set_charter
 from ratui.study.check import check_study
 from ratui.study.config import reseal_settings
 from ratui.study.merge import MergeResult, merge
+from ratui.study.rater_changes import remove_rater
 from tests.films import confirm_template, make_study
 from tests.study.test_moving import read_on
 from tests.support.attacks.merging import EVIL, FORGED, KINDS, replace_file, rewrite, stored_files
@@ -377,3 +379,21 @@ class TestForeignFiles:
         monkeypatch.setattr(StudyFolder, "read", read)
         assert outcomes(merge(study, site.path, ["anna"])) == [("added", "reading")]
         assert study.reading_path("anna", study.cases()[0]).read_bytes() == intact
+
+
+def test_a_rater_who_may_not_open_the_study_brings_no_readings_into_it(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = elsewhere(study, tmp_path)
+    sign_all(other, "anna")
+    set_charter(study, {"qualification": {"required": True, "kappa": 0.6}}, "protocol 2")
+    with pytest.raises(StudyError, match="anna has no result of an examination"):
+        merge(study, other.path, ["anna"])
+    set_charter(study, {"qualification": {"required": False}}, "protocol 3")
+    remove_rater(study, "anna", "moved away")
+    with monkeypatch.context() as patch:
+        patch.setattr(Study, "is_manager", property(lambda _: False))
+        with pytest.raises(StudyError, match="anna has left the study"):
+            merge(study, other.path, ["anna"])
+    assert not list((study.path / "readings").rglob("*.json"))
+    merge(study, other.path, ["anna"])  # what the rater signed before leaving
