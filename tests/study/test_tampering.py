@@ -23,6 +23,7 @@ from ratui.study.config import reseal_settings
 from ratui.study.restore import restore
 from ratui.study.store.journal import JournalRecord
 from ratui.study.store.journaling import begin_journals, content_digest, is_recorded, list_recorded_files
+from ratui.study.store.seal import seal
 from tests.films import confirm_template
 from tests.support.tampering import (
     CHANGES,
@@ -57,6 +58,18 @@ def test_tampering_is_reported_without_a_backup(study: Study, attack: str) -> No
     assert not found.is_repairable
     check_study(study.path, repair=True)
     assert any("without a record" in finding.problem for finding in check_study(study.path).findings), "stays reported"
+
+
+def test_a_forged_first_result_of_an_examination_is_reported(study: Study) -> None:
+    """No journal knows the file: ratui has never written one."""
+    file = study.path / "qualifications" / "results.json"
+    file.parent.mkdir(mode=0o700)
+    write_both(file, seal({"records": {}}, "qualifications/results"))
+    for each in (file, second_copy_path(file)):
+        each.chmod(0o600)
+    (found,) = check_study(study.path).findings
+    assert found.file == "qualifications/results.json"
+    assert found.problem == "no journal records its content"
 
 
 @pytest.mark.parametrize("attack", ["moved boxes", "changed days"])

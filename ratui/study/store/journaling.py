@@ -143,6 +143,7 @@ def list_recorded_files(folder: StudyFolder) -> list[str]:
     """
     found = [name for name in ("study.toml", "scheme.toml") if folder.find(name) is not None]
     found += _files_in(folder, "regions")
+    found += _files_in(folder, "qualifications")
     for case in _folders_in(folder, "films"):
         found += _files_in(folder, f"films/{case}")
     for model in _folders_in(folder, "proposals"):
