@@ -138,7 +138,13 @@ def _methods(sources: _Sources) -> Iterator[str]:
         and (earlier := _day(case.films, case.times[0])) is not None
         and (later := _day(case.films, case.times[-1])) is not None
     )
-    order = "hidden: the left time point was drawn for each rater and case" if config.blinded else "known"
+    visits = max((len(case.times) for case in cases), default=2)
+    drawn = "the order of the films" if visits > 2 else "the left time point"
+    order = f"hidden: {drawn} was drawn for each rater and case" if config.blinded else "known"
+    shown = {1: "one film at a time", 2: "with both time points of a joint side by side"}
+    side_by_side = shown.get(
+        visits, f"with up to {visits} visits of a joint, as many side by side as the screen holds,"
+    )
     apart = f"{median(days):g} days, from {days[0]} to {days[-1]}" if days else "not known"
     scales = ", ".join(f"{scale} 0 to {study.scheme.max_total(scale)}" for scale in study.scheme.scales)
     yield definition_list(
@@ -156,8 +162,8 @@ def _methods(sources: _Sources) -> Iterator[str]:
         ]
     )
     yield paragraph(
-        "Each rater read alone, joint by joint, with both time points of a joint side by side and one scale after the "
-        "other. A finding sets the scores that the scheme defines for it; a joint that could not be judged has a reason "
+        f"Each rater read alone, joint by joint, {side_by_side} and one scale after the other. A finding sets the scores "
+        "that the scheme defines for it; a joint that could not be judged has a reason "
         "instead of a score. Implausible entries had to be confirmed, marked joints were reviewed before signing, and a "
         "reading could be signed only when every field was filled. No rater saw another rater's or a model's scores "
         "before the first signature."
