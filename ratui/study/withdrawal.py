@@ -164,8 +164,9 @@ def withdraw_films(
 def _find_repeats(study: Study, case: str, films: Collection[str]) -> dict[str, tuple[str, ...]]:
     """Return the copies of `films` in the hidden repeats of `case`, by the name of the repeat."""
     found = {}
+    present = study.cases()  # without a repeat whose drawing was interrupted, which has no films yet
     for repeat in load_repeats(study).values():
-        if repeat.original == case:
+        if repeat.original == case and repeat.case in present:
             here = {film.id for film in study.case(repeat.case).films}
             copies = tuple(new for new, old in repeat.films.items() if old in films and new in here)
             if copies:

@@ -18,7 +18,8 @@ from ratui.imaging import read_film
 from ratui.study import Case, InProcessConverter, KeyFile, Study, import_films
 from ratui.study.check import check_study
 from ratui.study.importing import ConvertedFilm, FilmHeader, FilmRequest, ReaderProcess
-from tests.films import film_file, hospital
+from tests.films import confirm_template, film_file, hospital
+from tests.tui.readings import store_reading
 
 DAYS = "20200302", "20210504"
 
@@ -154,6 +155,26 @@ def test_one_time_point_alone_is_refused_where_raters_would_see_which_films_came
     assert not report.rejected
     (case,) = map(study.case, study.cases())
     assert {film.time: film.day for film in case.films} == {0: 0, 1: 428}
+
+
+@pytest.mark.parametrize("is_begun", [True, False])
+def test_no_visit_comes_after_the_reading_has_begun_where_raters_would_see_that_it_is_the_last(
+    tmp_path: Path, converter: ReaderProcess, is_begun: bool
+) -> None:
+    group = grp.getgrgid(os.getgid()).gr_name
+    study = Study.create(tmp_path / "study", "fingers", ["anna"], blinded=True, group=group)
+    days = (*DAYS, "20220704")
+    first, second, third = (film_file(tmp_path / f"{day}.dcm", day=day, seed=n) for n, day in enumerate(days))
+    import_films(study, [first, second], key=tmp_path / "key.json", converter=converter, visits=3)
+    (case,) = study.cases()
+    if is_begun:
+        confirm_template(study, case, "anna")
+        store_reading(study, case, rater="anna", signed=False)
+    report = import_films(study, [third], key=tmp_path / "key.json", converter=converter, visits=3)
+    reasons = {name: reason.partition(":")[0] for name, reason in names(report.rejected).items()}
+    late = {third.name: "this study is blinded and shared, and its reading has begun"}
+    assert reasons == (late if is_begun else {})
+    assert len(study.case(case).times) == (2 if is_begun else 3)
 
 
 @pytest.mark.parametrize("what", ["missing", "empty"])

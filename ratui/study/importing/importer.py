@@ -34,6 +34,7 @@ from ratui.study.importing.sources import LocatedConverter, Sources, open_source
 from ratui.study.importing.stored_pixels import find_pixel_digests, find_withdrawn_digests, list_withdrawn_digests
 from ratui.study.store import FileLock
 from ratui.study.study import Study
+from ratui.study.withdrawal import list_dependent_readings
 
 __all__ = ["ImportReport", "ImportedFilm", "OpenImport", "RejectedFile", "import_films", "open_import"]
 
@@ -42,6 +43,12 @@ _IMPORT_AGAIN = "To import it again, name it in a manifest with yes in the colum
 _ONE_VISIT = (
     "this study is blinded and shared: raters would see which films came first. "
     "Import the films of both time points together"
+)
+
+
+_LATE_VISIT = (
+    "this study is blinded and shared, and its reading has begun: raters would see that this visit is the last. "
+    "Import all visits before the case is read"
 )
 
 
@@ -320,8 +327,9 @@ def _import_case(
         note = _join(record.note, candidate.note)
         imported.append(ImportedFilm(candidate.path, case.id, record.time, candidate.side, note, record.id))
     is_alone = len({film.number for film in case.films}) < 2 and len(study.config.charter.visits) != 1
-    if files and is_alone and study.config.blinded and study.config.group:
-        rejected.update((candidate.path, _ONE_VISIT) for candidate in candidates if candidate.path not in rejected)
+    why = _ONE_VISIT if is_alone else _LATE_VISIT if _is_late_visit(study, stored, case) else ""
+    if files and why and study.config.blinded and study.config.group:
+        rejected.update((candidate.path, why) for candidate in candidates if candidate.path not in rejected)
         return []
     if files:
         with act_as_owner(study.folder, "films"):
@@ -329,6 +337,13 @@ def _import_case(
             study.save_case(case)
         stored_pixels.update(new_pixels)
     return imported
+
+
+def _is_late_visit(study: Study, before: Case, after: Case) -> bool:
+    """Return whether `after` has a visit that `before` lacks, although a reading of the case has begun."""
+    if {film.number for film in after.films} <= {film.number for film in before.films} or not before.films:
+        return False
+    return bool(list_dependent_readings(study, before.id, [film.id for film in before.films])[0])
 
 
 def _convert_film(
