@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ratui.cli.app import run_app
-from ratui.cli.output import format_columns, print_notices, to_json
+from ratui.cli.output import format_columns, print_late_changes, print_notices, to_json
 from ratui.errors import StudyError, clean_text
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def adjudicate(
     found = find_disputes(opened, released, DisputeLimits(threshold, model_over), rule, model=model)
     queue = build_queue(found)
     print_notices(opened)
+    print_late_changes(opened)
     if listed or json_:
         if json_:
             document = {

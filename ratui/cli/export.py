@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ratui.cli.output import print_notices, to_json
+from ratui.cli.output import print_late_changes, print_notices, to_json
 from ratui.cli.recording import record_results
 from ratui.errors import StudyError, clean_text
 from ratui.progress_bar import ProgressBar
@@ -111,6 +111,7 @@ def export(
     parts += ["with subject IDs"] * (subjects is not None) + ["with notes"] * with_notes
     record_results(opened, "export", released, "; ".join(parts), files)
     print_notices(opened)
+    print_late_changes(opened)
     if json_:
         document = {
             "folder": str(result.folder),

@@ -16,7 +16,7 @@ from ratui.errors import StudyError, clean_text
 if TYPE_CHECKING:
     from ratui.study import Study
 
-__all__ = ["format_columns", "print_notices", "to_csv", "to_json", "write_output"]
+__all__ = ["format_columns", "print_late_changes", "print_notices", "to_csv", "to_json", "write_output"]
 
 
 def format_columns(headers: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1) -> list[str]:
@@ -75,3 +75,12 @@ def print_notices(study: Study) -> None:
         click.echo(
             f"note: {clean_text(notice, 300)}. To repair: ratui check {clean_text(study.path)} --repair", err=True
         )
+
+
+def print_late_changes(study: Study) -> None:
+    """Print the readings that were changed after the release of their case, on standard error, for results with them."""
+    from ratui.results.progress import describe_late_changes
+    from ratui.study.late_changes import changes_after_release
+
+    for line in describe_late_changes(changes_after_release(study)):
+        click.echo(f"note: {clean_text(line, 200)}", err=True)

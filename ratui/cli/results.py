@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ratui.cli.output import format_columns, print_notices, to_csv, to_json, write_output
+from ratui.cli.output import format_columns, print_late_changes, print_notices, to_csv, to_json, write_output
 from ratui.cli.recording import record_results
 from ratui.errors import StudyError, clean_text
 from ratui.progress_bar import ProgressBar
@@ -158,6 +158,7 @@ def agreement(
     opened = Study.open(study)
     released = released_readings(opened, raters, interim=interim, exclude_coarse=exclude_coarse)
     print_notices(opened)
+    print_late_changes(opened)
     rule = choose_rule(released, missing, study=opened)
     found, scores = measure_agreement(opened, released, rule, seed=seed)
     record_results(opened, "agreement", released, f"fields without a score: {rule.name}")
@@ -253,6 +254,7 @@ def report(
     files = [] if str(file) == "-" else [file]
     record_results(opened, "report", released, f"fields without a score: {rule.name}", files)
     print_notices(opened)
+    print_late_changes(opened)
 
 
 COMMANDS = (status, agreement, report)

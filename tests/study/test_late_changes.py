@@ -91,3 +91,11 @@ def test_status_and_check_name_the_reading(study: Study) -> None:
     check = CliRunner().invoke(commands, ["check", str(study.path)])
     assert f"readings/anna/{case}.json: reopened" in check.output
     assert check.exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["agreement", "adjudicate", "export"])
+def test_results_name_the_reading(study: Study, tmp_path: Path, command: str) -> None:
+    options = {"adjudicate": ["--list"], "export": [str(tmp_path / "out")]}.get(command, [])
+    run = CliRunner().invoke(commands, [command, str(study.path), *options, "--missing", "observed"])
+    assert run.exit_code == 0
+    assert f"note: {study.cases()[0]} anna: reopened" in run.stderr

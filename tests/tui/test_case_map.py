@@ -150,9 +150,9 @@ class TestTotals:
         assert ["total", "3", "2", "–", "172"] in [
             line.plain.split() for line in format_totals_table(T, fill_reading(empty, special, joints=4))
         ]
-        lines = [line.plain.split() for line in format_totals_table(T, fill_reading(empty, special))]
-        note = "change: fields scored at both time points"
-        assert ["total", "3", "2", "+2", "172", *note.split()] in lines
+        for width, note in ((80, "fields scored at both visits"), (120, "change: fields scored at both time points")):
+            lines = [line.plain.split() for line in format_totals_table(T, fill_reading(empty, special), width=width)]
+            assert ["total", "3", "2", "+2", "172", *note.split()] in lines
 
     def test_more_visits_have_their_change_from_the_first_in_brackets(self) -> None:
         empty = start_reading(FINGERS, "C", "anna", FINGERS.sites, order=(0, 1, 2))
@@ -168,6 +168,20 @@ class TestTotals:
         assert ["total", "0", "2", "(+2)", "1", "(+1)", "172"] in wide
         assert ["total", "0", "2", "1", "172"] in narrow
         assert ["total", "0", "0", "0", "172"] in [line.plain.split() for line in format_totals_table(T, empty)]
+
+    @pytest.mark.parametrize("language", ["en", "ja"])
+    def test_no_note_makes_a_line_of_three_visits_wrap(self, language: str) -> None:
+        empty = start_reading(FINGERS, "C", "anna", FINGERS.sites, order=(0, 1, 2))
+        special: dict[Field, Entry] = {
+            Field("L.MCP2", "ERO", 0): GradeEntry(3),
+            Field("L.MCP2", "ERO", 1): NotAssessableEntry("unreadable"),
+        }
+        reading = fill_reading(empty, special)
+        narrow, wide = (format_totals_table(Catalog(language), reading, width=width) for width in (80, 160))
+        assert all(line.cell_len <= 80 for line in narrow)
+        assert "(+)" in narrow[0].plain
+        assert narrow[-1].plain.split()[-1] != "172", "a note says which fields the change compares"
+        assert wide[-1].cell_len > narrow[-1].cell_len
 
     def test_one_visit_has_no_change(self) -> None:
         reading = fill_reading(start_reading(FINGERS, "C", "anna", FINGERS.sites, order=(0,)))

@@ -70,12 +70,20 @@ def format_totals_table(t: Catalog, reading: Reading, visits: VisitNames = UNNAM
         style = BRIGHT if scale is None else PLAIN
         lines.append(_format_line(scale or t("overview.total"), line, style, cell_width))
     if has_change and reading.is_complete and any(_is_partial(reading, time) for time in order[1:]):
-        lines[-1].append(f"   {t('overview.change_of_both')}", QUIET)
+        notes = (t(f"overview.change_of_both{length}") for length in ("", "_short", "_shortest"))
+        _append_note(lines[-1], width, *notes)
     if any(lacking):
-        lines[1].append(f"   {t('overview.unfilmed')}", QUIET)
+        _append_note(lines[1], width, t("overview.unfilmed"), "(∅)")
     if has_change and not has_two:
-        lines[0].append(f"   {t('overview.change_from', visit=names[0])}", QUIET)
+        _append_note(lines[0], width, t("overview.change_from", visit=names[0]), t("overview.change_from_short"))
     return lines
+
+
+def _append_note(line: Text, width: int, *notes: str) -> None:
+    """Append the first of `notes` that fits: a line that wraps would push the last line of the table off the screen."""
+    fitting = (note for note in notes if line.cell_len + 3 + cell_len(note) <= width)
+    if note := next(fitting, ""):
+        line.append(f"   {note}", QUIET)
 
 
 def _format_change(reading: Reading, scale: str | None, time: int) -> str:
