@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -44,6 +45,21 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
     for key in keys:
         await pilot.press(key)
         await settle(pilot)
+
+
+async def test_titles_of_three_visits_fit_their_place(tmp_path: Path) -> None:
+    study = make_visits(tmp_path, 3)
+    async with reading_as(study, "anna", case=CASE) as pilot:
+        for width in (80, 160):
+            await pilot.resize_terminal(width, 24 if width == 80 else 45)
+            await settle(pilot)
+            await press(pilot, "v")
+            viewer = film_screen(pilot).joint_viewer
+            found = titles(pilot)
+            assert all(cell_len(title) <= viewer.title_width + 2 for title in found)
+            assert all(title.endswith("whole film") for title in found)
+            assert ("+12 months" in found[1]) is (width == 160), "days are left out where the title has no room"
+            await press(pilot, "v")
 
 
 async def test_a_case_of_three_visits_is_read_in_a_window_of_two_films(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rich.cells import cell_len
+
 from ratui.reading import Reading
 from ratui.tui.entry.text import format_time_point
 from ratui.tui.graphics.film_window import find_pair, next_place
@@ -42,9 +44,18 @@ class FilmTitles:
     is_unaligned: bool
 
     def format(self, place: int) -> str:
-        """Return the title of the film at `place`: its visit, and how it is shown or that it lacks the joint."""
+        """Return the title of the film at `place`: its visit, and how it is shown or that it lacks the joint.
+
+        The days since the first film are left out where the title would be too long for its place.
+        """
+        record = self.films.record(self.site, place)
+        title = self._format(place, record.day if record else None)
+        room = self.viewer.title_width
+        return self._format(place, None) if room and cell_len(title) > room else title
+
+    def _format(self, place: int, days: int | None) -> str:
         t, record = self.t, self.films.record(self.site, place)
-        title = self._format_visit(place, record.day if record else None)
+        title = self._format_visit(place, days)
         if record is None:
             return f"{title} · {t('text.not_on_film' if self._has_film_of_part(place) else 'text.no_film')}"
         if record.orientation.is_mirrored:  # left and right differ from the stored film

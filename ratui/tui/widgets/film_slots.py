@@ -97,6 +97,11 @@ class FilmSlots(Vertical):
             view.display = is_shown
             self._titles[slot].display = self._lines[slot].display = slot < len(self.window)
 
+    @property
+    def title_width(self) -> int:
+        """Cells for the text of a title, without the arrow before it; 0 before the first layout."""
+        return max(self._titles[0].size.width - 2, 0)
+
     def set_title(self, place: int, text: str | Text, while_loading: str | Text = "") -> None:
         """Write `text` above the film at `place` in the window; `while_loading` instead while the film is decoded."""
         slot = self.window.index(place)
