@@ -56,6 +56,8 @@ def status(study: Path, html: Path | None, table: Path | None, json_: bool) -> N
     if not (json_ or table or html):
         for line in _status_lines(found):
             click.echo(line)
+        if lock := opened.config.lock:
+            click.echo(f"locked at {lock.at} by {clean_text(lock.account)}: {clean_text(lock.reason, 200)}")
     print_notices(opened)
 
 

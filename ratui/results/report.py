@@ -138,13 +138,9 @@ def _methods(sources: _Sources) -> Iterator[str]:
         and (earlier := _day(case.films, case.times[0])) is not None
         and (later := _day(case.films, case.times[-1])) is not None
     )
-    visits = max((len(case.times) for case in cases), default=2)
-    drawn = "the order of the films" if visits > 2 else "the left time point"
+    most = max((len(case.times) for case in cases), default=2)
+    drawn = "the left time point" if most == 2 else "the order of all visits"
     order = f"hidden: {drawn} was drawn for each rater and case" if config.blinded else "known"
-    shown = {1: "one film at a time", 2: "with both time points of a joint side by side"}
-    side_by_side = shown.get(
-        visits, f"with up to {visits} visits of a joint, as many side by side as the screen holds,"
-    )
     apart = f"{median(days):g} days, from {days[0]} to {days[-1]}" if days else "not known"
     scales = ", ".join(f"{scale} 0 to {study.scheme.max_total(scale)}" for scale in study.scheme.scales)
     yield definition_list(
@@ -154,25 +150,30 @@ def _methods(sources: _Sources) -> Iterator[str]:
             ("scheme file", f"SHA-256 {config.scheme or 'not recorded'}"),
             ("cases", f"{len(cases)}, and {format_count(len(hidden), 'hidden repeat')}" if hidden else len(cases)),
             ("films", f"{len(films)}, of {', '.join(sorted({study.scheme.views[film.view].label for film in films}))}"),
-            ("between the first and the last visit", f"median {apart}" if days else apart),
+            *([("between the first and the last visit", f"median {apart}" if days else apart)] if most > 1 else []),
             ("raters", ", ".join(config.raters)),
             ("order of the time points", order),
             ("shown on", _displays(sources)),
             ("software", _software()),
         ]
     )
+    if config.lock:
+        yield paragraph(f"The study was locked at {config.lock.at} by {config.lock.account}: {config.lock.reason}.")
+    views = {1: "the film of its visit", 2: "both time points of a joint side by side"}
+    shown = views.get(most, "the films of its visits side by side, or two at a time where the window was too narrow")
     yield paragraph(
-        f"Each rater read alone, joint by joint, {side_by_side} and one scale after the other. A finding sets the scores "
-        "that the scheme defines for it; a joint that could not be judged has a reason "
-        "instead of a score. Implausible entries had to be confirmed, marked joints were reviewed before signing, and a "
-        "reading could be signed only when every field was filled. No rater saw another rater's or a model's scores "
-        "before the first signature."
+        f"Each rater read alone, joint by joint, with {shown}, and one scale after the other. A finding sets the scores "
+        "that the scheme defines for it; a joint that could not be judged has a reason instead of a score. Implausible "
+        "entries had to be confirmed, marked joints were reviewed before signing, and a reading could be signed only when "
+        "every field was filled. No rater saw another rater's or a model's scores before the first signature."
     )
-    late = sum(len(each) for each in changes_after_release(study).readings.values())
+    late = [each for of_case in changes_after_release(study).readings.values() for each in of_case]
     if late:
+        open_ = sum(each.signed_at is None for each in late)
+        pending = f"; {open_} of them not signed again, so that its case does not count" if open_ else ""
         yield paragraph(
-            f"{format_count(late, 'reading')} opened again after every rater of the case had signed, when the rater could "
-            "know the others' scores: see the last table of the outcome."
+            f"{format_count(len(late), 'reading')} opened again after every rater of the case had signed, when the rater "
+            f"could know the others' scores: see the progress{pending}."
         )
     released = sources.released
     for event in config.events:
@@ -235,8 +236,8 @@ def _agreement(sources: _Sources, compared: tuple[Agreement, ReadingScores] | No
         return
     found, scores = compared
     yield paragraph(summarize_agreement(found))
-    # The raters' means stand in the section of totals, once, so that no two tables can show different ones.
-    *figures, sites = agreement_tables(found, with_means=False)
+    # The raters' means stand once, so that no two tables can show different ones: with two visits, in the section of totals.
+    *figures, sites = agreement_tables(found, with_means=scores.main_change is None)
     yield from map(_table_html, figures)
     if plots:
         from ratui.results.plots import encode_figure, list_plots
@@ -292,6 +293,11 @@ def _totals(sources: _Sources) -> Iterator[str]:
         yield paragraph("No case is released yet.")
         return
     found = summarize_raters(sources.study, sources.released, sources.rule)
+    if not found:
+        yield paragraph(
+            "The cases have one visit, so that there are no changes. The agreement shows the raters' means."
+        )
+        return
     yield _table_html(rater_totals_table(found, sources.rule), title=False)
 
 

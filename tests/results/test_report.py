@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import date
+from datetime import date, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from ratui.cli.main import commands
 from ratui.errors import StudyError
-from ratui.reading import Field, GradeEntry
+from ratui.reading import Field, GradeEntry, reopen
 from ratui.results.model_performance import evaluate_models, evaluation_table
 from ratui.results.rater_totals import summarize_raters
 from ratui.results.released import released_readings
@@ -20,8 +22,11 @@ from ratui.results.report import render_report
 from ratui.results.totals import get_rule
 from ratui.study import DisplayUse, Study
 from ratui.study.predictions import FilmPrediction, load_predictions, save_predictions
+from ratui.study.study_closing import lock_study
 from tests.model_answers import answer
 from tests.results.studies import NOTE, Special, noisy_study, read_study
+from tests.tui.readings import AT, store_reading
+from tests.tui.visit_films import CASE, make_visits
 
 pytestmark = pytest.mark.slow
 
@@ -84,6 +89,36 @@ def test_methods_are_those_of_the_study(tmp_path: Path) -> None:
 def test_a_study_without_order_says_so(tmp_path: Path) -> None:
     study = read_study(tmp_path, {"anna": {}, "bert": {}}, patients=2, blinded=True)
     assert "hidden: the left time point was drawn" in page(study, plots=False)["Methods as run"]
+
+
+@pytest.mark.parametrize(
+    ("visits", "words"),
+    [
+        (1, "with the film of its visit, and"),
+        (2, "with both time points"),
+        (3, "with the films of its visits side by side"),
+    ],
+)
+def test_the_methods_describe_how_visits_were_shown(tmp_path: Path, visits: int, words: str) -> None:
+    study = make_visits(tmp_path, visits)
+    for rater in study.config.raters:
+        store_reading(study, CASE, rater=rater, signed=True)
+    shown = page(study, plots=False)
+    assert words in shown["Methods as run"]
+    assert ("between the first and the last visit" in shown["Methods as run"]) is (visits > 1)
+    assert ("The cases have one visit" in shown["Totals"]) is (visits == 1)
+
+
+def test_the_report_names_the_lock_and_a_reading_that_is_open_again(tmp_path: Path) -> None:
+    study = read_study(tmp_path, {"anna": {}, "bert": {}}, patients=3)
+    with study.open_reading("anna", study.cases()[0]) as session:
+        session.save(reopen(session.reading, "second thoughts", timestamp=AT + timedelta(days=1)))
+    assert "locked" not in page(study, plots=False)["Methods as run"]
+    lock_study(study, "data cleaned")
+    methods = page(Study.open(study.path), plots=False)["Methods as run"]
+    assert re.search(r"The study was locked at \S+ by \S+: data cleaned", methods)
+    assert "see the progress; 1 of them not signed again" in methods
+    assert ": data cleaned" in CliRunner().invoke(commands, ["status", str(study.path)]).output
 
 
 def test_unreleased_cases_are_counted_without_results(tmp_path: Path) -> None:
