@@ -38,7 +38,7 @@ __all__ = ["render_report"]
 _LEGENDS = {
     "cumulative-probability": "Every patient's change of the total score, in order, for each rater.",
     "bland-altman-change": "Change: each pair of raters' difference against their mean, with limits of agreement.",
-    "bland-altman-status": "Later time point: each pair of raters' difference against their mean, with limits.",
+    "bland-altman-status": "Status at the last visit: each pair of raters' difference against their mean, with limits.",
     "control-chart": "Cases read twice without the rater's knowledge: second minus first reading, with limits of control.",
     "final-change": "Every patient's change of the final score, in order, with the smallest detectable change.",
     "disagreement": "Where raters disagree: the mean difference of two raters' grades at each joint.",

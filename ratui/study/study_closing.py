@@ -79,7 +79,8 @@ def compare_with_lock(study: Study) -> tuple[Root, list[str]]:
     now = read_state(source)
     if root.state.split_private()[1] == StudyState():  # this account can't open the private folder
         now = now.split_private()[0]
-    return root, list(_compare(root.state, now, source))
+    damaged = [f"{name}: the file is damaged; its second copy was compared" for name in source.damaged()]
+    return root, [*damaged, *_compare(root.state, now, source)]
 
 
 def _compare(before: StudyState, now: StudyState, source: FolderSource) -> Iterator[str]:

@@ -127,3 +127,14 @@ def test_the_command_locks_compares_and_unlocks(study: Study) -> None:
     (study.path / "readings" / "anna" / f"{study.cases()[0]}.json.bak").unlink()
     assert "the reading is missing" in run("--check", code=4)
     assert run("--unlock", "--reason", "repair").startswith("unlocked")
+
+
+def test_a_damaged_first_copy_is_a_difference_although_the_second_one_is_intact(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    (case,) = study.cases()
+    store_reading(study, case, rater="anna", signed=True)
+    lock_study(study, "end of the trial")
+    file = study.path / "readings" / "anna" / f"{case}.json"
+    file.write_bytes(file.read_bytes().replace(b'"grade":0', b'"grade":1', 1))
+    _, differences = compare_with_lock(Study.open(study.path))
+    assert differences == [f"readings/anna/{case}.json: the file is damaged; its second copy was compared"]

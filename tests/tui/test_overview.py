@@ -133,6 +133,8 @@ async def test_a_case_opens_to_look_at_in_a_locked_study_and_outside_its_days(tm
         await settle(pilot)
         assert isinstance(pilot.app.screen, OverviewScreen)
         assert why in label_text(pilot)
+        assert "read-only" in label_text(pilot)
+        assert "elsewhere" not in label_text(pilot)
         await pilot.press("T", "escape")
         await settle(pilot)
         assert isinstance(pilot.app.screen, WorklistScreen)

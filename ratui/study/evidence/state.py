@@ -81,6 +81,17 @@ class FolderSource:
                 continue  # this account can't open ``private``
         return sorted(set(found))
 
+    def damaged(self) -> Iterator[str]:
+        """Yield the path of each table file whose first copy is damaged, also if its second copy is intact."""
+        for name in self.names():
+            if name.endswith(".json"):
+                try:
+                    data = self._folder.read(name, _LARGEST_FILE)
+                except FileNotFoundError:
+                    continue
+                if not has_intact_seal(data):
+                    yield name
+
     def read(self, name: str) -> bytes | None:
         """Return the bytes of the first intact copy of a file, or of a damaged one; None without the file.
 

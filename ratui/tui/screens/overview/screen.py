@@ -76,6 +76,8 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         The key of the site to select. If it is empty, the first one with an open field is.
     writable
         Whether the reading can be scored and signed from here.
+    closed
+        True if it cannot because of the study, as locked or outside of its days, and not because it is open elsewhere.
     pending
         Number of joints that still need a review. The reading is signed without one only if it is 0.
     notice
@@ -98,6 +100,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         *,
         site: str = "",
         writable: bool = False,
+        closed: bool = False,
         pending: int = 0,
         notice: Callable[[Catalog, int], str] | None = None,
         can_take_over: bool = False,
@@ -108,6 +111,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         self._can_take_over = can_take_over
         self._pending = pending
         self._writable = writable and reading.signed_at is None
+        self._closed = closed
         open_sites = [field.site for field in reading.open_fields]
         self._site = site if site in reading.site_keys else open_sites[0] if open_sites else reading.sites[0].key
         if self._writable and open_sites and self._site not in open_sites:
@@ -326,7 +330,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
             if self._unlike:
                 state += f" · {self.t('overview.unlike', count=self._unlike, total=self._judged)}"
             return state
-        return "" if self._writable else f" · {self.t('overview.elsewhere')}"
+        return "" if self._writable else f" · {self.t('overview.closed' if self._closed else 'overview.elsewhere')}"
 
     def _format_joint(self) -> Text:
         """Return everything that was entered at the selected joint, in words."""

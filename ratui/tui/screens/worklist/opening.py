@@ -120,7 +120,7 @@ class CaseOpener:
     def _open_closed(self, case: str, site: str, why: RatuiError) -> None:
         """Show the overview of a reading that can't be changed: in a locked study, or outside of its days of reading."""
         overview = OverviewScreen(
-            self._read(case), site=site, notice=lambda t, width: format_error(t, why, with_location=False)
+            self._read(case), site=site, closed=True, notice=lambda t, width: format_error(t, why, with_location=False)
         )
         self._worklist.app.push_screen(overview, partial(self._overview_closed, case, site, None))
 
