@@ -111,7 +111,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         self._can_take_over = can_take_over
         self._pending = pending
         self._writable = writable and reading.signed_at is None
-        self._closed = closed
+        self._is_study_closed = closed
         open_sites = [field.site for field in reading.open_fields]
         self._site = site if site in reading.site_keys else open_sites[0] if open_sites else reading.sites[0].key
         if self._writable and open_sites and self._site not in open_sites:
@@ -330,7 +330,11 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
             if self._unlike:
                 state += f" · {self.t('overview.unlike', count=self._unlike, total=self._judged)}"
             return state
-        return "" if self._writable else f" · {self.t('overview.closed' if self._closed else 'overview.elsewhere')}"
+        return (
+            ""
+            if self._writable
+            else f" · {self.t('overview.closed' if self._is_study_closed else 'overview.elsewhere')}"
+        )
 
     def _format_joint(self) -> Text:
         """Return everything that was entered at the selected joint, in words."""
