@@ -31,7 +31,7 @@ _WARNING_SHARE = 0.2
 @click.option(
     "--threshold",
     type=float,
-    help="Minimum difference of two raters' total change, in points.  [default: of the charter, or 7]",
+    help="Minimum difference of two raters' total change (one visit: total), in points.  [default: of the charter, or 7]",
 )
 @click.option("--missing", help="Rule for totals of fields without a score; required if a field has none.")
 @click.option(
@@ -140,9 +140,14 @@ def _print_queue(
 
 
 def _describe_share(found: Sequence[CaseDispute], threshold: float) -> str:
+    from ratui.results.disputes import name_compared
+
     over = sum(each.is_over_limit for each in found)
     part = f" ({100 * over / len(found):.0f} %)" if found else ""
-    return f"in {over} of {len(found)} cases{part}, two raters' changes differ by {threshold:g} points or more"
+    return (
+        f"in {over} of {len(found)} cases{part}, two raters' {name_compared(found)} differ by "
+        f"{threshold:g} points or more"
+    )
 
 
 def _describe_joints(joints: Sequence[JointDispute]) -> str:

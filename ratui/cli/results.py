@@ -199,7 +199,7 @@ def agreement(
 @click.option(
     "--threshold",
     type=float,
-    help="Difference of two raters' total change that makes a dispute.  [default: of the charter, or 7]",
+    help="Difference of two raters' total change (one visit: total) that makes a dispute.  [default: of the charter, or 7]",
 )
 @click.option("--evaluation", "evaluations", type=_FILE, multiple=True, help="Folder written by ratui-train evaluate.")
 @click.option("--interim", is_flag=True, help="Include cases that some rater has not signed (study's owner only).")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Literal, TypeAlias, get_args
 
 from ratui.reading.log import find_origins
@@ -63,6 +64,9 @@ class ReviewReason:
         True if the rater confirmed the fall or jump when it was entered.
     finding_id
         Id of a ``finding``.
+    places
+        Of a ``fall``, ``jump`` or ``change`` in a reading of more than two visits: the places in `Reading.order` of the two
+        visits between which it is, by time, or from the left if the reading is blinded. Empty otherwise.
     """
 
     kind: ReviewKind
@@ -70,6 +74,7 @@ class ReviewReason:
     size: int = 0
     is_confirmed: bool = False
     finding_id: str = ""
+    places: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,16 +118,19 @@ def find_field_to_change(reading: Reading, item: ReviewItem) -> Field:
     """Return the field that the rater most likely wants to change.
 
     This is the first open field, otherwise the one that is not assessable, otherwise the one with the unusual score.
+    Of an unusual change between two of several visits it is the field on the right of the two.
     """
     fields = reading.joint_fields(item.site)
     opened = next((field for field in fields if field not in reading.values), None)
     if opened:
         return opened
-    scale = next((reason.scale for reason in item.reasons if reason.scale), "")
+    scale, places = next(((reason.scale, reason.places) for reason in item.reasons if reason.scale), ("", ()))
     if item.reasons and item.reasons[0].kind == "one_sided":
         return next(field for field in fields if isinstance(reading.values[field], NotAssessableEntry))
     if item.reasons and item.reasons[0].kind == "high":
         return max((f for f in fields if f.scale == scale), key=lambda field: reading.score(field) or 0)
+    if places:  # where only two films fit, that of the active field and the one before it are shown
+        return next(f for f in fields if f.scale == scale and f.time == reading.order[max(places)])
     # For an unusual change take the film on the right. Its time point is the later one only if the study is not blinded.
     return [field for field in fields if field.scale == (scale or fields[0].scale)][-1]
 
@@ -159,14 +167,18 @@ def _find_reasons(reading: Reading, site: Site, origins: Mapping[Field, LogEntry
         unlikely = [change for field in fields if (change := find_unlikely_change(reading, field)) is not None]
         if unlikely:
             largest = max(unlikely, key=lambda change: (change.size, change.kind == "fall"))
+            # Blinded, any two visits are compared, and of equal changes the one between films side by side is named.
+            pair = fields if reading.is_blinded else [largest.field, largest.other]
             yield ReviewReason(
                 largest.kind,
                 scale,
                 largest.size,
                 any(origins[field].is_confirmed for field in fields if field in origins),
+                places=_find_places(reading, pair, largest.size),
             )
         elif len(set(scores)) > 1:
-            yield ReviewReason("change", scale, max(scores) - min(scores))
+            places = _find_places(reading, fields, max(scores) - min(scores))
+            yield ReviewReason("change", scale, max(scores) - min(scores), places=places)
         # A score that a finding sets is not a reason of its own: the finding is.
         graded = [
             score
@@ -177,3 +189,17 @@ def _find_reasons(reading: Reading, site: Site, origins: Mapping[Field, LogEntry
             yield ReviewReason("high", scale, max(graded))
     if one_sided:
         yield ReviewReason("one_sided")
+
+
+def _find_places(reading: Reading, fields: Iterable[Field], size: int) -> tuple[int, ...]:
+    """Return the places of two visits at which the scores of `fields` differ by `size`; empty for a reading of two visits.
+
+    Of several pairs it is the one with the fewest visits between them, then the leftmost.
+    """
+    if len(reading.order) <= 2:
+        return ()
+    scores = {reading.order.index(field.time): reading.score(field) for field in fields}
+    known = sorted((place, score) for place, score in scores.items() if score is not None)
+    pairs = [(a, b) for (a, of_a), (b, of_b) in combinations(known, 2) if abs(of_a - of_b) == size]
+    pair = min(pairs, key=lambda places: (places[1] - places[0], places))
+    return pair if reading.is_blinded else tuple(sorted(pair, key=lambda place: reading.order[place]))

@@ -1,4 +1,4 @@
-"""Disputes for an adjudicator: cases ranked by the difference of the raters' changes, with their disputed joints.
+"""Disputes for an adjudicator: cases ranked by the difference of the raters' changes or totals, with their disputed joints.
 
 It uses released readings only, so every rater has signed, and never reveals which rater gave which answer.
 """
@@ -21,7 +21,15 @@ from ratui.study import CONSENSUS, Study
 from ratui.study.intact import intact_reading
 from ratui.study.predictions import intact_expected_grades
 
-__all__ = ["CaseDispute", "DisputeLimits", "JointDispute", "agreed_entries", "find_disputes", "format_spread"]
+__all__ = [
+    "CaseDispute",
+    "DisputeLimits",
+    "JointDispute",
+    "agreed_entries",
+    "find_disputes",
+    "format_spread",
+    "name_compared",
+]
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ class DisputeLimits:
     Attributes
     ----------
     case
-        Minimum difference of two raters' changes of the total, in points.
+        Minimum difference of two raters' changes of the total, in points; of their totals in a case of one visit.
     model
         Minimum difference of a model from every rater at a joint, in grades, for a time point or the change.
     """
@@ -78,13 +86,16 @@ class CaseDispute:
         ID of the case.
     spread
         Largest difference of two raters' changes of the total, in points, under the rule for fields without a score; with
-        more than two visits, the largest of all changes that the rule gives. None if it gives a rater no change.
+        more than two visits, the largest of all changes that the rule gives; with one visit, of two raters' totals. None
+        if it gives a rater no change, or no total of the one visit.
     joints
         Joints in dispute, the most severe first.
     is_over_limit
         True if the spread reaches the limit.
     consensus_stage
         Empty, ``begun`` or ``signed``.
+    has_one_visit
+        True if the case has one visit, so that the spread is that of the totals.
     """
 
     case: str
@@ -92,6 +103,7 @@ class CaseDispute:
     joints: tuple[JointDispute, ...]
     is_over_limit: bool
     consensus_stage: str = ""
+    has_one_visit: bool = False
 
     @property
     def unscored(self) -> int:
@@ -167,19 +179,19 @@ def _spreads(scores: ReadingScores) -> list[float | None]:
     """Return the largest difference of two raters' changes, by case; None if the rule gives a rater no change.
 
     With more than two visits it is the largest one of all changes from the first visit and between successive visits that
-    the rule gives to all raters of the case.
+    the rule gives to all raters of the case; with one visit, the largest difference of their totals.
     """
-    is_read = scores.is_read
-    spreads, has_change = np.full(len(scores.cases), -np.inf), np.zeros(len(scores.cases), dtype=bool)
+    is_read, has_visit = scores.is_read, np.asarray(scores.has_field.any(axis=(1, 2)))
+    has_one_visit = has_visit.sum(axis=1) == 1
+    spreads = np.full(len(scores.cases), -np.inf)
     for quantity in scores.quantities:
         if quantity.first is None:
-            continue
-        has_both = scores.has_field[..., [quantity.first, quantity.last]].any(axis=(1, 2)).all(axis=-1)
-        changes = scores.quantity(quantity)
-        apart = np.where(is_read, changes, -np.inf).max(axis=1) - np.where(is_read, changes, np.inf).min(axis=1)
-        spreads = np.where(has_both & np.isfinite(apart), np.fmax(spreads, apart), spreads)
-        has_change |= has_both
-    spreads[~has_change] = 0.0  # a case of one visit
+            is_compared = has_one_visit & has_visit[:, quantity.last]
+        else:
+            is_compared = has_visit[:, [quantity.first, quantity.last]].all(axis=-1)
+        values = scores.quantity(quantity)
+        apart = np.where(is_read, values, -np.inf).max(axis=1) - np.where(is_read, values, np.inf).min(axis=1)
+        spreads = np.where(is_compared & np.isfinite(apart), np.fmax(spreads, apart), spreads)
     return [float(each) if np.isfinite(each) else None for each in spreads]
 
 
@@ -200,7 +212,8 @@ def _compare_case(
     consensus = intact_reading(study, CONSENSUS, case)
     consensus_stage = "" if consensus is None else "signed" if consensus.signed_at else "begun"
     ordered = tuple(sorted(joints, key=lambda joint: joint.severity, reverse=True))
-    return CaseDispute(case, spread, ordered, spread is not None and spread >= limits.case, consensus_stage)
+    is_over = spread is not None and spread >= limits.case
+    return CaseDispute(case, spread, ordered, is_over, consensus_stage, len(readings[0].order) == 1)
 
 
 def _compare_joint(
@@ -256,8 +269,16 @@ def _model_distance(readings: Sequence[Reading], site: str, predictions: Mapping
 
 
 def format_spread(spread: float | None) -> str:
-    """Return the spread of a case in points; a dash if the rule gives a rater no change."""
+    """Return the spread of a case in points; a dash if the rule gives a rater no change, or no total of a single visit."""
     return "–" if spread is None else f"{spread:.3g}"
+
+
+def name_compared(found: Sequence[CaseDispute]) -> str:
+    """Return the name of what the spreads of `found` compare: changes, and totals where a case has one visit."""
+    alone = [each.has_one_visit for each in found]
+    if alone and all(alone):
+        return "totals"
+    return "changes of the total" + (" (of cases with one visit, totals)" if any(alone) else "")
 
 
 def agreed_entries(readings: Sequence[Reading], joints: Sequence[JointDispute]) -> Mapping[Field, Entry]:

@@ -34,7 +34,7 @@ def describe_methods(config: StudyConfig, scheme: Scheme) -> list[tuple[str, str
     left = [f"{rater} (left)" for rater in config.departed]
     everyone = "every rater reads every case"
     shared = f"{config.raters_per_case} raters, drawn for each case so that all get equally many"
-    model = charter.adjudication_model
+    model, compared = charter.adjudication_model, "total" if len(charter.visits) == 1 else "change"
     rows = [
         ("study", config.id),
         ("scoring", f"{scheme.title}: {format_count(len(scheme.sites), 'site')}, {scales}"),
@@ -48,7 +48,10 @@ def describe_methods(config: StudyConfig, scheme: Scheme) -> list[tuple[str, str
         ("fields without a score", _MISSING[charter.missing]),
         ("final score", FINAL_MEANINGS[charter.final]),
         ("joints after surgery", _SURGERY[charter.surgery]),
-        ("adjudication", f"from a difference of {charter.adjudication_points:g} points in the change of two raters"),
+        (
+            "adjudication",
+            f"from a difference of {charter.adjudication_points:g} points in the {compared} of two raters",
+        ),
         (
             "model in the adjudication",
             f"{model}, from {charter.adjudication_model_over:g} grades" if model else "none",

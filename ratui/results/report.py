@@ -16,7 +16,7 @@ from statistics import median
 
 from ratui.results.agreement import Agreement, compared_cases, measure_agreement
 from ratui.results.agreement_tables import agreement_tables, summarize_agreement
-from ratui.results.disputes import CaseDispute, DisputeLimits, find_disputes, format_spread
+from ratui.results.disputes import CaseDispute, DisputeLimits, find_disputes, format_spread, name_compared
 from ratui.results.final_scores import compute_final_scores
 from ratui.results.html import definition_list, figure, page, paragraph, section, table
 from ratui.results.missing_data import missing_table, reopened_table
@@ -257,14 +257,15 @@ def _disputes(sources: _Sources) -> Iterator[str]:
     uneven = sum(1 for each in found if each.unscored and not each.is_over_limit)
     part = f" ({100 * len(over) / len(found):.0f} %)" if found else ""
     yield paragraph(
-        f"In {len(over)} of {len(found)} cases{part}, two raters' changes of the total differ by "
+        f"In {len(over)} of {len(found)} cases{part}, two raters' {name_compared(found)} differ by "
         f"{sources.limits.case:g} points or more. More than 20 % would point to a systematic difference. "
         f"A consensus is signed for {format_count(sum(each.consensus_stage == 'signed' for each in found), 'case')}. "
         f"{describe_rule(sources.rule)}"
     )
     if uneven:
+        kind = "change" if not all(each.has_one_visit for each in found) else "total"
         yield paragraph(
-            f"Below that limit, or without a change under the rule, a rater has no score for fields that another rater "
+            f"Below that limit, or without a {kind} under the rule, a rater has no score for fields that another rater "
             f"scored in {format_count(uneven, 'further case')}."
         )
     shown = [each for each in found if each.is_over_limit or each.unscored]

@@ -138,7 +138,7 @@ class TestAdjudicate:
         study = noisy_study(tmp_path, patients=3)
         done = ratui("adjudicate", study.path, "--list", "--threshold", "1", "--missing", "observed")
         assert done.returncode == 0, done.stderr
-        assert "two raters' changes differ by 1 points or more" in done.stdout
+        assert "two raters' changes of the total differ by 1 points or more" in done.stdout
         assert "anna" not in done.stdout
         document = json.loads(ratui("adjudicate", study.path, "--list", "--missing", "observed", "--json").stdout)
         assert len(document["cases"]) == 3

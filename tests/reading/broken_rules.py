@@ -330,8 +330,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "blinded: the review ranks by direction of change",
         "review.py",
-        'yield ReviewReason("change", scale, max(scores) - min(scores))',
-        'yield ReviewReason("change", scale, reading.score(max(fields, key=lambda f: f.time)) - min(scores))',
+        'yield ReviewReason("change", scale, max(scores) - min(scores), places=places)',
+        'yield ReviewReason("change", scale, reading.score(max(fields, key=lambda f: f.time)) - min(scores), places=places)',
         ("walk", "mirror"),
     ),
     # The definition of a valid reading, and the document.

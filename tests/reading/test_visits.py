@@ -20,6 +20,7 @@ from ratui.reading import (
     copy_entry,
     enter,
     enter_normal,
+    find_field_to_change,
     find_problems,
     find_resume_field,
     find_unlikely,
@@ -108,6 +109,41 @@ def test_one_visit_is_read_without_comparison() -> None:
         found = enter_normal(enter(found, at(0, site=site.key), GradeEntry(4)), site.key)
     assert found.is_complete
     assert {reason.kind for item in review_items(found) for reason in item.reasons} == {"high"}
+
+
+def graded(of: Reading, *grades: int) -> Reading:
+    for place, grade in enumerate(grades):
+        of = enter(of, at(of.order[place]), GradeEntry(grade), confirmed=True)
+    return of
+
+
+@pytest.mark.parametrize(
+    ("grades", "kind", "size", "places"),
+    [
+        ((0, 1, 1), "change", 1, (0, 1)),
+        ((0, 0, 1), "change", 1, (1, 2)),
+        ((0, 1, 2), "change", 2, (0, 2)),
+        ((2, 1, 1), "fall", 1, (0, 1)),
+        ((1, 2, 1), "fall", 1, (1, 2)),
+        ((0, 4, 4), "jump", 4, (0, 1)),
+    ],
+)
+def test_a_reason_of_three_visits_names_the_two_concerned(
+    grades: tuple[int, ...], kind: str, size: int, places: tuple[int, int]
+) -> None:
+    found = graded(reading(), *grades)
+    item = next(item for item in review_items(found) if item.site == "L.MCP2")
+    assert (item.reasons[0].kind, item.reasons[0].size, item.reasons[0].places) == (kind, size, places)
+    for time in found.order:
+        found = enter(found, at(time, "JSN"), GradeEntry(0))
+    assert find_field_to_change(found, item) == at(places[1]), "the film before it is shown beside it"
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+def test_a_blinded_reason_names_places_and_no_order(order: tuple[int, ...]) -> None:
+    for grades, places in (((4, 0, 0), (0, 1)), ((4, 4, 0), (1, 2)), ((2, 2, 1), (1, 2)), ((4, 2, 0), (0, 2))):
+        item = review_items(graded(reading(order=order, blinded=True), *grades))[0]
+        assert item.reasons[0].places == places
 
 
 @pytest.mark.parametrize("order", [(2, 0, 1), (0, 1, 2)])

@@ -17,7 +17,7 @@ import pytest
 from ratui.errors import StudyError
 from ratui.reading import Entry, Field, FieldChange, GradeEntry, LogEntry, NotAssessableEntry, Reading, Slot
 from ratui.results.agreement import measure_agreement
-from ratui.results.disputes import DisputeLimits, find_disputes
+from ratui.results.disputes import CaseDispute, DisputeLimits, find_disputes, name_compared
 from ratui.results.export import export
 from ratui.results.export.redcap import DICTIONARY_COLUMNS, build_redcap_tables, event_name, variable_name
 from ratui.results.export.signed_readings import ExportSource
@@ -360,14 +360,37 @@ def test_the_totals_of_raters_are_those_of_first_and_last_visit() -> None:
     assert (bert.changes, bert.without_total, bert.dated) == ((3.0, 2.0), 1, 0)
 
 
-def test_the_spread_of_a_case_is_the_largest_of_all_its_changes() -> None:
+def disputes_of(released: Any, limit: float = 7.0) -> tuple[CaseDispute, ...]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ratui.results.disputes.intact_reading", lambda *_: None)
-        found = {
-            each.case: each.spread for each in find_disputes(fake_study(), three_visits(), DisputeLimits(), OBSERVED)
-        }
-    # C-1: 1 → 2 → 5 and 0 → 2 → 3 differ by 1, 1 and 2 in their changes; C-3 has one visit.
-    assert found == {"C-1": 2, "C-2": 1, "C-3": 0}
+        return find_disputes(fake_study(), released, DisputeLimits(limit), OBSERVED)
+
+
+def test_the_spread_of_a_case_is_the_largest_of_all_its_changes() -> None:
+    found = disputes_of(three_visits())
+    # C-1: 1 → 2 → 5 and 0 → 2 → 3 differ by 1, 1 and 2 in their changes. C-3 has one visit, with 4 and 2.
+    assert {each.case: each.spread for each in found} == {"C-1": 2, "C-2": 1, "C-3": 2}
+    assert name_compared(found) == "changes of the total (of cases with one visit, totals)"
+    changes = disputes_of(
+        release(
+            {"C-1": {"a": reading("C-1", "a", {0: 4, 1: 4}), "b": reading("C-1", "b", {0: 1, 1: 1})}}, {"C-1": (0, 1)}
+        )
+    )
+    assert changes[0].spread == 0, "a difference of the status alone"
+    assert name_compared(changes) == name_compared([]) == "changes of the total"
+
+
+def test_raters_of_a_single_visit_are_in_dispute_by_their_totals() -> None:
+    unread = NotAssessableEntry("unreadable")
+    grades: dict[str, tuple[int | Entry, int | Entry]] = {"C-1": (5, 1), "C-2": (2, 1), "C-3": (unread, 3)}
+    given = {
+        case: {rater: reading(case, rater, {0: grade}) for rater, grade in zip(("anna", "bert"), pair, strict=True)}
+        for case, pair in grades.items()
+    }
+    found = disputes_of(release(given, dict.fromkeys(given, (0,))), limit=4)
+    by_case = {each.case: (each.spread, each.is_over_limit) for each in found}
+    assert by_case == {"C-1": (4, True), "C-2": (1, False), "C-3": (None, False)}
+    assert name_compared(found) == "totals"
 
 
 def test_one_rater_is_no_dispute() -> None:

@@ -147,6 +147,16 @@ async def test_one_visit_is_read_for_its_status(tmp_path: Path) -> None:
     assert reading.signed_at is not None
 
 
+async def test_the_second_look_names_the_two_visits_and_shows_their_films(tmp_path: Path) -> None:
+    study = make_visits(tmp_path, 4)
+    store_reading(study, CASE, {Field("L.MCP2", "ERO", time): GradeEntry(1) for time in (1, 2, 3)})
+    async with reading_as(study, "anna", case=CASE) as pilot:
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, ReviewScreen)
+        assert "ERO changes by 1 between baseline and visit 2" in label_text(pilot)
+        assert shown_films(pilot) == ["film0L", "film1L"]
+
+
 async def test_a_signed_reading_of_more_visits_is_paged_through(tmp_path: Path) -> None:
     study: Study = make_visits(tmp_path, 4)
     special = {Field("L.MCP2", "ERO", time): GradeEntry(time) for time in range(4)}

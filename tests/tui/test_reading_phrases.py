@@ -11,6 +11,7 @@ from ratui.reading import Field, ReviewItem, ReviewKind, ReviewReason, UnlikelyE
 from ratui.reading.commands import enter, sign
 from ratui.reading.model import FindingEntry, GradeEntry
 from ratui.scheme import load_scheme
+from ratui.tui.entry.visit_names import UNNAMED
 from ratui.tui.i18n import reading_phrases as wording
 from ratui.tui.i18n.catalog import LANGUAGES, Catalog
 
@@ -72,6 +73,24 @@ def test_a_joint_that_some_films_do_not_show_is_described_for_their_number(visit
     reading = start_reading(SCHEME, "C", "anna", SCHEME.sites, order=tuple(range(visits)))
     item = ReviewItem("L.MCP2", (ReviewReason("one_sided"),))
     assert wording.format_review_reasons(Catalog("en"), reading, item) == expected
+
+
+@pytest.mark.parametrize(
+    ("language", "blinded", "kind", "expected"),
+    [
+        ("en", False, "change", "ERO changes by 1 between baseline and visit 3"),
+        ("en", False, "jump", "ERO changes by 1 between baseline and visit 3"),
+        ("en", False, "fall", "ERO falls by 1 from baseline to visit 3"),
+        ("en", True, "change", "ERO changes by 1 between film 1 and film 3"),
+        ("ja", False, "fall", "EROが初回から3回目へ1段階低下"),
+        ("ja", True, "change", "EROがフィルム1とフィルム3の間で1段階変化"),
+    ],
+)
+def test_a_reason_of_three_visits_names_both(language: str, blinded: bool, kind: ReviewKind, expected: str) -> None:
+    t, reading = Catalog(language), start_reading(SCHEME, "C", "anna", SCHEME.sites, order=(0, 1, 2), blinded=blinded)
+    item = ReviewItem("L.MCP2", (ReviewReason(kind, "ERO", 1, places=(0, 2)),))
+    visits = UNNAMED.name_all(t, reading.order, blinded=blinded)
+    assert wording.format_review_reasons(t, reading, item, visits) == expected
 
 
 def test_a_refusal_is_shown_in_japanese() -> None:

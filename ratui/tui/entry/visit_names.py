@@ -44,6 +44,10 @@ class VisitNames:
             return t("text.later" if time else "text.earlier")
         return t("text.visit", number=number + 1) if number else t("text.baseline")
 
+    def name_all(self, t: Catalog, order: Sequence[int], *, blinded: bool) -> tuple[str, ...]:
+        """Return the names of all visits by their places, the left one first."""
+        return tuple(self.name(t, order, time, blinded=blinded) for time in order)
+
     def title(self, t: Catalog, order: Sequence[int], place: int, *, blinded: bool) -> str:
         """Return the name of the film at `place` as `name` does, but in a blinded study an arrow for one of two films."""
         if blinded and len(order) == 2:

@@ -62,18 +62,26 @@ def format_unlikely(t: Catalog, entry: UnlikelyEntry, key: str, visits: Sequence
     )
 
 
-def format_review_reason(t: Catalog, reason: ReviewReason, scheme: Scheme) -> str:
-    """Return the text of a reason to review a joint."""
+def format_review_reason(t: Catalog, reason: ReviewReason, scheme: Scheme, visits: Sequence[str] = ()) -> str:
+    """Return the text of a reason to review a joint. `visits` are the names of the visits by place, if more than two."""
     label = t.translate_scheme(scheme.finding(reason.finding_id).label) if reason.kind == "finding" else ""
-    text = t(f"reading.review_reason.{reason.kind}", scale=reason.scale, size=reason.size, label=label)
+    if reason.places and visits:
+        first, second = (visits[place] for place in reason.places)
+        key = f"reading.review_reason.{reason.kind}_between"
+        text = t(key, scale=reason.scale, size=reason.size, first=first, second=second)
+    else:
+        text = t(f"reading.review_reason.{reason.kind}", scale=reason.scale, size=reason.size, label=label)
     return t("reading.review_reason.confirmed", reason=text) if reason.is_confirmed else text
 
 
-def format_review_reasons(t: Catalog, reading: Reading, item: ReviewItem) -> str:
-    """Return the reasons to review a joint, the most important one first, with the text of the rater's note."""
+def format_review_reasons(t: Catalog, reading: Reading, item: ReviewItem, visits: Sequence[str] = ()) -> str:
+    """Return the reasons to review a joint, the most important one first, with the text of the rater's note.
+
+    `visits` are the names of the visits by place, see `format_review_reason`.
+    """
     texts = []
     for reason in item.reasons:
-        text = format_review_reason(t, reason, reading.scheme)
+        text = format_review_reason(t, reason, reading.scheme, visits)
         if reason.kind == "one_sided" and len(reading.order) > 2:
             text = t("reading.review_reason.partly_assessable")
         if reason.kind == "note":

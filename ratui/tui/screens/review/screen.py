@@ -370,9 +370,10 @@ class ReviewScreen(FilmScreen[ReviewResult]):
     def _format_reasons(self) -> Text:
         """Return the reasons to review the joint as it stands now, and what models say of it."""
         reading, site = self.reading, self.item.site
+        visits = self._films.visits.name_all(self.t, reading.order, blinded=reading.is_blinded)
         # A change may have removed the reason for which the joint came up.
         items = {item.site: item for item in rd.review_items(reading)}
-        reasons = format_review_reasons(self.t, reading, items.get(site, ReviewItem(site, ())))
+        reasons = format_review_reasons(self.t, reading, items.get(site, ReviewItem(site, ())), visits)
         text = Text(f" {reasons}", BRIGHT, no_wrap=True, overflow="ellipsis")
         if site in self._predictions:
             text.append(f"   {format_model_scores(self.t, reading, self._predictions[site])}", NOTE)
