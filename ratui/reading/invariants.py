@@ -95,6 +95,8 @@ def find_log_problems(reading: Reading) -> tuple[str, ...]:
 
 def _find_unfilmed_problems(reading: Reading) -> Iterable[str]:
     """Yield contradictions of the slots without a film: each site has films of two time points, or of the only one."""
+    if not reading.unfilmed:
+        return
     known = {Slot(site.key, time) for site in reading.sites for time in reading.order}
     for slot in sorted(reading.unfilmed - known):
         yield f"{clean_text(slot.site)} at {slot.time} is without a film, but is not a slot of this reading"
