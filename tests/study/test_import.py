@@ -224,7 +224,7 @@ class TestManifest:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"time": "2"}, "line 2: the time must be"),
+            ({"time": "8"}, "line 2: the time must be"),
             ({"side": "up"}, "the side must be"),
             ({"patient": ""}, "patient is missing"),
             ({"file": "../x.png"}, "must be in the manifest"),
