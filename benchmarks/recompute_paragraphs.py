@@ -39,6 +39,8 @@ def expected_paragraph(of: Sources, heading: str, label: str, words: str) -> lis
         return "date of the report"
     if re.match(r"\S+ has left \(\d{4}-\d\d-\d\d\):", words):
         return "date on which a rater left"
+    if re.match(r"The study was locked at \d{4}-\d\d-\d\dT", words):
+        return "time and reason of the lock"
     if heading == "Progress":
         return "progress of all readings, also of cases that are not released and of hidden repeats"
     if label == "scoring":
