@@ -21,15 +21,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.store import put_tables
+from benchmarks.store import lay_out_copies
 from ratui.demo.simulate import choose_entry
-from ratui.imaging import Box
 from ratui.phantom import RATERS, simulate_patient
 from ratui.reading import Reading, enter, find_next_open_field, sign, start_reading
 from ratui.scheme import load_scheme
-from ratui.study import Case, FilmRecord, Region, RegionSource, Study
-from ratui.study.reading_session import ReadingEvidence, reading_to_tables
-from ratui.study.store.tables import read_tables
+from ratui.study import Case, FilmRecord, Study
 
 SIZES = (100, 300, 1000)
 KINDS = {"anna": "shared-shift", "bert": "threshold", "cleo": "mixed"}
@@ -48,35 +45,14 @@ COMMANDS = (
 
 def lay_out(folder: Path, cases: int) -> Study:
     """Create a study in which every reading is signed; the readings of case n are those of patient n modulo 20."""
-    study = Study.create(folder, "mtss-hands", tuple(KINDS))
     films = tuple(
         FilmRecord(f"{visit}{side}", visit, side, "hand", 2500, 2048, 182 * visit)
         for visit in range(VISITS)
         for side in "LR"
     )
     example = Case("C-000000", films)
-    study.save_case(example)
-    listed = [
-        read_tables(study.folder.file(name)) for name in ("films/C-000000/films.json", "private/visits/C-000000.json")
-    ]
-    regions = [
-        Region(site.key, film.id, Box(1.0, 2.0, 30.0, 40.0), RegionSource.RATER, "anna").to_record()
-        for film in films
-        for site in example.sites(study.scheme)
-        if site.side in film.sides
-    ]
     patients = [dict(_read(number, example)) for number in range(PATIENTS)]
-    for number in range(cases):
-        case = f"C-{number:06d}"
-        put_tables(study.path / "films" / case / "films.json", listed[0])
-        put_tables(study.path / "private" / "visits" / f"{case}.json", listed[1])
-        put_tables(study.path / "regions" / f"{case}.json", {"regions": regions})
-        for rater, reading in patients[number % PATIENTS].items():
-            evidence = ReadingEvidence().after_save(len(reading.log), 300.0, 0.0)
-            tables = reading_to_tables(reading, 300.0, (), evidence)
-            meta = {**tables["meta"][0], "case": case, "rater": rater}
-            put_tables(study.reading_path(rater, case), {**tables, "meta": [meta]})
-    return study
+    return lay_out_copies(folder, example, tuple(KINDS), cases, lambda number: patients[number % PATIENTS])
 
 
 def _read(number: int, example: Case) -> Iterator[tuple[str, Reading]]:

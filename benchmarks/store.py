@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -35,27 +36,47 @@ SAVES = 120
 
 def lay_out(folder: Path, cases: int) -> Study:
     """Create a study with a third of the readings signed, begun and not begun; without fsync, which is not measured here."""
-    study = Study.create(folder, "mtss-hands", RATERS)
     films = tuple(FilmRecord(f"{t}{s}", t, s, "hand", 2500, 2048) for t in (0, 1) for s in "LR")
     example = Case("C-000000", films)
+    stages = _stages(example)
+    return lay_out_copies(
+        folder,
+        example,
+        RATERS,
+        cases,
+        lambda number: {rater: stages[(number + place) % 3] for place, rater in enumerate(RATERS)},
+    )
+
+
+def lay_out_copies(
+    folder: Path,
+    example: Case,
+    raters: Sequence[str],
+    cases: int,
+    read: Callable[[int], Mapping[str, Reading | None]],
+) -> Study:
+    """Create a study of `cases` copies of `example`, without pictures, whose regions are confirmed; without fsync.
+
+    `read` returns the reading of each rater, or None, for the number of a case.
+    """
+    study = Study.create(folder, "mtss-hands", raters)
     study.save_case(example)
     listed = [
-        read_tables(study.folder.file(name)) for name in ("films/C-000000/films.json", "private/visits/C-000000.json")
+        read_tables(study.folder.file(name))
+        for name in (f"films/{example.id}/films.json", f"private/visits/{example.id}.json")
     ]
     regions = [
-        Region(site.key, film.id, Box(1.0, 2.0, 30.0, 40.0), RegionSource.RATER, "anna").to_record()
-        for film in films
+        Region(site.key, film.id, Box(1.0, 2.0, 30.0, 40.0), RegionSource.RATER, raters[0]).to_record()
+        for film in example.films
         for site in example.sites(study.scheme)
         if site.side in film.sides
     ]
-    stages = _stages(study, example)
     for number in range(cases):
         case = f"C-{number:06d}"
         put_tables(study.path / "films" / case / "films.json", listed[0])
         put_tables(study.path / "private" / "visits" / f"{case}.json", listed[1])
         put_tables(study.path / "regions" / f"{case}.json", {"regions": regions})
-        for place, rater in enumerate(RATERS):
-            reading = stages[(number + place) % 3]
+        for rater, reading in read(number).items():
             if reading is not None:
                 evidence = ReadingEvidence().after_save(len(reading.log), 300.0, 0.0)
                 tables = reading_to_tables(reading, 300.0, (), evidence)
@@ -64,7 +85,7 @@ def lay_out(folder: Path, cases: int) -> Study:
     return study
 
 
-def _stages(study: Study, example: Case) -> tuple[Reading | None, ...]:
+def _stages(example: Case) -> tuple[Reading | None, ...]:
     scheme = load_scheme("mtss-hands")
     begun = reading = start_reading(scheme, example.id, "anna", example.sites(scheme))
     begun = reading = replace(reading, positions=example.films_at(reading.order))

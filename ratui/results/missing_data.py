@@ -11,7 +11,7 @@ from ratui.results.quantities import name_visits
 from ratui.results.released import ReleasedReadings
 from ratui.results.text_table import TextTable
 from ratui.study import Study
-from ratui.study.late_changes import changes_after_release
+from ratui.study.late_changes import LateChanges, changes_after_release
 
 __all__ = [
     "count_reopened",
@@ -96,9 +96,12 @@ def count_settled_joints(consensus: Mapping[str, Reading]) -> int:
     return sum(len(list_settled_sites(reading)) for reading in consensus.values())
 
 
-def reopened_table(study: Study, released: ReleasedReadings) -> TextTable:
-    """Return the readings that were signed more than once, with the reasons, and the adjudicated joints by case."""
-    changes = changes_after_release(study)
+def reopened_table(study: Study, released: ReleasedReadings, late_changes: LateChanges | None = None) -> TextTable:
+    """Return the readings that were signed more than once, with the reasons, and the adjudicated joints by case.
+
+    `late_changes` are those of the study, if they are known already.
+    """
+    changes = changes_after_release(study) if late_changes is None else late_changes
     late = {(case, each.rater) for case, found in changes.readings.items() for each in found}
     rows: list[list[object]] = []
     for case, of_case in released.readings.items():

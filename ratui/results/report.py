@@ -30,7 +30,7 @@ from ratui.results.text_table import TextTable, format_count
 from ratui.results.totals import MissingRule, describe_rule
 from ratui.study import Study
 from ratui.study.intact import intact_case, intact_displays
-from ratui.study.late_changes import changes_after_release
+from ratui.study.late_changes import LateChanges
 from ratui.study.repeats import load_repeats
 
 __all__ = ["render_report"]
@@ -47,13 +47,14 @@ _LEGENDS = {
 
 @dataclass(frozen=True)
 class _Sources:
-    """The study, its released readings, and the rules the report applies to them."""
+    """The study, its released readings, the rules the report applies to them, and its late changes."""
 
     study: Study
     released: ReleasedReadings
     rule: MissingRule
     limits: DisputeLimits
-    reason: str = ""
+    reason: str
+    late: LateChanges
 
 
 def render_report(
@@ -96,11 +97,11 @@ def render_report(
     StudyError
         If matplotlib is needed and not installed, or if a folder contains no evaluation.
     """
-    sources = _Sources(study, released, rule, limits or DisputeLimits(), reason)
+    study_progress = measure_progress(study)
+    sources = _Sources(study, released, rule, limits or DisputeLimits(), reason, study_progress.late)
     compared: tuple[Agreement, ReadingScores] | None = None
     if len(released.raters) > 1 and len(compared_cases(released)) > 1:
         compared = measure_agreement(study, released, rule, seed=seed)
-    study_progress = measure_progress(study)
     parts = [
         paragraph(f"{study.scheme.title}. Report of {today:%Y-%m-%d}.", quiet=True),
         section("Methods as run", _methods(sources)),
@@ -167,7 +168,7 @@ def _methods(sources: _Sources) -> Iterator[str]:
         "entries had to be confirmed, marked joints were reviewed before signing, and a reading could be signed only when "
         "every field was filled. No rater saw another rater's or a model's scores before the first signature."
     )
-    late = [each for of_case in changes_after_release(study).readings.values() for each in of_case]
+    late = [each for of_case in sources.late.readings.values() for each in of_case]
     if late:
         open_ = sum(each.signed_at is None for each in late)
         pending = f"; {open_} of them not signed again, so that its case does not count" if open_ else ""
@@ -314,7 +315,8 @@ def _outcome(sources: _Sources, plots: bool) -> Iterator[str]:
             from ratui.results.plots import encode_figure, plot_final_change
 
             yield figure(encode_figure(plot_final_change(final), "svg"), "svg", _LEGENDS["final-change"])
-    for found in (missing_table(sources.study, sources.released), reopened_table(sources.study, sources.released)):
+    reopened = reopened_table(sources.study, sources.released, sources.late)
+    for found in (missing_table(sources.study, sources.released), reopened):
         yield _table_html(found) if found.rows else paragraph(f"{found.title}: none.")
 
 

@@ -114,20 +114,14 @@ class QualificationRecord:
 def find_shortfalls(figures: Figures, marks: Qualification) -> tuple[str, ...]:
     """Return a text for each mark that `figures` do not reach, such as ``kappa 0.52, 0.60 is needed``."""
     found = []
-    for name, mark in (
-        ("ICC of status", marks.icc_status),
-        ("ICC of change", marks.icc_change),
-        ("kappa", marks.kappa),
-        ("SDC", marks.sdc),
+    for name, value, mark in (
+        ("ICC of status", figures.icc_status, marks.icc_status),
+        ("ICC of change", figures.icc_change, marks.icc_change),
+        ("kappa", figures.kappa, marks.kappa),
+        ("SDC", figures.sdc, marks.sdc),
     ):
         if mark is None:
             continue
-        value = {
-            "ICC of status": figures.icc_status,
-            "ICC of change": figures.icc_change,
-            "kappa": figures.kappa,
-            "SDC": figures.sdc,
-        }[name]
         if value is None:
             found.append(f"{name} is not defined, {mark:.2f} is needed")
         elif name == "SDC" and value > mark:

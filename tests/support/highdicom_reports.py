@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import highdicom as hd
@@ -23,6 +24,18 @@ SITES = {
 }
 
 
+def _private(code: str, meaning: str) -> sr.CodedConcept:
+    return sr.CodedConcept(code, DESIGNATOR, code_meaning(meaning))
+
+
+@contextmanager
+def _ignore_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@_ignore_warnings()
 def build_report(
     reading: Reading,
     case: Case,
@@ -41,28 +54,6 @@ def build_report(
 
     `days` are those since the baseline; `totals` those of each scale and, under None, of all, by the rule named `rule`.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return _build(reading, case, time, study, regions, headers, visit, days, totals, rule, statement)
-
-
-def _private(code: str, meaning: str) -> sr.CodedConcept:
-    return sr.CodedConcept(code, DESIGNATOR, code_meaning(meaning))
-
-
-def _build(
-    reading: Reading,
-    case: Case,
-    time: int,
-    study: str,
-    regions: Mapping[tuple[str, str], Region],
-    headers: Mapping[str, Any],
-    visit: str,
-    days: int | None,
-    totals: Mapping[str | None, TotalScore],
-    rule: str,
-    statement: str,
-) -> sr.ComprehensiveSR:
     number = case.visit_numbers[time]
     about = (study, case.id, reading.rater, number)
     observer = sr.ObserverContext(
