@@ -11,8 +11,9 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from ratui.demo.simulate import ProgressCallback, Simulation, simulate_study
+from ratui.demo.simulate import Simulation, simulate_study
 from ratui.errors import StudyError
+from ratui.practice.simulated_study import ProgressCallback
 from ratui.train_program import find_conflict
 
 __all__ = ["run_demo"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -26,6 +26,7 @@ from ratui.phantom import (
     simulate_patient,
     write_patient_films,
 )
+from ratui.practice.simulated_study import ProgressCallback, import_written_films, save_true_boxes
 from ratui.reading import (
     Entry,
     Field,
@@ -38,13 +39,11 @@ from ratui.reading import (
     sign,
 )
 from ratui.scheme import load_scheme
-from ratui.study import Case, InProcessConverter, KeyFile, Region, RegionSource, Study, import_films
+from ratui.study import KeyFile, Study
 from ratui.study.repeats import load_repeats
 
 __all__ = ["SimulatedStudy", "Simulation", "choose_entry", "read_case", "simulate_study"]
 
-ProgressCallback = Callable[[str, int, int], None]
-"""Function called with (stage, done, total)."""
 _FIRST_READING = datetime(2022, 1, 10, 18, 0, tzinfo=UTC)
 """Earliest time of a simulated reading; a fixed date makes the study reproducible."""
 
@@ -130,7 +129,8 @@ class SimulatedStudy:
 
     def confirm_regions(self, case: str, rater: str, rng: np.random.Generator) -> None:
         """Save the true boxes of `case`, which may be a hidden repeat, with the small errors of a careful rater."""
-        _confirm_regions(self.study, self.study.case(case), self.films[self._original(case)], rater, rng)
+        films = self.films[self._original(case)]
+        save_true_boxes(self.study, self.study.case(case), films, rater, lambda box: perturb_box(box, rng))
 
     def read(
         self,
@@ -198,19 +198,12 @@ def simulate_study(
     ]
     with tempfile.TemporaryDirectory(prefix="ratui-hospital-") as folder:
         written = _write_all_films(patients, seeds, Path(folder), simulation, progress)
-        report = import_films(
-            study,
-            [Path(folder)],
-            key=key,
-            progress=lambda done, of: progress("importing films", done, of),
-            converter=InProcessConverter(),
-            visits=max(2, simulation.visits),
+        names = import_written_films(
+            study, Path(folder), written, key=key, progress=progress, visits=max(2, simulation.visits)
         )
-        assert len(report.imported) == sum(map(len, written)), report.rejected
-        cases = {item.path: item.case for item in report.imported}
     keys = KeyFile.open(study, key)
     keys.save(study)
-    order = sorted((cases[films[0].path], number) for number, films in enumerate(written))
+    order = sorted((name, number) for number, name in enumerate(names))
     simulated = SimulatedStudy(
         study, {case: patients[number] for case, number in order}, {case: written[number] for case, number in order}
     )
@@ -294,25 +287,6 @@ def _entry_key(reading: Reading, entry: Entry) -> str:
             return reading.scheme.reason(reason).key
         case GradeEntry(grade):
             return str(grade)
-
-
-def _confirm_regions(
-    study: Study, case: Case, films: Sequence[WrittenFilm], rater: str, rng: np.random.Generator
-) -> None:
-    """Save the true boxes with small errors, as if a careful rater had placed them."""
-    regions: list[Region] = []
-    for film in films:
-        record = next(
-            each
-            for each in case.films
-            if each.number == film.time and each.side == film.side and study.scheme.views[each.view].part == film.part
-        )
-        regions += [
-            Region(site, record.id, perturb_box(box, rng), RegionSource.RATER, rater)
-            for site, box in film.boxes.items()
-        ]
-    known = {site.key for site in case.sites(study.scheme)}
-    study.save_regions(case.id, [region for region in regions if region.site in known])
 
 
 def _write_all_films(

@@ -11,12 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
+from ratui.imaging import Box
 from ratui.phantom import FilmSide, WrittenFilm, simulate_patient, write_patient_films
 from ratui.practice.truth import Truth, truth_of_patient
 from ratui.scheme import Scheme
 from ratui.study import Case, InProcessConverter, KeyFile, Region, RegionSource, Study, import_films
 
-__all__ = ["ProgressCallback", "SimulatedCases", "create_simulated_study"]
+__all__ = [
+    "ProgressCallback",
+    "SimulatedCases",
+    "create_simulated_study",
+    "import_written_films",
+    "save_true_boxes",
+]
 
 ProgressCallback = Callable[[str, int, int], None]
 """Function called with (stage, done, total)."""
@@ -81,33 +88,65 @@ def create_simulated_study(
                 )
             )
         progress("drawing films", len(seeds), len(seeds))
-        report = import_films(
-            study,
-            [films],
-            key=key,
-            progress=lambda done, total: progress("importing films", done, total),
-            converter=InProcessConverter(),
-        )
-        assert len(report.imported) == sum(map(len, written)), report.rejected
-        names = {film.path: film.case for film in report.imported}
+        names = import_written_films(study, films, written, key=key, progress=progress)
     truth = {}
-    for patient, own in zip(patients, written, strict=True):
-        case = study.case(names[own[0].path])
-        _confirm_regions(study, case, own, raters[0])
+    for name, patient, own in zip(names, patients, written, strict=True):
+        case = study.case(name)
+        save_true_boxes(study, case, own, raters[0])
         truth[case.id] = truth_of_patient(patient, case.sites(study.scheme))
     return study, truth
 
 
-def _confirm_regions(study: Study, case: Case, written: Sequence[WrittenFilm], rater: str) -> None:
-    """Save the true boxes of the joints."""
+def import_written_films(
+    study: Study,
+    folder: Path,
+    written: Sequence[Sequence[WrittenFilm]],
+    *,
+    key: Path,
+    progress: ProgressCallback,
+    visits: int | None = None,
+) -> list[str]:
+    """Import the films of simulated patients, and return the name of the case of each patient.
+
+    Parameters
+    ----------
+    study, folder
+        The study, and the folder with the films.
+    written
+        The films of each patient.
+    key
+        File with the key to the pseudonyms.
+    progress
+        Called with (stage, done, total).
+    visits
+        Largest number of visits of a patient, as for `import_films`.
+    """
+    report = import_films(
+        study,
+        [folder],
+        key=key,
+        progress=lambda done, total: progress("importing films", done, total),
+        converter=InProcessConverter(),
+        visits=visits,
+    )
+    assert len(report.imported) == sum(map(len, written)), report.rejected
+    names = {film.path: film.case for film in report.imported}
+    return [names[own[0].path] for own in written]
+
+
+def save_true_boxes(
+    study: Study,
+    case: Case,
+    written: Sequence[WrittenFilm],
+    rater: str,
+    vary: Callable[[Box], Box] = lambda box: box,
+) -> None:
+    """Save the true boxes of the joints, each changed by `vary`, as confirmed by `rater`."""
     films = {(film.number, film.side, study.scheme.views[film.view].part): film.id for film in case.films}
     known = {site.key for site in case.sites(study.scheme)}
-    study.save_regions(
-        case.id,
-        [
-            Region(site, films[film.time, film.side, film.part], box, RegionSource.RATER, rater)
-            for film in written
-            for site, box in film.boxes.items()
-            if site in known
-        ],
-    )
+    regions = [
+        Region(site, films[film.time, film.side, film.part], vary(box), RegionSource.RATER, rater)
+        for film in written
+        for site, box in film.boxes.items()
+    ]
+    study.save_regions(case.id, [region for region in regions if region.site in known])
