@@ -1,6 +1,7 @@
 """Recompute every figure of ratui's report from the exported CSV files alone, and name each difference.
 
-Run ``python -m benchmarks.recompute REPORT.html FOLDER [--r]``; FOLDER is of ``ratui export --format csv --with-notes``.
+Run ``python -m benchmarks.recompute REPORT.html FOLDER [--settings study.toml] [--r]``; FOLDER is of ``ratui export
+--format csv --with-notes``. With the settings of the study, the methods and the versions of the charter are compared, too.
 
 Nothing here imports ratui: the formulas are the published ones, written from ``docs/report-figures.md``. `--r` computes each
 value of these formulas again in R (with the package psych). Figures are compared at the printed precision, and an unknown
@@ -17,10 +18,11 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 
+from benchmarks.recompute_charter import read_settings, version_rows
 from benchmarks.recompute_exports import read_exports
 from benchmarks.recompute_formulas import Formulas
 from benchmarks.recompute_outcome import OUTCOME, check_exports
-from benchmarks.recompute_paragraphs import expected_paragraph
+from benchmarks.recompute_paragraphs import expected_paragraph, expected_term
 from benchmarks.recompute_tables import TABLES, Cell, Sources
 
 __all__ = ["Comparison", "compare", "compare_report", "print_comparison"]
@@ -30,7 +32,11 @@ NOT_RECOMPUTED = {
     "Cases": "fields and measured minutes of all readings, also of cases that are not released and of hidden repeats",
 }
 """Tables that the exports cannot give, with the reason."""
-_KNOWN = {**TABLES, **OUTCOME}
+_KNOWN = {
+    **TABLES,
+    **OUTCOME,
+    "Versions of the charter": (1, lambda of: {} if of.settings is None else version_rows(of.settings)),
+}
 _HEADERS = {
     name: tuple(words.split(" | "))
     for name, words in {
@@ -49,6 +55,7 @@ _HEADERS = {
         "Progression": "scale | of | patients | over SDC 95 % | over SDC 80 % | below −SDC 95 % | 5 or more"
         " | over 0.5/year | 5/year or more",
         "Fields without a score": "reason",
+        "Versions of the charter": "version | time (UTC) | account | reason | changes",
         "Reopened readings and adjudicated joints": "case | by | what | reason, or joints | signed",
     }.items()
 }
@@ -102,13 +109,16 @@ class _Report(HTMLParser):
             self._text = None
 
 
-def compare_report(report: Path, folder: Path) -> list[str]:
-    """Return one line for each figure of the `report` that differs from the CSV files in `folder`, or that is not known."""
-    return compare(report, folder, Formulas()).wrong
+def compare_report(report: Path, folder: Path, settings: Path | None = None) -> list[str]:
+    """Return one line for each figure of the `report` that differs from the CSV files in `folder`, or that is not known.
+
+    `settings` is the study's ``study.toml``; without it, the methods are not compared.
+    """
+    return compare(report, folder, Formulas(), settings).wrong
 
 
-def compare(report: Path, folder: Path, formulas: Formulas) -> Comparison:
-    """Compare a report with the files of an export, and count the figures."""
+def compare(report: Path, folder: Path, formulas: Formulas, settings: Path | None = None) -> Comparison:
+    """Compare a report with the files of an export and the settings of the study, and count the figures."""
     parsed = _Report()
     parsed.feed(report.read_text(encoding="utf-8"))
     exports = read_exports(folder)
@@ -118,7 +128,10 @@ def compare(report: Path, folder: Path, formulas: Formulas) -> Comparison:
     methods = dict(zip(terms[::2], terms[1::2], strict=True))
     cases = _NUMBER.findall(methods.get("cases", "")) or ["0"]
     limit = float(threshold[1]) if threshold else float("nan")
-    of = Sources(exports, formulas, methods.get("raters", "").split(", "), limit, int(cases[0]))
+    only = re.search(r"Results of (.*?) only, without ", everything)
+    raters = only[1] if only else methods.get("raters", "").replace(" (left)", "")
+    known = read_settings(settings) if settings else None
+    of = Sources(exports, formulas, raters.split(", "), limit, int(cases[0]), known)
     found = Comparison()
     found.counts["totals.csv and final.csv"], found.wrong = check_exports(of)
     for kind, heading, content in parsed.parts:
@@ -135,6 +148,9 @@ def compare(report: Path, folder: Path, formulas: Formulas) -> Comparison:
 
 
 def _compare_table(of: Sources, found: Comparison, heading: str, table: list[list[str]]) -> None:
+    if heading == "Versions of the charter" and of.settings is None:
+        found.left_out[f"{heading}: without the settings of the study"] += len(table) - 1
+        return
     if heading in NOT_RECOMPUTED:
         found.left_out[heading] += sum(len(_NUMBER.findall(each)) for row in table[1:] for each in row)
         return
@@ -214,6 +230,12 @@ def _show(value: Cell) -> str:
 
 def _compare_paragraph(of: Sources, found: Comparison, heading: str, label: str, words: str) -> None:
     printed = _NUMBER.findall(words)
+    term = expected_term(of, label) if heading == "Methods as run" and label else None
+    if term is not None:
+        found.counts[f"{heading}, text"] += len(printed)
+        if words != " ".join(term.split()):
+            found.wrong.append(f"{heading}: {label}: {words!r}, recomputed {term!r}")
+        return
     if not printed:
         return
     expected = expected_paragraph(of, heading, label, words)
@@ -227,10 +249,10 @@ def _compare_paragraph(of: Sources, found: Comparison, heading: str, label: str,
             found.wrong.append(f"{heading}: {label} {words!r}, recomputed {expected}")
 
 
-def print_comparison(report: Path, folder: Path, *, with_r: bool = False) -> list[str]:
-    """Compare a report with the files of an export, print the numbers of figures, and return the differences."""
+def print_comparison(report: Path, folder: Path, settings: Path | None = None, *, with_r: bool = False) -> list[str]:
+    """Compare a report with its sources as `compare` does, print the numbers of figures, and return the differences."""
     formulas = Formulas()
-    found = compare(report, folder, formulas)
+    found = compare(report, folder, formulas, settings)
     for name, count in found.counts.items():
         print(f"{count:6} {name}")
     print(f"{found.counts.total():6} figures compared, {len(found.wrong)} differences")
@@ -248,9 +270,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("report", type=Path)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--settings", type=Path, help="study.toml of the study")
     parser.add_argument("--r", action="store_true", help="compute the formulas again in R")
     options = parser.parse_args()
-    wrong = print_comparison(options.report, options.folder, with_r=options.r)
+    wrong = print_comparison(options.report, options.folder, options.settings, with_r=options.r)
     print("\n".join(wrong))
     sys.exit(bool(wrong))
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from statistics import median
 
+from benchmarks.recompute_charter import count_readings, methods_term
 from benchmarks.recompute_outcome import count_disputes
 from benchmarks.recompute_tables import Sources
 
-__all__ = ["expected_paragraph"]
+__all__ = ["expected_paragraph", "expected_term"]
 
 _NOTES = {
     "Status and change": "95 % intervals",
@@ -19,15 +20,19 @@ _NOTES = {
     "Sites": "with fewer than ten",
 }
 """Words of the notes whose only figures are those of a formula or of a level of confidence."""
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?!\w)")
 _OTHER = {
     ("Methods as run", "software"): "versions of software",
-    ("Methods as run", "scheme file"): "digest of the scheme",
-    ("Methods as run", "study"): "identifier of the study",
     ("Methods as run", "cases"): "number of all cases, also of those that are not released and of hidden repeats",
     ("Methods as run", "films"): "number of films of all cases",
     ("Methods as run", "shown on"): "displays",
 }
 """Terms of the methods that the exports cannot give, with the reason."""
+
+
+def expected_term(of: Sources, label: str) -> str | None:
+    """Return the value of a term of the methods, None if it is not one of the settings or if these are unknown."""
+    return None if of.settings is None else methods_term(of.settings, label, of.exports, of.threshold)
 
 
 def expected_paragraph(of: Sources, heading: str, label: str, words: str) -> list[float] | str | None:
@@ -37,12 +42,17 @@ def expected_paragraph(of: Sources, heading: str, label: str, words: str) -> lis
         return _OTHER[heading, label]
     if "Report of " in words and not label:
         return "date of the report"
-    if re.match(r"\S+ has left \(\d{4}-\d\d-\d\d\):", words):
-        return "date on which a rater left"
-    if re.match(r"The study was locked at \d{4}-\d\d-\d\dT", words):
-        return "time and reason of the lock"
+    if match := re.match(r"(\S+) has left \((\d{4}-\d\d-\d\d)\): (.*)\. The signed readings ", words):
+        return _departure(of, words, *match.groups())
+    if match := re.search(r"signed readings? (?:made under|begun under) version (\d+)(?: .* version (\d+))?$", words):
+        versions = tuple(int(each) for each in match.groups() if each)
+        if of.settings is None or not exports.readings:
+            return "readings by versions of the charter, without the settings or the times of the study"
+        return [float(count_readings(of.settings, exports).get(versions, 0)), *map(float, versions)]
     if heading == "Progress":
         return "progress of all readings, also of cases that are not released and of hidden repeats"
+    if heading == "Methods as run" and label and label not in ("scoring", "between the first and the last visit"):
+        return "settings of the study" if of.settings is None else None
     if label == "scoring":
         sites = len({site for _, site in exports.maxima})
         tops = [sum(top for (scale, _), top in exports.maxima.items() if scale == each) for each in exports.scales]
@@ -63,6 +73,17 @@ def expected_paragraph(of: Sources, heading: str, label: str, words: str) -> lis
     if heading in ("Final scores", "Progression") and "Final score:" in words:
         return _finals(of, words)
     return None
+
+
+def _departure(of: Sources, words: str, rater: str, day: str, reason: str) -> list[float] | str | None:
+    if of.settings is None:
+        return "date on which a rater left, without the settings of the study"
+    found = [
+        (each["at"][:10], each["reason"])
+        for each in of.settings["events"]
+        if each["action"] == "left" and each["rater"] == rater
+    ]
+    return [float(each) for each in _NUMBER.findall(words)] if (day, reason) in found else None
 
 
 def _agreement(of: Sources) -> list[float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -27,10 +28,19 @@ class Sources:
     """Exports, formulas, and what the report states of its choices."""
 
     def __init__(
-        self, exports: Exports, formulas: Formulas, raters: Sequence[str], threshold: float, cases: int
+        self,
+        exports: Exports,
+        formulas: Formulas,
+        raters: Sequence[str],
+        threshold: float,
+        cases: int,
+        settings: dict[str, Any] | None = None,
     ) -> None:
-        """Keep the `raters` in the order of the report, the `threshold` of disputes in points, and the number of cases."""
-        self.stated_cases = cases
+        """Keep the `raters` in the order of the report, the `threshold` of disputes in points, and the number of cases.
+
+        `settings` are those of ``study.toml``, if they are known.
+        """
+        self.stated_cases, self.settings = cases, settings
         self.exports, self.formulas, self.threshold = exports, formulas, threshold
         self.listed = list(raters)
         self.raters = [rater for rater in raters if rater in exports.all_raters]

@@ -37,7 +37,8 @@ __all__ = ["Campaign", "rehearse"]
 
 RunCommand = Callable[..., str]
 """Function that runs ``ratui`` with the given words, and returns what it printed."""
-_START = datetime(2027, 2, 1, 18, 0, tzinfo=UTC)
+_START = datetime(2024, 2, 1, 18, 0, tzinfo=UTC)
+"""Time of the first entry. Readings after the amendment begin a day after the present, which is the amendment's time."""
 _KINDS = ("shared-shift", "mixed", "own-borders", "independent", "threshold")
 _MISSING = 0.01
 
@@ -70,6 +71,8 @@ def _charter(campaign: Campaign, points: float) -> str:
         'final = "consensus_or_mean"\n'
         f"adjudication_points = {points}\n"
         f"repeats_share = {campaign.repeats}\n"
+        "windows = [{ opens = 2024-01-15, closes = 2199-12-31 }]\n"
+        "qualification = { icc_status = 0.8, kappa = 0.6, sdc = 5.5 }\n"
     )
 
 
@@ -113,15 +116,16 @@ def rehearse(folder: Path, campaign: Campaign, run: RunCommand) -> None:
         (rater, case) for rater, case in _list_work(simulated.study) if not _is_signed(simulated.study, rater, case)
     ]
     rng.shuffle(left)
-    _read(simulated, kinds, left, rng, _START + timedelta(days=40))
-    _change_after_release(simulated.study)
-    _adjudicate(simulated, rng)
+    resumed = datetime.now(UTC) + timedelta(days=1)
+    _read(simulated, kinds, left, rng, resumed)
+    _change_after_release(simulated.study, resumed + timedelta(days=100))
+    _adjudicate(simulated, rng, resumed + timedelta(days=120))
+    run("lock", path, "--reason", "data cleaned")
     run("export", path, folder / "out", "--format", "csv", "--format", "adam", "--with-notes")
     run("report", path, folder / "report.html", *["--no-plots"] * (not campaign.plots))
     run("agreement", path)
     run("status", path)
     run("check", path)
-    run("lock", path, "--reason", "data cleaned")
     run("lock", path, "--check")
     run("audit", path, "--csv", folder / "audit.csv")
 
@@ -155,13 +159,12 @@ def _read(
         simulated.read(case, rater, kinds[rater], rng, begun=begun, missing_share=_MISSING)
 
 
-def _change_after_release(study: Study) -> None:
+def _change_after_release(study: Study, at: datetime) -> None:
     """Reopen one reading that all raters of the case have signed, change a grade, and sign it again."""
     released = released_readings(study)
     active = study.config.active_raters
     case, rater = next((case, rater) for case, found in released.readings.items() for rater in found if rater in active)
     with study.open_reading(rater, case) as session:
-        at = _START + timedelta(days=100)
         reading = reopen(session.reading, "query of the sponsor", timestamp=at)
         field = next(
             field
@@ -172,7 +175,7 @@ def _change_after_release(study: Study) -> None:
         session.save(sign(reading, timestamp=at + timedelta(minutes=1)), seconds=session.seconds + 60)
 
 
-def _adjudicate(simulated: SimulatedStudy, rng: np.random.Generator) -> None:
+def _adjudicate(simulated: SimulatedStudy, rng: np.random.Generator, at: datetime) -> None:
     """Settle the disputed cases as an adjudicator who sees the truth with small errors."""
     study = simulated.study
     released = released_readings(study)
@@ -186,7 +189,6 @@ def _adjudicate(simulated: SimulatedStudy, rng: np.random.Generator) -> None:
         visits = {film.time: film.number for film in study.case(case).films}
         with adjudication.open_reading(CONSENSUS, case) as session:
             reading = session.reading
-            at = _START + timedelta(days=120)
             while (field := find_next_open_field(reading)) is not None:
                 reading = enter(reading, field, choose_entry(reading, field, visits[field.time], seen), timestamp=at)
             session.save(sign(reading, timestamp=at), seconds=60.0)
@@ -212,7 +214,8 @@ def main() -> None:
     options = parser.parse_args()
     campaign = Campaign(options.patients, options.visits, options.raters, seed=options.seed)
     rehearse(options.folder, campaign, _run_command)
-    wrong = print_comparison(options.folder / "report.html", options.folder / "out", with_r=options.r)
+    settings = options.folder / "study" / "study.toml"
+    wrong = print_comparison(options.folder / "report.html", options.folder / "out", settings, with_r=options.r)
     print("\n".join(wrong) or "every figure of the report follows from the exported CSV")
     times = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     print(f"{sum(each.ru_utime + each.ru_stime for each in times):.0f} s of CPU")

@@ -14,7 +14,7 @@ from ratui.study.charter import Charter, Qualification, ReadingWindow, charter_t
 from ratui.study.charter_changes import count_readings_by_version
 from ratui.study.study_config import StudyConfig
 
-__all__ = ["describe_methods", "methods_html", "methods_to_record", "methods_to_text"]
+__all__ = ["describe_methods", "describe_versions", "methods_html", "methods_to_record", "methods_to_text"]
 
 _MISSING = {
     "": "no rule chosen: totals need one if a score is missing",
@@ -31,7 +31,7 @@ def describe_methods(config: StudyConfig, scheme: Scheme) -> list[tuple[str, str
     """Return name and value of each method of a study, for a page."""
     charter = config.charter
     scales = ", ".join(f"{scale} 0 to {scheme.max_total(scale)}" for scale in scheme.scales)
-    left = [f"{rater} (left)" for rater in config.departed]
+    raters = [f"{rater} (left)" if rater in config.departed else rater for rater in config.raters]
     everyone = "every rater reads every case"
     shared = f"{config.raters_per_case} raters, drawn for each case so that all get equally many"
     model, compared = charter.adjudication_model, "total" if len(charter.visits) == 1 else "change"
@@ -39,7 +39,7 @@ def describe_methods(config: StudyConfig, scheme: Scheme) -> list[tuple[str, str
         ("study", config.id),
         ("scoring", f"{scheme.title}: {format_count(len(scheme.sites), 'site')}, {scales}"),
         ("scheme file", f"SHA-256 {config.scheme or 'not recorded'}"),
-        ("raters", ", ".join((*config.active_raters, *left))),
+        ("raters", ", ".join(raters)),
         ("who reads what", shared if config.raters_per_case else everyone),
         ("order of the visits", "hidden: drawn for each rater and case" if config.blinded else "known to the raters"),
         ("visits", "; ".join(_describe_visit(charter, number) for number in range(len(charter.visits))) or "no plan"),
@@ -127,12 +127,21 @@ def methods_to_text(study: Study) -> list[str]:
 def methods_html(study: Study) -> str:
     """Return the page as HTML without external content."""
     parts = [definition_list(describe_methods(study.config, study.scheme))]
-    rows = _version_rows(study)
-    if rows:
-        headers = ["version", "time (UTC)", "account", "reason", "changes"]
-        parts.append(section("Versions of the charter", [table(headers, rows, text_columns=5)]))
-    parts += [paragraph(line) for line in _describe_readings(count_readings_by_version(study))]
+    parts += describe_versions(study, count_readings_by_version(study))
     return page(f"Methods as run: {study.config.title}", parts)
+
+
+def describe_versions(study: Study, counts: Mapping[tuple[int, int], int], level: int = 2) -> list[str]:
+    """Return the versions of the charter as HTML, below a heading of `level`, and the readings under each.
+
+    `counts` are the numbers of readings by the versions at their first entry and at their signature. Without a charter there
+    is no table of versions.
+    """
+    rows, lines = _version_rows(study), [paragraph(line) for line in _describe_readings(counts)]
+    if not rows:
+        return lines
+    headers = ["version", "time (UTC)", "account", "reason", "changes"]
+    return [section("Versions of the charter", [table(headers, rows, text_columns=5), *lines], level)]
 
 
 def methods_to_record(study: Study) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ratui.results.agreement_tables import agreement_tables, summarize_agreement
 from ratui.results.disputes import CaseDispute, DisputeLimits, find_disputes, format_spread, name_compared
 from ratui.results.final_scores import compute_final_scores
 from ratui.results.html import definition_list, figure, page, paragraph, section, table
+from ratui.results.methods import describe_methods, describe_versions
 from ratui.results.missing_data import missing_table, reopened_table
 from ratui.results.model_performance import evaluate_models, evaluation_table, model_table
 from ratui.results.outcome import final_table, progression_table
@@ -29,6 +30,7 @@ from ratui.results.scores import ReadingScores
 from ratui.results.text_table import TextTable, format_count
 from ratui.results.totals import MissingRule, describe_rule
 from ratui.study import Study
+from ratui.study.charter_changes import count_by_version
 from ratui.study.intact import intact_case, intact_displays
 from ratui.study.late_changes import LateChanges
 from ratui.study.repeats import load_repeats
@@ -140,26 +142,18 @@ def _methods(sources: _Sources) -> Iterator[str]:
         and (later := _day(case.films, case.times[-1])) is not None
     )
     most = max((len(case.times) for case in cases), default=2)
-    drawn = "the left time point" if most == 2 else "the order of all visits"
-    order = f"hidden: {drawn} was drawn for each rater and case" if config.blinded else "known"
     apart = f"{median(days):g} days, from {days[0]} to {days[-1]}" if days else "not known"
-    scales = ", ".join(f"{scale} 0 to {study.scheme.max_total(scale)}" for scale in study.scheme.scales)
     yield definition_list(
         [
-            ("study", config.id),
-            ("scoring", f"{study.scheme.title}: {len(study.scheme.sites)} sites, {scales}"),
-            ("scheme file", f"SHA-256 {config.scheme or 'not recorded'}"),
+            *describe_methods(config, study.scheme),
+            *_departures(sources),
             ("cases", f"{len(cases)}, and {format_count(len(hidden), 'hidden repeat')}" if hidden else len(cases)),
             ("films", f"{len(films)}, of {', '.join(sorted({study.scheme.views[film.view].label for film in films}))}"),
             *([("between the first and the last visit", f"median {apart}" if days else apart)] if most > 1 else []),
-            ("raters", ", ".join(config.raters)),
-            ("order of the time points", order),
             ("shown on", _displays(sources)),
             ("software", _software()),
         ]
     )
-    if config.lock:
-        yield paragraph(f"The study was locked at {config.lock.at} by {config.lock.account}: {config.lock.reason}.")
     views = {1: "the film of its visit", 2: "both time points of a joint side by side"}
     shown = views.get(most, "the films of its visits side by side, or two at a time where the window was too narrow")
     yield paragraph(
@@ -194,6 +188,31 @@ def _methods(sources: _Sources) -> Iterator[str]:
         )
     elif kept:
         yield paragraph(f"Included: {format_count(len(released.readings), 'case')}.{kept}")
+    yield from describe_versions(study, _count_by_version(sources), 3)
+
+
+def _departures(sources: _Sources) -> list[tuple[str, str]]:
+    """Return the rules of this report that are not those of the charter."""
+    charter = sources.study.config.charter
+    found = []
+    if sources.rule.name != charter.missing:
+        found.append(f"fields without a score by the rule {sources.rule.name}")
+    if sources.limits.case != charter.adjudication_points:
+        found.append(f"disputes from {sources.limits.case:g} points")
+    return [("in this report", "; ".join(found))] if found else []
+
+
+def _count_by_version(sources: _Sources) -> dict[tuple[int, int], int]:
+    """Return the number of the report's readings, without repeats, by the versions of the charter they were made under."""
+    released = sources.released
+    readings = [each for of_case in released.readings.values() for each in of_case.values()]
+    readings += released.consensus.values()
+    times = (
+        (each.log[0].timestamp, each.signed_at)
+        for each in readings
+        if each.log and each.log[0].timestamp and each.signed_at
+    )
+    return count_by_version(sources.study.config.charter, times)
 
 
 def _day(films: Sequence[object], time: int) -> int | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from ratui.errors import RatuiError, StudyError, clean_text
@@ -27,7 +28,7 @@ from ratui.study.store import StudyFolder, read_intact
 from ratui.study.study import Study
 from ratui.study.study_events import check_reason, now
 
-__all__ = ["change_settings", "count_readings_by_version", "has_reading_begun", "set_charter"]
+__all__ = ["change_settings", "count_by_version", "count_readings_by_version", "has_reading_begun", "set_charter"]
 
 _RESERVE = 32_000
 """Bytes of the settings that only records of the lock may use, so that a study can always be locked."""
@@ -170,8 +171,7 @@ def count_readings_by_version(study: Study) -> dict[tuple[int, int], int]:
 
     The time of the last entry is that of the signature. Readings that can't be read are left out: the check reports them.
     """
-    starts = [as_time(each.at) for each in study.config.charter.history if each.version > 1]
-    counts: Counter[tuple[int, int]] = Counter()
+    times = []
     for rater in (*study.config.raters, CONSENSUS):
         for above in ("readings", RESTORED):
             for name in study.folder.files(f"{above}/{rater}", ".json"):
@@ -183,9 +183,17 @@ def count_readings_by_version(study: Study) -> dict[tuple[int, int], int]:
                 meta = next(iter(stored.tables.get("meta", ())), {}) if stored else {}
                 if log and meta.get("signed"):
                     try:
-                        times = as_time(log[0]["at"]), as_time(meta["signed"])
+                        times.append((as_time(log[0]["at"]), as_time(meta["signed"])))
                     except ODD_VALUE_ERRORS:
                         continue
-                    first, last = (1 + sum(start <= time for start in starts) for time in times)
-                    counts[first, last] += 1
+    return count_by_version(study.config.charter, times)
+
+
+def count_by_version(charter: Charter, times: Iterable[tuple[datetime, datetime]]) -> dict[tuple[int, int], int]:
+    """Return the number of readings by the versions in force at their first entry and their signature, given in `times`."""
+    starts = [as_time(each.at) for each in charter.history if each.version > 1]
+    counts = Counter(
+        (1 + sum(start <= begun for start in starts), 1 + sum(start <= signed for start in starts))
+        for begun, signed in times
+    )
     return dict(sorted(counts.items()))

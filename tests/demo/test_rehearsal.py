@@ -1,6 +1,8 @@
 """A whole reading campaign, small, of which every figure of the report must follow from the exports."""
 
 import csv
+import re
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -35,7 +37,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 
 def test_every_figure_of_the_report_follows_from_the_exports(campaign: Path) -> None:
-    found = compare(campaign / "report.html", campaign / "out", Formulas())
+    found = compare(campaign / "report.html", campaign / "out", Formulas(), campaign / "study" / "study.toml")
     assert found.wrong == []
     assert found.counts.total() > 1000
 
@@ -72,12 +74,36 @@ def test_one_changed_score_is_noticed(campaign: Path, tmp_path: Path) -> None:
     assert any(line.startswith("Sites") and row["site"] in line for line in wrong)
 
 
-def test_one_changed_figure_of_the_report_is_noticed(campaign: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("heading", "old", "new"),
+    [
+        ("Final scores", ">6</td>", ">7</td>"),
+        ("Methods as run", "from 2024-01-15", "from 2024-01-16"),
+        ("Methods as run", "week 26: day 182 (−30", "week 26: day 182 (−31"),
+        ("Versions of the charter", "points: 12.0", "points: 11.0"),
+        ("Versions of the charter", "under version 1<", "under version 2<"),
+    ],
+)
+def test_one_changed_figure_of_the_report_is_noticed(
+    campaign: Path, tmp_path: Path, heading: str, old: str, new: str
+) -> None:
     text = (campaign / "report.html").read_text(encoding="utf-8")
-    place = text.index("Final scores")
-    changed = text[:place] + text[place:].replace(">6</td>", ">7</td>", 1)
+    place = text.index(f">{heading}<")
+    changed = text[:place] + text[place:].replace(old, new, 1)
     assert changed != text
     (tmp_path / "report.html").write_text(changed, encoding="utf-8")
-    wrong = compare_report(tmp_path / "report.html", campaign / "out")
+    wrong = compare_report(tmp_path / "report.html", campaign / "out", campaign / "study" / "study.toml")
     assert len(wrong) == 1
-    assert wrong[0].startswith("Final scores")
+    assert wrong[0].startswith(heading)
+
+
+def test_the_report_prints_the_charter_as_the_command_does(campaign: Path) -> None:
+    report = (campaign / "report.html").read_text(encoding="utf-8")
+    methods = unescape(re.sub("<[^>]+>", " ", report[: report.index(">Progress<")]))
+    terms, shown = run("charter", campaign / "study").split("\n  version 1,")
+    for line in terms.splitlines()[1:]:
+        name, _, value = line.strip().partition("  ")
+        assert f"{name} {value.strip()}".replace(" ", "") in methods.replace(" ", ""), name
+    for words in ("protocol 1.0", "protocol 1.1: fewer points", "adjudication_points: 12.0 -> 8.0"):
+        assert words in shown
+        assert words in methods

@@ -88,7 +88,7 @@ def test_methods_are_those_of_the_study(tmp_path: Path) -> None:
 
 def test_a_study_without_order_says_so(tmp_path: Path) -> None:
     study = read_study(tmp_path, {"anna": {}, "bert": {}}, patients=2, blinded=True)
-    assert "hidden: the left time point was drawn" in page(study, plots=False)["Methods as run"]
+    assert "hidden: drawn for each rater and case" in page(study, plots=False)["Methods as run"]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_the_report_names_the_lock_and_a_reading_that_is_open_again(tmp_path: Pa
     assert "locked" not in page(study, plots=False)["Methods as run"]
     lock_study(study, "data cleaned")
     methods = page(Study.open(study.path), plots=False)["Methods as run"]
-    assert re.search(r"The study was locked at \S+ by \S+: data cleaned", methods)
+    assert re.search(r"locked \S+ by \S+: data cleaned", methods)
     assert "see the progress; 1 of them not signed again" in methods
     assert ": data cleaned" in CliRunner().invoke(commands, ["status", str(study.path)]).output
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from ratui.reading import Reading
 from ratui.results.export.signed_readings import ExportSource
 from ratui.results.export.tables import Column, Table
@@ -24,6 +26,7 @@ def build_readings_table(source: ExportSource) -> Table:
     }
     columns = (
         *_LEADING,
+        Column("begun_at", "text", "time of the first entry, ISO 8601, UTC"),
         Column("signed_at", "text", "time of the present signature, ISO 8601, UTC"),
         Column("first_signed_at", "text", "time of the first signature"),
         Column("reopened", "integer", "number of times that it was opened again after a signature"),
@@ -40,7 +43,8 @@ def build_readings_table(source: ExportSource) -> Table:
                 reading.case,
                 signed.rater,
                 signed.kind,
-                f"{reading.signed_at:%Y-%m-%dT%H:%M:%SZ}" if reading.signed_at else None,
+                _format_time(reading.log[0].timestamp if reading.log else None),
+                _format_time(reading.signed_at),
                 _first_signature(reading),
                 len(opened),
                 int((reading.case, reading.rater) in late),
@@ -52,8 +56,11 @@ def build_readings_table(source: ExportSource) -> Table:
 
 
 def _first_signature(reading: Reading) -> str | None:
-    times = [entry.timestamp for entry in reading.log if entry.kind == "sign" and entry.timestamp]
-    return f"{times[0]:%Y-%m-%dT%H:%M:%SZ}" if times else None
+    return _format_time(next((entry.timestamp for entry in reading.log if entry.kind == "sign"), None))
+
+
+def _format_time(at: datetime | None) -> str | None:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}" if at else None
 
 
 def build_notes_table(source: ExportSource) -> Table:
