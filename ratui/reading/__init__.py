@@ -45,7 +45,15 @@ from ratui.reading.options import (
 )
 from ratui.reading.plausibility import UnlikelyEntry, find_unlikely, find_unlikely_normal
 from ratui.reading.positions import GONE, to_positions, to_times
-from ratui.reading.review import ReviewItem, ReviewKind, ReviewReason, find_field_to_change, joint_state, review_items
+from ratui.reading.review import (
+    ReviewItem,
+    ReviewKind,
+    ReviewReason,
+    find_compared_place,
+    find_field_to_change,
+    joint_state,
+    review_items,
+)
 from ratui.reading.serialization import (
     FORMAT_VERSION,
     POSITION_FORMATS,
@@ -86,6 +94,7 @@ __all__ = [
     "copy_entry",
     "enter",
     "enter_normal",
+    "find_compared_place",
     "find_copy_source",
     "find_field_to_change",
     "find_log_problems",

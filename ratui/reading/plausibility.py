@@ -36,6 +36,11 @@ class UnlikelyEntry:
     field: Field
     other: Field
 
+    def find_other_time(self, time: int) -> int | None:
+        """Return the visit with which the change compares the one at `time`; None if it is not between this and another."""
+        times = {self.field.time, self.other.time}
+        return (times - {time}).pop() if time in times else None
+
 
 def find_unlikely(reading: Reading, field: Field, entry: Entry) -> UnlikelyEntry | None:
     """Return the largest unlikely change that `entry` at `field` would make and the rater must confirm, or None.

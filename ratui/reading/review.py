@@ -22,6 +22,7 @@ __all__ = [
     "ReviewItem",
     "ReviewKind",
     "ReviewReason",
+    "find_compared_place",
     "find_field_to_change",
     "joint_state",
     "review_items",
@@ -65,8 +66,9 @@ class ReviewReason:
     finding_id
         Id of a ``finding``.
     places
-        Of a ``fall``, ``jump`` or ``change`` in a reading of more than two visits: the places in `Reading.order` of the two
-        visits between which it is, by time, or from the left if the reading is blinded. Empty otherwise.
+        Places in `Reading.order` of the visits concerned, by time, or from the left if the reading is blinded. Of a
+        ``fall``, ``jump`` or ``change`` they are the two between which it is, of ``one_sided`` those that are not
+        assessable. Empty if the reason concerns the joint at every visit.
     """
 
     kind: ReviewKind
@@ -118,7 +120,8 @@ def find_field_to_change(reading: Reading, item: ReviewItem) -> Field:
     """Return the field that the rater most likely wants to change.
 
     This is the first open field, otherwise the one that is not assessable, otherwise the one with the unusual score.
-    Of an unusual change between two of several visits it is the field on the right of the two.
+    Of an unusual change between two of several visits it is the field on the right of the two; `find_compared_place` is
+    that of the other one.
     """
     fields = reading.joint_fields(item.site)
     opened = next((field for field in fields if field not in reading.values), None)
@@ -129,10 +132,20 @@ def find_field_to_change(reading: Reading, item: ReviewItem) -> Field:
         return next(field for field in fields if isinstance(reading.values[field], NotAssessableEntry))
     if item.reasons and item.reasons[0].kind == "high":
         return max((f for f in fields if f.scale == scale), key=lambda field: reading.score(field) or 0)
-    if places:  # where only two films fit, that of the active field and the one before it are shown
+    if places:
         return next(f for f in fields if f.scale == scale and f.time == reading.order[max(places)])
     # For an unusual change take the film on the right. Its time point is the later one only if the study is not blinded.
     return [field for field in fields if field.scale == (scale or fields[0].scale)][-1]
+
+
+def find_compared_place(reading: Reading, item: ReviewItem, place: int, scale: str = "") -> int | None:
+    """Return the place of a visit that a reason of `item` names together with the one at `place`.
+
+    The screen shows both films. Reasons of `scale` count first, then the most urgent. None without such a reason.
+    """
+    shared = [reason for reason in item.reasons if place in reason.places and len(reason.places) > 1]
+    reason = min(shared, key=lambda each: each.scale != scale, default=None)
+    return next(each for each in reason.places if each != place) if reason else None
 
 
 def _sort_key(reason: ReviewReason) -> tuple[int, int]:
@@ -142,27 +155,30 @@ def _sort_key(reason: ReviewReason) -> tuple[int, int]:
 
 def _find_reasons(reading: Reading, site: Site, origins: Mapping[Field, LogEntry]) -> Iterable[ReviewReason]:
     """Yield the reasons for a second look at `site`. `origins` are the log entries that the values come from."""
-    own = [origins[field] for field in reading.joint_fields(site.key) if field in origins]
-    displays = [entry.display for entry in own if entry.display is not None]
-    if any(display.seconds < MIN_SECONDS for display in displays):
-        yield ReviewReason("brief")
-    if any(display.greys for display in displays):
-        yield ReviewReason("greys")
+    of_joint = reading.joint_fields(site.key)
+    displays = {
+        field: display for field in of_joint if field in origins and (display := origins[field].display) is not None
+    }
+    if brief := [field for field, display in displays.items() if display.seconds < MIN_SECONDS]:
+        yield ReviewReason("brief", places=_find_places(reading, site, brief))
+    if changed := [field for field, display in displays.items() if display.greys]:
+        yield ReviewReason("greys", places=_find_places(reading, site, changed))
     if site.key in reading.flags:
         yield ReviewReason("flag")
     if site.key in reading.notes:
         yield ReviewReason("note")
-    findings = {finding.id for time in reading.order if (finding := reading.finding(Slot(site.key, time)))}
+    found = {field: reading.finding(Slot(site.key, field.time)) for field in of_joint}
     # In the order of the scheme, so that the order of the time points does not show.
     for finding in reading.scheme.findings:
-        if finding.id in findings:
-            yield ReviewReason("finding", finding_id=finding.id)
-    one_sided = False
+        if those := [field for field in of_joint if (entry := found[field]) is not None and entry.id == finding.id]:
+            yield ReviewReason("finding", finding_id=finding.id, places=_find_places(reading, site, those))
+    one_sided: list[Field] = []
     for scale in site.joint.scales:
-        fields = [field for field in reading.joint_fields(site.key) if field.scale == scale]
+        fields = [field for field in of_joint if field.scale == scale]
         values = [reading.values.get(field) for field in fields]
         not_assessable = [isinstance(value, NotAssessableEntry) for value in values]
-        one_sided = one_sided or (any(not_assessable) and not all(not_assessable) and None not in values)
+        if any(not_assessable) and not all(not_assessable) and None not in values:
+            one_sided += [field for field, is_missing in zip(fields, not_assessable, strict=True) if is_missing]
         scores = [score for field in fields if (score := reading.score(field)) is not None]
         unlikely = [change for field in fields if (change := find_unlikely_change(reading, field)) is not None]
         if unlikely:
@@ -174,24 +190,39 @@ def _find_reasons(reading: Reading, site: Site, origins: Mapping[Field, LogEntry
                 scale,
                 largest.size,
                 any(origins[field].is_confirmed for field in fields if field in origins),
-                places=_find_places(reading, pair, largest.size),
+                places=_find_pair(reading, pair, largest.size),
             )
         elif len(set(scores)) > 1:
-            places = _find_places(reading, fields, max(scores) - min(scores))
+            places = _find_pair(reading, fields, max(scores) - min(scores))
             yield ReviewReason("change", scale, max(scores) - min(scores), places=places)
         # A score that a finding sets is not a reason of its own: the finding is.
-        graded = [
-            score
+        graded = {
+            field: score
             for field, value in zip(fields, values, strict=True)
             if not isinstance(value, FindingEntry) and (score := reading.score(field)) is not None
-        ]
-        if max(graded, default=0) >= MIN_HIGH_GRADE:
-            yield ReviewReason("high", scale, max(graded))
+        }
+        highest = max(graded.values(), default=0)
+        if highest >= MIN_HIGH_GRADE:
+            those = [field for field, score in graded.items() if score == highest]
+            yield ReviewReason("high", scale, highest, places=_find_places(reading, site, those))
     if one_sided:
-        yield ReviewReason("one_sided")
+        yield ReviewReason("one_sided", places=_find_places(reading, site, one_sided))
 
 
-def _find_places(reading: Reading, fields: Iterable[Field], size: int) -> tuple[int, ...]:
+def _find_places(reading: Reading, site: Site, fields: Iterable[Field]) -> tuple[int, ...]:
+    """Return the places of the visits of `fields`; empty if these are all visits with a film of `site`."""
+    times = {field.time for field in fields}
+    if times == {field.time for field in reading.joint_fields(site.key)}:
+        return ()
+    return _sort_places(reading, (reading.order.index(time) for time in times))
+
+
+def _sort_places(reading: Reading, places: Iterable[int]) -> tuple[int, ...]:
+    """Return `places` by time, or from the left if the reading is blinded."""
+    return tuple(sorted(places) if reading.is_blinded else sorted(places, key=lambda place: reading.order[place]))
+
+
+def _find_pair(reading: Reading, fields: Iterable[Field], size: int) -> tuple[int, ...]:
     """Return the places of two visits at which the scores of `fields` differ by `size`; empty for a reading of two visits.
 
     Of several pairs it is the one with the fewest visits between them, then the leftmost.
@@ -201,5 +232,5 @@ def _find_places(reading: Reading, fields: Iterable[Field], size: int) -> tuple[
     scores = {reading.order.index(field.time): reading.score(field) for field in fields}
     known = sorted((place, score) for place, score in scores.items() if score is not None)
     pairs = [(a, b) for (a, of_a), (b, of_b) in combinations(known, 2) if abs(of_a - of_b) == size]
-    pair = min(pairs, key=lambda places: (places[1] - places[0], places))
-    return pair if reading.is_blinded else tuple(sorted(pair, key=lambda place: reading.order[place]))
+    first, second = min(pairs, key=lambda pair: (pair[1] - pair[0], pair))
+    return _sort_places(reading, (first, second))

@@ -94,7 +94,7 @@ def test_findings_flags_notes_and_what_one_film_lacks() -> None:
     assert reasons(r, "MCP2") == (ReviewReason("finding", finding_id="ankylosis"),)
     assert reasons(r, "MCP3") == (ReviewReason("flag"),)
     assert reasons(r, "MCP4") == (ReviewReason("note"),)
-    assert reasons(r, "MCP5") == (ReviewReason("one_sided"),)
+    assert reasons(r, "MCP5") == (ReviewReason("one_sided", places=(1,)),)
 
 
 def test_absent_on_both_films_or_open_is_not_one_sided() -> None:

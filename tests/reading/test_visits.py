@@ -9,17 +9,21 @@ import pytest
 
 from ratui.errors import EntryError, StoreError
 from ratui.reading import (
+    DisplayRecord,
     Field,
     FindingEntry,
     GradeEntry,
     NotAssessableEntry,
     Reading,
+    ReviewItem,
+    ReviewReason,
     Slot,
     apply_films,
     apply_regions,
     copy_entry,
     enter,
     enter_normal,
+    find_compared_place,
     find_field_to_change,
     find_problems,
     find_resume_field,
@@ -137,6 +141,26 @@ def test_a_reason_of_three_visits_names_the_two_concerned(
     for time in found.order:
         found = enter(found, at(time, "JSN"), GradeEntry(0))
     assert find_field_to_change(found, item) == at(places[1]), "the film before it is shown beside it"
+
+
+def test_every_reason_about_some_visits_names_them() -> None:
+    display = DisplayRecord(("a",), "sixel", 6.0, True, ("invert",), 0.2, "terminal")
+    found = enter(reading(), at(0), GradeEntry(3), display=display)
+    found = enter(enter(found, at(1), NotAssessableEntry("unreadable")), at(2), GradeEntry(3))
+    places = {reason.kind: reason.places for reason in review_items(found)[0].reasons}
+    assert places == {"brief": (0,), "greys": (0,), "high": (0, 2), "one_sided": (1,)}
+    fused = enter(reading(), at(2, site="R.MCP2"), ANKYLOSIS)
+    assert review_items(fused)[0].reasons[0].places == (2,)
+    fused = enter(fused, at(0, site="R.MCP2"), ANKYLOSIS)
+    assert review_items(fused)[0].reasons[0].places == (), "at every visit"
+
+
+def test_a_reason_about_the_visit_at_a_place_names_the_one_to_compare_with_it() -> None:
+    change, high = ReviewReason("change", "ERO", 2, places=(0, 2)), ReviewReason("high", "JSN", 3, places=(1, 2))
+    item = ReviewItem("L.MCP2", (change, high, ReviewReason("greys", places=(1,))))
+    found = [[find_compared_place(reading(), item, place, scale) for place in range(3)] for scale in ("ERO", "JSN")]
+    assert found == [[2, 2, 0], [2, 2, 1]]
+    assert find_compared_place(reading(), ReviewItem("L.MCP2", ()), 2) is None
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])

@@ -45,6 +45,13 @@ class TestWindow:
         assert choose_window([True, False, True], 2, 2) == (0, 2)
         assert choose_window([False, True, False, True], 1, 2) == (1, 3)
 
+    def test_another_film_can_be_asked_for_if_it_shows_the_joint(self) -> None:
+        assert choose_window([True] * 4, 3, 2, beside=0) == (0, 3)
+        assert choose_window([True] * 4, 0, 2, beside=2) == (0, 2)
+        assert choose_window([False, True, True, True], 3, 2, beside=0) == (2, 3)
+        assert choose_window([True] * 4, 3, 4, beside=0) == (0, 1, 2, 3)
+        assert choose_window([True] * 2, 1, 2, beside=1) == (0, 1)
+
     def test_a_single_film_of_the_joint_has_no_other_to_compare(self) -> None:
         assert find_pair([False, True, False], 1) == (1,)
 

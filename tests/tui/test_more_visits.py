@@ -157,6 +157,39 @@ async def test_the_second_look_names_the_two_visits_and_shows_their_films(tmp_pa
         assert shown_films(pilot) == ["film0L", "film1L"]
 
 
+async def test_the_two_visits_of_a_reason_stand_side_by_side_though_others_lie_between(tmp_path: Path) -> None:
+    study = make_visits(tmp_path, 4)
+    grades = {("MCP2", time): min(time, 2) for time in range(4)} | {("MCP3", time): time // 3 * 3 for time in (0, 3)}
+    store_reading(study, CASE, {Field(f"L.{at}", "ERO", time): GradeEntry(each) for (at, time), each in grades.items()})
+    async with reading_as(study, "anna", case=CASE) as pilot:
+        await settle(pilot)
+        for site, names, films in (
+            ("L.MCP3", "between visit 3 and visit 4", ["film2L", "film3L"]),
+            ("L.MCP2", "between baseline and visit 3", ["film0L", "film2L"]),
+        ):
+            screen = pilot.app.screen
+            assert isinstance(screen, ReviewScreen)
+            assert screen.item.site == site
+            assert names in label_text(pilot).split("\n")[1]
+            assert shown_films(pilot) == films
+            await press(pilot, "d")
+            assert " minus ".join(reversed(names.removeprefix("between ").split(" and "))) in titles(pilot)[0]
+            await press(pilot, "escape", "right")
+
+
+async def test_an_entry_that_waits_for_confirmation_stands_beside_the_visit_it_differs_from(tmp_path: Path) -> None:
+    study = make_visits(tmp_path, 3, blinded=True)
+    async with reading_as(study, "anna", case=CASE) as pilot:
+        await settle(pilot)
+        first, second, third = study.as_rater("anna").case(CASE).films
+        await press(pilot, "0", "2", "4")
+        assert "from film 1 to film 3" in message(pilot)
+        assert shown_films(pilot) == [first.id, third.id]
+        await press(pilot, "enter")
+        assert len(film_screen(pilot).reading.values) == 3
+        assert shown_films(pilot) == [first.id, second.id]
+
+
 async def test_a_signed_reading_of_more_visits_is_paged_through(tmp_path: Path) -> None:
     study: Study = make_visits(tmp_path, 4)
     special = {Field("L.MCP2", "ERO", time): GradeEntry(time) for time in range(4)}
@@ -169,4 +202,5 @@ async def test_a_signed_reading_of_more_visits_is_paged_through(tmp_path: Path) 
         for _ in range(3):
             await press(pilot, "tab")
             seen.append(shown_films(pilot))
-        assert seen == [["film0L", "film1L"], ["film0L", "film1L"], ["film1L", "film2L"], ["film2L", "film3L"]]
+        ends = ["film0L", "film3L"]  # the visits between which the score changes most
+        assert seen == [ends, ends, ["film0L", "film1L"], ["film1L", "film2L"]]

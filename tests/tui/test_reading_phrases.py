@@ -67,12 +67,26 @@ def test_a_request_to_confirm_names_scale_and_key(language: str, doubt: Unlikely
 
 
 @pytest.mark.parametrize(
-    ("visits", "expected"), [(2, "assessable on one film only"), (3, "not assessable on every film")]
+    ("language", "order", "blinded", "reason", "expected"),
+    [
+        ("en", (0, 1), False, ReviewReason("one_sided", places=(1,)), "not assessable (later)"),
+        ("en", (1, 0), True, ReviewReason("one_sided", places=(1,)), "not assessable (right film)"),
+        ("en", (0, 1, 2), False, ReviewReason("one_sided"), "not assessable on every film"),
+        ("en", (0, 1, 2), False, ReviewReason("high", "ERO", 4, places=(0, 2)), "ERO 4 (baseline, visit 3)"),
+        ("en", (0, 1, 2), False, ReviewReason("high", "ERO", 4), "ERO 4 (all films)"),
+        ("en", (0, 1), False, ReviewReason("high", "ERO", 4), "ERO 4"),
+        ("en", (0, 1, 2), False, ReviewReason("flag"), "flagged"),
+        ("en", (2, 0, 1), True, ReviewReason("greys", places=(0,)), "grey levels were changed (film 1)"),
+        ("ja", (0, 1, 2), False, ReviewReason("high", "ERO", 4, places=(0, 2)), "ERO 4（初回、3回目）"),
+    ],
 )
-def test_a_joint_that_some_films_do_not_show_is_described_for_their_number(visits: int, expected: str) -> None:
-    reading = start_reading(SCHEME, "C", "anna", SCHEME.sites, order=tuple(range(visits)))
-    item = ReviewItem("L.MCP2", (ReviewReason("one_sided"),))
-    assert wording.format_review_reasons(Catalog("en"), reading, item) == expected
+def test_a_reason_names_its_visits(
+    language: str, order: tuple[int, ...], blinded: bool, reason: ReviewReason, expected: str
+) -> None:
+    reading = start_reading(SCHEME, "C", "anna", SCHEME.sites, order=order, blinded=blinded)
+    t = Catalog(language)
+    visits = UNNAMED.name_all(t, order, blinded=blinded)
+    assert wording.format_review_reasons(t, reading, ReviewItem("L.MCP2", (reason,)), visits) == expected
 
 
 @pytest.mark.parametrize(

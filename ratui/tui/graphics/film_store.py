@@ -150,10 +150,11 @@ class FilmStore:
                     self._films.popitem(last=False)
             return film
 
-    def has_decoded(self, case: str, id: str, orientation: Orientation = Orientation.UPRIGHT) -> bool:
-        """Return True if the film `id` of `case` in `orientation` is in memory, so that `film` returns it at once."""
+    def has_decoded(self, view: ViewRequest, aligned: AlignedView | None = None) -> bool:
+        """Return True if the films of `view`, and of `aligned` beside it, are in memory, so that `film` returns at once."""
+        films: list[ViewRequest | AlignedView] = [view, aligned] if aligned else [view]
         with self._lock:
-            return (case, id, orientation) in self._films
+            return all((view.case, each.film, each.orientation) in self._films for each in films)
 
     def presets(self, case: str, *films: str) -> tuple[str, ...]:
         """Return the names of the contrast presets for `films`. Films that are not decoded yet are ignored."""

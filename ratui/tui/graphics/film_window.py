@@ -38,23 +38,26 @@ def count_side_by_side(columns: int, rows: int, display: Display) -> int:
     return 2
 
 
-def find_pair(has_film: Sequence[bool], active: int) -> tuple[int, ...]:
+def find_pair(has_film: Sequence[bool], active: int, beside: int | None = None) -> tuple[int, ...]:
     """Return the places of the two films to compare: the active one, and the nearest before it that shows the joint.
 
     The nearest after it is taken if none before it does. `has_film` is true for each place whose film shows the joint. A
-    single place, or the only one with a film, has no other to compare.
+    single place, or the only one with a film, has no other to compare. `beside` is the place to take instead, if its film
+    shows the joint.
     """
     if len(has_film) <= 2:
         return tuple(range(len(has_film)))
+    if beside is not None and beside != active and has_film[beside]:
+        return tuple(sorted((active, beside)))
     before = [place for place in range(active) if has_film[place]]
     after = [place for place in range(active + 1, len(has_film)) if has_film[place]]
     other = before[-1:] or after[:1]
     return tuple(sorted((active, *other)))
 
 
-def choose_window(has_film: Sequence[bool], active: int, most: int) -> tuple[int, ...]:
+def choose_window(has_film: Sequence[bool], active: int, most: int, beside: int | None = None) -> tuple[int, ...]:
     """Return the places of the films that stand side by side: all places if they are at most `most`, else `find_pair`."""
-    return tuple(range(len(has_film))) if len(has_film) <= most else find_pair(has_film, active)
+    return tuple(range(len(has_film))) if len(has_film) <= most else find_pair(has_film, active, beside)
 
 
 def next_place(places: Sequence[int], active: int) -> int:

@@ -62,15 +62,25 @@ def format_unlikely(t: Catalog, entry: UnlikelyEntry, key: str, visits: Sequence
     )
 
 
+_OF_FIELDS = ("high", "finding", "brief", "greys")
+"""Kinds of reasons that concern fields, so that the text names their visits; others concern a change or the whole joint."""
+
+
 def format_review_reason(t: Catalog, reason: ReviewReason, scheme: Scheme, visits: Sequence[str] = ()) -> str:
-    """Return the text of a reason to review a joint. `visits` are the names of the visits by place, if more than two."""
+    """Return the text of a reason to review a joint. `visits` are the names of the visits by place, the left one first."""
     label = t.translate_scheme(scheme.finding(reason.finding_id).label) if reason.kind == "finding" else ""
-    if reason.places and visits:
-        first, second = (visits[place] for place in reason.places)
-        key = f"reading.review_reason.{reason.kind}_between"
-        text = t(key, scale=reason.scale, size=reason.size, first=first, second=second)
+    names = [visits[place] for place in reason.places] if visits else []
+    between = f"reading.review_reason.{reason.kind}_between"
+    if names and between in t:
+        first, second = names
+        text = t(between, scale=reason.scale, size=reason.size, first=first, second=second)
     else:
-        text = t(f"reading.review_reason.{reason.kind}", scale=reason.scale, size=reason.size, label=label)
+        kind = "partly_assessable" if reason.kind == "one_sided" and not names else reason.kind
+        text = t(f"reading.review_reason.{kind}", scale=reason.scale, size=reason.size, label=label)
+        if names:
+            text = t("reading.review_reason.at", reason=text, visits=t("reading.review_reason.and").join(names))
+        elif len(visits) > 2 and reason.kind in _OF_FIELDS:
+            text = t("reading.review_reason.at_all", reason=text)
     return t("reading.review_reason.confirmed", reason=text) if reason.is_confirmed else text
 
 
@@ -82,8 +92,6 @@ def format_review_reasons(t: Catalog, reading: Reading, item: ReviewItem, visits
     texts = []
     for reason in item.reasons:
         text = format_review_reason(t, reason, reading.scheme, visits)
-        if reason.kind == "one_sided" and len(reading.order) > 2:
-            text = t("reading.review_reason.partly_assessable")
         if reason.kind == "note":
             text = t("review.note_reason", note=text, text=reading.notes.get(item.site, ""))
         texts.append(text)

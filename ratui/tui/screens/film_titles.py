@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from ratui.reading import Reading
 from ratui.tui.entry.text import format_time_point
-from ratui.tui.graphics.film_window import find_pair, next_place
+from ratui.tui.graphics.film_window import next_place
 from ratui.tui.graphics.viewport import CaseFilms
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.widgets.joint_viewer import JointViewer
@@ -102,8 +102,7 @@ class FilmTitles:
     def compared_names(self) -> tuple[str, ...]:
         """Return the names of the visits whose difference is shown, in the order of the screen."""
         reading = self.reading
-        has_film = [self.films.has(self.site, place) for place in range(len(reading.order))]
         return tuple(
             self.films.visits.name(self.t, reading.order, reading.order[place], blinded=reading.is_blinded)
-            for place in find_pair(has_film, self.viewer.place)
+            for place in self.viewer.compared
         )

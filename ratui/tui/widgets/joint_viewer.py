@@ -95,6 +95,8 @@ class JointViewer(FilmSlots):
         self.mode: ViewMode = "pair"
         self.place = 0
         """The active film, which is shown if there is only one view: 0 for the leftmost."""
+        self._beside: int | None = None
+        """The film to compare with the active one; None for the nearest before it."""
         self._films: CaseFilms | None = None
         self.site = ""
         """Key of the site on the screen; empty for none."""
@@ -107,7 +109,14 @@ class JointViewer(FilmSlots):
         for view in self._slots:
             view.on_painted = self._note_painted
 
-    def show(self, films: CaseFilms, site: str, ahead: Sequence[str] = (), place: int | None = None) -> None:
+    def show(
+        self,
+        films: CaseFilms,
+        site: str,
+        ahead: Sequence[str] = (),
+        place: int | None = None,
+        beside: int | None = None,
+    ) -> None:
         """Show a joint, at once if its pictures are ready, otherwise as soon as they are.
 
         Parameters
@@ -120,10 +129,13 @@ class JointViewer(FilmSlots):
             Keys of the sites that are likely to follow. Their pictures are prepared.
         place
             The active film, which is shown if only one is: 0 for the leftmost, None for the same as before.
+        beside
+            The film to compare with the active one if only two are shown; None for the nearest before it.
         """
         is_other_site, window = site != self.site, self.window
         self._films, self.site, self._ahead = films, site, tuple(ahead)
         self.place = min(self.place if place is None else place, len(films.order) - 1)
+        self._beside = beside
         if is_other_site or self._window_for(site, self.place) != window:
             # Films, name and field change together: another joint or visit must not appear under this name for a moment.
             Painter.for_app(self.app).hold()
@@ -152,7 +164,13 @@ class JointViewer(FilmSlots):
     def _window_for(self, site: str, active: int) -> tuple[int, ...]:
         """Return the places that stand side by side for `site` while `active` is the active one."""
         most = count_side_by_side(self.size.width, self.size.height - 2, self._slots[0].graphics)
-        return choose_window(self._has_film(site), active, most)
+        beside = self._beside if (site, active) == (self.site, self.place) else None
+        return choose_window(self._has_film(site), active, most, beside)
+
+    @property
+    def compared(self) -> tuple[int, ...]:
+        """Places of the two films whose difference can be shown; of fewer, if no other film shows the joint."""
+        return find_pair(self._has_film(self.site), self.place, self._beside)
 
     # The films that were displayed.
 
@@ -254,7 +272,7 @@ class JointViewer(FilmSlots):
     def show_film(self, place: int) -> None:
         """Make the film at `place` the active one, which is shown if only one is at a time."""
         if place != self.place:
-            self.place = place
+            self.place, self._beside = place, None
             self._refresh()
 
     def on_film_view_resized(self, event: FilmView.Resized) -> None:
@@ -277,7 +295,8 @@ class JointViewer(FilmSlots):
             elif not view.show(wanted.key):
                 view.blank()
                 jobs.append((view, wanted, True))
-                if not self._is_decoded(wanted):
+                aligned = wanted if isinstance(wanted, AlignedView) else None
+                if not self._film_store.has_decoded(wanted.view, aligned):
                     self._loading.add(view)
         for view, wanted in self._likely_next():
             if not view.has_frame(wanted.key):
@@ -325,8 +344,7 @@ class JointViewer(FilmSlots):
     def _single_picture(self, site: str, place: int) -> _Picture | None:
         """Return the picture of `site` for a single view.
 
-        One film at a time: the first that shows the joint, or another one registered onto it. A difference: that of the two
-        places of `find_pair`.
+        One film at a time: the first that shows the joint, or another one registered onto it. A difference: of two places.
         """
         viewports, films = self._viewports(site), self._films
         if films is None:
@@ -335,7 +353,7 @@ class JointViewer(FilmSlots):
             first = next((viewport for viewport in viewports if viewport is not None), None)
             here = viewports[place]
             return here if first is here or first is None else films.make_aligned_view(first, site, place)
-        pair = find_pair(self._has_film(site), place)
+        pair = find_pair(self._has_film(site), place, self._beside if site == self.site else None)
         before = viewports[pair[0]] if len(pair) == 2 else None
         return films.make_aligned_view(before, site, pair[1], is_difference=True) if before is not None else None
 
@@ -364,14 +382,6 @@ class JointViewer(FilmSlots):
                 self.post_message(self.NotAligned(self.site, aligned.reason))
         if urgent == len(jobs):
             self.post_message(self.Ready())
-
-    def _is_decoded(self, wanted: _Picture) -> bool:
-        """Return True if all films for the picture `wanted` are in memory."""
-        view = wanted.view
-        films = [(view.film, view.orientation)]
-        if isinstance(wanted, AlignedView):
-            films.append((wanted.film, wanted.orientation))
-        return all(self._film_store.has_decoded(view.case, *film) for film in films)
 
     def _make_picture(self, wanted: _Picture) -> Image.Image | None:
         """Return the picture for a request, or None for a difference of films that cannot be registered."""

@@ -18,14 +18,14 @@ from ratui import reading as rd
 from ratui.reading import Field, LogEntry, Reading, ReviewItem
 from ratui.study import AutoSaver, Study
 from ratui.tui.entry import text as texts
-from ratui.tui.entry.model_comparison import AnyPrediction, find_differences, format_model_scores
+from ratui.tui.entry.model_comparison import AnyPrediction, find_differences
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.graphics.viewport import CaseFilms, load_case_films
-from ratui.tui.i18n.reading_phrases import format_review_reasons
 from ratui.tui.input.actions import map_keys_to_entries
 from ratui.tui.screens.film_screen import FilmScreen
+from ratui.tui.screens.review.text import format_reasons
 from ratui.tui.screens.scoring.text import format_field_line, format_head, format_review_keys
-from ratui.tui.theme import ALARM, BRIGHT, NOTE
+from ratui.tui.theme import ALARM, NOTE
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.key_bar import KeyBar
 from ratui.tui.widgets.text_line import TextLine
@@ -119,7 +119,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         if self._auto_saver is not None:
             self._session = ScoringSession(self._auto_saver, self.ratui.keymap, self.t, self.make_gate())
             self._session.visits = self._films.visits
-            self._session.field = rd.find_field_to_change(self.reading, self.item)
+        self._select_place()
         self.redraw()
 
     def fill_widgets(self) -> None:
@@ -138,6 +138,11 @@ class ReviewScreen(FilmScreen[ReviewResult]):
     def item(self) -> ReviewItem:
         """The joint on the screen, with the reasons it had when the review began."""
         return self._items[self._place]
+
+    def _find_present_item(self) -> ReviewItem:
+        """Return the joint on the screen with its present reasons: a change may have removed those it came up for."""
+        present = (item for item in rd.review_items(self.reading) if item.site == self.item.site)
+        return next(present, ReviewItem(self.item.site, ()))
 
     @property
     def reading(self) -> Reading:
@@ -332,8 +337,15 @@ class ReviewScreen(FilmScreen[ReviewResult]):
             self._place = place
             if self.joint_viewer.mode == "difference":
                 self.joint_viewer.set_mode("pair")
-            if self._session is not None:
-                self._session.field = rd.find_field_to_change(self.reading, self.item)
+            self._select_place()
+
+    def _select_place(self) -> None:
+        """Make the field that a change is likely in the active one; without fields to enter, its film."""
+        field = rd.find_field_to_change(self.reading, self.item)
+        if self._session is not None:
+            self._session.field = field
+        elif self.item.reasons:
+            self.joint_viewer.place = self.reading.order.index(field.time)
 
     # Drawing.
 
@@ -346,15 +358,18 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         """Draw the films and all texts."""
         if not self.has_widgets:
             return
-        reading, site = self.reading, self.reading.site(self.item.site)
-        upcoming = [item.site for item in self._items[self._place + 1 : self._place + 1 + _PREPARED_JOINTS]]
-        self.joint_viewer.show(self._films, site.key, upcoming, self.asked_place)
+        reading, site, item = self.reading, self.reading.site(self.item.site), self._find_present_item()
+        upcoming = [each.site for each in self._items[self._place + 1 : self._place + 1 + _PREPARED_JOINTS]]
+        beside = rd.find_compared_place(reading, item, self.asked_place, self.field.scale if self.field else "")
+        self.joint_viewer.show(self._films, site.key, upcoming, self.asked_place, beside)
         is_coarse = self.check_coarse()
         which = "review.place" if self._auto_saver else "review.read_only_place"
-        progress = self.t(which, number=self._place + 1, total=len(self._items))
-        head = format_head(self.t, reading, site.key, [progress], self.app.size.width, greys=self.format_greys())
+        progress = [self.t(which, number=self._place + 1, total=len(self._items))]
+        head = format_head(self.t, reading, site.key, progress, self.app.size.width, greys=self.format_greys())
         self.query_one("#head", Static).update(head)
-        self.query_one("#why", Static).update(self._format_reasons())
+        self.query_one("#why", Static).update(
+            format_reasons(self.t, reading, item, self._films.visits, self._predictions.get(site.key, ()))
+        )
         for side in ("L", "R"):
             self.query_one(f"#edge{side}", Static).update(texts.format_edge(side, site.side, self.app.size.height))
         self.draw_film_texts(self._films, site.key, self._format_line, is_coarse=is_coarse)
@@ -366,18 +381,6 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         if self._session is not None:
             return format_field_line(self.t, self._session, time)
         return texts.format_fields(self.t, self.reading, self.item.site, time, None)
-
-    def _format_reasons(self) -> Text:
-        """Return the reasons to review the joint as it stands now, and what models say of it."""
-        reading, site = self.reading, self.item.site
-        visits = self._films.visits.name_all(self.t, reading.order, blinded=reading.is_blinded)
-        # A change may have removed the reason for which the joint came up.
-        items = {item.site: item for item in rd.review_items(reading)}
-        reasons = format_review_reasons(self.t, reading, items.get(site, ReviewItem(site, ())), visits)
-        text = Text(f" {reasons}", BRIGHT, no_wrap=True, overflow="ellipsis")
-        if site in self._predictions:
-            text.append(f"   {format_model_scores(self.t, reading, self._predictions[site])}", NOTE)
-        return text
 
     def format_keys(self) -> Text:
         """Return the keys that are possible at the joint on the screen."""
