@@ -19,6 +19,7 @@ LONGEST_TEXT = 10_000
 """Default limit of a text, in characters."""
 ODD_VALUE_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 """Errors that values of a wrong type, size or nesting cause. LookupError includes KeyError and IndexError."""
+_LISTS = (list, tuple)
 _YEARS = range(1970, 9000)
 """Years of a time. The limits of `datetime` itself cannot be converted to every time zone."""
 
@@ -64,7 +65,7 @@ def as_flag(value: object) -> bool:
 
 def as_list(value: object) -> list[Any]:
     """Return `value`, a list. Raises ValueError; a text is no list of its characters."""
-    if not isinstance(value, list | tuple):
+    if not isinstance(value, _LISTS):
         raise ValueError(f"{_describe(value)} in place of a list")
     return list(value)
 

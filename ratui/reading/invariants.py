@@ -6,9 +6,11 @@ that each can prove the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from functools import lru_cache
 
 from ratui.errors import clean_text
+from ratui.reading.field_layout import FieldLayout
 from ratui.reading.log import replay
 from ratui.reading.model import (
     MAX_NOTE_LENGTH,
@@ -30,18 +32,14 @@ def find_problems(reading: Reading) -> tuple[str, ...]:
     Empty for every reading that the commands can make.
     """
     found: list[str] = []
-    known = set(reading.fields)
-    grades = {
-        (site.key, scale): {grade.value for grade in each}
-        for site in reading.sites
-        for scale, each in site.joint.grades.items()
-    }
+    grades = _list_grades(reading.layout)
     special = {*reading.absent}
     for field, value in reading.values.items():
-        if field not in known:
+        possible = grades.get(field)
+        if possible is None:
             found.append(f"{_describe(field)} is not a field of this reading")
         elif isinstance(value, GradeEntry):
-            if value.grade not in grades[field.site, field.scale]:
+            if value.grade not in possible:
                 found.append(f"{_describe(field)} has no grade {value.grade}")
         else:
             special.add(Slot(field.site, field.time))
@@ -70,6 +68,15 @@ def find_problems(reading: Reading) -> tuple[str, ...]:
         if not text or text != clean_text(text, MAX_NOTE_LENGTH):
             found.append(f"the note on {clean_text(key)} is not one printable line")
     return tuple(found)
+
+
+@lru_cache(64)
+def _list_grades(layout: FieldLayout) -> Mapping[Field, Set[int]]:
+    """Return the possible grades of each field."""
+    return {
+        field: {grade.value for grade in layout.sites_by_key[field.site].joint.grades[field.scale]}
+        for field in layout.fields
+    }
 
 
 def _describe(field: Field) -> str:

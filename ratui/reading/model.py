@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Literal, NamedTuple, TypeAlias
 
 from ratui.errors import EntryError, Refusal, clean_text
+from ratui.reading.field_layout import Field, FieldLayout, Slot, share_layout
 from ratui.scheme import Finding, Scheme, Site
 
 __all__ = [
@@ -34,24 +35,6 @@ MAX_NOTE_LENGTH = 200
 
 _STATE = frozenset({"values", "log", "absent", "signed_at", "flags", "notes"})
 """Attributes of a `Reading` that its commands change."""
-
-
-class Field(NamedTuple):
-    """One scale of one site at one time point: the smallest unit that is scored.
-
-    `site` is a site's key (``L.MCP2``), `scale` a scale of the scheme (``ERO``), `time` is 0 (earliest) to 7.
-    """
-
-    site: str
-    scale: str
-    time: int
-
-
-class Slot(NamedTuple):
-    """One site at one time point: the unit to which a finding applies."""
-
-    site: str
-    time: int
 
 
 @dataclass(frozen=True)
@@ -127,8 +110,7 @@ class DisplayRecord:
     acknowledged_by: Literal["terminal", "multiplexer", "nothing"]
 
 
-@dataclass(frozen=True)
-class LogEntry:
+class LogEntry(NamedTuple):
     """One command in the log of a reading.
 
     Attributes
@@ -225,55 +207,28 @@ class Reading:
         return f"Reading({self.case} by {self.rater}, {self.scheme.name}, {count}, {state})"
 
     @cached_property
+    def layout(self) -> FieldLayout:
+        """Fields, slots and sites of the reading. Readings with the same sites and time points share it."""
+        return share_layout(self.sites, self.order, self.unfilmed)
+
+    @property
     def fields(self) -> tuple[Field, ...]:
         """Every field in reading order: site by site, within a site by scale, within a scale by displayed time point.
 
         Slots without a film have no fields.
         """
-        return tuple(field for site in self.sites for field in self.joint_fields(site.key))
+        return self.layout.fields
 
-    @cached_property
-    def _sites(self) -> dict[str, Site]:
-        return {site.key: site for site in self.sites}
-
-    @cached_property
-    def _field_indices(self) -> dict[Field, int]:
-        return {field: index for index, field in enumerate(self.fields)}
-
-    @cached_property
-    def _slots(self) -> dict[Slot, tuple[Field, ...]]:
-        return {
-            slot: () if slot in self.unfilmed else tuple(Field(site.key, scale, time) for scale in site.joint.scales)
-            for site in self.sites
-            for time in self.order
-            if (slot := Slot(site.key, time))
-        }
-
-    @cached_property
-    def _filmed_times(self) -> dict[str, tuple[int, ...]]:
-        return {
-            site.key: tuple(time for time in self.order if Slot(site.key, time) not in self.unfilmed)
-            for site in self.sites
-        }
-
-    @cached_property
-    def _joint_fields(self) -> dict[str, tuple[Field, ...]]:
-        return {
-            site.key: tuple(Field(site.key, scale, time) for scale in site.joint.scales for time in times)
-            for site in self.sites
-            for times in (self._filmed_times[site.key],)
-        }
-
-    @cached_property
+    @property
     def site_keys(self) -> frozenset[str]:
         """Keys of the scored sites."""
-        return frozenset(self._sites)
+        return self.layout.site_keys
 
     def _with_state(self, **changes: object) -> Reading:
         """Return a copy with other values, log, absent slots, signature, flags or notes.
 
-        The copy shares the cached properties, which depend only on the sites and their order. `dataclasses.replace`
-        would lose them, and they would be computed again after every command.
+        The copy shares the layout, which depends only on the sites and their order. `dataclasses.replace` would lose it,
+        and it would be looked up again after every command.
         """
         unknown = changes.keys() - _STATE
         if unknown:
@@ -285,36 +240,36 @@ class Reading:
     def site(self, key: str) -> Site:
         """Return the site named `key` (``L.MCP2``). Raises EntryError if the reading has no such site."""
         try:
-            return self._sites[key]
+            return self.layout.sites_by_key[key]
         except KeyError:
             raise EntryError(Refusal("no_site", {"name": clean_text(key)}), self.case) from None
 
     def has_field(self, field: Field) -> bool:
         """Return whether the reading has `field`. Entries of the log may name fields of films that were withdrawn."""
-        return field in self._field_indices
+        return field in self.layout.field_indices
 
     def field_index(self, field: Field) -> int:
         """Return the position of `field` in `fields`. Raises EntryError if the reading has no such field."""
         try:
-            return self._field_indices[field]
+            return self.layout.field_indices[field]
         except KeyError:
             name = clean_text(f"{field.site} {field.scale} {field.time}")
             raise EntryError(Refusal("no_field", {"name": name}), self.case) from None
 
     def slot_fields(self, slot: Slot) -> tuple[Field, ...]:
         """Return the fields of one site at one time point, none without a film. Raises EntryError for an unknown site."""
-        known = self._slots.get(slot)
+        known = self.layout.slot_fields.get(slot)
         if known is not None:
             return known
         return tuple(Field(slot.site, scale, slot.time) for scale in self.site(slot.site).joint.scales)
 
     def joint_fields(self, site: str) -> tuple[Field, ...]:
         """Return the fields of one site at the time points with a film of it. Raises EntryError for an unknown site."""
-        return self._joint_fields[self.site(site).key]
+        return self.layout.joint_fields[self.site(site).key]
 
     def filmed_times(self, site: str) -> tuple[int, ...]:
         """Return the time points at which a film shows `site`, in the order of display. Raises EntryError."""
-        return self._filmed_times[self.site(site).key]
+        return self.layout.filmed_times[self.site(site).key]
 
     def counterparts(self, field: Field) -> tuple[Field, ...]:
         """Return the same scale of the same site at the other filmed time points, in the order of display."""

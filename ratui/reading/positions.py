@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ratui.reading.model import Reading, Slot
+from ratui.reading.model import Field, FieldChange, Reading, Slot
 from ratui.stored_values import as_integer, as_list, as_text
 
 __all__ = ["GONE", "find_places", "replace_times_in_document", "to_positions", "to_times"]
@@ -64,21 +64,25 @@ def to_positions(reading: Reading) -> Reading:
 def _renumber(reading: Reading, numbers: Mapping[int, int], order: tuple[int, ...]) -> Reading:
     if all(old == new for old, new in numbers.items()):
         return reading if reading.order == order else replace(reading, order=order)
+    # Most fields occur several times: renumber each once. Only the log may name other positions than `numbers` has.
+    fields = {field: Field(field.site, field.scale, numbers[field.time]) for field in reading.values}
+    for entry in reading.log:
+        for field, _, _ in entry.changes:
+            if field not in fields:
+                fields[field] = Field(field.site, field.scale, numbers.get(field.time, field.time))
     return replace(
         reading,
         order=order,
-        values={field._replace(time=numbers[field.time]): value for field, value in reading.values.items()},
+        values={fields[field]: value for field, value in reading.values.items()},
         log=tuple(
-            replace(
-                entry,
-                changes=tuple(
-                    change._replace(field=change.field._replace(time=numbers.get(change.field.time, change.field.time)))
-                    for change in entry.changes
-                ),
-            )
-            if entry.changes
-            else entry
-            for entry in reading.log
+            [
+                entry._replace(
+                    changes=tuple([FieldChange(fields[field], old, new) for field, old, new in entry.changes])
+                )
+                if entry.changes
+                else entry
+                for entry in reading.log
+            ]
         ),
         absent=frozenset(Slot(slot.site, numbers[slot.time]) for slot in reading.absent),
         unfilmed=frozenset(Slot(slot.site, numbers[slot.time]) for slot in reading.unfilmed),

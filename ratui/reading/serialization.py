@@ -303,24 +303,29 @@ def _display_from_dict(raw: Mapping[str, Any] | None) -> DisplayRecord | None:
 
 
 def _log_entry_from_dict(raw: Mapping[str, Any]) -> LogEntry:
-    return LogEntry(
-        number=as_integer(raw["number"], 1, _MOST_ENTRIES),
-        timestamp=_parse_time(raw["at"]),
-        kind=_as_word(raw["kind"], _LOG_KINDS),
-        key=as_text(raw["key"]),
-        changes=tuple(
+    changes = tuple(
+        [
             FieldChange(
-                _field_from_dict(change),
-                _entry_from_dict(change["old"]) if change["old"] is not None else None,
-                _entry_from_dict(change["new"]) if change["new"] is not None else None,
+                _make_field(change["site"], change["scale"], change["time"]),
+                None if (old := change["old"]) is None else _entry_from_dict(old),
+                None if (new := change["new"]) is None else _entry_from_dict(new),
             )
             for change in as_list(raw["changes"])
-        ),
-        undone_number=None if raw["undoes"] is None else as_integer(raw["undoes"], 1, _MOST_ENTRIES),
-        note=as_text(raw["note"]),
-        site=as_text(raw["site"]),
-        is_confirmed=as_flag(raw["confirmed"]),
-        display=_display_from_dict(raw["display"]),
+        ]
+    )
+    at, undoes, display = raw["at"], raw["undoes"], raw["display"]
+    # By position: a study has 100 of these for each reading.
+    return LogEntry(
+        as_integer(raw["number"], 1, _MOST_ENTRIES),
+        None if at is None else as_time(at),
+        _as_word(raw["kind"], _LOG_KINDS),
+        as_text(raw["key"]),
+        changes,
+        None if undoes is None else as_integer(undoes, 1, _MOST_ENTRIES),
+        as_text(raw["note"]),
+        as_text(raw["site"]),
+        as_flag(raw["confirmed"]),
+        None if display is None else _display_from_dict(display),
     )
 
 

@@ -105,7 +105,10 @@ def is_current(reading: Reading, case: Case) -> bool:
 
 
 def _changes_of(reading: Reading, case: Case) -> FilmChanges:
-    films = [film for at_position in reading.positions for film in at_position]
+    films = {film for at_position in reading.positions for film in at_position}
+    shown = dict(case.slots(reading.scheme))
+    if shown.keys() == reading.layout.filmed_slots and (not films or films.issuperset(shown.values())):
+        return _NO_CHANGES  # so of almost all readings of a study
     return find_film_changes(case, reading.scheme, reading.site_keys, reading.order, reading.unfilmed, films)
 
 

@@ -280,7 +280,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "a visit without a film has fields",
-        "model.py",
+        "field_layout.py",
         "if Slot(site.key, time) not in self.unfilmed)",
         "if True)",
         SEARCH,

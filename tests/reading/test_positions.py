@@ -173,3 +173,11 @@ def test_a_document_with_other_positions_than_the_case_is_rejected(positions: ob
 def test_times_are_not_converted_twice() -> None:
     with pytest.raises(ValueError, match="contains time points already"):
         rd.to_times(make([], (1, 0), True), (1, 0))
+
+
+def test_a_value_at_a_position_that_the_reading_lacks_is_rejected() -> None:
+    """Position 2 does not exist, and must not be taken for the time point 2."""
+    document = rd.reading_to_document(make([("enter", FIELDS[0], rd.GradeEntry(1))], (0, 1), True))
+    document["fields"][0]["time"] = document["log"][0]["changes"][0]["time"] = 2
+    with pytest.raises(StoreError, match="this is not a reading"):
+        rd.reading_from_document(FINGERS, document, order=(1, 2))
