@@ -198,6 +198,13 @@ class Exports:
             )
         return self._totals[case, reader]
 
+    def late_change(self, case: str, readers: Iterable[str]) -> str:
+        """Return the mark of a late change of a result made of the readings of `readers`, from ``readings.csv``."""
+        mine = [row for row in self.readings if row["case"] == case and row["reader"] in readers]
+        late = any(row["reopened_after_release"] == "1" for row in mine)
+        outdated = any(row["kind"] == "consensus" and row["late_change"] == "consensus" for row in mine)
+        return ", ".join(["reading"] * late + ["consensus"] * outdated)
+
     def common_sites(self, case: str, readers: Iterable[str]) -> frozenset[tuple[str, str]]:
         """Return the (scale, site) that all `readers` have scored at all visits of the case."""
         return common([self.grades[case, reader] for reader in readers])

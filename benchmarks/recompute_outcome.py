@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.recompute_exports import NAN, Quantity
+from benchmarks.recompute_exports import NAN, Exports, Quantity
 from benchmarks.recompute_tables import Cell, Rows, Sources, cell, text
 
 __all__ = ["OUTCOME", "check_exports", "count_disputes"]
@@ -145,7 +145,9 @@ def disputes(of: Sources) -> Rows:
     for case in of.exports.cases:
         apart, unscored = _apart(of, case), _unscored(of, case)
         if apart >= of.threshold or unscored:
+            late = of.exports.late_change(case, [*of.exports.raters[case], "consensus"])
             signed = "signed" if (case, "consensus") in of.exports.grades else "open"
+            signed += f"; late change: {late}" * bool(late)
             joints, count = _widest(of, case)
             rows[case,] = [text(signed), text(joints), cell("#", apart), cell("#", count), cell("#", unscored)]
     return rows
@@ -241,6 +243,9 @@ def check_exports(of: Sources) -> tuple[int, list[str]]:
                     wrong.append(
                         f"totals.csv: {row['case']} {row['reader']} {column}: {row[column]}, recomputed {value}"
                     )
+    if exports.readings:
+        wrong += _check_late_changes(exports)
+        count += len(exports.totals) + len(exports.final)
     first = min(exports.visits)
     for row in exports.final:
         visit = int(row["time"])
@@ -256,6 +261,19 @@ def check_exports(of: Sources) -> tuple[int, list[str]]:
                     f"final.csv: {row['case']} {row['scale']} {visit} {column}: {row[column]}, recomputed {value}"
                 )
     return count, wrong
+
+
+def _check_late_changes(exports: Exports) -> list[str]:
+    """Compare the marks of late changes in the files with those of the readings."""
+    wrong = []
+    for name, rows in (("scores", exports.scores), ("totals", exports.totals), ("final", exports.final)):
+        for row in rows:
+            by_consensus = ["consensus"] if row.get("source") == "consensus" else []
+            readers = [row["reader"]] if "reader" in row else [*exports.raters[row["case"]], *by_consensus]
+            expected = exports.late_change(row["case"], readers)
+            if row["late_change"] != expected:
+                wrong.append(f"{name}.csv: {row['case']} late_change: {row['late_change']!r}, recomputed {expected!r}")
+    return wrong
 
 
 def _equal(written: str, value: float) -> bool:

@@ -91,6 +91,8 @@ def _agreement(of: Sources) -> list[float]:
     common = [len(exports.common_sites(case, exports.raters[case])) for case in exports.cases]
     sizes = {len(exports.raters[case]) for case in exports.cases}
     each = [] if exports.crossed else [min(sizes)] if len(sizes) == 1 else [min(sizes), max(sizes)]
+    late = sum(bool(exports.late_change(case, exports.raters[case])) for case in exports.cases)
+    each += [late] * bool(late)
     return [len(exports.cases), *each, sum(common) / len(common), len(exports.maxima)]
 
 

@@ -70,6 +70,7 @@ def adjudicate(
     from ratui.results.released import released_readings
     from ratui.results.totals import choose_rule
     from ratui.study import CONSENSUS, Study
+    from ratui.study.late_changes import changes_after_release
     from ratui.study.predictions import list_prediction_models
 
     opened = Study.open(study)
@@ -83,10 +84,11 @@ def adjudicate(
         raise StudyError(f"the run {clean_text(model)} has not scored this study", study, f"Runs that have: {known}")
     released = released_readings(opened)
     rule = choose_rule(released, missing, study=opened)
-    found = find_disputes(opened, released, DisputeLimits(threshold, model_over), rule, model=model)
+    late = changes_after_release(opened)
+    found = find_disputes(opened, released, DisputeLimits(threshold, model_over), rule, model=model, late=late)
     queue = build_queue(found)
     print_notices(opened)
-    print_late_changes(opened)
+    print_late_changes(late)
     if listed or json_:
         if json_:
             document = {
@@ -111,7 +113,7 @@ def adjudicate(
 def _print_queue(
     found: Sequence[CaseDispute], queue: Sequence[CaseDispute], threshold: float, rule: MissingRule
 ) -> None:
-    from ratui.results.disputes import format_spread
+    from ratui.results.disputes import describe_stage, format_spread
     from ratui.results.totals import describe_rule
 
     click.echo(f"{_describe_share(found, threshold)}. {describe_rule(rule)}")
@@ -123,7 +125,7 @@ def _print_queue(
     rows = [
         [
             each.case,
-            each.consensus_stage or "open",
+            describe_stage(each),
             _describe_joints(each.joints),
             format_spread(each.spread),
             len(each.joints),

@@ -81,6 +81,7 @@ def export(
     from ratui.results.text_table import format_count
     from ratui.results.totals import choose_rule
     from ratui.study import KeyFile, Study
+    from ratui.study.late_changes import changes_after_release
 
     opened = Study.open(study)
     released = released_readings(opened, raters, interim=interim, exclude_coarse=exclude_coarse)
@@ -111,7 +112,7 @@ def export(
     parts += ["with subject IDs"] * (subjects is not None) + ["with notes"] * with_notes
     record_results(opened, "export", released, "; ".join(parts), files)
     print_notices(opened)
-    print_late_changes(opened)
+    print_late_changes(changes_after_release(opened))
     if json_:
         document = {
             "folder": str(result.folder),

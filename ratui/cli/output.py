@@ -15,6 +15,7 @@ from ratui.errors import StudyError, clean_text
 
 if TYPE_CHECKING:
     from ratui.study import Study
+    from ratui.study.late_changes import LateChanges
 
 __all__ = ["format_columns", "print_late_changes", "print_notices", "to_csv", "to_json", "write_output"]
 
@@ -77,10 +78,9 @@ def print_notices(study: Study) -> None:
         )
 
 
-def print_late_changes(study: Study) -> None:
+def print_late_changes(late: LateChanges) -> None:
     """Print the readings that were changed after the release of their case, on standard error, for results with them."""
     from ratui.results.progress import describe_late_changes
-    from ratui.study.late_changes import changes_after_release
 
-    for line in describe_late_changes(changes_after_release(study)):
+    for line in describe_late_changes(late):
         click.echo(f"note: {clean_text(line, 200)}", err=True)

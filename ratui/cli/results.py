@@ -156,13 +156,15 @@ def agreement(
     from ratui.results.released import released_readings
     from ratui.results.totals import choose_rule
     from ratui.study import Study
+    from ratui.study.late_changes import changes_after_release
 
     opened = Study.open(study)
     released = released_readings(opened, raters, interim=interim, exclude_coarse=exclude_coarse)
     print_notices(opened)
-    print_late_changes(opened)
+    late = changes_after_release(opened)
+    print_late_changes(late)
     rule = choose_rule(released, missing, study=opened)
-    found, scores = measure_agreement(opened, released, rule, seed=seed)
+    found, scores = measure_agreement(opened, released, rule, seed=seed, late=late)
     record_results(opened, "agreement", released, f"fields without a score: {rule.name}")
     if json_:
         click.echo(to_json(found.to_document()), nl=False)
@@ -231,6 +233,7 @@ def report(
     from ratui.results.report import render_report
     from ratui.results.totals import choose_rule
     from ratui.study import Study
+    from ratui.study.late_changes import changes_after_release
 
     opened = Study.open(study)
     if raters and not reason.strip():
@@ -256,7 +259,7 @@ def report(
     files = [] if str(file) == "-" else [file]
     record_results(opened, "report", released, f"fields without a score: {rule.name}", files)
     print_notices(opened)
-    print_late_changes(opened)
+    print_late_changes(changes_after_release(opened))
 
 
 COMMANDS = (status, agreement, report)

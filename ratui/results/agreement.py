@@ -6,9 +6,8 @@ fields that all raters of the case have scored at all its time points.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,8 +32,10 @@ from ratui.results.statistics import (
     raters_of_mean,
     smallest_detectable_change,
 )
+from ratui.results.text_table import replace_nan
 from ratui.results.totals import MissingRule, choose_rule
 from ratui.study import Study
+from ratui.study.late_changes import LateChanges
 
 __all__ = [
     "TOTAL",
@@ -47,7 +48,6 @@ __all__ = [
     "compare_scores",
     "compared_cases",
     "measure_agreement",
-    "replace_nan",
 ]
 
 TOTAL = "total"
@@ -172,6 +172,8 @@ class Agreement:
         The statistics.
     repeats
         Agreement of each rater with themselves; empty without repeated cases.
+    late_changes
+        Mark of each compared case with a late change, by `LateChanges.mark`.
     """
 
     title: str
@@ -190,6 +192,7 @@ class Agreement:
     detectable: tuple[DetectableChange, ...]
     sites: tuple[SiteAgreement, ...]
     repeats: tuple[Repeatability, ...] = ()
+    late_changes: Mapping[str, str] = field(default_factory=dict)
 
     def to_document(self) -> dict[str, Any]:
         """Return the statistics as plain values for JSON, with None for undefined numbers."""
@@ -197,19 +200,13 @@ class Agreement:
         return document
 
 
-def replace_nan(value: Any) -> Any:
-    """Return `value`, made of plain values, with None in place of every number that is not finite."""
-    if isinstance(value, dict):
-        return {key: replace_nan(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [replace_nan(each) for each in value]
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value
-
-
 def measure_agreement(
-    study: Study, released: ReleasedReadings, rule: MissingRule | None = None, *, seed: int = 0
+    study: Study,
+    released: ReleasedReadings,
+    rule: MissingRule | None = None,
+    *,
+    seed: int = 0,
+    late: LateChanges | None = None,
 ) -> tuple[Agreement, ReadingScores]:
     """Return the agreement of the raters of `released`, and the scores of the cases that were compared.
 
@@ -221,6 +218,8 @@ def measure_agreement(
         Rule for the totals of fields without a score; if None, that of the charter, or any if no field lacks a score.
     seed
         Seed of the bootstrap.
+    late
+        Late changes of the study, with which the cases are marked; None for no marks.
 
     Raises
     ------
@@ -245,7 +244,8 @@ def measure_agreement(
     scores = collect_scores(study, released, chosen).select_cases(complete)
     kept_back = len({*released.readings, *released.kept_back}) - len(complete)
     found = compare_scores(scores, study.config.title, kept_back=kept_back, seed=seed)
-    return replace(found, repeats=measure_repeatability(study, released, chosen)), scores
+    marks = {case: mark for case in found.cases if late and (mark := late.mark(case, released.readings[case]))}
+    return replace(found, repeats=measure_repeatability(study, released, chosen), late_changes=marks), scores
 
 
 def compared_cases(released: ReleasedReadings) -> frozenset[str]:

@@ -17,8 +17,10 @@ def summarize_agreement(agreement: Agreement) -> str:
         f"; {format_count(agreement.kept_back, 'case')} not released or not read by all" if agreement.kept_back else ""
     )
     share = "" if agreement.is_crossed else f", each by {agreement.raters_per_case:.3g} of them"
+    late = len(agreement.late_changes)
+    marked = f"Late changes: in {late} of these cases a reading was opened again after all had signed. " if late else ""
     return (
-        f"{len(agreement.cases)} cases read by {', '.join(agreement.raters)}{share}{kept}. "
+        f"{len(agreement.cases)} cases read by {', '.join(agreement.raters)}{share}{kept}. {marked}"
         f"{describe_rule(agreement.rule)} Single grades are compared in the fields that all raters of a case have scored "
         f"at all its time points: on average {agreement.compared:.1f} of {agreement.fields} per case."
     )

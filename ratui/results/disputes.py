@@ -6,7 +6,7 @@ It uses released readings only, so every rater has signed, and never reveals whi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -19,6 +19,7 @@ from ratui.results.scores import ReadingScores, collect_scores
 from ratui.results.totals import MissingRule, choose_rule
 from ratui.study import CONSENSUS, Study
 from ratui.study.intact import intact_reading
+from ratui.study.late_changes import LateChanges
 from ratui.study.predictions import intact_expected_grades
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "DisputeLimits",
     "JointDispute",
     "agreed_entries",
+    "describe_stage",
     "find_disputes",
     "format_spread",
     "name_compared",
@@ -96,6 +98,8 @@ class CaseDispute:
         Empty, ``begun`` or ``signed``.
     has_one_visit
         True if the case has one visit, so that the spread is that of the totals.
+    late_change
+        Mark of a late change, by `LateChanges.mark`; empty for none.
     """
 
     case: str
@@ -104,6 +108,7 @@ class CaseDispute:
     is_over_limit: bool
     consensus_stage: str = ""
     has_one_visit: bool = False
+    late_change: str = ""
 
     @property
     def unscored(self) -> int:
@@ -123,6 +128,8 @@ class CaseDispute:
             "over": self.is_over_limit,
             "settled": self.consensus_stage,
             "unscored": self.unscored,
+            "compared": "total" if self.has_one_visit else "change",
+            "late_change": self.late_change or None,
             "joints": [
                 {
                     "site": each.site,
@@ -143,6 +150,7 @@ def find_disputes(
     rule: MissingRule | None = None,
     *,
     model: str = "",
+    late: LateChanges | None = None,
 ) -> tuple[CaseDispute, ...]:
     """Return all cases that each of their raters has read, of the raters of `released`, sorted by decreasing spread.
 
@@ -156,6 +164,8 @@ def find_disputes(
         Rule for the totals of fields without a score; if None, that of the charter, or any if no field lacks a score.
     model
         Name of a run that has scored the study: joints at which it differs from all raters are included.
+    late
+        Late changes of the study, with which the cases are marked; None for no marks.
 
     Raises
     ------
@@ -172,6 +182,11 @@ def find_disputes(
         if len(raters) > 1
         for case, readings in complete.items()
     ]
+    if late is not None:
+        found = [
+            replace(each, late_change=late.mark(each.case, [*released.readings[each.case], CONSENSUS]))
+            for each in found
+        ]
     return tuple(sorted(found, key=_rank))
 
 
@@ -266,6 +281,12 @@ def _model_distance(readings: Sequence[Reading], site: str, predictions: Mapping
             )
             worst = nearest if worst is None else max(worst, nearest)
     return worst
+
+
+def describe_stage(dispute: CaseDispute) -> str:
+    """Return the stage of a case's consensus, with the mark of a late change, such as ``signed; late change: reading``."""
+    stage = dispute.consensus_stage or "open"
+    return f"{stage}; late change: {dispute.late_change}" if dispute.late_change else stage
 
 
 def format_spread(spread: float | None) -> str:

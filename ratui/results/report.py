@@ -16,7 +16,14 @@ from statistics import median
 
 from ratui.results.agreement import Agreement, compared_cases, measure_agreement
 from ratui.results.agreement_tables import agreement_tables, summarize_agreement
-from ratui.results.disputes import CaseDispute, DisputeLimits, find_disputes, format_spread, name_compared
+from ratui.results.disputes import (
+    CaseDispute,
+    DisputeLimits,
+    describe_stage,
+    find_disputes,
+    format_spread,
+    name_compared,
+)
 from ratui.results.final_scores import compute_final_scores
 from ratui.results.html import definition_list, figure, page, paragraph, section, table
 from ratui.results.methods import describe_methods, describe_versions
@@ -103,7 +110,7 @@ def render_report(
     sources = _Sources(study, released, rule, limits or DisputeLimits(), reason, study_progress.late)
     compared: tuple[Agreement, ReadingScores] | None = None
     if len(released.raters) > 1 and len(compared_cases(released)) > 1:
-        compared = measure_agreement(study, released, rule, seed=seed)
+        compared = measure_agreement(study, released, rule, seed=seed, late=study_progress.late)
     parts = [
         paragraph(f"{study.scheme.title}. Report of {today:%Y-%m-%d}.", quiet=True),
         section("Methods as run", _methods(sources)),
@@ -272,7 +279,7 @@ def _disputes(sources: _Sources) -> Iterator[str]:
     if len(sources.released.raters) < 2:
         yield paragraph("A dispute needs two raters.")
         return
-    found = find_disputes(sources.study, sources.released, sources.limits, sources.rule)
+    found = find_disputes(sources.study, sources.released, sources.limits, sources.rule, late=sources.late)
     over = [each for each in found if each.is_over_limit]
     uneven = sum(1 for each in found if each.unscored and not each.is_over_limit)
     part = f" ({100 * len(over) / len(found):.0f} %)" if found else ""
@@ -301,7 +308,7 @@ def _dispute(each: CaseDispute) -> list[object]:
     widest = ", ".join(joint.site for joint in each.joints[:5])
     return [
         each.case,
-        each.consensus_stage or "open",
+        describe_stage(each),
         widest,
         format_spread(each.spread),
         len(each.joints),

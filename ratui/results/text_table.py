@@ -6,12 +6,12 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # an import at run time would load scipy, which takes long and which most commands do not need
     from ratui.results.bootstrap import Estimate
 
-__all__ = ["TextTable", "format_count", "format_estimate", "format_number", "protect_text"]
+__all__ = ["TextTable", "format_count", "format_estimate", "format_number", "protect_text", "replace_nan"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,17 @@ def format_estimate(found: Estimate, digits: int = 2) -> str:
         return format_number(found.value, digits)
     value, low, high = (format_number(number, digits) for number in (found.value, found.low, found.high))
     return f"{value} ({low} to {high})"
+
+
+def replace_nan(value: Any) -> Any:
+    """Return `value`, made of plain values, with None in place of every number that is not finite."""
+    if isinstance(value, dict):
+        return {key: replace_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [replace_nan(each) for each in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value
 
 
 def protect_text(value: object) -> object:

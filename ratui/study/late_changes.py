@@ -75,6 +75,17 @@ class LateChanges:
     def __bool__(self) -> bool:
         return bool(self.readings or self.consensus)
 
+    def mark(self, case: str, readers: Iterable[str]) -> str:
+        """Return the mark of a result made of the readings of `readers`, who may include the consensus.
+
+        It is ``reading`` if one of them was opened again after the release of the case, ``consensus`` if the consensus is
+        older than a change of a rater, ``reading, consensus`` for both, and else empty.
+        """
+        names = set(readers)
+        late = any(each.rater in names for each in self.readings.get(case, ()))
+        outdated = CONSENSUS in names and case in self.consensus
+        return ", ".join(["reading"] * late + ["consensus"] * outdated)
+
 
 def changes_after_release(
     study: Study, states_by_rater: Mapping[str, Sequence[CaseState]] | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -82,6 +84,40 @@ def test_a_consensus_is_marked_when_a_rater_reopens_the_case_after_it(study: Stu
     assert changes_after_release(study).consensus[second] == ("anna",)
 
 
+def test_every_export_marks_it(study: Study, tmp_path: Path) -> None:
+    first, second, _ = study.cases()
+    disputes = find_disputes(study, released_readings(study), DisputeLimits(0))
+    store_reading(
+        Adjudication(study, [each for each in disputes if each.case == second]), second, rater=CONSENSUS, signed=True
+    )
+    change(study, second)
+    formats = [word for name in ("csv", "adam", "redcap", "mk", "json") for word in ("--format", name)]
+    run = CliRunner().invoke(
+        commands, ["export", str(study.path), str(tmp_path), *formats, "--with-notes", "--missing", "observed"]
+    )
+    assert run.exit_code == 0, run.output
+
+    def marks(name: str, column: str, *keys: str) -> set[tuple[str, ...]]:
+        with (tmp_path / f"{name}.csv").open() as file:
+            return {tuple(row[each] for each in (*keys, column)) for row in csv.DictReader(file) if row[column]}
+
+    of_readings = {(first, "anna", "reading"), (second, "anna", "reading"), (second, "consensus", "consensus")}
+    for name in ("scores", "totals", "readings"):
+        assert marks(name, "late_change", "case", "reader") == of_readings, name
+    assert marks("final", "late_change", "case") == {(first, "reading"), (second, "reading")}
+    assert marks("redcap_data", "late_change", "case_id") == {(first, "reading"), (second, "reading")}
+    assert {row[0] for row in marks("adam", "LATECHFL", "SUBJID")} == {first, second}
+    assert marks("mk", "LATECHFL", "USUBJID") == {(f"{study.config.id}-{case}", "Y") for case in (first, second)}
+    document = json.loads((tmp_path / "readings.json").read_text())
+    found = {
+        (case["case"], each["reader"], each["late_change"])
+        for case in document["cases"]
+        for each in case["readings"]
+        if "late_change" in each
+    }
+    assert found == of_readings
+
+
 def test_status_and_check_name_the_reading(study: Study) -> None:
     case = study.cases()[0]
     status = CliRunner().invoke(commands, ["status", str(study.path)]).output
@@ -99,3 +135,19 @@ def test_results_name_the_reading(study: Study, tmp_path: Path, command: str) ->
     run = CliRunner().invoke(commands, [command, str(study.path), *options, "--missing", "observed"])
     assert run.exit_code == 0
     assert f"note: {study.cases()[0]} anna: reopened" in run.stderr
+
+
+def test_agreement_and_disputes_mark_the_case(study: Study) -> None:
+    case = study.cases()[0]
+    words = (str(study.path), "--missing", "observed")
+    agreement = CliRunner().invoke(commands, ["agreement", *words])
+    assert "Late changes: in 1 of these cases a reading was opened again" in agreement.stdout
+    document = json.loads(CliRunner().invoke(commands, ["agreement", *words, "--json"]).stdout)
+    assert document["late_changes"] == {case: "reading"}
+    cases = json.loads(CliRunner().invoke(commands, ["adjudicate", *words, "--json"]).stdout)["cases"]
+    assert {(each["case"], each["late_change"]) for each in cases if each["late_change"]} == {(case, "reading")}
+    assert {each["compared"] for each in cases} == {"change"}
+    assert (
+        "open; late change: reading"
+        in CliRunner().invoke(commands, ["adjudicate", *words, "--list", "--threshold", "1"]).stdout
+    )

@@ -13,7 +13,7 @@ import numpy as np
 
 from ratui.results.agreement import TOTAL
 from ratui.results.export.signed_readings import ExportSource
-from ratui.results.export.tables import Column, Table
+from ratui.results.export.tables import LATE_CHANGE, Column, Table
 from ratui.results.final_scores import FINAL_MEANINGS, FinalScores, compute_final_scores
 from ratui.results.quantities import Quantity
 from ratui.results.rater_totals import PROGRESSION, years_between
@@ -44,6 +44,7 @@ def build_final_table(source: ExportSource, rule: MissingRule) -> Table:
         Column("final_rule", "text", f"rule for the final score: {FINAL_MEANINGS[final.rule]}", final.rule),
         Column("missing_rule", "text", f"rule for fields without a score: {rule.meaning}", rule.name),
         Column("surgery_rule", "text", "score of a joint after surgery", "scheme, maximum"),
+        LATE_CHANGE,
     )
     return Table(
         "final", "the final score of one patient on one scale at one visit", columns, list(_rows(source, final))
@@ -88,6 +89,7 @@ def _rows(source: ExportSource, final: FinalScores) -> Iterator[tuple[Any, ...]]
                     final.rule,
                     raters.rule.name,
                     raters.surgery,
+                    source.late_mark_of_case(case, origin),
                 )
 
 
@@ -135,6 +137,7 @@ def build_adam_table(source: ExportSource, rule: MissingRule) -> Table:
                         "Change from baseline > 0.5 per year" if yearly else None,
                         None if not yearly or change is None else "Y" if change / years > PROGRESSION else "N",
                         rule.name,
+                        "Y" if source.late_mark_of_case(case, origin) else None,
                     )
                 )
     return Table(
@@ -168,4 +171,5 @@ _ADAM_COLUMNS = (
     Column("CRIT2", "text", "second criterion of progression; empty without a change or days"),
     Column("CRIT2FL", "text", "whether it is met", "Y, N"),
     Column("MISSRULE", "text", "rule for fields without a score"),
+    Column("LATECHFL", "text", f"whether there is a late change. {LATE_CHANGE.meaning}", "Y"),
 )

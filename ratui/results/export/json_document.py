@@ -67,7 +67,13 @@ def build_readings_document(source: ExportSource, software: str) -> dict[str, An
                     if region.confirmed_by
                 ],
                 "readings": [
-                    {"reader": each.rater, "kind": each.kind, "entries": _entries(each.reading)} for each in readings
+                    {
+                        "reader": each.rater,
+                        "kind": each.kind,
+                        **({"late_change": late} if (late := source.late_mark(each)) else {}),
+                        "entries": _entries(each.reading),
+                    }
+                    for each in readings
                 ],
             }
             for case, readings in source.by_case()

@@ -8,7 +8,7 @@ from typing import Any
 from ratui.reading import DisplayRecord, Field, FindingEntry, GradeEntry, NotAssessableEntry, Slot
 from ratui.reading.log import find_origins
 from ratui.results.export.signed_readings import ExportSource, SignedReading
-from ratui.results.export.tables import Column, Table
+from ratui.results.export.tables import LATE_CHANGE, Column, Table
 from ratui.results.totals import score_field
 from ratui.scheme import Scheme
 from ratui.study.charter import Charter
@@ -19,7 +19,12 @@ __all__ = ["build_long_table"]
 def build_long_table(source: ExportSource) -> Table:
     """Return a table of all fields of all released readings."""
     charter = source.study.config.charter
-    rows = [row for signed in source.readings() for row in _rows(signed, charter)]
+    rows = [
+        (*row, mark)
+        for signed in source.readings()
+        for mark in [source.late_mark(signed)]
+        for row in _rows(signed, charter)
+    ]
     return Table("scores", "one field: a scale of a site at a visit, of one rater", _columns(source.study.scheme), rows)
 
 
@@ -77,6 +82,7 @@ def _columns(scheme: Scheme) -> tuple[Column, ...]:
             "what has confirmed that the films were painted; a multiplexer answers before its terminal has painted",
             "terminal, multiplexer, nothing",
         ),
+        LATE_CHANGE,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ratui.reading import FindingEntry, GradeEntry, NotAssessableEntry
 from ratui.results.export.signed_readings import ExportSource, SignedReading
-from ratui.results.export.tables import Column, Table
+from ratui.results.export.tables import LATE_CHANGE, Column, Table
 from ratui.study import Study
 
 __all__ = ["build_mk_table"]
@@ -38,6 +38,7 @@ _COLUMNS = (
     Column("VISITNUM", "integer", "number of the visit in the study, counted from 1"),
     Column("VISIT", "text", "name of the visit"),
     Column("MKDY", "integer", "day of the film, the patient's first film being day 1; empty if unknown"),
+    Column("LATECHFL", "text", f"whether there is a late change; for SUPPMK. {LATE_CHANGE.meaning}", "Y"),
 )
 _TESTS = {"ERO": "Erosion Score", "JSN": "Joint Space Narrowing Score"}
 
@@ -46,7 +47,11 @@ def build_mk_table(source: ExportSource) -> Table:
     """Return the MK rows of all released readings. Raters are numbered, as the terminology for MKEVALID requires."""
     rows: list[tuple[Any, ...]] = []
     for _, readings in source.by_case():
-        of_case = (row for signed in readings for row in _rows(source.study, signed))
+        of_case = (
+            (*row, "Y" if source.late_mark(signed) else None)
+            for signed in readings
+            for row in _rows(source.study, signed)
+        )
         rows += ((*row[:3], number, *row[3:]) for number, row in enumerate(of_case, start=1))
     return Table("mk", "one field of one reading, in the style of SDTM's MK domain", _COLUMNS, rows)
 

@@ -25,7 +25,7 @@ from ratui.results.export.structured_report import (
 )
 from ratui.results.optional_dependencies import require
 from ratui.scheme import Site
-from ratui.study import FilmRecord, Region, Study
+from ratui.study import FilmRecord, Region
 
 __all__ = ["build_presentation_states"]
 
@@ -47,12 +47,12 @@ def build_presentation_states(source: ExportSource, software: str) -> Iterator[t
                     orientation = turned.get(film.id, Orientation.UPRIGHT)
                     yield (
                         signed.file_name(film.id),
-                        _state(source.study, signed, film, orientation, film_regions, headers[film.id], software),
+                        _state(source, signed, film, orientation, film_regions, headers[film.id], software),
                     )
 
 
 def _state(
-    study: Study,
+    source: ExportSource,
     signed: SignedReading,
     film: FilmRecord,
     orientation: Orientation,
@@ -61,6 +61,7 @@ def _state(
     software: str,
 ) -> bytes:
     hd = require("highdicom", "DICOM presentation states")
+    study, late = source.study, source.late_mark(signed)
     header = _with_one_contrast(header)
     layer = hd.pr.GraphicLayer("SCORES", 1, description="Regions of joints with their scores")
     boxes, texts = [], []
@@ -92,6 +93,8 @@ def _state(
     drawn: tuple[object, ...] = (*about, places, [t.UnformattedTextValue for t in texts])
     if orientation is not Orientation.UPRIGHT:
         drawn = (*drawn, orientation.value)
+    if late:
+        drawn = (*drawn, late)
     with ignore_name_warnings():
         dataset = hd.pr.GrayscaleSoftcopyPresentationState(
             referenced_images=[header],
@@ -104,7 +107,7 @@ def _state(
             software_versions=software,
             device_serial_number=study.config.id,
             content_label="SCORES",
-            content_description=f"scores of {signed.rater}"[:64],
+            content_description=f"{'late change, ' if late else ''}scores of {signed.rater}"[:64],
             content_creator_name=person_name(signed.rater),
             graphic_layers=[layer],
             graphic_annotations=[hd.pr.GraphicAnnotation([header], layer, graphic_objects=boxes, text_objects=texts)],

@@ -6,9 +6,8 @@ from datetime import datetime
 
 from ratui.reading import Reading
 from ratui.results.export.signed_readings import ExportSource
-from ratui.results.export.tables import Column, Table
+from ratui.results.export.tables import LATE_CHANGE, Column, Table
 from ratui.results.missing_data import list_settled_sites
-from ratui.study.late_changes import changes_after_release
 
 __all__ = ["build_notes_table", "build_readings_table"]
 
@@ -21,9 +20,6 @@ _LEADING = (
 
 def build_readings_table(source: ExportSource) -> Table:
     """Return one row per reading: when it was signed, how often and why it was opened again, and the settled joints."""
-    late = {
-        (case, each.rater) for case, found in changes_after_release(source.study).readings.items() for each in found
-    }
     columns = (
         *_LEADING,
         Column("begun_at", "text", "time of the first entry, ISO 8601, UTC"),
@@ -33,6 +29,7 @@ def build_readings_table(source: ExportSource) -> Table:
         Column("reopened_after_release", "integer", "1 if every rater of the case had signed before that", "0, 1"),
         Column("reasons", "text", "the reasons to open it again"),
         Column("adjudicated_joints", "text", "sites that the adjudicator answered; empty for a rater"),
+        LATE_CHANGE,
     )
     rows = []
     for signed in source.readings():
@@ -47,9 +44,10 @@ def build_readings_table(source: ExportSource) -> Table:
                 _format_time(reading.signed_at),
                 _first_signature(reading),
                 len(opened),
-                int((reading.case, reading.rater) in late),
+                int(source.late_mark(signed) == "reading"),
                 "; ".join(entry.note for entry in opened if entry.note) or None,
                 " ".join(list_settled_sites(reading)) or None if signed.kind == "consensus" else None,
+                source.late_mark(signed),
             )
         )
     return Table("readings", "one reading", columns, rows)

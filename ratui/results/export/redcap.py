@@ -78,6 +78,7 @@ def _variables(scheme: Scheme, final_rule: str, rule: MissingRule) -> list[tuple
         *variables,
         ("readers", "Number of raters", "integer", "1", ""),
         ("score_source", "Origin of the scores: raters or consensus", "", "", ""),
+        ("late_change", "Late change, as in final.csv: reading, consensus, or both", "", "", ""),
     ]
 
 
@@ -99,9 +100,10 @@ def build_redcap_tables(source: ExportSource, rule: MissingRule) -> tuple[Table,
         for place, visit in enumerate(visits):
             if visit not in source.released.visit_numbers[case]:
                 continue
+            late = source.late_mark_of_case(case, origin)
             cells = [_cell(each[row]) if each is not None else None for pair in values[place] for each in pair]
             event = event_name(final.raters.visit_names[place])
-            rows.append((case, event, days.get(case, {}).get(visit), *cells, readers, origin or None))
+            rows.append((case, event, days.get(case, {}).get(visit), *cells, readers, origin or None, late))
     columns = [Column(name, "text", "a variable of redcap_dictionary.csv, or REDCap's own") for name in names]
     about = "one case at one visit, for REDCap's Data Import Tool"
     heads = [Column(name, "text", "a column of REDCap's data dictionary") for name in DICTIONARY_COLUMNS]

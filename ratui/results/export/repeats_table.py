@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from ratui.reading import Field, Reading
 from ratui.results.export.signed_readings import ExportSource
-from ratui.results.export.tables import Column, Table
+from ratui.results.export.tables import LATE_CHANGE, Column, Table
+from ratui.results.totals import score_field
 from ratui.study.intact import intact_case
 
 __all__ = ["build_repeats_table"]
@@ -22,6 +23,9 @@ _COLUMNS = (
     Column("scale", "text", "scale"),
     Column("first_score", "integer", "score in the reading of the case; empty without a score"),
     Column("second_score", "integer", "score in the reading of its repeat; empty without a score"),
+    Column("first_counted", "integer", "the first score that enters totals: counted, as in scores.csv"),
+    Column("second_counted", "integer", "the second score that enters totals"),
+    LATE_CHANGE,
 )
 
 
@@ -35,11 +39,13 @@ def build_repeats_table(source: ExportSource) -> Table:
                 at = second.signed_at or datetime.min.replace(tzinfo=UTC)
                 pairs.setdefault(rater, []).append((at, case, first, second))
     rows: list[tuple[object, ...]] = []
+    surgery = source.study.config.charter.surgery
     for rater, found in pairs.items():
         for order, (_, case, first, second) in enumerate(sorted(found, key=lambda each: each[:2]), start=1):
             films = intact_case(source.study, case)
             if films is None:  # damaged since the readings were collected
                 continue
+            late = source.late.mark(case, [rater]) or source.late.mark(second.case, [rater]) or None
             fields = {Field(*field): None for field in (*first.fields, *second.fields)}
             rows += (
                 (
@@ -51,6 +57,9 @@ def build_repeats_table(source: ExportSource) -> Table:
                     field.scale,
                     first.score(field),
                     second.score(field),
+                    score_field(first, field, surgery),
+                    score_field(second, field, surgery),
+                    late,
                 )
                 for field in fields
             )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from ratui.imaging import Orientation
 from ratui.reading import Reading
 from ratui.results.released import ReleasedReadings
 from ratui.study import CONSENSUS, Case, Region, Study
 from ratui.study.intact import intact_case, intact_regions
+from ratui.study.late_changes import LateChanges, changes_after_release
 
 __all__ = ["ExportSource", "SignedReading"]
 
@@ -40,6 +42,23 @@ class ExportSource:
     study: Study
     released: ReleasedReadings
     numbered: bool = False
+
+    @cached_property
+    def late(self) -> LateChanges:
+        """The readings that were opened again after the release of their case, and the consensus readings that are older."""
+        return changes_after_release(self.study)
+
+    def late_mark(self, signed: SignedReading) -> str | None:
+        """Return the mark of a reading in the column ``late_change``; None for none."""
+        return self.late.mark(signed.reading.case, [signed.reading.rater]) or None
+
+    def late_mark_of_case(self, case: str, origin: str) -> str | None:
+        """Return the mark of a final score in the column ``late_change``; None for none.
+
+        `origin` is ``consensus``, ``raters``, or empty if there is no score.
+        """
+        readers = [*self.released.readings[case], *([CONSENSUS] if origin == "consensus" else [])]
+        return self.late.mark(case, readers) or None
 
     def name(self, rater: str) -> str:
         """Return the name of a rater in the export."""

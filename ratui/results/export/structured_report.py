@@ -88,6 +88,12 @@ _DERIVATION = Concept("121401", "DCM", "Derivation")
 _TOTAL = Concept("255619001", "SCT", "Total")
 _METHOD = Concept("370129005", "SCT", "Measurement Method")
 _COMMENT = Concept("121106", "DCM", "Comment")
+_LATE_CHANGES = {
+    "": "",
+    "reading": " This reading was opened again after all raters of the case had signed.",
+    "consensus": " A rater has opened the case again since this consensus was signed.",
+}
+"""Sentences about a late change, by its mark."""
 
 
 def make_uid(*about: object) -> str:
@@ -154,12 +160,15 @@ def build_structured_reports(source: ExportSource, rule: MissingRule, software: 
         for signed in readings:
             for time in case.times:
                 films = {film.id: headers[film.id] for film in case.films if film.time == time}
-                report = _Report(source.study, signed, time, regions, films, totals)
+                report = _Report(source.study, signed, time, regions, films, totals, source.late_mark(signed))
                 yield signed.file_name(case.visit_numbers[time]), report.encode(software)
 
 
 class _Report:
-    """The report of one reading at one time point. `headers` are those of the films at this time point, by film ID."""
+    """The report of one reading at one time point.
+
+    `headers` are those of the films at this time point, by film ID, and `late` is the mark of a late change.
+    """
 
     def __init__(
         self,
@@ -169,9 +178,11 @@ class _Report:
         regions: Mapping[tuple[str, str], Region],
         headers: Mapping[str, Any],
         totals: ReadingTotals,
+        late: str | None,
     ) -> None:
         self._signed, self._reading, self._time = signed, signed.reading, time
         self._regions, self._headers, self._totals = regions, headers, totals
+        self._late = late or ""
         self._number = signed.case.visit_numbers[time]
         self._visit = study.config.charter.visit_name(self._number)
         self._about = (study.config.id, signed.case.id, signed.rater, self._number)
@@ -266,7 +277,7 @@ class _Report:
             fields = _private(f"FIELDS-{key}", f"Number of fields of {scope}")
             items.append(number_item(CONTAINS, scored, total.assessed, _NO_UNITS))
             items.append(number_item(CONTAINS, fields, total.fields, _NO_UNITS))
-        comment = text_item(CONTAINS, _COMMENT, self._totals.statement)
+        comment = text_item(CONTAINS, _COMMENT, self._totals.statement + _LATE_CHANGES[self._late])
         return container_item(_GROUP, [*items, *evaluations, comment], "1501")
 
 

@@ -13,6 +13,7 @@ from ratui.results.optional_dependencies import require
 from ratui.results.text_table import protect_text
 
 __all__ = [
+    "LATE_CHANGE",
     "Column",
     "Kind",
     "Table",
@@ -42,6 +43,15 @@ class Column:
     kind: Kind
     meaning: str
     values: str = ""
+
+
+LATE_CHANGE = Column(
+    "late_change",
+    "text",
+    "reading: a reading of this result was opened again after all raters of the case had signed, when its rater could know "
+    "the others' scores; consensus: the consensus is older than such a change; empty for none",
+    "reading, consensus",
+)
 
 
 @dataclass(frozen=True)

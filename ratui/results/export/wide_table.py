@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from ratui.results.export.signed_readings import ExportSource, SignedReading
-from ratui.results.export.tables import Column, Table
+from ratui.results.export.tables import LATE_CHANGE, Column, Table
 from ratui.results.scores import ReadingScores, collect_consensus, collect_scores
 from ratui.results.totals import MissingRule
-from ratui.study import Study
 from ratui.study.intact import intact_displays
 
 __all__ = ["build_wide_table"]
@@ -30,7 +29,7 @@ def build_wide_table(source: ExportSource, rule: MissingRule) -> Table:
         for each, scores in (("rater", raters), ("consensus", consensus))
     }
     rows = [
-        [*_leading_cells(study, signed, rule), *(cell for part in parts[signed.kind] for cell in part.cells(signed))]
+        [*_leading_cells(source, signed, rule), *(cell for part in parts[signed.kind] for cell in part.cells(signed))]
         for signed in source.readings()
     ]
     return Table("totals", "one rater's totals of one patient", columns, rows)
@@ -49,11 +48,12 @@ def _leading_columns(rule: MissingRule) -> list[Column]:
             "number of these entries at a display with too few pixels to judge erosions",
         ),
         Column("missing_rule", "text", f"rule for fields without a score: {rule.meaning}", rule.name),
+        LATE_CHANGE,
     ]
 
 
-def _leading_cells(study: Study, signed: SignedReading, rule: MissingRule) -> list[Any]:
-    displays = intact_displays(study, signed.reading.rater, signed.reading.case)
+def _leading_cells(source: ExportSource, signed: SignedReading, rule: MissingRule) -> list[Any]:
+    displays = intact_displays(source.study, signed.reading.rater, signed.reading.case)
     return [
         signed.reading.case,
         signed.rater,
@@ -62,6 +62,7 @@ def _leading_cells(study: Study, signed: SignedReading, rule: MissingRule) -> li
         sum(use.entries for use in displays),
         sum(use.below for use in displays),
         rule.name,
+        source.late_mark(signed),
     ]
 
 
