@@ -49,8 +49,6 @@ _HEADERS = {
         "Sites": "site | scale | damaged | pairs | same | within 1 | kappa | apart | change apart | any saw change"
         " | all saw it",
         "Disputes": "case | consensus | widest joints | apart | joints | fields that only some scored",
-        "Totals": "rater | patients | no total | earlier, mean (SD) | later | change | median change | over 0.5/year"
-        " | 5/year or more",
         "Final scores": "scale | of | patients | mean (SD) | median | quartiles | range",
         "Progression": "scale | of | patients | over SDC 95 % | over SDC 80 % | below −SDC 95 % | 5 or more"
         " | over 0.5/year | 5/year or more",
@@ -182,7 +180,20 @@ def _compare_table(of: Sources, found: Comparison, heading: str, table: list[lis
 
 
 def _check_header(of: Sources, heading: str, header: list[str]) -> list[str]:
-    known = _HEADERS[heading]
+    known = _HEADERS.get(heading, ())
+    if heading == "Totals":
+        scales = [f"{scale}, mean (SD)" for scale in of.exports.scales if len(of.exports.scales) > 1]
+        known = (
+            "rater",
+            "of",
+            "patients",
+            "no total",
+            "mean (SD)",
+            "median",
+            *scales,
+            "over 0.5/year",
+            "5/year or more",
+        )
     if heading == "Fields without a score":
         visits = ["earlier", "later"] if of.exports.two_visits else list(of.exports.visits.values())
         known = ("reason", *visits, "readings")

@@ -92,27 +92,33 @@ def _share(values: list[float], count: int) -> tuple[float, float]:
 
 
 def totals(of: Sources) -> Rows:
-    """Totals over all scales by rater."""
+    """Totals by rater at each visit, and their changes."""
     exports = of.exports
-    scale, change = exports.all_scales[0], exports.last_change
-    assert change.a is not None
-    first, last = Quantity("", None, change.a), Quantity("", None, change.b)
+    scales = [*exports.scales] if len(exports.scales) > 1 else []
     rows: Rows = {}
     consensus = ["consensus"] * any(reader == "consensus" for _, reader in exports.grades)
     for reader in [*of.listed, *consensus]:
-        cases = [case for case, each in exports.grades if each == reader]
-        values = {case: [of.value(case, reader, scale, each) for each in (first, last, change)] for case in cases}
-        kept = {case: found for case, found in values.items() if not any(map(math.isnan, found))}
-        speeds = [
-            found[2] / exports.years(case, change) for case, found in kept.items() if exports.years(case, change) > 0
-        ]
-        counts = sum(each > 0.5 for each in speeds), sum(each >= 5 for each in speeds)
-        columns = [[found[place] for found in kept.values()] for place in range(3)]
-        rows[reader,] = [
-            cell("#", len(kept)), cell("#", len(cases) - len(kept)), *(_mean_sd(of, column) for column in columns),
-            cell("#", of.formulas.quantile(columns[2], 0.5)),
-            *(cell("# of #", *_share(speeds, count)) for count in counts),
-        ]  # fmt: skip
+        for quantity in exports.quantities:
+            visits = {quantity.b, quantity.b if quantity.a is None else quantity.a}
+            cases = [
+                case for case, each in exports.grades
+                if each == reader and visits <= {visit for _, _, visit in exports.grades[case, each]}
+            ]  # fmt: skip
+            found = {case: of.value(case, reader, exports.all_scales[0], quantity) for case in cases}
+            found = {case: value for case, value in found.items() if not math.isnan(value)}
+            speeds = [
+                value / years
+                for case, value in found.items()
+                if quantity.a is not None and (years := exports.years(case, quantity)) > 0
+            ]
+            of_scales = [[of.value(case, reader, scale, quantity) for case in found] for scale in scales]
+            rows[reader, quantity.name] = [
+                cell("#", len(found)), cell("#", len(cases) - len(found)), _mean_sd(of, list(found.values())),
+                cell("#", of.formulas.quantile(list(found.values()), 0.5)),
+                *(_mean_sd(of, [each for each in values if not math.isnan(each)]) for values in of_scales),
+                cell("# of #", *_share(speeds, sum(each > 0.5 for each in speeds))),
+                cell("# of #", *_share(speeds, sum(each >= 5 for each in speeds))),
+            ]  # fmt: skip
     return rows
 
 
@@ -282,7 +288,7 @@ def _equal(written: str, value: float) -> bool:
 
 OUTCOME: dict[str, tuple[int, Callable[[Sources], Rows]]] = {
     "Disputes": (1, disputes),
-    "Totals": (1, totals),
+    "Totals": (2, totals),
     "Final scores": (2, final_scores),
     "Progression": (2, progression),
     "Fields without a score": (1, missing),

@@ -11,7 +11,7 @@ from ratui.results.agreement import TOTAL
 from ratui.results.bootstrap import CONFIDENCE, Estimate
 from ratui.results.final_scores import FINAL_MEANINGS, FinalScores
 from ratui.results.quantities import Quantity
-from ratui.results.rater_totals import PROGRESSION, RAPID, years_between
+from ratui.results.rater_totals import PROGRESSION, RAPID, days_of_visits, years_apart
 from ratui.results.statistics import Floats, raters_of_mean, smallest_detectable_change
 from ratui.results.text_table import TextTable, format_number
 from ratui.results.totals import describe_rule
@@ -119,20 +119,19 @@ def _summarize(scale: str, quantity: str, values: Floats) -> FinalSummary:
 
 def count_progression(study: Study, final: FinalScores) -> tuple[Progression, ...]:
     """Return the patients with progression, for each scale and each change. Raises StudyError if scipy is missing."""
+    days = days_of_visits(study, final.cases, final.raters.visits)
     return tuple(
-        _count(study, final, scale, quantity, quantity.first)
+        _count(final, scale, quantity, years_apart(days, quantity.first, quantity.last))
         for scale in _scales(final)
         for quantity in final.raters.quantities
         if quantity.first is not None
     )
 
 
-def _count(study: Study, final: FinalScores, scale: str | None, quantity: Quantity, first: int) -> Progression:
+def _count(final: FinalScores, scale: str | None, quantity: Quantity, years: Floats) -> Progression:
     changes, of_raters = final.quantity(quantity, scale), final.raters.complete_quantity(quantity, scale)
     number = raters_of_mean(of_raters)
     detectable, lower = (smallest_detectable_change(of_raters, number, level) for level in (CONFIDENCE, LOWER_LEVEL))
-    visits = final.raters.visits
-    years = np.array([years_between(study, case, visits[first], visits[quantity.last]) for case in final.cases])
     yearly = changes / years
     return Progression(
         scale or TOTAL,

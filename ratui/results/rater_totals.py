@@ -1,21 +1,33 @@
-"""Mean totals of each rater, and the number of patients with progression."""
+"""Mean totals of each rater at each visit and their changes, and the number of patients with progression."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median, stdev
 
 import numpy as np
+import numpy.typing as npt
 
+from ratui.results.quantities import Quantity
 from ratui.results.released import ReleasedReadings
 from ratui.results.scores import ReadingScores, collect_consensus, collect_scores
+from ratui.results.statistics import Floats
 from ratui.results.text_table import TextTable, format_number
 from ratui.results.totals import MissingRule, describe_rule
 from ratui.study import Study
 from ratui.study.intact import intact_case
 
-__all__ = ["PROGRESSION", "RAPID", "RaterTotals", "rater_totals_table", "summarize_raters", "years_between"]
+__all__ = [
+    "PROGRESSION",
+    "RAPID",
+    "RaterTotals",
+    "days_of_visits",
+    "rater_totals_table",
+    "summarize_raters",
+    "years_apart",
+    "years_between",
+]
 
 PROGRESSION = 0.5
 """Progression is a change of more than this many points per year."""
@@ -26,39 +38,44 @@ _YEAR = 365.25
 
 @dataclass(frozen=True)
 class RaterTotals:
-    """Totals of one rater over all scales.
+    """Totals of one rater at one visit, or their changes between two visits.
 
     Attributes
     ----------
     rater
         The rater's ID, or the name of the consensus.
+    quantity
+        The visit or the change, by name.
     patients
-        Number of patients with totals at the first and the last visit and a change under the rule.
+        Number of patients with a total over all scales.
     without_total
-        Number of patients without one of them.
-    earlier, later, changes
-        Totals at the two time points and their changes, one value per patient.
+        Number of the other patients with films of the visits.
+    values
+        Totals over all scales, or their changes, one per patient.
+    by_scale
+        Totals of the same patients by scale. Under a rule that counts other fields in a change, a scale may have fewer.
     dated
-        Number of patients with a known number of days between their films.
+        Number of patients with a change and a known number of days between the visits; 0 for a status.
     progressed, rapid
         Number of dated patients with progression, and with rapid progression.
     """
 
     rater: str
+    quantity: str
     patients: int
     without_total: int
-    earlier: tuple[float, ...]
-    later: tuple[float, ...]
-    changes: tuple[float, ...]
-    dated: int
-    progressed: int
-    rapid: int
+    values: tuple[float, ...]
+    by_scale: Mapping[str, tuple[float, ...]]
+    dated: int = 0
+    progressed: int = 0
+    rapid: int = 0
 
 
 def summarize_raters(study: Study, released: ReleasedReadings, rule: MissingRule) -> tuple[RaterTotals, ...]:
     """Return the totals of each rater under `rule`, followed by those of the consensus if there is one.
 
-    The change is that from the first to the last visit.
+    Each rater has the status at each visit, the change from the first visit to each later one, and the changes between
+    successive visits.
     """
     found = _summarize(study, collect_scores(study, released, rule))
     if released.consensus:
@@ -67,58 +84,104 @@ def summarize_raters(study: Study, released: ReleasedReadings, rule: MissingRule
 
 
 def _summarize(study: Study, scores: ReadingScores) -> list[RaterTotals]:
-    if scores.main_change is None:
-        return []
-    totals, changes, is_read = scores.totals(), scores.quantity(scores.main_change), scores.is_read
-    has_all = np.isfinite(totals[..., [0, -1]]).all(axis=-1) & np.isfinite(changes)
-    years = np.array([years_between(study, case, scores.visits[0], scores.visits[-1]) for case in scores.cases])
-    found = []
-    for place, rater in enumerate(scores.raters):
-        chosen = has_all[:, place]
-        yearly = changes[chosen, place] / years[chosen]
+    scales = scores.scheme.scales
+    values = {(scale, each): scores.quantity(each, scale) for scale in (None, *scales) for each in scores.quantities}
+    has_visit = np.asarray(scores.has_field.any(axis=2))
+    days = days_of_visits(study, scores.cases, scores.visits)
+    return [
+        _summarize_rater(scores, values, has_visit, days, place, quantity)
+        for place in range(len(scores.raters))
+        for quantity in scores.quantities
+    ]
+
+
+def _summarize_rater(
+    scores: ReadingScores,
+    values: Mapping[tuple[str | None, Quantity], Floats],
+    has_visit: npt.NDArray[np.bool_],
+    days: Floats,
+    place: int,
+    quantity: Quantity,
+) -> RaterTotals:
+    totals, visits = values[None, quantity][:, place], [quantity.last]
+    visits += [] if quantity.first is None else [quantity.first]
+    chosen = np.isfinite(totals)
+    by_scale = {scale: values[scale, quantity][chosen, place] for scale in scores.scheme.scales}
+    yearly = np.array([])
+    if quantity.first is not None:
+        yearly = (totals / years_apart(days, quantity.first, quantity.last))[chosen]
         yearly = yearly[np.isfinite(yearly)]
-        found.append(
-            RaterTotals(
-                rater,
-                int(chosen.sum()),
-                int((is_read[:, place] & ~chosen).sum()),
-                tuple(totals[chosen, place, 0].tolist()),
-                tuple(totals[chosen, place, -1].tolist()),
-                tuple(changes[chosen, place].tolist()),
-                len(yearly),
-                int((yearly > PROGRESSION).sum()),
-                int((yearly >= RAPID).sum()),
-            )
-        )
-    return found
+    return RaterTotals(
+        scores.raters[place],
+        quantity.name,
+        int(chosen.sum()),
+        int((has_visit[:, place, visits].all(axis=1) & ~chosen).sum()),
+        tuple(totals[chosen].tolist()),
+        {scale: tuple(each[np.isfinite(each)].tolist()) for scale, each in by_scale.items()},
+        len(yearly),
+        int((yearly > PROGRESSION).sum()),
+        int((yearly >= RAPID).sum()),
+    )
+
+
+def days_of_visits(study: Study, cases: Sequence[str], visits: Sequence[int]) -> Floats:
+    """Return the day of each visit of each case since its first film, shape (cases, visits); NaN if it is not known.
+
+    `visits` are numbers of visits in the study.
+    """
+    days = np.full((len(cases), len(visits)), np.nan)
+    for row, case in enumerate(cases):
+        films = intact_case(study, case)
+        known = {} if films is None else {film.number: film.day for film in films.films if film.day is not None}
+        days[row] = [known.get(visit, np.nan) for visit in visits]
+    return days
+
+
+def years_apart(days: Floats, first: int, last: int) -> Floats:
+    """Return the years between two columns of `days`, shape (cases,); NaN if a day is not known or they do not rise."""
+    apart = days[:, last] - days[:, first]
+    return np.asarray(np.where(apart > 0, apart, np.nan) / _YEAR)
 
 
 def years_between(study: Study, case: str, first: int, last: int) -> float:
     """Return the years between two visits of a case, given by their numbers; NaN if a day is unknown."""
-    films = intact_case(study, case)
-    days = {} if films is None else {film.number: film.day for film in films.films if film.day is not None}
-    apart = days[last] - days[first] if {first, last} <= days.keys() else 0
-    return apart / _YEAR if apart > 0 else float("nan")
+    return float(years_apart(days_of_visits(study, [case], [first, last]), 0, 1)[0])
 
 
 def rater_totals_table(found: Sequence[RaterTotals], rule: MissingRule) -> TextTable:
-    """Return the totals as a table, one row per rater."""
-    rows = [
-        [
-            each.rater,
-            each.patients,
-            each.without_total,
-            *(_format_mean_sd(values) for values in (each.earlier, each.later, each.changes)),
-            _median(each.changes),
-            _format_share(each.progressed, each.dated),
-            _format_share(each.rapid, each.dated),
-        ]
-        for each in found
+    """Return the totals as a table, one row per rater and quantity."""
+    scales = [*found[0].by_scale] if found and len(found[0].by_scale) > 1 else []
+    rows, last = [], ""
+    for each in found:
+        rows.append(
+            [
+                "" if each.rater == last else each.rater,
+                each.quantity,
+                each.patients,
+                each.without_total,
+                _format_mean_sd(each.values),
+                _median(each.values),
+                *(_format_mean_sd(each.by_scale[scale]) for scale in scales),
+                _format_share(each.progressed, each.dated),
+                _format_share(each.rapid, each.dated),
+            ]
+        )
+        last = each.rater
+    headers = [
+        "rater",
+        "of",
+        "patients",
+        "no total",
+        "mean (SD)",
+        "median",
+        *(f"{scale}, mean (SD)" for scale in scales),
     ]
-    headers = ["rater", "patients", "no total", "earlier, mean (SD)", "later", "change", "median change"]
     headers += [f"over {PROGRESSION:g}/year", f"{RAPID:g}/year or more"]
-    note = f"Total over all scales. {describe_rule(rule)} Progression counts dated patients."
-    return TextTable("Totals", headers, rows, note=note)
+    about = "Total over all scales, and of each scale in the same patients." if scales else "Total over all scales."
+    note = (
+        f"{about} No total: patients with films of the visits. {describe_rule(rule)} Progression counts dated patients."
+    )
+    return TextTable("Totals", headers, rows, text_columns=2, note=note)
 
 
 def _format_mean_sd(values: Sequence[float]) -> str:

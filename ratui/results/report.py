@@ -263,8 +263,8 @@ def _agreement(sources: _Sources, compared: tuple[Agreement, ReadingScores] | No
         return
     found, scores = compared
     yield paragraph(summarize_agreement(found))
-    # The raters' means stand once, so that no two tables can show different ones: with two visits, in the section of totals.
-    *figures, sites = agreement_tables(found, with_means=scores.main_change is None)
+    # The raters' means stand once, in the section of totals, so that no two tables can show different ones.
+    *figures, sites = agreement_tables(found, with_means=False)
     yield from map(_table_html, figures)
     if plots:
         from ratui.results.plots import encode_figure, list_plots
@@ -321,11 +321,6 @@ def _totals(sources: _Sources) -> Iterator[str]:
         yield paragraph("No case is released yet.")
         return
     found = summarize_raters(sources.study, sources.released, sources.rule)
-    if not found:
-        yield paragraph(
-            "The cases have one visit, so that there are no changes. The agreement shows the raters' means."
-        )
-        return
     yield _table_html(rater_totals_table(found, sources.rule), title=False)
 
 

@@ -24,7 +24,7 @@ from ratui.results.export.signed_readings import ExportSource
 from ratui.results.final_scores import compute_final_scores
 from ratui.results.missing_data import missing_table, reopened_table
 from ratui.results.outcome import final_table, summarize_final
-from ratui.results.rater_totals import summarize_raters
+from ratui.results.rater_totals import rater_totals_table, summarize_raters
 from ratui.results.released import ReleasedReadings, released_readings
 from ratui.results.scores import collect_scores
 from ratui.results.totals import RULES, get_rule
@@ -350,14 +350,31 @@ def test_reopened_readings_and_settled_joints_are_listed(study: Study) -> None:
     assert reopened_table(study, released).rows == []
 
 
-def test_the_totals_of_raters_are_those_of_first_and_last_visit() -> None:
+def test_the_totals_of_raters_are_those_of_all_visits_and_changes() -> None:
     found = three_visits()
     study = fake_study()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ratui.results.rater_totals.intact_case", lambda *_: None)
-        anna, bert = summarize_raters(study, found, OBSERVED)
-    assert (anna.earlier, anna.later, anna.changes) == ((1.0, 0.0), (5.0, 1.0), (4.0, 1.0))
-    assert (bert.changes, bert.without_total, bert.dated) == ((3.0, 2.0), 1, 0)
+        rows = summarize_raters(study, found, OBSERVED)
+    anna, bert = ({each.quantity: each for each in rows if each.rater == rater} for rater in ("anna", "bert"))
+    assert {name: each.values for name, each in anna.items()} == {
+        "baseline": (1.0, 0.0, 4.0),
+        "visit 2": (2.0,),
+        "visit 3": (5.0, 1.0),
+        "change, baseline to visit 2": (1.0,),
+        "change, baseline to visit 3": (4.0, 1.0),
+        "change, visit 2 to visit 3": (3.0,),
+    }
+    change = bert["change, baseline to visit 3"]
+    assert (change.values, change.by_scale, change.without_total, change.dated) == (
+        (3.0, 2.0),
+        {"ERO": (3.0, 2.0), "JSN": (0.0, 0.0)},
+        0,
+        0,
+    )
+    table = rater_totals_table(rows, OBSERVED)
+    assert [row[0] for row in table.rows] == ["anna", *[""] * 5, "bert", *[""] * 5]
+    assert [row[1] for row in table.rows[:6]] == list(anna)
 
 
 def disputes_of(released: Any, limit: float = 7.0) -> tuple[CaseDispute, ...]:

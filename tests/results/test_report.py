@@ -106,7 +106,10 @@ def test_the_methods_describe_how_visits_were_shown(tmp_path: Path, visits: int,
     shown = page(study, plots=False)
     assert words in shown["Methods as run"]
     assert ("between the first and the last visit" in shown["Methods as run"]) is (visits > 1)
-    assert ("The cases have one visit" in shown["Totals"]) is (visits == 1)
+    statuses = {1: ("baseline",), 2: ("earlier", "later", "change")}.get(
+        visits, ("visit 3", "change, visit 2 to visit 3")
+    )
+    assert all(words in shown["Totals"] for words in statuses)
 
 
 def test_the_report_names_the_lock_and_a_reading_that_is_open_again(tmp_path: Path) -> None:
@@ -136,8 +139,9 @@ ANNA: Special = {Field("L.MCP2", "ERO", 1): GradeEntry(5), Field("L.MCP3", "JSN"
 class TestTotals:
     def test_progression_is_by_the_year(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": ANNA, "bert": {}}, patients=2)
-        anna, bert = summarize_raters(study, released_readings(study), CARRIED)
-        assert anna.changes == (7, 7)
+        *_, anna, _, _, bert = summarize_raters(study, released_readings(study), CARRIED)
+        assert (anna.rater, anna.quantity, anna.values) == ("anna", "change", (7, 7))
+        assert anna.by_scale == {"ERO": (5, 5), "JSN": (2, 2)}
         # 7 points in 428 days are 5.97 a year.
         assert (anna.dated, anna.progressed, anna.rapid) == (2, 2, 2)
         assert (bert.dated, bert.progressed, bert.rapid) == (2, 0, 0)
@@ -145,7 +149,7 @@ class TestTotals:
     def test_patients_without_a_total_are_counted(self, tmp_path: Path) -> None:
         study = noisy_study(tmp_path, patients=2)
         found = summarize_raters(study, released_readings(study), get_rule("complete"))
-        assert [(each.patients, each.without_total) for each in found] == [(0, 2), (0, 2)]
+        assert [(each.patients, each.without_total) for each in found] == [(2, 0), (0, 2), (0, 2)] * 2
 
 
 class TestModels:
