@@ -8,6 +8,7 @@ from ratui.study.importing.import_plan import ImportPlan
 from ratui.study.importing.import_report import ImportedFilm, ImportReport, RejectedFile
 from ratui.study.importing.importer import OpenImport, import_films, open_import
 from ratui.study.importing.pseudonyms import KeyFile
+from ratui.study.reading_permission import ReadingClosed
 from ratui.study.reading_session import AutoSaver, DisplayUse, ReadingSession
 from ratui.study.store import HeldByOther, LockHolder, StudyLocked, TakenOver
 from ratui.study.study import Study
@@ -29,6 +30,7 @@ __all__ = [
     "KeyFile",
     "LockHolder",
     "OpenImport",
+    "ReadingClosed",
     "ReadingSession",
     "Region",
     "RegionSource",

@@ -25,6 +25,7 @@ from typing import Any, Protocol, TypeAlias
 from ratui.errors import StoreError, clean_text
 from ratui.reading import LogEntry, Reading, reading_to_document
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_number, as_text
+from ratui.study.reading_permission import ReadingClosed
 from ratui.study.store import FileLock, StudyFile, StudyLocked, TakenOver
 from ratui.study.store.tables import read_tail, replace_tables
 
@@ -208,6 +209,7 @@ class ReadingSession:
         file: StudyFile,
         lock: FileLock,
         shared_lock: _SharedLock,
+        check_permission: Callable[[], None],
         reading: Reading,
         seconds: float,
         notice: str = "",
@@ -218,6 +220,7 @@ class ReadingSession:
         self._file = file
         self._lock = lock
         self._shared_lock = shared_lock
+        self._check_permission = check_permission
         self._tail: bytes | None = tail
         """Last bytes of the file as this session read or wrote it last; None if that is unknown."""
         self.reading = reading
@@ -234,8 +237,8 @@ class ReadingSession:
         Raises
         ------
         StoreError
-            If the disk refuses, another process took the reading over, or another program changed its file. The previous
-            reading is then still stored.
+            If the disk refuses, another process took the reading over, another program changed its file, or the rules of the
+            study do not let the rater change it any more. The previous reading is then still stored.
         """
         spent = self.seconds if seconds is None else seconds
         used = self.displays if displays is None else displays
@@ -262,11 +265,23 @@ class ReadingSession:
         self._evidence = evidence
 
     def check_lock(self) -> None:
-        """Raise TakenOver if another process has taken the reading over, and StoreError if that can't be checked."""
+        """Raise an error if this session can save nothing more.
+
+        Raises
+        ------
+        TakenOver
+            If another process has taken the reading over.
+        StudyLocked, ReadingClosed
+            If a manager has locked the study, or its rules do not let the rater change the reading any more.
+        StoreError
+            If that can't be checked now.
+        """
+        self._check_permission()
         self._lock.check()
 
     def writing(self) -> AbstractContextManager[None]:
-        """Exclude a take-over while something else of the case is saved. Raises TakenOver or StoreError on entry."""
+        """Exclude a take-over while something else of the case is saved. Raises errors of `check_lock` on entry."""
+        self._check_permission()
         return self._lock.writing()
 
     def _tail_after_failure(self) -> bytes | None:
@@ -339,7 +354,7 @@ class AutoSaver:
             if not self.save_error:
                 _LOGGER.warning("a reading was not saved", exc_info=error)
             self.save_error = error.problem.removeprefix("not saved: ")
-            self.can_retry = not isinstance(error, FileChanged | TakenOver | StudyLocked)
+            self.can_retry = not isinstance(error, FileChanged | TakenOver | StudyLocked | ReadingClosed)
             return False
         self.save_error, self.can_retry, self.saved_at = "", True, now().astimezone()
         return True

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
+from ratui.errors import StudyError
 from ratui.files import check_name
 from ratui.imaging import Orientation
 from ratui.reading import Slot
 from ratui.scheme import Scheme
 from ratui.study.case import Case, FilmRecord, Region, regions_from_records, regions_to_records
-from ratui.study.config import SEALED_FORMAT, StudyConfig
+from ratui.study.config import SEALED_FORMAT, StudyConfig, read_settings
 from ratui.study.layout import list_models
 from ratui.study.orientations import FilmOrientation, read_orientations, to_displayed_regions, to_stored_regions
 from ratui.study.store import FileLock, StoredTables, StudyFile, StudyFolder, StudyLock, write_tables
@@ -38,6 +39,8 @@ class RegionStore:
         self.scheme = scheme
         self._study_lock = StudyLock(folder)
         self._notices: dict[str, None] = {}
+        self.settings_read: object = None
+        """Signatures of both copies of the settings when they were last read again; None before that."""
         # A cache; an entry counts while the signature of its file is unchanged.
         self._complete: dict[str, tuple[FileSignature, Case, bool]] = {}
         self._orientations: dict[str, tuple[FileSignature, Mapping[str, FilmOrientation]]] = {}
@@ -47,6 +50,17 @@ class RegionStore:
     def check_unlocked(self) -> None:
         """Raise StudyLocked if a manager has locked the study: nothing in it may change then."""
         self._study_lock.check_unlocked()
+
+    def refresh_settings(self) -> None:
+        """Read the settings again if their file has changed since. Raises StudyError if they are those of another study."""
+        now = self._study_lock.settings_signatures()
+        if now == self.settings_read:
+            return
+        config, notice = read_settings(self.folder)
+        if (config.id, config.scheme) != (self.config.id, self.config.scheme):
+            raise StudyError("another study is in this folder now", self.folder.path, "Leave ratui, and start it again")
+        self.add_notice(self.folder.path / "study.toml", notice)
+        self.config, self.settings_read = config, now
 
     def add_notice(self, file: Path, notice: str) -> None:
         """Add a message about `file` to `notices`; an empty `notice` adds nothing."""

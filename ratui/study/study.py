@@ -22,6 +22,7 @@ from ratui.study.film_changes import adapt_reading, is_current, stored_times
 from ratui.study.intact import intact_case, intact_reading
 from ratui.study.orientations import FilmOrientation
 from ratui.study.rater_access import check_is_rater, check_rater_access
+from ratui.study.reading_permission import ReadingPermission
 from ratui.study.reading_session import DisplayUse, ReadingSession, now
 from ratui.study.restored import find_reading, take_over_restored
 from ratui.study.store import FileLock, LockHolder, StoredTables, StudyFile, StudyFolder
@@ -231,9 +232,8 @@ class Study(StudyCases, AnswerSource):
         StudyError
             If the case can't be read, this account may not read as `rater`, or both copies of the file are damaged.
         """
-        self.check_rater(rater)
-        self.check_unlocked()
-        self.check_open(rater, case)
+        rules = ReadingPermission(self, self._study_lock, rater, case)
+        rules.check_opening()
         film_case = self.case(case)
         why = film_case.unreadable_reason(self.scheme)
         if why:
@@ -266,8 +266,8 @@ class Study(StudyCases, AnswerSource):
                 reading = replace(reading, positions=film_case.films_at(reading.order))
             displays = stored_displays(stored, file.path)
             evidence = stored_evidence(stored, reading.positions, film_case, self.config.id)
-            shared, tail = self._study_lock.shared, stored.tail if stored else b""
-            session = ReadingSession(file, lock, shared, reading, seconds, notice, displays, evidence, tail)
+            shared, check, tail = rules.shared, rules.check, stored.tail if stored else b""
+            session = ReadingSession(file, lock, shared, check, reading, seconds, notice, displays, evidence, tail)
             adapted = adapt_reading(
                 reading, film_case, self.config.id, self.positions(case).get(rater, ()), timestamp=now()
             )

@@ -99,8 +99,9 @@ class StudyCases(RegionStore):
         return state.stage == "unreadable" or (state.stage != "unassigned" and not is_hidden)
 
     def check_open(self, rater: str, case: str) -> None:
-        """Raise StudyError if the charter does not let `rater` read `case` today: its block or its days."""
+        """Raise StudyError if `rater` does not read `case`, or the charter does not permit it now: block and days."""
         if rater != CONSENSUS:
+            self._positions_of(rater, case)
             block = self.film_list(case).blocks.get(rater, 0)
             check_window(self.config, case, block, is_open=self.is_open(rater, case))
 

@@ -197,6 +197,8 @@ def _convert_reading(study: Study, rater: str, id: str) -> None:
             reading = replace(reading, positions=case.films_at(reading.order))
         seconds, displays = stored_seconds(stored, file.path), stored_displays(stored, file.path)
         evidence = stored_evidence(stored, reading.positions, case, study.config.id)
-        shared = StudyLock(study.folder).shared
-        session = ReadingSession(file, lock, shared, reading, seconds, displays=displays, evidence=evidence, tail=tail)
+        whole = StudyLock(study.folder)
+        session = ReadingSession(
+            file, lock, whole.shared, whole.check_unlocked, reading, seconds, "", displays, evidence, tail
+        )
         session.save(reading)

@@ -119,11 +119,13 @@ class RatuiApp(KeyApp):
             saver.save(saver.reading)  # with the time spent since the last entry
         self.exit()
 
-    def report_unsaved(self, saver: AutoSaver) -> None:
-        """Note the entries of a closed case that are lost, and show it on the screen below."""
+    def report_unsaved(self, saver: AutoSaver, *, is_shown: bool = True) -> None:
+        """Note the entries of a closed case that are lost, and if `is_shown`, show their number on the screen below."""
         count, case = len(saver.unsaved), saver.reading.case
         entries = "1 entry was" if count == 1 else f"{count} entries were"
         self.unsaved_readings.append(f"{case}: {entries} not saved: {saver.save_error}")
+        if not is_shown:
+            return
         why = self.t.translate_error(saver.save_error)
         message = self.t("text.left_unsaved", count=count, case=case, why=why)
 

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from ratui.errors import StoreError
 from ratui.study import HeldByOther, LockHolder, TakenOver
 from ratui.tui.i18n.catalog import LANGUAGES, Catalog
-from ratui.tui.i18n.lock_phrases import format_busy, format_closed_case, format_held, format_taken_over, shorten
+from ratui.tui.i18n.lock_phrases import format_busy, format_closed_case, format_closed_session, format_held, shorten
 from ratui.tui.i18n.reading_phrases import format_error
 from tests.films import make_study
 from tests.tui.conftest import cells, reading_as, settle
@@ -42,7 +42,7 @@ def test_two_lines_fit_and_name_the_holder(language: str, name: str) -> None:
     for text in (
         format_held(t, held, 78, "T"),
         format_closed_case(t, held, 78, "Enter", "T"),
-        format_taken_over(t, TakenOver(holder, "C-4X8K2M"), 0, (), 78),
+        format_closed_session(t, TakenOver(holder, "C-4X8K2M"), 0, (), 78),
     ):
         lines = text.split("\n")
         assert len(lines) == 2
@@ -77,7 +77,7 @@ def test_a_lock_without_a_record_is_described(language: str) -> None:
     t, held = Catalog(language), HeldByOther(None, "C-4X8K2M")
     assert format_held(t, held, 78, "T") == f"{t('locks.open_unknown')}\n{t('locks.close_unknown')}"
     assert "C-4X8K2M" in format_closed_case(t, held, 78, "Enter", "T")
-    assert format_taken_over(t, TakenOver(None, "C-4X8K2M"), 0, (), 78).startswith(t("locks.taken_over_unknown"))
+    assert format_closed_session(t, TakenOver(None, "C-4X8K2M"), 0, (), 78).startswith(t("locks.taken_over_unknown"))
 
 
 def test_what_is_left_out_first_is_the_process_and_then_the_terminal() -> None:
@@ -109,7 +109,7 @@ def test_a_time_of_another_day_has_its_date() -> None:
 def test_unsaved_entries_are_listed_as_far_as_they_fit(language: str, count: int) -> None:
     t = Catalog(language)
     entries = [f"L MCP{number} ERO · → {number}" for number in range(1, count + 1)]
-    _, line = format_taken_over(t, TakenOver(ME, "C-1"), count, entries, 78).split("\n")
+    _, line = format_closed_session(t, TakenOver(ME, "C-1"), count, entries, 78).split("\n")
     assert cell_len(line) <= 78
     assert str(count) in line
     assert entries[0] in line
@@ -152,7 +152,7 @@ async def test_every_message_of_the_worklist_is_visible_at_80_columns(tmp_path: 
     ]
     for holder in HOLDERS.values():
         messages.append(format_closed_case(t, HeldByOther(holder, CASE), 78, "Enter", "T"))
-        messages.append(format_taken_over(t, TakenOver(holder, CASE), 3, ["L MCP2 ERO · → 1"] * 3, 78))
+        messages.append(format_closed_session(t, TakenOver(holder, CASE), 3, ["L MCP2 ERO · → 1"] * 3, 78))
     async with reading_as(study, "anna", language=language) as pilot:
         await settle(pilot)
         for message in messages:

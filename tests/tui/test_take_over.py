@@ -17,6 +17,9 @@ from textual.screen import Screen
 from ratui.errors import StoreError
 from ratui.reading import set_note
 from ratui.study import HeldByOther, LockHolder, ReadingSession, Study, reading_session
+from ratui.study.charter_changes import set_charter
+from ratui.study.rater_changes import remove_rater
+from ratui.study.study_closing import lock_study
 from ratui.tui.screens.help.screen import HelpScreen
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.regions.screen import RegionsScreen
@@ -245,3 +248,50 @@ async def test_one_key_takes_over_from_a_living_process(tmp_path: Path, is_begun
     assert reading
     assert not reading.notes
     assert [change.new for change in reading.log[-1].changes]
+
+
+async def test_a_case_is_closed_when_its_rater_has_left_and_the_entry_that_came_too_late_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(tmp_path)
+    (case,) = study.cases()
+    store_reading(study, case, joints=2)
+    async with reading_as(study, "anna", case=case, size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("1")
+        await settle(pilot)
+        before = study.reading("anna", case)
+        assert before is not None
+        with monkeypatch.context() as patched:  # the rater leaves between the check of a key and the save
+            patched.setattr(ReadingSession, "check_lock", lambda self: None)
+            remove_rater(Study.open(study.path), "anna", "moved away")
+            await pilot.press("2")
+            await settle(pilot)
+            assert "NOT SAVED: anna has left the study" in label_text(pilot)
+        await wait_for_screen(pilot, WorklistScreen)
+        assert "The case was closed: anna has left the study" in label_text(pilot)
+        assert re.search(r"1 entry was not saved: LEFT \S+ .*· → 2", label_text(pilot))
+        assert case not in label_text(pilot).replace(f"{case}: ", "")
+    assert Study.open(study.path).reading("anna", case) == before
+
+
+@pytest.mark.parametrize("rule", ["lock", "days"])
+async def test_a_closed_case_can_be_looked_at(tmp_path: Path, rule: str) -> None:
+    study = make_study(tmp_path)
+    (case,) = study.cases()
+    store_reading(study, case, joints=2)
+    async with reading_as(study, "anna", case=case, language="ja" if rule == "days" else "en") as pilot:
+        await settle(pilot)
+        if rule == "lock":
+            lock_study(Study.open(study.path), "data cleaned")
+            await wait_for_screen(pilot, OverviewScreen)
+            assert "The case was closed: the study was locked on" in label_text(pilot)
+        else:
+            set_charter(Study.open(study.path), {"windows": [{"closes": "2020-01-01"}]}, "as agreed")
+            await wait_for_screen(pilot, WorklistScreen)
+            assert "症例を閉じました：読影期間は 2020-01-01" in label_text(pilot)
+            await pilot.press("enter")
+            await settle(pilot)
+            assert isinstance(pilot.app.screen, OverviewScreen)
+            assert "読影期間は 2020-01-01" in label_text(pilot)
+        assert not {"S", "T", "r"} & offered_keys(pilot)

@@ -25,7 +25,7 @@ from ratui.errors import StoreError
 from ratui.files import file_mode
 
 if TYPE_CHECKING:
-    from ratui.study.store.folder import StudyFolder
+    from ratui.study.store.folder import FileSignature, StudyFolder
 
 __all__ = [
     "BUSY",
@@ -82,7 +82,7 @@ class StudyLock:
 
     def __init__(self, study: StudyFolder) -> None:
         self._folder = study
-        self._unlocked: object = None
+        self.settings: object = None
         """Signatures of both copies of the settings when they last did not lock the study."""
         self._main, self._gate = LOCK_FILES
         self._thread = threading.local()
@@ -120,15 +120,19 @@ class StudyLock:
 
         Both copies of the settings are read: the lock counts also if one of them is damaged or missing.
         """
-        signatures = {name: self._folder.signature(name) for name in (_SETTINGS, f"{_SETTINGS}.bak")}
-        if signatures == self._unlocked:
+        signatures = self.settings_signatures()
+        if signatures == self.settings:
             return
         for name, signature in signatures.items():
             found = _CLOSING.findall(self._folder.read(name, _LARGEST_SETTINGS)) if signature else []
             if found and found[-1][0] == b"locked":
                 problem = f"the study was locked on {found[-1][1].decode()}; nothing in it can be changed"
                 raise StudyLocked(problem, self._folder.path, "Ask a manager of the study")
-        self._unlocked = signatures
+        self.settings = signatures
+
+    def settings_signatures(self) -> dict[str, FileSignature]:
+        """Return the signatures of both copies of the settings. Raises StoreError if the disk refuses."""
+        return {name: self._folder.signature(name) for name in (_SETTINGS, f"{_SETTINGS}.bak")}
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

@@ -7,11 +7,11 @@ from datetime import datetime
 
 from rich.cells import cell_len, set_cell_size
 
-from ratui.errors import clean_text
+from ratui.errors import StoreError, clean_text
 from ratui.study import HeldByOther, LockHolder, TakenOver
 from ratui.tui.i18n.catalog import Catalog
 
-__all__ = ["format_busy", "format_closed_case", "format_held", "format_taken_over", "shorten"]
+__all__ = ["format_busy", "format_closed_case", "format_closed_session", "format_held", "shorten"]
 
 
 def format_held(t: Catalog, held: HeldByOther, width: int, key: str) -> str:
@@ -46,12 +46,15 @@ def format_busy(t: Catalog, held: HeldByOther, width: int) -> str:
     )
 
 
-def format_taken_over(t: Catalog, error: TakenOver, unsaved: int, entries: Sequence[str], width: int) -> str:
-    """Return two lines of at most `width` cells: who took the reading over when, and what was not saved.
+def format_closed_session(t: Catalog, error: StoreError, unsaved: int, entries: Sequence[str], width: int) -> str:
+    """Return two lines of at most `width` cells: why the session can save nothing more, and what was not saved.
 
+    The reason is who took the reading over when, or the rule of the study that closed it.
     `unsaved` is the number of log entries that were not saved, and `entries` has the texts of those that have one.
     """
-    if error.by is None:
+    if not isinstance(error, TakenOver):
+        head = t("locks.closed", why=t.translate_error(error.problem))
+    elif error.by is None:
         head = t("locks.taken_over_unknown")
     else:
         time = _format_since(error.by)

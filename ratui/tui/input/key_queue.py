@@ -20,12 +20,12 @@ from textual.errors import NoWidget
 from textual.events import Event, Key, MouseDown, MouseEvent, MouseUp, Paste
 
 from ratui.errors import StoreError
-from ratui.study import AutoSaver, ReadingSession, TakenOver
+from ratui.study import AutoSaver, ReadingClosed, ReadingSession, StudyLocked, TakenOver
 from ratui.tui.input.actions import normalize_key
 from ratui.tui.input.terminal_input import Burst
 from ratui.tui.input.unpressed_keys import WITHDRAWN_SECONDS, KeyRepeats, ReplyWatch, WithdrawalReason
 
-__all__ = ["KeyBurst", "KeyQueue", "OpenReading"]
+__all__ = ["ClosingError", "KeyBurst", "KeyQueue", "OpenReading"]
 
 _HANDLING_TIMEOUT = 5.0
 """Seconds that one widget may take to handle a key. After that the next key is sent although it has not finished."""
@@ -73,6 +73,10 @@ class KeyBurst(Event, bubble=False):
         return [normalize_key(key.character, key.key) for key in self.keys]
 
 
+ClosingError: TypeAlias = TakenOver | StudyLocked | ReadingClosed
+"""Error after which a session can save nothing more."""
+
+
 @dataclass(frozen=True)
 class OpenReading:
     """The reading that keys change now."""
@@ -81,17 +85,17 @@ class OpenReading:
     """The reading on the disk, locked for this process."""
     auto_saver: AutoSaver
     """The reading in memory, which counts the time."""
-    on_taken_over: Callable[[TakenOver], None]
-    """Function to call when another session has taken the reading over."""
+    on_closed: Callable[[ClosingError], None]
+    """Function to call when another session has taken the reading over, or the rater may not change it any more."""
     on_withdrawn: Callable[[Collection[int], WithdrawalReason], None]
     """Function to call with the log numbers of answers that no person may have given, and the reason."""
 
     def check_lock(self) -> bool:
-        """Return False, after a call of `on_taken_over`, if another session has taken the reading over."""
+        """Return False, after a call of `on_closed`, if this session can save nothing more."""
         try:
             self.session.check_lock()
-        except TakenOver as error:
-            self.on_taken_over(error)
+        except (TakenOver, StudyLocked, ReadingClosed) as error:
+            self.on_closed(error)
             return False
         except StoreError:
             return True  # the disk does not answer now; each save checks the lock again
@@ -122,7 +126,7 @@ class KeyQueue:
         self.on_paused: Callable[[], None] = lambda: None
         """Function to call when a key was ignored because the terminal was changed a moment before."""
         self.open_reading: OpenReading | None = None
-        """The reading that keys change. Its time is counted. No key goes on after another session has taken it over."""
+        """The reading that keys change. Its time is counted. No key goes on after it was closed."""
         self.repeats = KeyRepeats()
         """The keys that are held down, and the answers of their repeats."""
         self.time_of: Callable[[Key], float] = lambda key: key.time

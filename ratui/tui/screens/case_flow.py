@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from ratui import reading as rd
 from ratui.errors import EntryError
 from ratui.reading import LogEntry, Reading
-from ratui.study import AutoSaver, Case, ReadingSession, TakenOver
+from ratui.study import AutoSaver, Case, ReadingSession
 from ratui.study.reading_session import now
 from ratui.tui.entry.answer_reveal import OtherAnswers
 from ratui.tui.entry.scoring_session import ScoringSession
@@ -24,7 +24,7 @@ from ratui.tui.graphics.viewport import CaseFilms, load_case_films
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.input.actions import format_key
-from ratui.tui.input.key_queue import OpenReading
+from ratui.tui.input.key_queue import ClosingError, OpenReading
 from ratui.tui.input.unpressed_keys import WithdrawalReason
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.film_screen import FilmScreen
@@ -33,7 +33,7 @@ from ratui.tui.screens.overview.screen import GoToSite, OverviewCommand, Overvie
 if TYPE_CHECKING:
     from ratui.tui.screens.review.screen import ReviewResult
 
-__all__ = ["CaseFlow", "CaseResult", "CaseTakenOver", "ScoringResult"]
+__all__ = ["CaseClosed", "CaseFlow", "CaseResult", "ScoringResult"]
 
 _CHECK_SECONDS = 0.5
 """Seconds between two checks that no other session has taken the reading over."""
@@ -48,14 +48,14 @@ class ScoringResult(Enum):
 
 
 @dataclass(frozen=True)
-class CaseTakenOver:
-    """The end of a case whose reading was taken over by another session.
+class CaseClosed:
+    """The end of a case whose reading this session can't change any more; `error` has the reason.
 
     `reading` is the reading as it was here, `unsaved` has the entries at the end of its log that are not on the disk,
     `site` is the key of the site that was shown, and `visits` has the names of the case's visits.
     """
 
-    error: TakenOver
+    error: ClosingError
     reading: Reading
     unsaved: tuple[LogEntry, ...]
     site: str
@@ -66,7 +66,7 @@ class CaseTakenOver:
         return [text for entry in self.unsaved if (text := format_last_entry(t, self.reading, entry, self.visits))]
 
 
-CaseResult: TypeAlias = ScoringResult | CaseTakenOver
+CaseResult: TypeAlias = ScoringResult | CaseClosed
 """The result of the scoring screen."""
 
 
@@ -104,10 +104,10 @@ class CaseFlow:
         self._reviewed: dict[str, Hashable] = {}
         """States of the reviewed joints by site, see `ratui.reading.review_items`."""
         self._is_closed = False
-        """True once the case has been closed because another session took it over."""
+        """True once the case has been closed because this session can save nothing more."""
         self.case = case
         self.auto_saver = AutoSaver(session)
-        self._open_reading = OpenReading(session, self.auto_saver, self._close_taken_over, self._withdraw)
+        self._open_reading = OpenReading(session, self.auto_saver, self._close_case, self._withdraw)
         self.films: CaseFilms | None = None
         """The films with their regions; None while regions are missing."""
         self.scoring_session: ScoringSession | None = None
@@ -127,7 +127,7 @@ class CaseFlow:
     def close(self) -> None:
         """Release the lock of the reading, after a last attempt to save what is not on the disk."""
         if not self.auto_saver.retry():
-            self._screen.ratui.report_unsaved(self.auto_saver)
+            self._screen.ratui.report_unsaved(self.auto_saver, is_shown=not self._is_closed)
         key_queue = self._screen.ratui.key_queue
         if key_queue.open_reading is self._open_reading:  # the next case may have been opened already
             key_queue.open_reading = None
@@ -148,7 +148,7 @@ class CaseFlow:
         while app.screen is not self._screen and self._screen in app.screen_stack:
             app.pop_screen()
 
-    def _close_taken_over(self, error: TakenOver) -> None:
+    def _close_case(self, error: ClosingError) -> None:
         """Leave all screens of the case, and report the entries that were not saved."""
         self._lock_timer.stop()
         screen, reading = self._screen, self.reading
@@ -161,7 +161,7 @@ class CaseFlow:
             app.pop_screen()
         site = self.scoring_session.site if self.scoring_session is not None else self._site
         visits = self.films.visits if self.films else UNNAMED
-        screen.dismiss(CaseTakenOver(error, reading, self.auto_saver.unsaved, site, visits))
+        screen.dismiss(CaseClosed(error, reading, self.auto_saver.unsaved, site, visits))
 
     # Regions and scoring.
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from ratui import reading as rd
 from ratui.errors import RatuiError
 from ratui.reading import Reading
-from ratui.study import HeldByOther, LockHolder, StudyLocked
+from ratui.study import HeldByOther, LockHolder, ReadingClosed, StudyLocked
 from ratui.study.rater_access import OutsideWindow
 from ratui.tui.i18n.catalog import Catalog
-from ratui.tui.i18n.lock_phrases import format_closed_case, format_held, format_taken_over
+from ratui.tui.i18n.lock_phrases import format_closed_case, format_closed_session, format_held
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.overview.screen import OverviewCommand, OverviewResult, OverviewScreen, Reopen
@@ -163,19 +163,24 @@ class CaseOpener:
         self._open_for_scoring(case)
 
     def _closed(self, case: str, result: CaseResult | None) -> None:
-        """Show the outcome of a case; if another session took it over, show the reading as it is here, to look at."""
-        from ratui.tui.screens.case_flow import CaseTakenOver, ScoringResult
+        """Show the outcome of a case. If it was closed, show why and what was not saved, and the reading as it is here."""
+        from ratui.tui.screens.case_flow import CaseClosed, ScoringResult
 
         worklist = self._worklist
         if result is ScoringResult.SIGNED:
             worklist.show_message(worklist.t("scoring.signed", case=case))
-        elif isinstance(result, CaseTakenOver):
+        elif isinstance(result, CaseClosed):
+            error = result.error
 
             def notice(t: Catalog, width: int) -> str:
-                return format_taken_over(t, result.error, len(result.unsaved), result.unsaved_texts(t), width)
+                return format_closed_session(t, error, len(result.unsaved), result.unsaved_texts(t), width)
 
             worklist.show_message(notice(worklist.t, worklist.app.size.width - 2))
-            worklist.app.push_screen(OverviewScreen(result.reading, site=result.site, notice=notice))
+            if not isinstance(error, ReadingClosed):  # otherwise the rater may not be permitted to look at the case
+                overview = OverviewScreen(
+                    result.reading, site=result.site, closed=isinstance(error, StudyLocked), notice=notice
+                )
+                worklist.app.push_screen(overview)
 
     def _show_error(self, error: RatuiError) -> None:
         worklist = self._worklist

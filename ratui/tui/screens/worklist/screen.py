@@ -130,8 +130,9 @@ class WorklistScreen(ListScreen[None]):
         if index is None:
             return
         before, now = self._states[index], self._loader.read_state(case)
-        self._states[index] = now
-        self._search_texts[index] = worklist_model.make_search_text(self.t, now)
+        if now.stage != "unassigned":  # a case that was taken from the rater is left out by the next load
+            self._states[index] = now
+            self._search_texts[index] = worklist_model.make_search_text(self.t, now)
         if worklist_model.is_open(before) and now.stage == "signed":
             index = worklist_model.find_next_case(self._states, after=index) or 0
         self._list_cases(index)
