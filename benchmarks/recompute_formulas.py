@@ -22,6 +22,8 @@ Interval = tuple[float, float, float]
 Floats = npt.NDArray[np.float64]
 
 NONE: Interval = (math.nan, math.nan, math.nan)
+LEAST_CASES = 3
+"""Least number of cases of an intraclass correlation."""
 _Z = {0.95: float(stats.norm.ppf(0.975)), 0.8: float(stats.norm.ppf(0.9))}
 
 
@@ -106,7 +108,7 @@ class Formulas:
         df = total - n
         within = inside / df
         size = (total - sum(each**2 for each in sizes) / total) / (n - 1)
-        if between + (size - 1) * within == 0:
+        if n < LEAST_CASES or between + (size - 1) * within == 0:
             return NONE, within, df
         icc = (between - within) / (between + (size - 1) * within)
         if not within:
@@ -134,6 +136,8 @@ class Formulas:
         df = (n - 1) * (k - 1)
         residuals = x - x.mean(axis=1, keepdims=True) - x.mean(axis=0, keepdims=True) + grand
         error = float((residuals**2).sum()) / df
+        if n < LEAST_CASES:
+            return NONE, NONE, error, df
         below = rows + (k - 1) * error + k * (columns - error) / n
         icc2 = (rows - error) / below if below else math.nan
         icc3 = (rows - error) / (rows + (k - 1) * error) if rows + error else math.nan
@@ -149,10 +153,7 @@ class Formulas:
         low, high = ratio / float(stats.f.ppf(0.975, n - 1, df)), ratio * float(stats.f.ppf(0.975, df, n - 1))
         two = icc2, low2, high2
         three = icc3, (low - 1) / (low + k - 1), (high - 1) / (high + k - 1)
-        if n < 3:
-            two = icc2, math.nan, math.nan  # two cases tell nothing about the readers' variance
-        else:
-            self._keep(f"two({_matrix(table)})", *two, *three)
+        self._keep(f"two({_matrix(table)})", *two, *three)
         if not two[1] <= icc2 <= two[2]:
             two = icc2, math.nan, math.nan
         return two, three, error, df

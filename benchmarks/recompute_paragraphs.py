@@ -16,7 +16,8 @@ _NOTES = {
     "Quadratic-weighted kappa": "95 % intervals",
     "Limits of agreement (Bland–Altman)": "95 % of two raters' differences",
     "Smallest detectable change": "1.96 · SD",
-    "Drift of each rater": "mean ± 3 · mean moving range / 1.128",
+    "Each rater with themselves": "fewer than 3 patients",
+    "Drift of each rater": "mean ± 3 · mean moving range / 1.128, from 8 repeats on",
     "Sites": "with fewer than ten",
 }
 """Words of the notes whose only figures are those of a formula or of a level of confidence."""

@@ -22,6 +22,7 @@ Cell = tuple[str, tuple[float, ...]]
 """Text of a cell with ``#`` for each number, and the numbers."""
 Rows = dict[tuple[str, ...], list[Cell]]
 _RESAMPLES = 2000
+LEAST_REPEATS = 8
 
 
 class Sources:
@@ -244,10 +245,10 @@ def drift(of: Sources) -> Rows:
         ]
         names = [name for name, each in zip(names, differences, strict=True) if not math.isnan(each)]
         kept = [each for each in differences if not math.isnan(each)]
-        if len(kept) < 2:
-            rows[rater,] = [cell("#", len(kept)), *[text("–")] * 3, text("none"), text("none")]
+        mean = of.formulas.mean(kept) if len(kept) > 1 else NAN
+        if len(kept) < LEAST_REPEATS:
+            rows[rater,] = [cell("#", len(kept)), cell("#", mean), text("too few repeats"), *[text("–")] * 3]
             continue
-        mean = of.formulas.mean(kept)
         width = 3 * float(np.mean(np.abs(np.diff(kept)))) / 1.128
         outside = [name for name, each in zip(names, kept, strict=True) if abs(each - mean) > width + 1e-9]
         sides = np.sign(np.array(kept) - mean)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ratui.results.agreement import Agreement
+from ratui.results.repeatability import LEAST_REPEATS
+from ratui.results.statistics import LEAST_PATIENTS
 from ratui.results.text_table import TextTable, format_count, format_estimate, format_number
 from ratui.results.totals import describe_rule
 
 __all__ = ["agreement_tables", "summarize_agreement"]
+
+_TOO_FEW = f"No correlation is estimated from fewer than {LEAST_PATIENTS} patients."
 
 
 def summarize_agreement(agreement: Agreement) -> str:
@@ -63,7 +67,7 @@ def _totals_table(agreement: Agreement, with_means: bool) -> TextTable:
     )
     note = (
         f"Intraclass correlation of patients' totals with exact 95 % intervals. {what} SD: of the patients' mean totals; "
-        f"if it is small, the correlation is small too. {describe_rule(agreement.rule)}"
+        f"if it is small, the correlation is small too. {_TOO_FEW} {describe_rule(agreement.rule)}"
     )
     return TextTable("Status and change", headers, rows, text_columns=2, note=note)
 
@@ -151,17 +155,23 @@ def _repeat_tables(agreement: Agreement) -> Sequence[TextTable]:
     headers = ["rater", "scale", "of", "repeated", "ICC(2,1)", "mean difference", "SDC"]
     note = (
         "Cases that a rater read twice without knowing it; second reading minus first. SDC: smallest detectable change of "
-        f"this rater alone. Fewer than two repeats are left out. {describe_rule(agreement.rule)}"
+        f"this rater alone. Fewer than two repeats are left out. {_TOO_FEW} {describe_rule(agreement.rule)}"
     )
     charts = [
         [
             each.rater,
             len(each.chart.cases),
             format_number(each.chart.centre, 1),
-            format_number(each.chart.lower, 1),
-            format_number(each.chart.upper, 1),
-            ", ".join(each.chart.outside) or "none",
-            ", ".join(each.chart.runs) or "none",
+            *(
+                (
+                    format_number(each.chart.lower, 1),
+                    format_number(each.chart.upper, 1),
+                    ", ".join(each.chart.outside) or "none",
+                    ", ".join(each.chart.runs) or "none",
+                )
+                if each.chart.has_limits
+                else ("too few repeats", "–", "–", "–")
+            ),
         ]
         for each in agreement.repeats
         if each.chart is not None
@@ -169,7 +179,8 @@ def _repeat_tables(agreement: Agreement) -> Sequence[TextTable]:
     main = next((each.quantity for each in agreement.repeats if each.chart is not None), "")
     chart_note = (
         f"Individuals chart of second minus first reading ({main}, all scales), in the order of the second signatures. "
-        "Limits: mean ± 3 · mean moving range / 1.128. Run: eight successive differences on one side of the mean."
+        f"Limits: mean ± 3 · mean moving range / 1.128, from {LEAST_REPEATS} repeats on. "
+        "Run: eight successive differences on one side of the mean."
     )
     return (
         TextTable("Each rater with themselves", headers, rows, text_columns=3, note=note),

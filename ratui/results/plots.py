@@ -168,7 +168,8 @@ def _plot_control_charts(agreement: Agreement) -> Any:
         for value, style in ((chart.centre, "-"), (chart.lower, "--"), (chart.upper, "--")):
             if np.isfinite(value):
                 axes[place].axhline(value, color="#555", linewidth=0.9, linestyle=style)
-        axes[place].set(xlabel="repeated case, in order of signing", title=rater)
+        few = "" if chart.has_limits else "\n(too few repeats for limits)"
+        axes[place].set(xlabel="repeated case, in order of signing", title=f"{rater}{few}")
     axes[0].set_ylabel("second − first reading")
     figure.suptitle(f"Drift of each rater, {charts[0][1]} of the total score", x=0.01, ha="left")
     return figure

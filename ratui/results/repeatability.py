@@ -18,12 +18,14 @@ from ratui.results.statistics import bland_altman, icc_agreement, smallest_detec
 from ratui.results.totals import MissingRule
 from ratui.study import Study
 
-__all__ = ["ControlChart", "Repeatability", "draw_control_chart", "measure_repeatability"]
+__all__ = ["LEAST_REPEATS", "ControlChart", "Repeatability", "draw_control_chart", "measure_repeatability"]
 
 TOTAL = "total"
 _MEAN_RANGE = 1.128  # d2 of two values: the mean range of two normal values in SD
 _LIMIT = 3.0  # SD
 _RUN = 8  # values on one side of the mean
+LEAST_REPEATS = 8
+"""Least number of repeats for limits of control: that of a run. From fewer, the mean moving range says little of the SD."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class ControlChart:
         Second reading minus first, in points.
     centre, lower, upper
         Mean of the differences, and the limits of control, 3 SD from it. The SD is the mean moving range divided by
-        1.128, so that a drift does not widen the limits (Shewhart 1931). NaN for fewer than two repeats.
+        1.128, so that a drift does not widen the limits (Shewhart 1931). The limits are NaN for fewer than `LEAST_REPEATS`
+        repeats, the mean for fewer than two.
     outside
         Cases beyond a limit.
     runs
@@ -55,6 +58,11 @@ class ControlChart:
     upper: float
     outside: tuple[str, ...]
     runs: tuple[str, ...]
+
+    @property
+    def has_limits(self) -> bool:
+        """True if there are enough repeats for limits and runs."""
+        return len(self.cases) >= LEAST_REPEATS
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,7 @@ def draw_control_chart(
     runs = []
     if len(values) > 1:
         centre = float(values.mean())
+    if len(values) >= LEAST_REPEATS:
         half = _LIMIT * float(np.abs(np.diff(values)).mean()) / _MEAN_RANGE
         lower, upper = centre - half, centre + half
         outside = tuple(name for name, value in zip(names, values, strict=True) if not lower <= value <= upper)

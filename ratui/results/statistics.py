@@ -21,6 +21,7 @@ from ratui.results.bootstrap import CONFIDENCE, Estimate, percentile_interval
 from ratui.results.optional_dependencies import require
 
 __all__ = [
+    "LEAST_PATIENTS",
     "BlandAltman",
     "Floats",
     "bland_altman",
@@ -37,6 +38,11 @@ __all__ = [
 ]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
+LEAST_PATIENTS = 3
+"""Least number of patients of an intraclass correlation.
+
+With two, ICC(2,1) has no interval and can lie far below 0, because it divides by a variance of two values.
+"""
 _NAN = float("nan")
 
 
@@ -87,18 +93,18 @@ def icc_agreement(ratings: Floats) -> Estimate:
     Returns
     -------
     Estimate
-        NaN for fewer than two targets or raters, or if all ratings are equal. It has no interval for two targets, and if
-        the approximate limits do not enclose the value.
+        NaN for fewer than `LEAST_PATIENTS` targets or two raters, or if all ratings are equal. It has no interval if the
+        approximate limits do not enclose the value.
     """
     squares = _mean_squares(ratings)
-    if squares is None:
+    if squares is None or squares.n < LEAST_PATIENTS:
         return Estimate(_NAN)
     n, k, rows, columns, residual = squares.n, squares.k, squares.targets, squares.raters, squares.residual
     denominator = rows + (k - 1) * residual + k * (columns - residual) / n
     if denominator <= 0:
         return Estimate(_NAN)
     value = (rows - residual) / denominator
-    if residual == 0 or value >= 1 or n < 3:
+    if residual == 0 or value >= 1:
         return Estimate(value)
     # `a` and `b` are named as in McGraw and Wong 1996.
     a = k * value / (n * (1 - value))
@@ -121,10 +127,11 @@ def icc_agreement(ratings: Floats) -> Estimate:
 def icc_consistency(ratings: Floats) -> Estimate:
     """Return ICC(3,1): consistency of single, fixed raters, which ignores a constant shift of a rater.
 
-    Value and interval follow Shrout and Fleiss 1979. `ratings` has the shape (targets, raters), without NaN.
+    Value and interval follow Shrout and Fleiss 1979. `ratings` has the shape (targets, raters), without NaN. NaN for fewer
+    than `LEAST_PATIENTS` targets.
     """
     squares = _mean_squares(ratings)
-    if squares is None or squares.targets + squares.residual <= 0:
+    if squares is None or squares.n < LEAST_PATIENTS or squares.targets + squares.residual <= 0:
         return Estimate(_NAN)
     n, k, rows, residual = squares.n, squares.k, squares.targets, squares.residual
     value = (rows - residual) / (rows + (k - 1) * residual)
@@ -301,11 +308,11 @@ def icc_one_way(ratings: Floats) -> Estimate:
     Returns
     -------
     Estimate
-        NaN for fewer than two targets, or if all ratings are equal.
+        NaN for fewer than `LEAST_PATIENTS` targets, or if all ratings are equal.
     """
     rated = ratings[np.isfinite(ratings).sum(axis=1) > 1]
     n = len(rated)
-    if n < 2:
+    if n < LEAST_PATIENTS:
         return Estimate(_NAN)
     counts = np.isfinite(rated).sum(axis=1).astype(np.float64)
     means, total = np.nanmean(rated, axis=1), float(np.nansum(rated))

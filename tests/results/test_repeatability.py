@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -10,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ratui.reading import Field, GradeEntry
+from ratui.reading import Field, GradeEntry, NotAssessableEntry
 from ratui.results.agreement import measure_agreement
 from ratui.results.agreement_tables import agreement_tables
+from ratui.results.export.repeats_table import build_repeats_table
+from ratui.results.export.signed_readings import ExportSource
 from ratui.results.plots import list_plots
 from ratui.results.released import released_readings
 from ratui.results.repeatability import draw_control_chart
@@ -31,7 +34,7 @@ def _chart(values: list[float], order: list[int] | None = None):  # type: ignore
 
 
 def test_limits_are_three_deviations_from_the_moving_range() -> None:
-    values = [1.0, -2.0, 0.5, 3.0, -1.0, 0.0]
+    values = [1.0, -2.0, 0.5, 3.0, -1.0, 0.0, 2.0, -1.5]
     chart = _chart(values)
     half = 3 * np.mean([abs(b - a) for a, b in pairwise(values)]) / 1.128
     assert chart.centre == pytest.approx(np.mean(values))
@@ -53,10 +56,12 @@ def test_a_sudden_value_is_outside_and_a_shift_is_a_run() -> None:
     assert shifted.runs == ("C-07",), "seven values above the mean are no run"
 
 
-@pytest.mark.parametrize("values", [[], [2.0]])
-def test_one_repeat_has_no_limits(values: list[float]) -> None:
+@pytest.mark.parametrize("values", [[], [2.0], [0.0, 9.0], [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 9.0]])
+def test_fewer_than_eight_repeats_have_no_limits(values: list[float]) -> None:
     chart = _chart(values)
-    assert np.isnan([chart.centre, chart.lower, chart.upper]).all()
+    assert np.isnan([chart.lower, chart.upper]).all()
+    assert np.isnan(chart.centre) == (len(values) < 2)
+    assert not chart.has_limits
     assert not chart.outside
 
 
@@ -93,9 +98,28 @@ def test_a_rater_is_compared_with_themselves(study: Study) -> None:
     assert sorted(bert.chart.differences) == [1.0, 1.0, 2.0, 2.0]
     assert found["bert", "total", "earlier"].bias.value == 0.0
     assert found["bert", "JSN", "change"].bias.value == 0.0
-    titles = [table.title for table in agreement_tables(agreement)]
+    tables = {table.title: table for table in agreement_tables(agreement)}
+    assert tables["Drift of each rater"].rows[0][3:] == ["too few repeats", "–", "–", "–"]
+    titles = [*tables]
     assert titles[-3:-1] == ["Each rater with themselves", "Drift of each rater"]
     assert list_plots(agreement, scores)["control-chart"]() is not None
+
+
+def test_the_export_says_what_counts(study: Study) -> None:
+    """A replaced joint has no score, but counts as the maximum if the charter says so."""
+    study.config = replace(study.config, charter=replace(study.config.charter, surgery="maximum"))
+    released = released_readings(study)
+    case, raters = next(iter(released.repeats.items()))
+    field = Field("L.MCP3", "ERO", 1)
+    second = replace(raters["anna"], values={**raters["anna"].values, field: NotAssessableEntry("replaced")})
+    released = replace(released, repeats={case: {"anna": second}})
+    table = build_repeats_table(ExportSource(study, released))
+    names = [column.name for column in table.columns]
+    (row,) = (
+        dict(zip(names, row, strict=True)) for row in table.rows if row[names.index("site")] == "L.MCP3"
+        if (row[names.index("scale")], row[names.index("time")]) == ("ERO", 1)
+    )  # fmt: skip
+    assert [row[name] for name in ("first_score", "second_score", "first_counted", "second_counted")] == [0, None, 0, 5]
 
 
 def test_the_export_contains_both_scores_of_each_repeated_field(study: Study, tmp_path: Path) -> None:

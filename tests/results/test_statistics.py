@@ -3,13 +3,14 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from ratui.results.bootstrap import count_draws, draw_resamples
+from ratui.results.bootstrap import Estimate, count_draws, draw_resamples
 from ratui.results.statistics import (
     bland_altman,
     contingency_tables,
@@ -85,11 +86,12 @@ class TestIntraclassCorrelation:
         for ratings in (np.ones((5, 2)), np.zeros((1, 2)), np.zeros((4, 1))):
             assert np.isnan(figure(ratings).value)  # type: ignore[operator]
 
-    def test_agreement_of_two_targets_has_no_interval(self) -> None:
-        found = icc_agreement(np.array([[10.0, 12.0], [30.0, 31.0]]))
-        assert np.isfinite(found.value)
-        assert np.isnan([found.low, found.high]).all()
-        assert np.isfinite(icc_agreement(np.array([[10.0, 12.0], [30.0, 31.0], [20.0, 20.0]])).low)
+    @pytest.mark.parametrize("figure", [icc_agreement, icc_consistency, icc_one_way])
+    def test_two_targets_have_no_value(self, figure: Callable[[Floats], Estimate]) -> None:
+        """Two patients can have an ICC(2,1) far below -1, here -40."""
+        assert np.isnan(figure(np.array([[10.0, 10.5], [10.5, 10.1]])).value)
+        three = figure(np.array([[10.0, 12.0], [30.0, 31.0], [20.0, 20.0]]))
+        assert three.low < three.value < three.high
 
     def test_an_interval_encloses_its_value(self) -> None:
         """Check small samples in which the raters differ more than the targets, where the limits are approximate."""
