@@ -1,10 +1,12 @@
-"""Lines about the cases of an import: those that can't be read yet, and signed ones that got films."""
+"""Lines about the cases of an import: those that can't be read yet, signed ones that got films, and repeats without them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
+from ratui.results.progress import describe_incomplete_repeats
 from ratui.study import Study
+from ratui.study.repeat_updates import find_incomplete_repeats
 
 __all__ = ["format_cases"]
 
@@ -12,8 +14,10 @@ _LINES_OF_A_REASON = 5  # with one line each; more are folded
 _NAMED = 4
 
 
-def format_cases(study: Study, cases: Iterable[str], *, unreadable: bool = True) -> list[str]:
+def format_cases(study: Study, cases: Collection[str], *, unreadable: bool = True) -> list[str]:
     """Return a line for each case with a message, or for each message that more than five cases share.
+
+    A line for a manager says how many hidden repeats lack the films.
 
     Parameters
     ----------
@@ -44,4 +48,6 @@ def format_cases(study: Study, cases: Iterable[str], *, unreadable: bool = True)
             lines += [f"  {case}: {message}" for case in found]
         else:
             lines.append(f"  {len(found)} cases, {', '.join(found[:_NAMED])} …: {message}")
+    if count := len(find_incomplete_repeats(study, set(cases))):
+        lines.append(describe_incomplete_repeats(count))
     return lines

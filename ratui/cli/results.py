@@ -62,11 +62,11 @@ def status(study: Path, html: Path | None, table: Path | None, json_: bool) -> N
 
 
 def _status_lines(found: StudyProgress) -> list[str]:
-    from ratui.results.progress import describe_late_changes
+    from ratui.results.progress import describe_incomplete_repeats, describe_late_changes
     from ratui.results.text_table import format_count
 
     raters = [each.rater for each in found.raters]
-    lines = [f"{clean_text(found.title)}: {found.scheme}, {format_count(len(found.cases), 'case')}"]
+    lines = [f"{clean_text(found.title)}: {found.scheme}, {found.count_cases()}"]
     cells = []
     for rows in found.by_case():
         by_rater = {row.rater: _cell(row) for row in rows}
@@ -78,12 +78,16 @@ def _status_lines(found: StudyProgress) -> list[str]:
             f"{each.signed} of {each.cases}",
             each.started,
             each.untouched,
+            *([f"{each.repeats_signed} of {each.repeats}"] if found.repeats else []),
             "–" if each.median_minutes is None else f"{each.median_minutes:.1f}",
             f"{each.minutes / 60:.1f}",
         ]
         for each in found.raters
     ]
-    lines += ["", *format_columns(["rater", "signed", "begun", "untouched", "min a case", "hours"], done)]
+    repeats = ["repeats"] if found.repeats else []
+    lines += ["", *format_columns(["rater", "signed", "begun", "untouched", *repeats, "min a case", "hours"], done)]
+    if found.incomplete_repeats:
+        lines += ["", describe_incomplete_repeats(found.incomplete_repeats)]
     missing = _describe_missing(found)
     if missing:
         lines += ["", "missing", *missing[:_LISTED]]

@@ -17,6 +17,7 @@ from ratui.regions.initial import template_box
 from ratui.scheme import Scheme, Site
 from ratui.study import Case, FilmRecord, Region, Study
 from ratui.study.film_files import is_lossy_film
+from ratui.study.repeats import load_repeats
 
 __all__ = ["FilmQuality", "QualityFinding", "QualityKind", "find_quality_problems", "measure_quality", "query_table"]
 
@@ -160,7 +161,9 @@ def measure_quality(
     StudyError
         If a case does not exist, there is no film, or this account may not read the films of a blinded study.
     """
-    chosen = list(study.cases() if cases is None else cases)
+    # Hidden repeats show the films of other cases, and their names are not in the key, so that no site could answer.
+    repeats = load_repeats(study) if study.is_manager else {}
+    chosen = [case for case in study.cases() if case not in repeats] if cases is None else list(cases)
     known = _find_proposed_joints(study)
     found: list[FilmQuality] = []
     for number, name in enumerate(chosen):

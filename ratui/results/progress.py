@@ -5,7 +5,7 @@ It contains amounts only and no scores, so every rater may see it at any time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import groupby
@@ -16,6 +16,8 @@ from ratui.results.html import paragraph, section, table
 from ratui.results.text_table import format_count
 from ratui.study import CONSENSUS, CaseState, Study
 from ratui.study.late_changes import LateChanges, changes_after_release
+from ratui.study.repeat_updates import find_incomplete_repeats
+from ratui.study.repeats import load_repeats
 from ratui.study.restored import has_readings
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "RaterProgress",
     "StudyProgress",
     "case_progress_html",
+    "describe_incomplete_repeats",
     "describe_late_changes",
     "measure_progress",
     "progress_html",
@@ -65,7 +68,9 @@ class RaterProgress:
     """Progress of one rater.
 
     `signed`, `started` and `untouched` count the cases that can be read. `median_minutes` is the median time of a
-    signed case, None before the first; `minutes` is the time of all cases together.
+    signed case, None before the first; `minutes` is the time of all cases together. `repeats` is the number of hidden
+    repeats, which count in the minutes but among none of these cases, and `repeats_signed` that of those signed; both are 0
+    unless the account manages the study.
     """
 
     rater: str
@@ -74,6 +79,8 @@ class RaterProgress:
     untouched: int
     median_minutes: float | None
     minutes: float
+    repeats: int = 0
+    repeats_signed: int = 0
 
     @property
     def cases(self) -> int:
@@ -87,7 +94,9 @@ class StudyProgress:
 
     `rows` are sorted by case, then by rater. `consensus_signed` is the number of cases with a signed consensus. `departed`
     are the raters who have left the study; they have rows for the cases that they signed before. `late` are the readings
-    that were reopened after all raters had signed.
+    that were reopened after all raters had signed. `repeats` are the hidden repeats, which are not among `cases` but have
+    rows like them, and `incomplete_repeats` is the number of those that lack films of their case. For an account that does
+    not manage the study they are cases like the others.
     """
 
     title: str
@@ -98,6 +107,13 @@ class StudyProgress:
     consensus_signed: int = 0
     departed: tuple[str, ...] = ()
     late: LateChanges = field(default_factory=LateChanges)
+    repeats: frozenset[str] = frozenset()
+    incomplete_repeats: int = 0
+
+    def count_cases(self) -> str:
+        """Return the number of cases in words, and that of hidden repeats if there are any that this account knows."""
+        hidden = f" and {format_count(len(self.repeats), 'hidden repeat')}" if self.repeats else ""
+        return f"{format_count(len(self.cases), 'case')}{hidden}"
 
     def by_case(self) -> Iterator[tuple[ProgressRow, ...]]:
         """Yield the rows of each case, in the order of the raters who read it."""
@@ -118,6 +134,7 @@ class StudyProgress:
                     "median_minutes": None if each.median_minutes is None else round(each.median_minutes, 2),
                     "minutes": round(each.minutes, 2),
                 }
+                | ({"repeats": each.repeats, "repeats_signed": each.repeats_signed} if self.repeats else {})
                 for each in self.raters
             ],
             "cases": [row.to_record() for row in self.rows],
@@ -153,21 +170,28 @@ def measure_progress(study: Study, *, on_progress: Callable[[int, int], None] | 
         for rater, by_case in by_rater.items()
         if (state := by_case.get(case)) is not None
     ]
-    raters = tuple(_rater_progress(rater, [row.state for row in rows if row.rater == rater]) for rater in states)
+    repeats = frozenset(load_repeats(study)) if study.is_manager else frozenset()
+    raters = tuple(
+        _rater_progress(rater, [row.state for row in rows if row.rater == rater], repeats) for rater in states
+    )
     return StudyProgress(
         study.config.title,
         study.scheme.title,
-        cases,
+        tuple(case for case in cases if case not in repeats),
         raters,
         tuple(rows),
         _count_signed_consensus(study),
         study.config.departed,
         changes_after_release(study, states),
+        repeats & {*cases},
+        len(find_incomplete_repeats(study)),
     )
 
 
-def _rater_progress(rater: str, states: Sequence[CaseState]) -> RaterProgress:
-    readable = [state for state in states if state.stage != "unreadable"]
+def _rater_progress(rater: str, states: Sequence[CaseState], repeats: Collection[str]) -> RaterProgress:
+    all_readable = [state for state in states if state.stage != "unreadable"]
+    hidden = [state for state in all_readable if state.case in repeats]
+    readable = [state for state in all_readable if state.case not in repeats]
     signed = [state for state in readable if state.stage == "signed"]
     begun = sum(1 for state in readable if state.stage != "signed" and state.done)
     times = [state.seconds / 60 for state in signed if state.seconds > 0]
@@ -177,7 +201,9 @@ def _rater_progress(rater: str, states: Sequence[CaseState]) -> RaterProgress:
         begun,
         len(readable) - len(signed) - begun,
         median(times) if times else None,
-        sum(state.seconds for state in readable) / 60,
+        sum(state.seconds for state in all_readable) / 60,
+        len(hidden),
+        sum(state.stage == "signed" for state in hidden),
     )
 
 
@@ -223,24 +249,33 @@ def progress_html(found: StudyProgress) -> list[str]:
 
 def rater_progress_html(found: StudyProgress) -> list[str]:
     """Return the progress of each rater as HTML."""
+    repeats = ["repeats signed"] if found.repeats else []
     rows = [
         (
             f"{each.rater} (left)" if each.rater in found.departed else each.rater,
             each.signed,
             each.started,
             each.untouched,
+            *([f"{each.repeats_signed} of {each.repeats}"] if found.repeats else []),
             _format_minutes(each.median_minutes),
             f"{each.minutes / 60:.1f}",
         )
         for each in found.raters
     ]
-    said = f"{format_count(len(found.cases), 'case')}; a consensus is signed for {found.consensus_signed}."
+    said = f"{found.count_cases()}; a consensus is signed for {found.consensus_signed}."
     return [
         *(paragraph(line) for line in describe_late_changes(found.late)),
         paragraph(f"{found.scheme}; {said}"),
-        table(["rater", "signed", "begun", "untouched", "median minutes a case", "hours"], rows),
+        *([paragraph(describe_incomplete_repeats(found.incomplete_repeats))] if found.incomplete_repeats else []),
+        table(["rater", "signed", "begun", "untouched", *repeats, "median minutes a case", "hours"], rows),
         paragraph("Minutes count the time spent reading. Only the first minute of a pause counts.", quiet=True),
     ]
+
+
+def describe_incomplete_repeats(count: int) -> str:
+    """Return the sentence about the number of hidden repeats that lack films of their case."""
+    lack = "hidden repeat lacks" if count == 1 else "hidden repeats lack"
+    return f"{count} {lack} films that were imported later; to copy them: ratui repeats STUDY --update"
 
 
 def describe_late_changes(late: LateChanges) -> list[str]:

@@ -28,7 +28,14 @@ from ratui.study.store import StudyFolder, read_intact
 from ratui.study.study import Study
 from ratui.study.study_events import check_reason, now
 
-__all__ = ["change_settings", "count_by_version", "count_readings_by_version", "has_reading_begun", "set_charter"]
+__all__ = [
+    "add_amendment",
+    "change_settings",
+    "count_by_version",
+    "count_readings_by_version",
+    "has_reading_begun",
+    "set_charter",
+]
 
 _RESERVE = 32_000
 """Bytes of the settings that only records of the lock may use, so that a study can always be locked."""
@@ -108,15 +115,30 @@ def set_charter(study: Study, table: Mapping[str, Any], reason: str, where: obje
     changes = _list_changes(before, charter)
     if not changes and (before.history or not table):
         raise StudyError("these are the values of the charter already", where, "Nothing is to be done")
-    has_begun = has_reading_begun(study.folder)
-    version = before.version + 1 if has_begun else 1
-    record = CharterVersion(version, now(), account_name(os.geteuid()), reason, changes if version > 1 else ())
-    history = before.history
-    if version > 1 and not history:  # until now the study was read by the defaults
-        history = (replace(record, version=1, reason="the values of a study without a charter", changes=()),)
-    charter = replace(charter, history=(*history, record) if version > 1 else (record,))
+    if has_reading_begun(study.folder):
+        charter = _amend(charter, reason, changes)
+    else:
+        charter = replace(charter, history=(CharterVersion(1, now(), account_name(os.geteuid()), reason),))
     change_settings(study, replace(config, charter=charter))
     return study.config.charter
+
+
+def add_amendment(study: Study, reason: str, change: str) -> None:
+    """Record `change`, which is not one of a value, as a new version of the charter of `study`.
+
+    Raises StudyError if there is no reason, or as `change_settings` does.
+    """
+    reason = check_reason(reason, "amend the charter")
+    change_settings(study, replace(study.config, charter=_amend(study.config.charter, reason, (change,))))
+
+
+def _amend(charter: Charter, reason: str, changes: tuple[str, ...]) -> Charter:
+    """Return `charter` with the record of its next version."""
+    record = CharterVersion(charter.version + 1, now(), account_name(os.geteuid()), reason, changes)
+    history = charter.history
+    if not history:  # until now the study was read by the defaults
+        history = (replace(record, version=1, reason="the values of a study without a charter", changes=()),)
+    return replace(charter, history=(*history, record))
 
 
 def _with_copies(config: StudyConfig, table: dict[str, Any], where: object) -> StudyConfig:

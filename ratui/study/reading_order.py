@@ -32,9 +32,17 @@ _REMEDY = "Run ratui-train propose again"
 def save_reading_order(study: Study, cases: Sequence[str], model: str, unlike: Sequence[str] = ()) -> None:
     """Store the order in which `model` suggests to read the cases, the most informative first.
 
-    `unlike` are the cases without a place, because their films are unlike those that the model learned from. Raises
-    StoreError.
+    A hidden repeat and its original, which a model finds equally informative, are moved apart, see `repeat_distance`.
+    `unlike` are the cases without a place, because their films are unlike those that the model learned from.
+
+    Raises
+    ------
+    StudyError
+        If there are hidden repeats by the charter, and this account may not know them.
+    StoreError
+        If the order can't be written.
     """
+    cases = _move_repeats_apart(study, cases)
     file = study.folder.file(f"models/{ORDER}")
     read_intact(file)
     with StudyLock(study.folder).shared():
@@ -42,6 +50,20 @@ def save_reading_order(study: Study, cases: Sequence[str], model: str, unlike: S
         if unlike:
             tables["unlike"] = [{"case": check_name(case, "case"), "model": model} for case in unlike]
         write_tables(file, tables)
+
+
+def _move_repeats_apart(study: Study, cases: Sequence[str]) -> tuple[str, ...]:
+    # Here, because a rater's session, which reads the order, needs neither.
+    from ratui.study.repeat_distance import move_apart
+    from ratui.study.repeats import load_repeats
+
+    if study.config.charter.repeats_share:
+        study.check_manager("order its cases, because only managers know which cases are repeats")
+    known = load_repeats(study) if study.is_manager else {}
+    if not known:
+        return tuple(cases)
+    raters = {case: study.raters_of(case) for case in cases}
+    return move_apart(cases, {case: repeat.original for case, repeat in known.items()}, raters)
 
 
 def read_stored_order(study: Study) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,20 +20,24 @@ from ratui.files import check_name
 from ratui.stored_values import ODD_VALUE_ERRORS, as_list, as_text
 from ratui.study.accounts import act_as_owner
 from ratui.study.case import Case
+from ratui.study.charter_changes import add_amendment, has_reading_begun
 from ratui.study.config import CONSENSUS, SPLIT_FORMAT
 from ratui.study.film_files import read_intact_film_data, write_films
 from ratui.study.importing.deidentification import random_uid
 from ratui.study.importing.film_maker import copy_stored_film
+from ratui.study.repeat_distance import is_apart
 from ratui.study.store import FileLock, StudyLock, write_tables
 from ratui.study.store.tables import read_tables
 from ratui.study.study import Study
 
-__all__ = ["Repeat", "draw_repeats", "load_repeats"]
+__all__ = ["Repeat", "copy_case", "draw_repeats", "load_repeats", "save_repeats"]
 
 _FILE = "private/repeats.json"
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 """Letters of the names of cases, those of base 32, so that a repeat is named as any other case."""
 _NAME_LENGTH = 6
+_MOST_NAMES = 300
+"""Names to draw before one is taken that is near to its original in some rater's list."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +96,19 @@ def load_repeats(study: Study) -> Mapping[str, Repeat]:
     return {each.case: each for each in found}
 
 
-def draw_repeats(study: Study, share: float) -> tuple[Repeat, ...]:
+def save_repeats(study: Study, repeats: Iterable[Repeat]) -> None:
+    """Replace the table of repeats. The caller holds the lock of imports. Raises StoreError."""
+    with StudyLock(study.folder).shared():
+        write_tables(study.folder.file(_FILE), {"repeats": [asdict(each) for each in repeats]})
+
+
+def draw_repeats(study: Study, share: float, reason: str = "") -> tuple[Repeat, ...]:
     """Repeat cases, drawn at random, until the repeats are at least `share` of the cases.
 
     A case is repeated at most once, and the raters who read it also read the repeat. Draw repeats after the import and
-    before the first reading, so that neither regions nor dates of files differ between a case and its repeat.
+    before the first reading, so that neither regions nor dates of files differ between a case and its repeat. Afterwards it
+    is an amendment of the charter. By their names, a repeat and its original are apart in the list of each rater, see
+    `repeat_distance`.
 
     Parameters
     ----------
@@ -104,6 +116,8 @@ def draw_repeats(study: Study, share: float) -> tuple[Repeat, ...]:
         The study. This account must manage it and be able to write its films.
     share
         Number of repeats divided by the number of cases that can be read and are no repeats themselves; above 0, up to 1.
+    reason
+        Reason for new repeats after reading has begun.
 
     Returns
     -------
@@ -114,7 +128,8 @@ def draw_repeats(study: Study, share: float) -> tuple[Repeat, ...]:
     ------
     StudyError
         If this account may not do it, the share is not possible, no case can be read, or the study has an earlier format;
-        or if raters may see its results, because a group shares it, it is not blinded, and its charter states no share.
+        if reading has begun and there is no reason, or this account is not the study's owner, who amends the charter; or if
+        raters may see its results, because a group shares it, it is not blinded, and its charter states no share.
     StoreError, FilmError
         If the disk refuses. Repeat the call then: it continues where it stopped.
     """
@@ -135,24 +150,31 @@ def draw_repeats(study: Study, share: float) -> tuple[Repeat, ...]:
         known = dict(load_repeats(study))
         present = {*study.cases()}
         for begun in (repeat for repeat in known.values() if repeat.case not in present):
-            _copy_case(study, study.case(begun.original), begun)
+            copy_case(study, study.case(begun.original), begun)
         originals = [case for case in sorted(present) if case not in known and _can_be_read(study, case)]
         if not originals:
             raise StudyError("there is no case that can be read", study.path, "Import films first")
         repeated = {repeat.original for repeat in known.values()}
         left = [case for case in originals if case not in repeated]
         missing = math.ceil(share * len(originals)) - len(known)
-        drawn = secrets.SystemRandom().sample(left, max(min(missing, len(left)), 0))
+        count = max(min(missing, len(left)), 0)
+        if count and has_reading_begun(study.folder):
+            if not reason:
+                problem = "reading has begun: new repeats are an amendment of the charter"
+                raise StudyError(problem, study.path, "Give the reason with --reason")
+            add_amendment(study, reason, f"hidden repeats: {len(known)} -> {len(known) + count}")
+        drawn = secrets.SystemRandom().sample(left, count)
+        readers = {case: _list_readers(study, case) for case in study.cases()} if drawn else {}
         new = []
         for original in drawn:  # at random, so that the times of the new files do not follow the names of the originals
             case = study.case(original)
             at = datetime.now(UTC).isoformat(timespec="seconds")
-            repeat = Repeat(_draw_name(study), original, at, {secrets.token_hex(6): film.id for film in case.films})
-            known[repeat.case] = repeat
+            films = {secrets.token_hex(6): film.id for film in case.films}
+            repeat = Repeat(_draw_name(study, original, readers), original, at, films)
+            known[repeat.case], readers[repeat.case] = repeat, readers[original]
             # First: without this record, the repeat would count as a patient.
-            with StudyLock(study.folder).shared():
-                write_tables(study.folder.file(_FILE), {"repeats": [asdict(each) for each in known.values()]})
-            _copy_case(study, case, repeat)
+            save_repeats(study, known.values())
+            copy_case(study, case, repeat)
             new.append(repeat)
     return tuple(new)
 
@@ -164,17 +186,35 @@ def _can_be_read(study: Study, case: str) -> bool:
         return False
 
 
-def _draw_name(study: Study) -> str:
+def _list_readers(study: Study, case: str) -> frozenset[str]:
+    try:
+        return frozenset(study.positions(case))
+    except RatuiError:  # damaged: the check reports it
+        return frozenset()
+
+
+def _draw_name(study: Study, original: str, readers: Mapping[str, frozenset[str]]) -> str:
+    """Return a name that no case has, and that is apart from `original` in the list of each of its raters, if possible."""
     used = {*study.folder.folders("films")}
+    lists = [sorted(case for case, found in readers.items() if rater in found) for rater in readers[original]]
     draw = secrets.SystemRandom()
-    while (name := "C-" + "".join(draw.choices(_LETTERS, k=_NAME_LENGTH))) in used:
-        pass
+    name = ""
+    for _ in range(_MOST_NAMES):
+        while (name := "C-" + "".join(draw.choices(_LETTERS, k=_NAME_LENGTH))) in used:
+            pass
+        if is_apart(name, original, lists):
+            break
     return name
 
 
-def _copy_case(study: Study, original: Case, repeat: Repeat) -> None:
-    """Store the films of `original` as the case of `repeat`. An interrupted call can be repeated."""
-    ids = {old: new for new, old in repeat.films.items()}
+def copy_case(study: Study, original: Case, repeat: Repeat) -> None:
+    """Store the films of `original` that the case of `repeat` lacks. An interrupted call can be repeated.
+
+    The caller holds the lock of imports. Raises StoreError, FilmError.
+    """
+    here = study.case(repeat.case) if repeat.case in study.cases() else None
+    known = {film.id for film in here.films} | {film for film, _ in here.withdrawn} if here else set()
+    ids = {old: new for new, old in repeat.films.items() if new not in known}
     uids: dict[str, str] = {}
     files, films = {}, []
     for film in (film.as_stored() for film in original.films if film.id in ids):
@@ -191,11 +231,13 @@ def _copy_case(study: Study, original: Case, repeat: Repeat) -> None:
         files[ids[film.id]] = copied
         # Without the digest of the pixels: an import recognizes a film by it, and must find the original.
         films.append(replace(film, id=ids[film.id], digest="", file=hashlib.sha256(copied).hexdigest()))
-    case = Case(repeat.case, tuple(films))
-    write_films(study.folder, case, files)
+    case = replace(here, films=(*here.films, *films)) if here else Case(repeat.case, tuple(films))
+    write_films(study.folder, case, files, rewrite=here is not None and study.config.blinded)
     turned = [each for each in study.orientations(original.id).values() if each.film in ids]
     if turned:
         with study.regions_lock(repeat.case):
-            study.write_regions(repeat.case, (), [replace(each, film=ids[each.film]) for each in turned])
+            before = (study.stored_regions(case.id), study.orientations(case.id).values()) if here else ((), ())
+            new = [replace(each, film=ids[each.film]) for each in turned]
+            study.write_regions(repeat.case, before[0], [*before[1], *new])
     raters = [rater for rater in study.positions(original.id) if rater != CONSENSUS]
-    study.save_case(case, positions=dict.fromkeys(raters, ()))
+    study.save_case(case, positions=None if here else dict.fromkeys(raters, ()))

@@ -76,7 +76,7 @@ def test_the_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             assert program == "ratui", line
             done = CliRunner().invoke(commands, arguments)
             assert done.exit_code == 0, f"{line}\n{done.output}\n{done.exception}"
-            if arguments[0] == "import":
+            if arguments[0] == "repeats":
                 read_all(Study.open(tmp_path / "trial"))
     assert {name for name in _WRITES if not (tmp_path / name).exists()} == set()
 

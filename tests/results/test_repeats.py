@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from ratui.errors import StudyError
+from ratui.results.film_quality import measure_quality
+from ratui.results.progress import measure_progress, progress_html
 from ratui.results.released import released_readings
 from ratui.study import Study
 from ratui.study.repeats import draw_repeats, load_repeats
@@ -38,6 +40,30 @@ def test_a_repeat_is_the_second_reading_of_its_original_and_no_case(study: Study
     }
     frame = study.to_frame()
     assert set(frame["case"]) == set(study.cases()) - {repeat.case}
+
+
+def test_progress_counts_repeats_apart_for_managers_alone(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = measure_progress(study)
+    assert len(progress.cases) == 3
+    for rater in progress.raters:
+        assert (rater.signed, rater.cases, rater.repeats, rater.repeats_signed) == (3, 3, 1, 1)
+    text = run_in_this_process("status", study.path).stdout
+    assert "3 cases and 1 hidden repeat" in text
+    assert "3 of 3" in text
+    assert "1 of 1" in text
+    assert "repeats signed" in "".join(progress_html(progress))
+    monkeypatch.setattr(Study, "is_manager", False)
+    progress = measure_progress(study)
+    assert (len(progress.cases), progress.raters[0].cases, progress.raters[0].repeats) == (4, 4, 0)
+    printed = run_in_this_process("status", study.path).stdout
+    assert "4 cases" in printed
+    for text in (str(progress.to_document()), "".join(progress_html(progress)), printed):
+        assert "repeat" not in text
+
+
+def test_the_quality_of_a_repeat_is_that_of_its_original(study: Study) -> None:
+    (repeat,) = load_repeats(study).values()
+    assert {film.case for film in measure_quality(study)} == set(study.cases()) - {repeat.case}
 
 
 def test_an_unread_repeat_holds_no_result_back(tmp_path: Path) -> None:

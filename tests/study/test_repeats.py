@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from dataclasses import replace
@@ -13,11 +14,17 @@ import numpy as np
 import pydicom
 import pytest
 
+from ratui.cli.case_lines import format_cases
 from ratui.errors import StoreError, StudyError
 from ratui.imaging import Orientation
 from ratui.study import InProcessConverter, Study, import_films, repeats
 from ratui.study.check import check_study
+from ratui.study.film_files import write_films
+from ratui.study.importing.deidentification import random_uid
+from ratui.study.importing.film_maker import copy_stored_film
 from ratui.study.package import package
+from ratui.study.reading_order import load_reading_order, save_reading_order
+from ratui.study.repeat_updates import find_incomplete_repeats, update_repeats
 from ratui.study.repeats import draw_repeats, load_repeats
 from ratui.study.withdrawal import list_withdrawals, withdraw_films
 from tests.films import hospital, make_study
@@ -133,6 +140,83 @@ def test_an_interrupted_draw_continues(study: Study, monkeypatch: pytest.MonkeyP
 
 def _refuse(*_: object, **__: object) -> None:
     raise StoreError("the disk is full", "films")
+
+
+def _add_visit(study: Study, case: str) -> str:
+    """Add a film of a third visit to `case`, as a later import does, and return its ID."""
+    found = study.case(case)
+    last = found.films[-1]
+    path = study.film_path(case, last.id)
+    data = copy_stored_film(
+        path.read_bytes(), path, last.side, case=case, new_case=case, new_uid=lambda _: random_uid()
+    )
+    film = replace(last, id="ab12", time=2, day=800, digest="d" * 64, file=hashlib.sha256(data).hexdigest())
+    write_films(study.folder, found, {film.id: data})
+    study.save_case(replace(found, films=(*found.films, film)))
+    return film.id
+
+
+def test_a_later_visit_reaches_the_repeat_when_a_manager_asks(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    (repeat,) = draw_repeats(study, 0.25)
+    assert not find_incomplete_repeats(study)
+    film = _add_visit(study, repeat.original)
+    assert find_incomplete_repeats(study) == {repeat.case: (film,)}
+    assert find_incomplete_repeats(study, {repeat.case}) == {}
+    assert not find_incomplete_repeats(study.as_rater("anna"))
+    assert any("1 hidden repeat lacks films" in line for line in format_cases(study, {repeat.original}))
+    assert not format_cases(study, set(study.cases()) - {repeat.original}, unreadable=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(Study, "save_case", _refuse)
+        with pytest.raises(StoreError):
+            update_repeats(study)
+    done = run_in_this_process("repeats", study.path, "--update")
+    assert "later films copied to 1 repeat" in done.stdout
+    assert "lack" not in done.stdout
+    study = Study.open(study.path)
+    assert update_repeats(study) == ((), ())
+    films = study.case(repeat.case).films
+    assert [each.number for each in films] == [0, 1, 2]
+    known = load_repeats(study)[repeat.case].films
+    assert known[films[-1].id] == film != films[-1].id
+    uids = [{str(header.SOPInstanceUID) for header in _headers(study, case)} for case in (repeat.case, repeat.original)]
+    assert uids[0].isdisjoint(uids[1])
+    assert not check_study(study.path).findings
+    withdraw_films(study, repeat.original, [film], reason="wrong patient")
+    assert films[-1].id not in {each.id for each in study.case(repeat.case).films}
+    assert not find_incomplete_repeats(study)
+
+
+def test_a_repeat_that_is_being_read_gets_no_last_visit_in_a_shared_blinded_study(study: Study) -> None:
+    (repeat,) = draw_repeats(study, 0.25)
+    _add_visit(study, repeat.original)
+    store_reading(study, repeat.case)
+    study.config = replace(study.config, group="daemon")
+    assert update_repeats(study) == ((), (repeat.case,))
+    assert len(study.case(repeat.case).films) == 2
+
+
+def test_after_the_first_reading_new_repeats_need_a_reason_and_are_an_amendment(study: Study) -> None:
+    draw_repeats(study, 0.25)
+    store_reading(study, study.cases()[0])
+    assert draw_repeats(study, 0.25) == (), "none is missing"
+    refused = run_in_this_process("repeats", study.path, "--share", "0.5")
+    assert "reading has begun" in refused.stderr
+    assert len(load_repeats(study)) == 1
+    assert not study.config.charter.amendments
+    done = run_in_this_process("repeats", study.path, "--share", "0.5", "--reason", "the pilot was too small")
+    assert "1 repeat drawn" in done.stdout
+    (amendment,) = Study.open(study.path).config.charter.amendments
+    assert (amendment.reason, amendment.changes) == ("the pilot was too small", ("hidden repeats: 1 -> 2",))
+
+
+def test_the_order_of_a_model_keeps_a_repeat_apart_from_its_original(study: Study) -> None:
+    (repeat,) = draw_repeats(study, 0.25)
+    others = [case for case in study.cases() if case not in (repeat.case, repeat.original)]
+    save_reading_order(study, [others[0], repeat.original, repeat.case, *others[1:]], "scorer")
+    found = list(load_reading_order(study))
+    assert sorted(found) == sorted(study.cases())
+    assert abs(found.index(repeat.case) - found.index(repeat.original)) == 3, "as far as five cases allow"
+    assert [case for case in found if case in others] == others
 
 
 def test_only_managers_draw_and_know_repeats(study: Study, tmp_path: Path) -> None:

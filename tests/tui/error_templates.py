@@ -38,7 +38,7 @@ _COMMAND_LINE_ONLY = (
     "study/merge",
     "study/package.py",
     "study/rater_changes.py",
-    "study/repeats.py",
+    "study/repeat",
     "study/reading_blocks.py",
     "study/restore.py",
     "study/study_closing.py",
