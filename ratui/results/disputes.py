@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from ratui.errors import StudyError
 from ratui.reading import Entry, Field, Reading
+from ratui.reading.field_layout import FieldLayout
 from ratui.results.released import ReleasedReadings
 from ratui.results.scores import ReadingScores, collect_scores
 from ratui.results.totals import MissingRule, choose_rule
@@ -235,7 +237,8 @@ def _compare_joint(
     readings: Sequence[Reading], site: str, predictions: Mapping[Field, float], limits: DisputeLimits
 ) -> JointDispute | None:
     """Return the dispute at `site`, or None if there is none."""
-    joint_fields = sorted(readings[0].joint_fields(site))
+    by_scale = _sorted_fields(readings[0].layout)[site]
+    joint_fields = [field for fields in by_scale for field in fields]
     answers = [[reading.values.get(field) for field in joint_fields] for reading in readings]
     differ = any(each != answers[0] for each in answers[1:])
     distance = _model_distance(readings, site, predictions)
@@ -243,9 +246,10 @@ def _compare_joint(
     if not differ and not is_doubted:
         return None
     status, change, unscored = 0.0, 0.0, 0
-    for scale in readings[0].site(site).joint.scales:
-        fields = [field for field in joint_fields if field.scale == scale]
+    for fields in by_scale:
         scores = [[reading.score(field) for field in fields] for reading in readings]
+        if all(each == scores[0] for each in scores[1:]):
+            continue
         for given in zip(*scores, strict=True):
             known = [score for score in given if score is not None]
             unscored += 0 < len(known) < len(given)
@@ -254,6 +258,18 @@ def _compare_joint(
             pairs = [(given[first], given[last]) for given in scores]
             change = max(change, _range([b - a for a, b in pairs if a is not None and b is not None]))
     return JointDispute(site, change, status, distance if is_doubted else None, unscored)
+
+
+@lru_cache(64)
+def _sorted_fields(layout: FieldLayout) -> Mapping[str, tuple[tuple[Field, ...], ...]]:
+    """Return the fields of each site, scale by scale, in the order of the time points."""
+    return {
+        site.key: tuple(
+            tuple(sorted(field for field in layout.joint_fields[site.key] if field.scale == scale))
+            for scale in site.joint.scales
+        )
+        for site in layout.sites
+    }
 
 
 def _range(values: Sequence[int]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ratui.reading import Field, GradeEntry, NotAssessableEntry, Reading
 from ratui.reading.log import find_origins
@@ -41,6 +41,20 @@ def unscored_reason(reading: Reading, site: str, scale: str, time: int) -> str:
     return "" if reading.score(field) is not None else LEFT_OUT
 
 
+def _without_grade(reading: Reading, count: int) -> Iterator[Field]:
+    """Yield the fields of a reading without a grade, also those without a film; there are `count` fields in all."""
+    values = reading.values
+    yield from (field for field, entry in values.items() if not isinstance(entry, GradeEntry))
+    if len(values) < count:  # few readings: those with fields that have no film, or were left out
+        yield from (
+            field
+            for site in reading.sites
+            for scale in site.joint.scales
+            for time in reading.order
+            if (field := Field(site.key, scale, time)) not in values
+        )
+
+
 def missing_table(study: Study, released: ReleasedReadings) -> TextTable:
     """Return the number of fields without a score by reason and visit, of all readings of the raters."""
     visits = released.all_visits()
@@ -50,14 +64,13 @@ def missing_table(study: Study, released: ReleasedReadings) -> TextTable:
     for case, of_case in released.readings.items():
         numbers = released.visit_numbers[case]
         for reading in of_case.values():
+            asked = sum(len(site.joint.scales) for site in reading.sites)  # at each visit
+            fields.update({numbers[time]: asked for time in reading.order})
             reasons = set()
-            for site in reading.sites:
-                for scale in site.joint.scales:
-                    for time in reading.order:
-                        fields[numbers[time]] += 1
-                        if reason := unscored_reason(reading, site.key, scale, time):
-                            counts[reason][numbers[time]] += 1
-                            reasons.add(reason)
+            for site, scale, time in _without_grade(reading, asked * len(reading.order)):
+                if reason := unscored_reason(reading, site, scale, time):
+                    counts[reason][numbers[time]] += 1
+                    reasons.add(reason)
             readings.update(reasons)
     labels = {reason.id: reason.label for reason in study.scheme.reasons}
     ordered = [name for name in (*labels, NOT_FILMED, LEFT_OUT) if name in counts]

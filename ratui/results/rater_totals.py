@@ -26,7 +26,6 @@ __all__ = [
     "rater_totals_table",
     "summarize_raters",
     "years_apart",
-    "years_between",
 ]
 
 PROGRESSION = 0.5
@@ -141,11 +140,6 @@ def years_apart(days: Floats, first: int, last: int) -> Floats:
     """Return the years between two columns of `days`, shape (cases,); NaN if a day is not known or they do not rise."""
     apart = days[:, last] - days[:, first]
     return np.asarray(np.where(apart > 0, apart, np.nan) / _YEAR)
-
-
-def years_between(study: Study, case: str, first: int, last: int) -> float:
-    """Return the years between two visits of a case, given by their numbers; NaN if a day is unknown."""
-    return float(years_apart(days_of_visits(study, [case], [first, last]), 0, 1)[0])
 
 
 def rater_totals_table(found: Sequence[RaterTotals], rule: MissingRule) -> TextTable:

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ratui.errors import RatuiError, StudyError
+from ratui.garbage_collection import pause_collection
 from ratui.reading import Reading
 from ratui.reading.log import find_origins
 from ratui.study import CONSENSUS, Study
 from ratui.study.case import Case, FilmsWithdrawn
 from ratui.study.film_changes import is_current
-from ratui.study.intact import intact_case, intact_reading
+from ratui.study.intact import intact_case, intact_displays, intact_reading
+from ratui.study.reading_session import DisplayUse
 from ratui.study.repeats import load_repeats
 
 __all__ = ["ReleasedReadings", "check_interim", "leave_out_coarse", "released_readings"]
@@ -48,6 +50,8 @@ class ReleasedReadings:
         Second readings by case and rater: those of the hidden repeat of the case, which is in no other attribute.
     visit_numbers
         Number in the study of each time point of a case, by case; 0 is the baseline.
+    displays
+        Displays on which each of `readings` and of `consensus` was made, by case and rater.
     computed
         Results that several tables need, computed once.
     """
@@ -62,6 +66,7 @@ class ReleasedReadings:
     assigned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     repeats: Mapping[str, Mapping[str, Reading]] = field(default_factory=dict)
     visit_numbers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    displays: Mapping[str, Mapping[str, tuple[DisplayUse, ...]]] = field(default_factory=dict)
     computed: dict[str, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def all_visits(self) -> tuple[int, ...]:
@@ -119,6 +124,7 @@ class _SignedReadings:
     damaged: Sequence[str]
     outdated: Sequence[str]
     """Raters who signed before films were added or withdrawn."""
+    displays: Mapping[str, tuple[DisplayUse, ...]]
 
     def describe_waiting(self, case: str, waiting: Sequence[str]) -> str:
         """Return why the case is kept back while `waiting` have no signed reading that counts."""
@@ -134,6 +140,7 @@ def _signed_readings(study: Study, films: Case) -> _SignedReadings:
     signed: dict[str, Reading] = {}
     damaged: list[str] = []
     outdated: list[str] = []
+    displays: dict[str, tuple[DisplayUse, ...]] = {}
     for rater in study.raters_of(case):
         try:
             reading = study.reading(rater, case)
@@ -146,11 +153,13 @@ def _signed_readings(study: Study, films: Case) -> _SignedReadings:
             if reading is not None and reading.signed_at:
                 if is_current(reading, films):
                     signed[rater] = reading
+                    displays[rater] = intact_displays(study, rater, case)
                 else:
                     outdated.append(rater)
-    return _SignedReadings(signed, damaged, outdated)
+    return _SignedReadings(signed, damaged, outdated, displays)
 
 
+@pause_collection()
 def released_readings(
     study: Study, raters: Sequence[str] = (), *, interim: bool = False, exclude_coarse: bool = False
 ) -> ReleasedReadings:
@@ -192,6 +201,7 @@ def released_readings(
     unreadable: set[str] = set()
     assigned: dict[str, tuple[str, ...]] = {}
     visit_numbers: dict[str, tuple[int, ...]] = {}
+    displays: dict[str, dict[str, tuple[DisplayUse, ...]]] = {}
     with study.snapshot() as snapshot:
         for case in snapshot.cases():
             films = intact_case(snapshot, case)
@@ -215,10 +225,12 @@ def released_readings(
                 kept_back[case] = "not signed by anybody asked for"
                 continue
             readings[case] = found
+            displays[case] = {rater: found_readings.displays[rater] for rater in found}
             visit_numbers[case] = films.visit_numbers
             consensus_reading = intact_reading(snapshot, CONSENSUS, case)
             if consensus_reading is not None and consensus_reading.signed_at and is_current(consensus_reading, films):
                 consensus[case] = consensus_reading
+                displays[case][CONSENSUS] = intact_displays(snapshot, CONSENSUS, case)
     excluded = None
     if exclude_coarse:
         included = {case: {r: leave_out_coarse(each) for r, each in found.items()} for case, found in readings.items()}
@@ -243,4 +255,5 @@ def released_readings(
         assigned,
         second,
         visit_numbers,
+        displays,
     )

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
+from ratui.garbage_collection import pause_collection
 from ratui.results.agreement import Agreement, compared_cases, measure_agreement
 from ratui.results.agreement_tables import agreement_tables, summarize_agreement
 from ratui.results.disputes import (
@@ -38,7 +39,7 @@ from ratui.results.text_table import TextTable, format_count
 from ratui.results.totals import MissingRule, describe_rule
 from ratui.study import Study
 from ratui.study.charter_changes import count_by_version
-from ratui.study.intact import intact_case, intact_displays
+from ratui.study.intact import intact_case
 from ratui.study.late_changes import LateChanges
 from ratui.study.repeats import load_repeats
 
@@ -66,6 +67,7 @@ class _Sources:
     late: LateChanges
 
 
+@pause_collection()
 def render_report(
     study: Study,
     released: ReleasedReadings,
@@ -232,7 +234,7 @@ def _displays(sources: _Sources) -> str:
     below = 0
     for case, readings in sources.released.readings.items():
         for rater in readings:
-            for use in intact_displays(sources.study, rater, case):
+            for use in sources.released.displays[case][rater]:
                 entries[use.protocol] += use.entries
                 below += use.below
     if not entries:

@@ -349,7 +349,10 @@ def choose_rule(
 
 
 def _lacks_scores(reading: Reading, surgery: str) -> bool:
-    names = {(field.site, field.scale) for field in reading.fields}
-    return len(reading.fields) < len(names) * len(reading.order) or any(
-        score_field(reading, field, surgery) is None for field in reading.fields
+    if reading.unfilmed or len(reading.values) < len(reading.fields):
+        return True
+    # Nearly all entries are grades.
+    return any(
+        not isinstance(entry, GradeEntry) and score_field(reading, field, surgery) is None
+        for field, entry in reading.values.items()
     )

@@ -44,8 +44,9 @@ class RegionStore:
         # A cache; an entry counts while the signature of its file is unchanged.
         self._complete: dict[str, tuple[FileSignature, Case, bool]] = {}
         self._orientations: dict[str, tuple[FileSignature, Mapping[str, FilmOrientation]]] = {}
-        self._last_regions: tuple[str, FileSignature, StoredTables | None] | None = None
-        """Content of the regions file that was read last: a case and its regions are often read one after the other."""
+        self._last_read: dict[str, tuple[str, FileSignature, StoredTables | None]] = {}
+        """Content of the file that was read last, by folder: a case and its regions, or a reading and its displays, are
+        often read one after the other."""
 
     def check_unlocked(self) -> None:
         """Raise StudyLocked if a manager has locked the study: nothing in it may change then."""
@@ -85,12 +86,12 @@ class RegionStore:
         Boxes are those of the displayed films: as they are now, or those of `case` if it is given as a `Case`.
         """
         file = self._regions_file(_name(case))
-        return to_displayed_regions(self._to_regions(self._read_regions_file(file), file), self._turned_films(case))
+        return to_displayed_regions(self._to_regions(self._read_once(file), file), self._turned_films(case))
 
     def stored_regions(self, case: str) -> tuple[Region, ...]:
         """Return the regions as `regions` does, with the boxes of the stored films, for exports and merges."""
         file = self._regions_file(case)
-        return self._to_regions(self._read_regions_file(file), file)
+        return self._to_regions(self._read_once(file), file)
 
     def orientations(self, case: str) -> Mapping[str, FilmOrientation]:
         """Return the orientations of the films of `case` that were set, by film. Raises StoreError."""
@@ -99,7 +100,7 @@ class RegionStore:
         last = self._orientations.get(case)
         if last is not None and last[0] == now:
             return last[1]
-        stored = self._read_regions_file(file)
+        stored = self._read_once(file)
         found: Mapping[str, FilmOrientation] = read_orientations(stored.tables, file.path) if stored else {}
         if last is not None and last[1] == found:
             found = last[1]  # the same object, so that what was derived from it is not computed again
@@ -123,13 +124,18 @@ class RegionStore:
     def _regions_file(self, case: str) -> StudyFile:
         return self.folder.file(f"regions/{check_name(case, 'case')}.json")
 
-    def _read_regions_file(self, file: StudyFile) -> StoredTables | None:
+    def _read_once(self, file: StudyFile, *, anew: bool = False) -> StoredTables | None:
+        """Return the records of a table file as `_read` does, without reading the last one of a folder twice.
+
+        With `anew`, read it in any case, so that damage is noticed which the signature of the file does not show.
+        """
+        kind = file.inside.partition("/")[0]
         now = self.folder.signature(file.inside)
-        last = self._last_regions
-        if last is not None and last[:2] == (file.inside, now):
+        last = self._last_read.get(kind)
+        if last is not None and last[:2] == (file.inside, now) and not anew:
             return last[2]
         stored = self._read(file)
-        self._last_regions = (file.inside, now, stored)
+        self._last_read[kind] = (file.inside, now, stored)
         return stored
 
     def _to_regions(self, stored: StoredTables | None, file: StudyFile) -> tuple[Region, ...]:

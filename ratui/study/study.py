@@ -192,7 +192,7 @@ class Study(StudyCases, AnswerSource):
         if self.view not in ("", rater):
             raise StudyError(f"the view of {self.view} contains no other readings", self.path)
         file = self._reading_file(rater, case)
-        stored = self._read(file)
+        stored = self._read_once(file, anew=True)
         order = self._stored_order(stored, rater, case) if stored else None
         return stored_reading(stored, self.scheme, file.path, rater, case, order)[0]
 
@@ -213,7 +213,7 @@ class Study(StudyCases, AnswerSource):
     def displays(self, rater: str, case: str) -> tuple[DisplayUse, ...]:
         """Return the displays on which `rater` has read `case`. Raises StoreError if the file is damaged."""
         file = self._reading_file(rater, case)
-        return stored_displays(self._read(file), file.path)
+        return stored_displays(self._read_once(file), file.path)
 
     @contextmanager
     def open_reading(self, rater: str, case: str, *, take_over: LockHolder | None = None) -> Iterator[ReadingSession]:

@@ -16,8 +16,8 @@ from ratui.results.export.signed_readings import ExportSource
 from ratui.results.export.tables import LATE_CHANGE, Column, Table
 from ratui.results.final_scores import FINAL_MEANINGS, FinalScores, compute_final_scores
 from ratui.results.quantities import Quantity
-from ratui.results.rater_totals import PROGRESSION, years_between
-from ratui.results.totals import MissingRule
+from ratui.results.rater_totals import PROGRESSION, days_of_visits, years_apart
+from ratui.results.totals import Floats, MissingRule
 from ratui.study.intact import intact_case
 
 __all__ = ["build_adam_table", "build_final_table"]
@@ -65,15 +65,22 @@ def _days(source: ExportSource, case: str) -> Mapping[int, int]:
     return {} if films is None else {film.number: film.day for film in films.films if film.day is not None}
 
 
+def _years_since_first(source: ExportSource, final: FinalScores) -> list[Floats]:
+    """Return the years from the first visit to each visit, shape (cases,); NaN if they are not known."""
+    days = days_of_visits(source.study, final.cases, final.raters.visits)
+    return [years_apart(days, 0, place) for place in range(len(final.raters.visits))]
+
+
 def _rows(source: ExportSource, final: FinalScores) -> Iterator[tuple[Any, ...]]:
     values, raters = _final_values(final), final.raters
+    years_since_first = _years_since_first(source, final)
     for row, (case, readers, origin) in enumerate(zip(final.cases, final.readers, final.sources, strict=True)):
         days, numbers = _days(source, case), source.released.visit_numbers[case]
         for scale in (*raters.scheme.scales, TOTAL):
             for place, visit in enumerate(raters.visits):
                 if visit not in numbers:
                     continue
-                years = years_between(source.study, case, raters.visits[0], visit) if place else np.nan
+                years = years_since_first[place][row]
                 yield (
                     case,
                     scale,
@@ -102,6 +109,7 @@ def build_adam_table(source: ExportSource, rule: MissingRule) -> Table:
     study = source.study
     final = compute_final_scores(study, source.released, rule)
     values, raters = _final_values(final), final.raters
+    years_since_first = _years_since_first(source, final)
     derived = {"mean": "AVERAGE", "consensus_or_mean": "AVERAGE"}.get(final.rule, "MEDIAN")
     rows: list[tuple[Any, ...]] = []
     for row, (case, readers, origin) in enumerate(zip(final.cases, final.readers, final.sources, strict=True)):
@@ -113,7 +121,7 @@ def build_adam_table(source: ExportSource, rule: MissingRule) -> Table:
                 if visit not in numbers or score is None:
                     continue
                 change = _cell(values[scale, 0, place][row]) if place else None
-                years = years_between(study, case, raters.visits[0], visit) if place else np.nan
+                years = years_since_first[place][row]
                 yearly = change is not None and np.isfinite(years)
                 rows.append(
                     (

@@ -10,7 +10,6 @@ from ratui.results.export.signed_readings import ExportSource, SignedReading
 from ratui.results.export.tables import LATE_CHANGE, Column, Table
 from ratui.results.scores import ReadingScores, collect_consensus, collect_scores
 from ratui.results.totals import MissingRule
-from ratui.study.intact import intact_displays
 
 __all__ = ["build_wide_table"]
 
@@ -53,7 +52,7 @@ def _leading_columns(rule: MissingRule) -> list[Column]:
 
 
 def _leading_cells(source: ExportSource, signed: SignedReading, rule: MissingRule) -> list[Any]:
-    displays = intact_displays(source.study, signed.reading.rater, signed.reading.case)
+    displays = source.released.displays[signed.reading.case][signed.reading.rater]
     return [
         signed.reading.case,
         signed.rater,
