@@ -47,6 +47,11 @@ def replay(log: Iterable[LogEntry]) -> ReplayResult:
             else:
                 values[field] = new
         match entry.kind:
+            case "enter" | "normal" | "same" | "clear":
+                if entry.changes:
+                    undo_stack.append(number)
+                else:
+                    ineffective.add(number)
             case "undo":
                 # Format 1 also undid entries that changed nothing; those were never on the stack.
                 if entry.undone_number not in ineffective:
@@ -61,11 +66,6 @@ def replay(log: Iterable[LogEntry]) -> ReplayResult:
                 signed_at = entry.timestamp
             case "reopen":
                 signed_at = None
-            case "enter" | "normal" | "same" | "clear":
-                if entry.changes:
-                    undo_stack.append(number)
-                else:
-                    ineffective.add(number)
             case "films":
                 undo_stack.clear()  # the fields of earlier entries may be gone
             case "regions" | "adopt":

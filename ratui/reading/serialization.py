@@ -178,8 +178,11 @@ def _build_reading(
                 sites=tuple(scheme.site(as_text(key)) for key in _distinct(meta["sites"])),
                 order=order_there,
                 is_blinded=as_flag(meta["blinded"]),
-                values={_field_from_dict(raw): _entry_from_dict(raw) for raw in document["fields"]},
-                log=tuple(_log_entry_from_dict(raw) for raw in document["log"]),
+                values={
+                    _make_field(raw["site"], raw["scale"], raw["time"]): _entry_from_dict(raw)
+                    for raw in document["fields"]
+                },
+                log=tuple(map(_log_entry_from_dict, document["log"])),
                 absent=_slots_from_list(meta["absent"]),
                 signed_at=_parse_time(meta["signed"]),
                 flags=frozenset(map(as_text, as_list(meta["flags"]))),
@@ -248,10 +251,6 @@ def _field_to_dict(field: Field) -> dict[str, Any]:
     return {"site": field.site, "scale": field.scale, "time": field.time}
 
 
-def _field_from_dict(raw: Mapping[str, Any]) -> Field:
-    return _make_field(raw["site"], raw["scale"], raw["time"])
-
-
 @lru_cache(20_000, typed=True)  # typed: True is not 1
 def _make_field(site: object, scale: object, time: object) -> Field:
     return Field(as_text(site), as_text(scale), _as_position(time))
@@ -314,19 +313,29 @@ def _log_entry_from_dict(raw: Mapping[str, Any]) -> LogEntry:
         ]
     )
     at, undoes, display = raw["at"], raw["undoes"], raw["display"]
-    # By position: a study has 100 of these for each reading.
+    kind, key, note, site, is_confirmed = _make_words(
+        raw["kind"], raw["key"], raw["note"], raw["site"], raw["confirmed"]
+    )
     return LogEntry(
         as_integer(raw["number"], 1, _MOST_ENTRIES),
         None if at is None else as_time(at),
-        _as_word(raw["kind"], _LOG_KINDS),
-        as_text(raw["key"]),
+        kind,
+        key,
         changes,
         None if undoes is None else as_integer(undoes, 1, _MOST_ENTRIES),
-        as_text(raw["note"]),
-        as_text(raw["site"]),
-        as_flag(raw["confirmed"]),
+        note,
+        site,
+        is_confirmed,
         None if display is None else _display_from_dict(display),
     )
+
+
+@lru_cache(1000, typed=True)
+def _make_words(
+    kind: object, key: object, note: object, site: object, confirmed: object
+) -> tuple[LogKind, str, str, str, bool]:
+    """Return the values of a log entry that are the same in most entries: checked once, not for each of 100 entries."""
+    return _as_word(kind, _LOG_KINDS), as_text(key), as_text(note), as_text(site), as_flag(confirmed)
 
 
 def _format_time(at: datetime | None) -> str | None:

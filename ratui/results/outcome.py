@@ -11,11 +11,10 @@ from ratui.results.agreement import TOTAL
 from ratui.results.bootstrap import CONFIDENCE, Estimate
 from ratui.results.final_scores import FINAL_MEANINGS, FinalScores
 from ratui.results.quantities import Quantity
-from ratui.results.rater_totals import PROGRESSION, RAPID, days_of_visits, years_apart
+from ratui.results.rater_totals import PROGRESSION, RAPID, years_apart
 from ratui.results.statistics import Floats, raters_of_mean, smallest_detectable_change
 from ratui.results.text_table import TextTable, format_number
 from ratui.results.totals import describe_rule
-from ratui.study import Study
 
 __all__ = [
     "LOWER_LEVEL",
@@ -117,11 +116,10 @@ def _summarize(scale: str, quantity: str, values: Floats) -> FinalSummary:
     )
 
 
-def count_progression(study: Study, final: FinalScores) -> tuple[Progression, ...]:
+def count_progression(final: FinalScores) -> tuple[Progression, ...]:
     """Return the patients with progression, for each scale and each change. Raises StudyError if scipy is missing."""
-    days = days_of_visits(study, final.cases, final.raters.visits)
     return tuple(
-        _count(final, scale, quantity, years_apart(days, quantity.first, quantity.last))
+        _count(final, scale, quantity, years_apart(final.raters.days, quantity.first, quantity.last))
         for scale in _scales(final)
         for quantity in final.raters.quantities
         if quantity.first is not None
@@ -180,9 +178,9 @@ def _format_range(low: float, high: float) -> str:
     return f"{format_number(low)} to {format_number(high)}" if np.isfinite(low) else "–"
 
 
-def progression_table(study: Study, final: FinalScores) -> TextTable:
+def progression_table(final: FinalScores) -> TextTable:
     """Return the patients with progression as a table. Raises StudyError if scipy is missing."""
-    found = count_progression(study, final)
+    found = count_progression(final)
     rows = [
         [
             each.scale,

@@ -16,13 +16,11 @@ from ratui.results.statistics import Floats
 from ratui.results.text_table import TextTable, format_number
 from ratui.results.totals import MissingRule, describe_rule
 from ratui.study import Study
-from ratui.study.intact import intact_case
 
 __all__ = [
     "PROGRESSION",
     "RAPID",
     "RaterTotals",
-    "days_of_visits",
     "rater_totals_table",
     "summarize_raters",
     "years_apart",
@@ -76,19 +74,18 @@ def summarize_raters(study: Study, released: ReleasedReadings, rule: MissingRule
     Each rater has the status at each visit, the change from the first visit to each later one, and the changes between
     successive visits.
     """
-    found = _summarize(study, collect_scores(study, released, rule))
+    found = _summarize(collect_scores(study, released, rule))
     if released.consensus:
-        found += _summarize(study, collect_consensus(study, released, rule))
+        found += _summarize(collect_consensus(study, released, rule))
     return tuple(found)
 
 
-def _summarize(study: Study, scores: ReadingScores) -> list[RaterTotals]:
+def _summarize(scores: ReadingScores) -> list[RaterTotals]:
     scales = scores.scheme.scales
     values = {(scale, each): scores.quantity(each, scale) for scale in (None, *scales) for each in scores.quantities}
     has_visit = np.asarray(scores.has_field.any(axis=2))
-    days = days_of_visits(study, scores.cases, scores.visits)
     return [
-        _summarize_rater(scores, values, has_visit, days, place, quantity)
+        _summarize_rater(scores, values, has_visit, place, quantity)
         for place in range(len(scores.raters))
         for quantity in scores.quantities
     ]
@@ -98,7 +95,6 @@ def _summarize_rater(
     scores: ReadingScores,
     values: Mapping[tuple[str | None, Quantity], Floats],
     has_visit: npt.NDArray[np.bool_],
-    days: Floats,
     place: int,
     quantity: Quantity,
 ) -> RaterTotals:
@@ -108,7 +104,7 @@ def _summarize_rater(
     by_scale = {scale: values[scale, quantity][chosen, place] for scale in scores.scheme.scales}
     yearly = np.array([])
     if quantity.first is not None:
-        yearly = (totals / years_apart(days, quantity.first, quantity.last))[chosen]
+        yearly = (totals / years_apart(scores.days, quantity.first, quantity.last))[chosen]
         yearly = yearly[np.isfinite(yearly)]
     return RaterTotals(
         scores.raters[place],
@@ -121,19 +117,6 @@ def _summarize_rater(
         int((yearly > PROGRESSION).sum()),
         int((yearly >= RAPID).sum()),
     )
-
-
-def days_of_visits(study: Study, cases: Sequence[str], visits: Sequence[int]) -> Floats:
-    """Return the day of each visit of each case since its first film, shape (cases, visits); NaN if it is not known.
-
-    `visits` are numbers of visits in the study.
-    """
-    days = np.full((len(cases), len(visits)), np.nan)
-    for row, case in enumerate(cases):
-        films = intact_case(study, case)
-        known = {} if films is None else {film.number: film.day for film in films.films if film.day is not None}
-        days[row] = [known.get(visit, np.nan) for visit in visits]
-    return days
 
 
 def years_apart(days: Floats, first: int, last: int) -> Floats:

@@ -50,6 +50,10 @@ class ReleasedReadings:
         Second readings by case and rater: those of the hidden repeat of the case, which is in no other attribute.
     visit_numbers
         Number in the study of each time point of a case, by case; 0 is the baseline.
+    cases
+        All cases of the study whose list of films can be read, also those kept back, but no hidden repeats.
+    hidden_repeats
+        Number of hidden repeats.
     displays
         Displays on which each of `readings` and of `consensus` was made, by case and rater.
     computed
@@ -66,6 +70,8 @@ class ReleasedReadings:
     assigned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     repeats: Mapping[str, Mapping[str, Reading]] = field(default_factory=dict)
     visit_numbers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    cases: Mapping[str, Case] = field(default_factory=dict)
+    hidden_repeats: int = 0
     displays: Mapping[str, Mapping[str, tuple[DisplayUse, ...]]] = field(default_factory=dict)
     computed: dict[str, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
 
@@ -201,6 +207,7 @@ def released_readings(
     unreadable: set[str] = set()
     assigned: dict[str, tuple[str, ...]] = {}
     visit_numbers: dict[str, tuple[int, ...]] = {}
+    cases: dict[str, Case] = {}
     displays: dict[str, dict[str, tuple[DisplayUse, ...]]] = {}
     with study.snapshot() as snapshot:
         for case in snapshot.cases():
@@ -209,6 +216,7 @@ def released_readings(
                 kept_back[case] = f"its list of films is damaged: films/{case}/films.json"
                 unreadable.add(case)
                 continue
+            cases[case] = films
             found_readings = _signed_readings(snapshot, films)
             signed = found_readings.signed
             assigned[case] = snapshot.raters_of(case)
@@ -241,7 +249,7 @@ def released_readings(
         )
         readings = included
     second = {repeats[case].original: found for case, found in readings.items() if case in repeats}
-    for mapping in (readings, kept_back, consensus, assigned):
+    for mapping in (readings, kept_back, consensus, assigned, cases):
         for case in repeats:
             mapping.pop(case, None)
     return ReleasedReadings(
@@ -255,5 +263,7 @@ def released_readings(
         assigned,
         second,
         visit_numbers,
+        cases,
+        len(repeats),
         displays,
     )

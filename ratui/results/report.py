@@ -39,9 +39,7 @@ from ratui.results.text_table import TextTable, format_count
 from ratui.results.totals import MissingRule, describe_rule
 from ratui.study import Study
 from ratui.study.charter_changes import count_by_version
-from ratui.study.intact import intact_case
 from ratui.study.late_changes import LateChanges
-from ratui.study.repeats import load_repeats
 
 __all__ = ["render_report"]
 
@@ -140,8 +138,7 @@ def _table_html(text_table: TextTable, *, title: bool = True) -> str:
 
 def _methods(sources: _Sources) -> Iterator[str]:
     study, config = sources.study, sources.study.config
-    hidden = load_repeats(study) if study.is_manager else {}
-    cases = [case for id in study.cases() if id not in hidden and (case := intact_case(study, id)) is not None]
+    hidden, cases = sources.released.hidden_repeats, sources.released.cases.values()
     films = [film for case in cases for film in case.films]
     days = sorted(
         later - earlier
@@ -156,7 +153,7 @@ def _methods(sources: _Sources) -> Iterator[str]:
         [
             *describe_methods(config, study.scheme),
             *_departures(sources),
-            ("cases", f"{len(cases)}, and {format_count(len(hidden), 'hidden repeat')}" if hidden else len(cases)),
+            ("cases", f"{len(cases)}, and {format_count(hidden, 'hidden repeat')}" if hidden else len(cases)),
             ("films", f"{len(films)}, of {', '.join(sorted({study.scheme.views[film.view].label for film in films}))}"),
             *([("between the first and the last visit", f"median {apart}" if days else apart)] if most > 1 else []),
             ("shown on", _displays(sources)),
@@ -333,7 +330,7 @@ def _outcome(sources: _Sources, plots: bool) -> Iterator[str]:
         return
     yield _table_html(final_table(final))
     if final.raters.main_change is not None and len(final.cases) > 1:
-        yield _table_html(progression_table(sources.study, final))
+        yield _table_html(progression_table(final))
         if plots:
             from ratui.results.plots import encode_figure, plot_final_change
 

@@ -46,6 +46,8 @@ class ReadingScores:
     has_field
         Fields that a rater had to score, in the shape of `values`: all fields of the case at all its visits, also those
         without a film at one of the visits. False for raters without a reading of the case.
+    days
+        Day of each visit of each case since its first film, shape (cases, visits); NaN if it is not known.
     rule
         Rule for totals of fields without a score.
     surgery
@@ -60,6 +62,7 @@ class ReadingScores:
     visit_names: tuple[str, ...]
     values: Floats
     has_field: npt.NDArray[np.bool_]
+    days: Floats
     rule: MissingRule
     surgery: str = "scheme"
 
@@ -118,7 +121,8 @@ class ReadingScores:
         """Return the scores of `cases` only."""
         chosen = np.array([case in cases for case in self.cases], dtype=np.bool_)
         names = tuple(case for case in self.cases if case in cases)
-        return replace(self, cases=names, values=self.values[chosen], has_field=self.has_field[chosen])
+        parts = {name: getattr(self, name)[chosen] for name in ("values", "has_field", "days")}
+        return replace(self, cases=names, **parts)
 
 
 def collect_scores(study: Study, released: ReleasedReadings, rule: MissingRule) -> ReadingScores:
@@ -175,8 +179,12 @@ def _collect(
     visits = released.all_visits()
     shape = (len(readings), len(raters), len(fields), len(visits))
     values, exists = np.full(shape, np.nan), np.zeros(shape, dtype=np.bool_)
+    days = np.full((len(readings), len(visits)), np.nan)
     for row, (case, of_case) in enumerate(readings.items()):
         columns = [visits.index(number) for number in released.visit_numbers[case]]
+        for film in released.cases[case].films if case in released.cases else ():
+            if film.day is not None:
+                days[row, visits.index(film.number)] = film.day
         has_field = np.zeros(len(fields), dtype=np.bool_)
         for reading in of_case.values():
             has_field[[places[field.site, field.scale] for field in reading.fields]] = True
@@ -186,4 +194,6 @@ def _collect(
                     exists[row, place, has_field, column] = True
                 reading_scores(of_case[rater], places, columns, values[row, place], surgery)
     names = name_visits(study, visits)
-    return ReadingScores(scheme, tuple(readings), tuple(raters), fields, visits, names, values, exists, rule, surgery)
+    return ReadingScores(
+        scheme, tuple(readings), tuple(raters), fields, visits, names, values, exists, days, rule, surgery
+    )

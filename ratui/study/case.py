@@ -289,9 +289,9 @@ class Case:
 
     def slots(self, scheme: Scheme) -> Iterator[tuple[Slot, str]]:
         """Yield each site that can be read at each time point with a film of it, with the ID of that film."""
-        shown = self._shown_parts(scheme)
+        shown, times = self._shown_parts(scheme), self.times
         for site in self.sites(scheme):
-            for time in self.times:
+            for time in times:
                 if film := shown.get((time, site.side, site.part)):
                     yield Slot(site.key, time), film
 

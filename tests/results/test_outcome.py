@@ -219,7 +219,7 @@ class TestProgression:
         from ratui.results.outcome import count_progression
 
         final = compute_final_scores(study, released_readings(study), OBSERVED)
-        found = next(each for each in count_progression(study, final) if each.scale == "ERO")
+        found = next(each for each in count_progression(final) if each.scale == "ERO")
         # The raters differ by 6 and 0 points: the SD of the difference is 18 ** 0.5, so that the SDC of the mean of two
         # raters is 1.96 · 18 ** 0.5 / 2. The final changes are 9 and 6.
         assert found.detectable.value == pytest.approx(1.959964 * 18**0.5 / 2)
@@ -353,9 +353,7 @@ def test_reopened_readings_and_settled_joints_are_listed(study: Study) -> None:
 def test_the_totals_of_raters_are_those_of_all_visits_and_changes() -> None:
     found = three_visits()
     study = fake_study()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ratui.results.rater_totals.intact_case", lambda *_: None)
-        rows = summarize_raters(study, found, OBSERVED)
+    rows = summarize_raters(study, found, OBSERVED)
     anna, bert = ({each.quantity: each for each in rows if each.rater == rater} for rater in ("anna", "bert"))
     assert {name: each.values for name, each in anna.items()} == {
         "baseline": (1.0, 0.0, 4.0),

@@ -16,9 +16,8 @@ from ratui.results.export.signed_readings import ExportSource
 from ratui.results.export.tables import LATE_CHANGE, Column, Table
 from ratui.results.final_scores import FINAL_MEANINGS, FinalScores, compute_final_scores
 from ratui.results.quantities import Quantity
-from ratui.results.rater_totals import PROGRESSION, days_of_visits, years_apart
+from ratui.results.rater_totals import PROGRESSION, years_apart
 from ratui.results.totals import Floats, MissingRule
-from ratui.study.intact import intact_case
 
 __all__ = ["build_adam_table", "build_final_table"]
 
@@ -60,22 +59,22 @@ def _final_values(final: FinalScores) -> dict[tuple[str, int | None, int], Any]:
     return {(name, *key): final.quantity(each, scale) for name, scale in scales for key, each in quantities.items()}
 
 
-def _days(source: ExportSource, case: str) -> Mapping[int, int]:
-    films = intact_case(source.study, case)
-    return {} if films is None else {film.number: film.day for film in films.films if film.day is not None}
+def _days(final: FinalScores, row: int) -> Mapping[int, int]:
+    """Return the day of each visit of a case, by the number of the visit."""
+    days = zip(final.raters.visits, final.raters.days[row], strict=True)
+    return {visit: int(day) for visit, day in days if np.isfinite(day)}
 
 
-def _years_since_first(source: ExportSource, final: FinalScores) -> list[Floats]:
+def _years_since_first(final: FinalScores) -> list[Floats]:
     """Return the years from the first visit to each visit, shape (cases,); NaN if they are not known."""
-    days = days_of_visits(source.study, final.cases, final.raters.visits)
-    return [years_apart(days, 0, place) for place in range(len(final.raters.visits))]
+    return [years_apart(final.raters.days, 0, place) for place in range(len(final.raters.visits))]
 
 
 def _rows(source: ExportSource, final: FinalScores) -> Iterator[tuple[Any, ...]]:
     values, raters = _final_values(final), final.raters
-    years_since_first = _years_since_first(source, final)
+    years_since_first = _years_since_first(final)
     for row, (case, readers, origin) in enumerate(zip(final.cases, final.readers, final.sources, strict=True)):
-        days, numbers = _days(source, case), source.released.visit_numbers[case]
+        days, numbers = _days(final, row), source.released.visit_numbers[case]
         for scale in (*raters.scheme.scales, TOTAL):
             for place, visit in enumerate(raters.visits):
                 if visit not in numbers:
@@ -109,11 +108,11 @@ def build_adam_table(source: ExportSource, rule: MissingRule) -> Table:
     study = source.study
     final = compute_final_scores(study, source.released, rule)
     values, raters = _final_values(final), final.raters
-    years_since_first = _years_since_first(source, final)
+    years_since_first = _years_since_first(final)
     derived = {"mean": "AVERAGE", "consensus_or_mean": "AVERAGE"}.get(final.rule, "MEDIAN")
     rows: list[tuple[Any, ...]] = []
     for row, (case, readers, origin) in enumerate(zip(final.cases, final.readers, final.sources, strict=True)):
-        days, numbers = _days(source, case), source.released.visit_numbers[case]
+        days, numbers = _days(final, row), source.released.visit_numbers[case]
         for number, scale in enumerate((*raters.scheme.scales, TOTAL), start=1):
             base = _cell(values[scale, None, 0][row])
             for place, visit in enumerate(raters.visits):
