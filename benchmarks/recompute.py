@@ -1,7 +1,8 @@
 """Recompute every figure of ratui's report from the exported CSV files alone, and name each difference.
 
-Run ``python -m benchmarks.recompute REPORT.html FOLDER [--settings study.toml] [--r]``; FOLDER is of ``ratui export
---format csv --with-notes``. With the settings of the study, the methods and the versions of the charter are compared, too.
+Run ``python -m benchmarks.recompute REPORT.html FOLDER [--settings study.toml] [--predictions FILE.csv] [--r]``;
+FOLDER is of ``ratui export --format csv --with-notes``. With the settings of the study, the methods and the versions of the
+charter are compared, too, and with the predictions the errors of models. Plots are read back from their SVG.
 
 Nothing here imports ratui: the formulas are the published ones, written from ``docs/report-figures.md``. `--r` computes each
 value of these formulas again in R (with the package psych). Figures are compared at the printed precision, and an unknown
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from base64 import b64decode
 from collections import Counter
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -21,8 +23,10 @@ from pathlib import Path
 from benchmarks.recompute_charter import read_settings, version_rows
 from benchmarks.recompute_exports import read_exports
 from benchmarks.recompute_formulas import Formulas
+from benchmarks.recompute_models import model_rows, read_predictions
 from benchmarks.recompute_outcome import OUTCOME, check_exports
 from benchmarks.recompute_paragraphs import expected_paragraph, expected_term
+from benchmarks.recompute_plots import compare_plot
 from benchmarks.recompute_tables import TABLES, Cell, Sources
 
 __all__ = ["Comparison", "compare", "compare_report", "print_comparison"]
@@ -36,6 +40,7 @@ _KNOWN = {
     **TABLES,
     **OUTCOME,
     "Versions of the charter": (1, lambda of: {} if of.settings is None else version_rows(of.settings)),
+    "Models against the raters": (2, model_rows),
 }
 _HEADERS = {
     name: tuple(words.split(" | "))
@@ -54,9 +59,12 @@ _HEADERS = {
         " | over 0.5/year | 5/year or more",
         "Fields without a score": "reason",
         "Versions of the charter": "version | time (UTC) | account | reason | changes",
+        "Models against the raters": "model | scale | cases | error of change | “no change” | raters"
+        " | where a change was read | “no change” | error of status | raters",
         "Reopened readings and adjudicated joints": "case | by | what | reason, or joints | signed",
     }.items()
 }
+_PICTURE = "data:image/svg+xml;base64,"
 _NUMBER = re.compile(r"(?<![\w.])[−-]?\d+(?:\.\d+)?(?!\w)")
 
 
@@ -76,7 +84,8 @@ class _Report(HTMLParser):
         super().__init__()
         self.heading = ""
         self.parts: list[tuple[str, str, str | list[list[str]]]] = []
-        self.pictures = 0
+        self.pictures: list[tuple[str, bytes]] = []
+        self._picture = b""
         self._text: list[str] | None = None
         self._rows: list[list[str]] = []
 
@@ -87,7 +96,9 @@ class _Report(HTMLParser):
             self._rows = []
         if tag == "tr":
             self._rows.append([])
-        self.pictures += tag in ("img", "svg")
+        source = dict(attrs).get("src") or ""
+        if tag == "img" and source.startswith(_PICTURE):
+            self._picture = b64decode(source.removeprefix(_PICTURE))
 
     def handle_data(self, data: str) -> None:
         if self._text is not None:
@@ -99,7 +110,9 @@ class _Report(HTMLParser):
             self.heading = words
         elif tag in ("td", "th"):
             self._rows[-1].append(words)
-        elif tag in ("p", "dt", "dd", "figcaption"):
+        elif tag == "figcaption":
+            self.pictures.append((words, self._picture))
+        elif tag in ("p", "dt", "dd"):
             self.parts.append((tag, self.heading, words))
         elif tag == "table":
             self.parts.append(("table", self.heading, self._rows))
@@ -107,16 +120,21 @@ class _Report(HTMLParser):
             self._text = None
 
 
-def compare_report(report: Path, folder: Path, settings: Path | None = None) -> list[str]:
+def compare_report(
+    report: Path, folder: Path, settings: Path | None = None, predictions: Path | None = None
+) -> list[str]:
     """Return one line for each figure of the `report` that differs from the CSV files in `folder`, or that is not known.
 
-    `settings` is the study's ``study.toml``; without it, the methods are not compared.
+    `settings` is the study's ``study.toml``; without it, the methods are not compared. `predictions` is a table of the
+    predictions of models, as `read_predictions` reads it.
     """
-    return compare(report, folder, Formulas(), settings).wrong
+    return compare(report, folder, Formulas(), settings, predictions).wrong
 
 
-def compare(report: Path, folder: Path, formulas: Formulas, settings: Path | None = None) -> Comparison:
-    """Compare a report with the files of an export and the settings of the study, and count the figures."""
+def compare(
+    report: Path, folder: Path, formulas: Formulas, settings: Path | None = None, predictions: Path | None = None
+) -> Comparison:
+    """Compare a report with its sources, as `compare_report` does, and count the figures."""
     parsed = _Report()
     parsed.feed(report.read_text(encoding="utf-8"))
     exports = read_exports(folder)
@@ -129,7 +147,8 @@ def compare(report: Path, folder: Path, formulas: Formulas, settings: Path | Non
     only = re.search(r"Results of (.*?) only, without ", everything)
     raters = only[1] if only else methods.get("raters", "").replace(" (left)", "")
     known = read_settings(settings) if settings else None
-    of = Sources(exports, formulas, raters.split(", "), limit, int(cases[0]), known)
+    predicted = read_predictions(predictions) if predictions else None
+    of = Sources(exports, formulas, raters.split(", "), limit, int(cases[0]), known, predicted)
     found = Comparison()
     found.counts["totals.csv and final.csv"], found.wrong = check_exports(of)
     for kind, heading, content in parsed.parts:
@@ -141,7 +160,13 @@ def compare(report: Path, folder: Path, formulas: Formulas, settings: Path | Non
     for heading in _KNOWN.keys() - {heading for kind, heading, _ in parsed.parts if kind == "table"}:
         if _KNOWN[heading][1](of):
             found.wrong.append(f"{heading}: the table is missing")
-    found.left_out["pictures (plots of the figures above)"] = parsed.pictures
+    for caption, picture in parsed.pictures:
+        compared = compare_plot(of, caption, picture)
+        if compared is None:
+            found.wrong.append(f"unknown picture: {caption}")
+        else:
+            found.counts["plots"] += compared[0]
+            found.wrong += [f"{caption} {line}" for line in compared[1]]
     return found
 
 
@@ -161,6 +186,8 @@ def _compare_table(of: Sources, found: Comparison, heading: str, table: list[lis
         return
     names, function = _KNOWN[heading]
     expected = function(of)
+    if heading == "Smallest detectable change" and header[1] != "of":  # with a single change, no column names it
+        names, expected = 1, {key[:1]: cells for key, cells in expected.items()}
     last: list[str] = [""] * names
     for row in table[1:]:
         last = [new or old for new, old in zip(row[:names], last, strict=True)]
@@ -195,17 +222,18 @@ def _check_header(of: Sources, heading: str, header: list[str]) -> list[str]:
             "5/year or more",
         )
     if heading == "Fields without a score":
-        visits = ["earlier", "later"] if of.exports.two_visits else list(of.exports.visits.values())
-        known = ("reason", *visits, "readings")
+        known = ("reason", *of.exports.visits.values(), "readings")
+    if heading == "Smallest detectable change" and of.exports.two_visits:
+        known = ("scale", "one rater", "mean of")
     if heading == "Status and change":
         known = (*known[:4], *(("ICC(2,1)", "ICC(3,1)") if of.exports.crossed else ("ICC(1,1)",)))
     if len(header) != len(known):
         return header
     unknown = [name for name, word in zip(header, known, strict=True) if not name.startswith(word)]
     if heading == "Smallest detectable change" and not unknown:
-        numbers = _NUMBER.findall(header[3])
+        numbers = _NUMBER.findall(header[-1])
         if len(numbers) != 1 or not _is_near(numbers[0], of.harmonic()):
-            return [header[3]]
+            return [header[-1]]
     return unknown
 
 
@@ -260,10 +288,17 @@ def _compare_paragraph(of: Sources, found: Comparison, heading: str, label: str,
             found.wrong.append(f"{heading}: {label} {words!r}, recomputed {expected}")
 
 
-def print_comparison(report: Path, folder: Path, settings: Path | None = None, *, with_r: bool = False) -> list[str]:
+def print_comparison(
+    report: Path,
+    folder: Path,
+    settings: Path | None = None,
+    predictions: Path | None = None,
+    *,
+    with_r: bool = False,
+) -> list[str]:
     """Compare a report with its sources as `compare` does, print the numbers of figures, and return the differences."""
     formulas = Formulas()
-    found = compare(report, folder, formulas, settings)
+    found = compare(report, folder, formulas, settings, predictions)
     for name, count in found.counts.items():
         print(f"{count:6} {name}")
     print(f"{found.counts.total():6} figures compared, {len(found.wrong)} differences")
@@ -282,9 +317,10 @@ def main() -> None:
     parser.add_argument("report", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--settings", type=Path, help="study.toml of the study")
+    parser.add_argument("--predictions", type=Path, help="CSV file of models' predictions")
     parser.add_argument("--r", action="store_true", help="compute the formulas again in R")
     options = parser.parse_args()
-    wrong = print_comparison(options.report, options.folder, options.settings, with_r=options.r)
+    wrong = print_comparison(options.report, options.folder, options.settings, options.predictions, with_r=options.r)
     print("\n".join(wrong))
     sys.exit(bool(wrong))
 

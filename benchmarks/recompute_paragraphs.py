@@ -6,6 +6,7 @@ import re
 from statistics import median
 
 from benchmarks.recompute_charter import count_readings, methods_term
+from benchmarks.recompute_models import count_single
 from benchmarks.recompute_outcome import count_disputes
 from benchmarks.recompute_tables import Sources
 
@@ -65,6 +66,9 @@ def expected_paragraph(of: Sources, heading: str, label: str, words: str) -> lis
         return [median(days.values()), min(days.values()), max(days.values())] if days else None
     if match := re.match(r"(\d+) readings? opened again after every rater", words):
         return [sum(row["reopened_after_release"] == "1" for row in exports.readings)] if match[1] else None
+    if heading == "Models against the raters" and "95 % intervals bootstrapped" in words:
+        single = count_single(of)
+        return [95, *([single] if single else [])]
     if heading in _NOTES and _NOTES[heading] in words:
         return "figures of a formula in a note"
     if heading == "Agreement":

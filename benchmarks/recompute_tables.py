@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -16,12 +17,12 @@ import numpy as np
 from benchmarks.recompute_exports import NAN, Exports, Quantity
 from benchmarks.recompute_formulas import Floats, Formulas, Interval, kappa_of
 
-__all__ = ["TABLES", "Cell", "Rows", "Sources", "cell"]
+__all__ = ["RESAMPLES", "TABLES", "Cell", "Chart", "Rows", "Sources", "cell", "control_chart", "sites"]
 
 Cell = tuple[str, tuple[float, ...]]
 """Text of a cell with ``#`` for each number, and the numbers."""
 Rows = dict[tuple[str, ...], list[Cell]]
-_RESAMPLES = 2000
+RESAMPLES = 2000
 LEAST_REPEATS = 8
 
 
@@ -36,12 +37,14 @@ class Sources:
         threshold: float,
         cases: int,
         settings: dict[str, Any] | None = None,
+        predictions: dict[str, dict[str, dict[tuple[str, str, int], float]]] | None = None,
     ) -> None:
         """Keep the `raters` in the order of the report, the `threshold` of disputes in points, and the number of cases.
 
-        `settings` are those of ``study.toml``, if they are known.
+        `settings` are those of ``study.toml``, if they are known, and `predictions` the mean grades of models, by model,
+        case, and (scale, site, visit).
         """
-        self.stated_cases, self.settings = cases, settings
+        self.stated_cases, self.settings, self.predictions = cases, settings, predictions
         self.exports, self.formulas, self.threshold = exports, formulas, threshold
         self.listed = list(raters)
         self.raters = [rater for rater in raters if rater in exports.all_raters]
@@ -57,6 +60,16 @@ class Sources:
             for case in self.exports.cases
         ]
         return [group for group in found if not any(map(math.isnan, group))]
+
+    def pairs(self, scale: str, quantity: Quantity, a: str, b: str) -> list[tuple[float, float]] | None:
+        """Return the values of two raters in the cases of which all raters have one; None if they share no case."""
+        cases = [case for case in self.exports.cases if {a, b} <= set(self.exports.raters[case])]
+        found = {
+            case: [self.value(case, rater, scale, quantity) for rater in self.exports.raters[case]] for case in cases
+        }
+        whole = [case for case, values in found.items() if not any(map(math.isnan, values))]
+        both = [(self.value(case, a, scale, quantity), self.value(case, b, scale, quantity)) for case in whole]
+        return both if cases else None
 
     def harmonic(self) -> float:
         """Return the harmonic mean number of raters of a case."""
@@ -159,12 +172,12 @@ def _kappa_cell(of: Sources, tables: dict[tuple[str, str], dict[str, Floats]], i
     if math.isnan(value) or not interval or len(rated) < 2:
         return cell("#", value)
     cases = of.exports.cases
-    draws = np.random.default_rng(0).integers(0, len(cases), (_RESAMPLES, len(cases)))
+    draws = np.random.default_rng(0).integers(0, len(cases), (RESAMPLES, len(cases)))
     counts = np.stack([np.bincount(draw, minlength=len(cases)) for draw in draws])
     size = next(iter(next(iter(tables.values())).values())).shape
     every = [np.stack([found.get(case, np.zeros(size)) for case in cases]) for found in tables.values()]
     drawn = [np.tensordot(counts, each, axes=1) for each in every]
-    kappas = [_combine(of, [pair[number] for pair in drawn], kappa_of) for number in range(_RESAMPLES)]
+    kappas = [_combine(of, [pair[number] for pair in drawn], kappa_of) for number in range(RESAMPLES)]
     kept = [each for each in kappas if not math.isnan(each)]
     return "# (# to #)", (value, *map(float, np.quantile(kept, [0.012, 0.042, 0.958, 0.988])))
 
@@ -181,9 +194,8 @@ def limits(of: Sources) -> Rows:
     rows: Rows = {}
     for scale in of.exports.all_scales:
         for quantity in of.exports.quantities:
-            for (a, b), cases in of.rater_pairs().items():
-                found = [of.value(case, a, scale, quantity) - of.value(case, b, scale, quantity) for case in cases]
-                kept = [each for each in found if not math.isnan(each)]
+            for a, b in of.rater_pairs():
+                kept = [one - two for one, two in of.pairs(scale, quantity, a, b) or ()]
                 low, high = of.formulas.limits(kept)
                 mean, sd = of.formulas.mean_interval(kept), of.formulas.sd(kept)
                 if len(kept) < 2:
@@ -229,34 +241,50 @@ def themselves(of: Sources) -> Rows:
     return rows
 
 
-def drift(of: Sources) -> Rows:
-    """Control charts of each rater (Shewhart, individuals)."""
-    rows: Rows = {}
+@dataclass(frozen=True)
+class Chart:
+    """A control chart: cases and differences in order, their mean, half the width of the limits, and odd cases."""
+
+    names: list[str]
+    values: list[float]
+    mean: float
+    width: float
+    outside: list[str]
+    runs: list[str]
+
+
+def control_chart(of: Sources, rater: str) -> Chart:
+    """Return the control chart of a rater (Shewhart, individuals) of the last change of the total."""
     scale, quantity = of.exports.all_scales[0], of.exports.last_change
+    mine = sorted((order, case) for (each, case), (order, *_) in of.exports.repeated.items() if each == rater)
+    found = []
+    for _, case in mine:
+        _, one, two = of.exports.repeated[rater, case]
+        found.append((case, two.value(scale, quantity) - one.value(scale, quantity)))
+    names = [case for case, value in found if not math.isnan(value)]
+    kept = [value for _, value in found if not math.isnan(value)]
+    mean = of.formulas.mean(kept) if len(kept) > 1 else NAN
+    if len(kept) < LEAST_REPEATS:
+        return Chart(names, kept, mean, NAN, [], [])
+    width = 3 * float(np.mean(np.abs(np.diff(kept)))) / 1.128
+    outside = [name for name, each in zip(names, kept, strict=True) if abs(each - mean) > width + 1e-9]
+    sides = np.sign(np.array(kept) - mean)
+    runs = [names[end - 1] for end in range(8, len(kept) + 1) if abs(sides[end - 8 : end].sum()) == 8]
+    return Chart(names, kept, mean, width, outside, runs)
+
+
+def drift(of: Sources) -> Rows:
+    """Control charts of each rater."""
+    rows: Rows = {}
     for rater in sorted({rater for rater, _ in of.exports.repeated}):
-        found = sorted(
-            (value for (each, _), value in of.exports.repeated.items() if each == rater), key=lambda value: value[0]
-        )
-        differences = [two.value(scale, quantity) - one.value(scale, quantity) for _, one, two in found]
-        names = [
-            case
-            for (each, case), value in sorted(of.exports.repeated.items(), key=lambda item: item[1][0])
-            if each == rater
-        ]
-        names = [name for name, each in zip(names, differences, strict=True) if not math.isnan(each)]
-        kept = [each for each in differences if not math.isnan(each)]
-        mean = of.formulas.mean(kept) if len(kept) > 1 else NAN
-        if len(kept) < LEAST_REPEATS:
-            rows[rater,] = [cell("#", len(kept)), cell("#", mean), text("too few repeats"), *[text("–")] * 3]
-            continue
-        width = 3 * float(np.mean(np.abs(np.diff(kept)))) / 1.128
-        outside = [name for name, each in zip(names, kept, strict=True) if abs(each - mean) > width + 1e-9]
-        sides = np.sign(np.array(kept) - mean)
-        runs = [names[end - 1] for end in range(8, len(kept) + 1) if abs(sides[end - 8 : end].sum()) == 8]
-        rows[rater,] = [
-            cell("#", len(kept)), cell("#", mean), cell("#", mean - width), cell("#", mean + width),
-            text(", ".join(outside) or "none"), text(", ".join(runs) or "none"),
-        ]  # fmt: skip
+        chart = control_chart(of, rater)
+        limits = [text("too few repeats"), *[text("–")] * 3]
+        if len(chart.values) >= LEAST_REPEATS:
+            limits = [
+                cell("#", chart.mean - chart.width), cell("#", chart.mean + chart.width),
+                text(", ".join(chart.outside) or "none"), text(", ".join(chart.runs) or "none"),
+            ]  # fmt: skip
+        rows[rater,] = [cell("#", len(chart.values)), cell("#", chart.mean), *limits]
     return rows
 
 

@@ -7,6 +7,9 @@ readings are made, then one rater is replaced and the charter is amended. A read
 cases are adjudicated, and the study is exported, reported, checked and locked. At the end `benchmarks.recompute` computes
 the figures of the report again from the exported CSV alone (with `--r` also in R). The exit code is 1 if a figure differs.
 
+A second, smaller study in FOLDER has no charter, two visits, three raters who read all cases, and the answers of a model. It
+has a report of all raters and one of two of them with the reason.
+
 All of it passes through the commands of ratui, but for the entries: simulated raters make them by the rules of the app.
 """
 
@@ -32,8 +35,9 @@ from ratui.results.disputes import DisputeLimits, find_disputes
 from ratui.results.released import released_readings
 from ratui.results.totals import choose_rule
 from ratui.study import CONSENSUS, Study
+from ratui.study.predictions import Prediction, save_predictions
 
-__all__ = ["Campaign", "rehearse"]
+__all__ = ["Campaign", "rehearse", "rehearse_without_charter"]
 
 RunCommand = Callable[..., str]
 """Function that runs ``ratui`` with the given words, and returns what it printed."""
@@ -56,6 +60,7 @@ class Campaign:
     repeats: float = 0.1
     seed: int = 0
     plots: bool = True
+    missing: str = "carried"
 
 
 def _charter(campaign: Campaign, points: float) -> str:
@@ -67,7 +72,7 @@ def _charter(campaign: Campaign, points: float) -> str:
     )
     return (
         f"visits = [{visits}]\n"
-        'missing = "carried"\n'
+        f'missing = "{campaign.missing}"\n'
         'final = "consensus_or_mean"\n'
         f"adjudication_points = {points}\n"
         f"repeats_share = {campaign.repeats}\n"
@@ -78,30 +83,14 @@ def _charter(campaign: Campaign, points: float) -> str:
 
 def rehearse(folder: Path, campaign: Campaign, run: RunCommand) -> None:
     """Run the campaign in the new `folder`: its study, ``report.html``, the export ``out``, and ``audit.csv``."""
-    folder.mkdir(parents=True)
-    kinds = {f"r{number + 1}": _KINDS[number % len(_KINDS)] for number in range(campaign.raters)}
     path = folder / "study"
-    simulation = Simulation(
-        campaign.patients,
-        kinds,
-        size=campaign.size,
-        seed=campaign.seed,
-        scheme=campaign.scheme,
-        title="Rehearsal",
-        visits=campaign.visits,
-        interval=182,
-        raters_per_case=campaign.raters_per_case,
-        blinded=True,
-    )
-    unread = dict.fromkeys(kinds, campaign.patients)
-    simulated = simulate_study(path, simulation, key=folder / "key.json", progress=lambda *_: None, unread=unread)
+    simulated, kinds = _simulate(folder, campaign, blinded=True)
     (folder / "charter.toml").write_text(_charter(campaign, 12.0))
     run("charter", path, "--set", folder / "charter.toml", "--reason", "protocol 1.0")
     run("repeats", path, "--draw")
     simulated = replace(simulated, study=Study.open(path))
     rng = np.random.default_rng([campaign.seed, 1])
-    for case in simulated.study.cases():
-        simulated.confirm_regions(case, simulated.study.raters_of(case)[0], rng)
+    _confirm_regions(simulated, rng)
     work = _list_work(simulated.study)
     rng.shuffle(work)
     work = _put_half_first(work, "r1", list(simulated.patients))
@@ -128,6 +117,70 @@ def rehearse(folder: Path, campaign: Campaign, run: RunCommand) -> None:
     run("check", path)
     run("lock", path, "--check")
     run("audit", path, "--csv", folder / "audit.csv")
+
+
+def rehearse_without_charter(folder: Path, campaign: Campaign, run: RunCommand) -> None:
+    """Run a study without a charter in the new `folder`, of which all raters read all cases, and which a model has scored.
+
+    Beside the report and the export of all raters there are ``some.html`` and ``some`` of the first two, with a reason.
+    ``predictions.csv`` has the probabilities of the model.
+    """
+    path = folder / "study"
+    simulated, kinds = _simulate(folder, replace(campaign, raters_per_case=0), blinded=False)
+    rng = np.random.default_rng([campaign.seed, 2])
+    _confirm_regions(simulated, rng)
+    _read(simulated, kinds, _list_work(simulated.study), rng, _START)
+    _predict(simulated, folder / "predictions.csv", rng)
+    subset = ["--rater", "r1", "--rater", "r2"]
+    for name, chosen, why in (("report", [], []), ("some", subset, ["--reason", "r3 did not finish"])):
+        words = [*chosen, "--missing", campaign.missing]
+        run("export", path, folder / ("out" if name == "report" else name), "--with-notes", *words)
+        run("report", path, folder / f"{name}.html", *words, *why, *["--no-plots"] * (not campaign.plots))
+
+
+def _simulate(folder: Path, campaign: Campaign, *, blinded: bool) -> tuple[SimulatedStudy, dict[str, str]]:
+    """Create the study of a campaign, which nobody has read, in the new `folder`. Return it and the kinds of its raters."""
+    folder.mkdir(parents=True)
+    kinds = {f"r{number + 1}": _KINDS[number % len(_KINDS)] for number in range(campaign.raters)}
+    simulation = Simulation(
+        campaign.patients,
+        kinds,
+        size=campaign.size,
+        seed=campaign.seed,
+        scheme=campaign.scheme,
+        title="Rehearsal",
+        visits=campaign.visits,
+        interval=182,
+        raters_per_case=campaign.raters_per_case,
+        blinded=blinded,
+    )
+    unread = dict.fromkeys(kinds, campaign.patients)
+    key = folder / "key.json"
+    made = simulate_study(folder / "study", simulation, key=key, progress=lambda *_: None, unread=unread)
+    return made, kinds
+
+
+def _confirm_regions(simulated: SimulatedStudy, rng: np.random.Generator) -> None:
+    for case in simulated.study.cases():
+        simulated.confirm_regions(case, simulated.study.raters_of(case)[0], rng)
+
+
+def _predict(simulated: SimulatedStudy, file: Path, rng: np.random.Generator) -> None:
+    """Store random predictions of a model for each field of each case, and write them into `file`, too."""
+    study, rows = simulated.study, [("model", "case", "site", "scale", "time", "probabilities")]
+    for case in study.cases():
+        found = []
+        for site in study.case(case).sites(study.scheme):
+            for scale in site.joint.scales:
+                chances = rng.dirichlet(np.full(site.joint.max_grade(scale) + 1, 0.4), 2)
+                both = tuple(map(float, chances[0])), tuple(map(float, chances[1]))
+                grades = int(chances[0].argmax()), int(chances[1].argmax())
+                found.append(Prediction(site.key, scale, grades, both, grades[1] - grades[0], 0.5))
+                rows += [
+                    ("scorer", case, site.key, scale, str(time), " ".join(map(repr, both[time]))) for time in (0, 1)
+                ]
+        save_predictions(study, "scorer", case, found)
+    file.write_text("".join(",".join(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def _list_work(study: Study) -> list[tuple[str, str]]:
@@ -213,10 +266,17 @@ def main() -> None:
     parser.add_argument("--r", action="store_true", help="compute the figures again in R as well")
     options = parser.parse_args()
     campaign = Campaign(options.patients, options.visits, options.raters, seed=options.seed)
-    rehearse(options.folder, campaign, _run_command)
-    settings = options.folder / "study" / "study.toml"
-    wrong = print_comparison(options.folder / "report.html", options.folder / "out", settings, with_r=options.r)
-    print("\n".join(wrong) or "every figure of the report follows from the exported CSV")
+    trial, plain = options.folder / "trial", options.folder / "without-charter"
+    rehearse(trial, campaign, _run_command)
+    small = replace(campaign, patients=(options.patients + 2) // 3, visits=2, raters=3, missing="complete")
+    rehearse_without_charter(plain, small, _run_command)
+    wrong = []
+    for folder, name, exports in ((trial, "report", "out"), (plain, "report", "out"), (plain, "some", "some")):
+        print(f"{folder / name}.html")
+        predictions = folder / "predictions.csv" if folder == plain else None
+        settings = folder / "study" / "study.toml"
+        wrong += print_comparison(folder / f"{name}.html", folder / exports, settings, predictions, with_r=options.r)
+    print("\n".join(wrong) or "every figure of the reports follows from the exported CSV")
     times = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     print(f"{sum(each.ru_utime + each.ru_stime for each in times):.0f} s of CPU")
     sys.exit(bool(wrong))
