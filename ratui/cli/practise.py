@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from ratui.errors import StudyError, clean_text
 
 if TYPE_CHECKING:
     from ratui.practice import ExamResult
+    from ratui.practice.marking import QuantityFigures
+    from ratui.scheme import Scheme
     from ratui.study import AnswerSummary
     from ratui.study.charter import Qualification
 
@@ -26,7 +29,8 @@ _PRACTICE_CASES, _EXAM_CASES = 3, 10
 
 @click.command()
 @click.option("--cases", type=click.IntRange(1, 1000), help="Number of cases.  [default: 3; examination: 10]")
-@click.option("--scheme", default="mtss-hands", show_default=True, help="fingers, mtss-hands, mtss, or a .toml file.")
+@click.option("--scheme", help="fingers, mtss-hands, mtss, or a .toml file.  [default: mtss-hands]")
+@click.option("--visits", type=click.IntRange(1, 8), help="Visits of each patient.  [default: 2]")
 @click.option("--severity", type=click.FloatRange(0, 10), help="Severity of each disease; 1: mean.  [default: 1.5]")
 @click.option(
     "--rows", type=click.IntRange(80, 4000), default=1250, show_default=True, help="Height of a film in pixels."
@@ -44,13 +48,14 @@ _PRACTICE_CASES, _EXAM_CASES = 3, 10
 @click.option("--icc-change", type=click.FloatRange(0, 1), help="New examination: least ICC of change.  [default: 0.6]")
 @click.option("--kappa", type=click.FloatRange(0, 1), help="New examination: least weighted kappa.  [default: 0.6]")
 @click.option("--sdc", type=click.FloatRange(0), help="New examination: largest SDC in points.  [default: any]")
-@click.option("--for", "trial", type=_PATH, metavar="STUDY", help="Marking: record the results in this study.")
+@click.option("--for", "trial", type=_PATH, metavar="STUDY", help="Managers: study whose raters are examined.")
 @click.option("--record", type=_PATH, metavar="FILE", help="Marking: write the results as JSON with a digest.")
 @click.option("--graphics", default="auto", show_default=True, help="Films: auto, kitty, iterm2, sixel or halfcell.")
 @click.option("--lang", "language", help="Language: en or ja. Overrides the settings and the environment.")
 def practise(
     cases: int | None,
-    scheme: str,
+    scheme: str | None,
+    visits: int | None,
     severity: float | None,
     rows: int,
     seed: int | None,
@@ -77,17 +82,20 @@ def practise(
     stop at any time.
 
     An examination shows no answers. A manager creates it with --make-exam, and the raters read it like any other study.
-    The manager then verifies and marks it with --mark, and --for records the results in a study whose charter requires
-    them.
+    The manager then verifies and marks it with --mark. With --for STUDY a new examination has the scheme, visits, marks
+    and raters of that study, and marking records the results there, for a charter that requires them.
     """
     if sum(each is not None for each in (reference, exam, make, marked)) > 1:
         raise click.UsageError("--reference, --exam, --make-exam and --mark exclude each other")
     if (make is not None or marked is not None) and truth is None:
         raise click.UsageError("--make-exam and --mark need --truth FILE")
+    if (reference is not None or (make is not None and trial is not None)) and (scheme or visits):
+        raise click.UsageError("--reference and --for take --scheme and --visits from the study")
     size = (rows, round(rows * 0.82))
+    plan = _Plan(scheme or "mtss-hands", visits or 2, raters=raters, blinded=blinded, group=group)
     if make is not None and truth is not None:
         marks = _choose_marks(icc_status, icc_change, kappa, sdc)
-        _make(make, truth, scheme, raters, cases or _EXAM_CASES, seed, marks, blinded=blinded, group=group, size=size)
+        _make(make, truth, _plan_for(trial, plan) if trial else plan, cases or _EXAM_CASES, seed, marks, size)
     elif marked is not None and truth is not None:
         _mark(marked, truth, trial, record)
     elif exam is not None:
@@ -96,7 +104,39 @@ def practise(
         run_app(Study.open(exam), _one_rater(raters, "--exam"), None, graphics, language)
     else:
         rater = _one_rater(raters, "--reference") if reference is not None else ""
-        _practise(reference, rater, scheme, cases or _PRACTICE_CASES, seed, severity, size, graphics, language)
+        _practise(reference, rater, plan, cases or _PRACTICE_CASES, seed, severity, size, graphics, language)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Values of a new examination, which may be those of the study that it is for."""
+
+    scheme: Scheme | str
+    visits: int
+    visit_names: tuple[str, ...] = ()
+    raters: tuple[str, ...] = ()
+    marks: Qualification | None = None
+    blinded: bool = False
+    group: str = ""
+
+
+def _plan_for(path: Path, plan: _Plan) -> _Plan:
+    """Return `plan` with the values of the study in `path`; raters and group only where the plan has none."""
+    from ratui.practice.examination import count_planned_visits
+    from ratui.study import Study
+
+    study = Study.open(path)
+    study.check_manager("make an examination for it")
+    charter, marks = study.config.charter, study.config.charter.qualification
+    return _Plan(
+        study.scheme,
+        count_planned_visits(study),
+        charter.visit_names,
+        plan.raters or study.config.active_raters,
+        replace(marks, required=False) if any(vars(replace(marks, required=False)).values()) else None,
+        plan.blinded or study.config.blinded,
+        plan.group or study.config.group,
+    )
 
 
 def _one_rater(raters: tuple[str, ...], option: str) -> str:
@@ -108,7 +148,7 @@ def _one_rater(raters: tuple[str, ...], option: str) -> str:
 def _practise(
     reference: Path | None,
     rater: str,
-    scheme: str,
+    plan: _Plan,
     cases: int,
     seed: int | None,
     severity: float | None,
@@ -130,7 +170,14 @@ def _practise(
         else:
             severe = 1.5 if severity is None else severity  # enough damage to learn from
             practice = open_simulated_practice(
-                folder, scheme, cases=cases, seed=seed, severity=severe, size=size, progress=ProgressBar()
+                folder,
+                plan.scheme,
+                cases=cases,
+                seed=seed,
+                severity=severe,
+                size=size,
+                visits=plan.visits,
+                progress=ProgressBar(),
             )
         run_app(practice, TRAINEE, practice.cases()[0], graphics, language)
         click.echo(_describe_summary(practice.summarize_answers()))
@@ -148,48 +195,47 @@ def _describe_summary(summary: AnswerSummary) -> str:
 
 def _choose_marks(
     icc_status: float | None, icc_change: float | None, kappa: float | None, sdc: float | None
-) -> Qualification:
-    from ratui.practice.examination import DEFAULT_MARKS
+) -> Qualification | None:
     from ratui.study.charter import Qualification
 
     given = {"icc_status": icc_status, "icc_change": icc_change, "kappa": kappa, "sdc": sdc}
     if all(value is None for value in given.values()):
-        return DEFAULT_MARKS
+        return None
     return Qualification(icc_status=icc_status, icc_change=icc_change, kappa=kappa, sdc=sdc)
 
 
 def _make(
     folder: Path,
     truth: Path,
-    scheme: str,
-    raters: tuple[str, ...],
+    plan: _Plan,
     cases: int,
     seed: int | None,
-    marks: Qualification,
-    *,
-    blinded: bool,
-    group: str,
+    marks: Qualification | None,
     size: tuple[int, int],
 ) -> None:
     from ratui.practice import make_examination
     from ratui.progress_bar import ProgressBar
+    from ratui.results.text_table import format_count
 
-    if not raters:
-        raise click.UsageError("--make-exam needs --rater ID, at least once")
-    study, _ = make_examination(
+    if not plan.raters:
+        raise click.UsageError("--make-exam needs --rater ID, at least once, or --for STUDY")
+    study, examination = make_examination(
         folder,
         truth,
-        scheme,
-        raters,
+        plan.scheme,
+        plan.raters,
         cases=cases,
         seed=seed,
-        marks=marks,
-        blinded=blinded,
-        group=group,
+        marks=marks or plan.marks,
+        blinded=plan.blinded,
+        group=plan.group,
         size=size,
+        visits=plan.visits,
+        visit_names=plan.visit_names,
         progress=ProgressBar(),
     )
-    click.echo(f"examination of {len(study.cases())} cases: {clean_text(folder, 200)}")
+    counts = f"{len(study.cases())} cases, {format_count(examination.visits, 'visit')} each"
+    click.echo(f"examination of {counts}: {clean_text(folder, 200)}")
     click.echo(f"truth, which no rater may read: {clean_text(truth, 200)}")
     click.echo(f"next, each rater: ratui read {clean_text(folder, 200)} --rater ID")
     click.echo(f"then: ratui practise --mark {clean_text(folder, 200)} --truth {clean_text(truth, 200)}")
@@ -197,12 +243,17 @@ def _make(
 
 def _mark(folder: Path, truth: Path, trial: Path | None, record: Path | None) -> None:
     from ratui.practice import mark_examination, open_examination
-    from ratui.practice.record import make_record, record_results
+    from ratui.practice.examination import check_examination_fits
+    from ratui.practice.record import check_owner, make_record, record_results
     from ratui.study import Study
 
     study = Study.open(folder)
     study.check_manager("mark its examination")
     examination = open_examination(truth, study)
+    opened = Study.open(trial) if trial is not None else None
+    if opened is not None:  # before the marking, which may take long
+        check_owner(opened)
+        check_examination_fits(examination, study, opened)
     results = mark_examination(study, examination, examination.marks)
     print_notices(study)
     made = make_record(study, examination, results)
@@ -211,15 +262,14 @@ def _mark(folder: Path, truth: Path, trial: Path | None, record: Path | None) ->
     click.echo(f"digest of the record: {made['digest']}")
     if record is not None:
         write_output(to_json(made), record)
-    if trial is not None:
-        opened = Study.open(trial)
+    if opened is not None:
         known = [result for result in results if result.rater in opened.config.raters and result.figures is not None]
         if not known:
             raise StudyError(
-                "no rater of this study has finished the examination", trial, "Let the raters read it first"
+                "no rater of this study has finished the examination", opened.path, "Let the raters read it first"
             )
         record_results(opened, examination, known, made)
-        click.echo(f"recorded in {clean_text(trial, 200)}: {', '.join(result.rater for result in known)}")
+        click.echo(f"recorded in {clean_text(opened.path, 200)}: {', '.join(result.rater for result in known)}")
 
 
 def _describe_result(result: ExamResult) -> str:
@@ -236,9 +286,17 @@ def _describe_result(result: ExamResult) -> str:
         }
         values = ", ".join(f"{name} {'–' if value is None else f'{value:.2f}'}" for name, value in shown.items())
         line += f"\n  {values}; {figures.scored} of {figures.fields} fields scored"
+        line += "".join(f"\n  {_describe_quantity(each)}" for each in result.quantities)
     if result.reopened:
         line += f"\n  readings opened again after the signature: {result.reopened}"
     return line
+
+
+def _describe_quantity(figures: QuantityFigures) -> str:
+    values = [("ICC", figures.icc), *([("SDC", figures.sdc)] if figures.sdc is not None else [])]
+    return f"{figures.name}: " + ", ".join(
+        f"{name} {'–' if value is None else f'{value:.2f}'}" for name, value in values
+    )
 
 
 COMMANDS = (practise,)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,19 @@ from ratui.study.charter import Qualification
 from ratui.study.film_files import read_intact_film_data
 from ratui.study.store import read_intact, write_tables
 
-__all__ = ["DEFAULT_MARKS", "Examination", "make_examination", "open_examination"]
+__all__ = [
+    "DEFAULT_MARKS",
+    "Examination",
+    "check_examination_fits",
+    "default_marks",
+    "make_examination",
+    "open_examination",
+]
 
 DEFAULT_MARKS = Qualification(icc_status=0.8, icc_change=0.6, kappa=0.6)
 """Marks of an examination for which none are given. A choice of this project, not a rule of the score."""
 _FORMAT = 1
+_MAKE_FITTING = "Make another examination with: ratui practise --make-exam FOLDER --for STUDY"
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,16 @@ class Examination:
     films: Mapping[tuple[str, str], str]
     digest: str = field(default="")
 
+    @property
+    def visits(self) -> int:
+        """Number of visits of the patients."""
+        return 1 + max(each.time for known in self.truth.values() for each in known)
+
+
+def default_marks(visits: int) -> Qualification:
+    """Return the marks of an examination with this number of visits for which none are given."""
+    return DEFAULT_MARKS if visits > 1 else replace(DEFAULT_MARKS, icc_change=None)
+
 
 def make_examination(
     folder: Path,
@@ -63,10 +81,12 @@ def make_examination(
     *,
     cases: int,
     seed: int | None = None,
-    marks: Qualification = DEFAULT_MARKS,
+    marks: Qualification | None = None,
     blinded: bool = False,
     group: str = "",
     size: tuple[int, int] = (1250, 1024),
+    visits: int = 2,
+    visit_names: Sequence[str] = (),
     progress: ProgressCallback,
 ) -> tuple[Study, Examination]:
     """Create the study of an examination in `folder`, and write its truth to `truth_file`, readable by its owner alone.
@@ -84,13 +104,15 @@ def make_examination(
     seed
         Seed of the patients; drawn and kept secret if None. Whoever knows it can compute the truth.
     marks
-        The marks to reach.
+        The marks to reach; `default_marks` if None.
     blinded
         Do not show the order of the films.
     group
         Unix group of the raters, if they use accounts of their own; empty for none.
     size
         (rows, columns) of a film in pixels.
+    visits, visit_names
+        Number of visits of each patient, 1 to 8, and their names, which may be empty.
     progress
         Called with (stage, done, total).
 
@@ -108,7 +130,12 @@ def make_examination(
         raise StudyError("there is such a file already", truth_file, "Choose another file for the truth")
     if cases < 3:
         raise StudyError(f"{cases} cases are too few for an examination", folder, "Take 3 or more")
-    simulated = SimulatedCases(cases, secrets.randbits(128) if seed is None else seed, size=size)
+    marks = marks or default_marks(visits)
+    if visits == 1 and (marks.icc_change is not None or marks.sdc is not None):
+        problem = "an examination of one visit has no change, so it can't have marks for ICC of change or SDC"
+        raise StudyError(problem, folder, "Leave these marks out, or take more visits")
+    drawn = secrets.randbits(128) if seed is None else seed
+    simulated = SimulatedCases(cases, drawn, size=size, visits=visits, visit_names=tuple(visit_names))
     study, truth = create_simulated_study(
         folder, scheme, raters, simulated, title="Examination", blinded=blinded, group=group, progress=progress
     )
@@ -161,6 +188,26 @@ def open_examination(truth_file: Path, study: Study) -> Examination:
         raise StudyError("it is the truth of another examination", path, "Give the file that was made with this study")
     _check_films(study, examination)
     return examination
+
+
+def check_examination_fits(examination: Examination, exam: Study, study: Study) -> None:
+    """Raise StudyError if `examination`, whose study is `exam`, has another scheme or number of visits than `study`."""
+    if exam.config.scheme != study.config.scheme:
+        name, other = exam.scheme.name, study.scheme.name
+        problem = f"the scheme of the examination is {name}, that of this study {other}"
+        if name == other:
+            problem = f"the examination has another version of the scheme {name} than this study"
+        raise StudyError(problem, study.path, _MAKE_FITTING)
+    expected = count_planned_visits(study)
+    if examination.visits != expected:
+        problem = f"the number of visits of the examination is {examination.visits}, that of this study {expected}"
+        raise StudyError(problem, study.path, _MAKE_FITTING)
+
+
+def count_planned_visits(study: Study) -> int:
+    """Return the number of visits in the charter of `study`, else the largest number of a case; 2 if there is no case."""
+    planned = len(study.config.charter.visits)
+    return planned or max((1 + max(study.case(case).visit_numbers) for case in study.cases()), default=2)
 
 
 def _from_tables(tables: Mapping[str, Any], scheme: Scheme, digest: str) -> Examination:

@@ -17,6 +17,7 @@ from ratui.errors import StudyError
 from ratui.practice.examination import Examination
 from ratui.practice.truth import KnownAnswer
 from ratui.reading import Field, Reading, find_log_problems, find_problems
+from ratui.results.quantities import Quantity, list_quantities, name_visits
 from ratui.results.statistics import (
     contingency_tables,
     icc_agreement,
@@ -27,11 +28,38 @@ from ratui.study import Study
 from ratui.study.charter import Qualification
 from ratui.study.qualifications import Figures, find_shortfalls
 
-__all__ = ["ExamResult", "Figures", "mark_examination", "mean_kappa", "measure_answers"]
+__all__ = [
+    "ExamResult",
+    "Figures",
+    "QuantityFigures",
+    "mark_examination",
+    "mean_kappa",
+    "measure_answers",
+    "measure_quantities",
+]
 
 MIN_SCORED = 0.95
 """Least proportion of the fields that must have a score. Otherwise a rater could pass by leaving the difficult ones out."""
 Scores = Mapping[Field, float | None]
+
+
+@dataclass(frozen=True)
+class QuantityFigures:
+    """The agreement of a rater with the truth in one quantity; None for a figure that is not defined.
+
+    Attributes
+    ----------
+    name
+        Name of the status at a visit, or of the change between two visits, see `list_quantities`.
+    icc
+        ICC(2,1) of the totals.
+    sdc
+        Smallest detectable change against the truth, in points; None for a status.
+    """
+
+    name: str
+    icc: float | None
+    sdc: float | None
 
 
 @dataclass(frozen=True)
@@ -50,6 +78,8 @@ class ExamResult:
         Number of readings that were opened again after their signature.
     readings
         SHA-256 of the file of each reading, by case.
+    quantities
+        Agreement with the truth in the status at each visit and in each change, by name; empty without `figures`.
     """
 
     rater: str
@@ -57,6 +87,7 @@ class ExamResult:
     shortfalls: tuple[str, ...]
     reopened: int
     readings: Mapping[str, str]
+    quantities: tuple[QuantityFigures, ...] = ()
 
     @property
     def has_passed(self) -> bool:
@@ -72,39 +103,63 @@ class ExamResult:
             "figures": None if self.figures is None else asdict(self.figures),
             "reopened": self.reopened,
             "readings": dict(self.readings),
+            "quantities": [asdict(each) for each in self.quantities],
         }
 
 
 def measure_answers(pairs: Sequence[tuple[Scores, Mapping[Field, KnownAnswer]]]) -> Figures:
     """Return the agreement of answers with the truth.
 
-    Totals of a case count the (site, scale) pairs with a score at every time point. The status is the total at the last time
-    point, the change is that from the first to the last.
+    Totals of a case count the (site, scale) pairs with a score at every visit. The status is the total at the last visit.
+    The change is that from the first to the last, and not defined for a single visit. Kappa counts all visits.
 
     Parameters
     ----------
     pairs
-        For each case the scores of the rater and the known answers, by field.
+        For each case the scores of the rater and the known answers, by field. All cases have the same visits.
 
     Raises
     ------
     StudyError
         If scipy is not installed.
     """
-    totals = np.array([_sum_common(own, truth) for own, truth in pairs]).reshape(len(pairs), 2, 2)
-    change = totals[:, :, 1] - totals[:, :, 0]
+    totals = _sum_cases(pairs)
+    count = totals.shape[2]
+    status = _measure(totals, Quantity("status", count - 1))
+    change = _measure(totals, Quantity("change", count - 1, 0)) if count > 1 else QuantityFigures("change", None, None)
     known = [(field, own.get(field), answer.score) for own, truth in pairs for field, answer in truth.items()]
     scored = [(own, true) for _, own, true in known if own is not None and true is not None]
     return Figures(
         cases=len(pairs),
         fields=sum(true is not None for *_, true in known),
         scored=len(scored),
-        icc_status=_defined(icc_agreement(totals[:, :, 1]).value),
-        icc_change=_defined(icc_agreement(change).value),
+        icc_status=status.icc,
+        icc_change=change.icc,
         kappa=mean_kappa(known),
-        sdc=_defined(smallest_detectable_change(change, 1).value),
+        sdc=change.sdc,
         difference=float(np.mean([own - true for own, true in scored])) if scored else None,
     )
+
+
+def measure_quantities(
+    pairs: Sequence[tuple[Scores, Mapping[Field, KnownAnswer]]], names: Sequence[str]
+) -> tuple[QuantityFigures, ...]:
+    """Return the agreement in the status at each visit and in the changes between visits, which have these `names`.
+
+    Totals and `pairs` are those of `measure_answers`, whose errors it raises.
+    """
+    totals = _sum_cases(pairs)
+    return tuple(_measure(totals, quantity) for quantity in list_quantities(names))
+
+
+def _measure(totals: npt.NDArray[np.float64], quantity: Quantity) -> QuantityFigures:
+    """Return the agreement in `quantity` of totals, shape (cases, 2, visits): the rater and the truth."""
+    last = totals[:, :, quantity.last]
+    if quantity.first is None:
+        return QuantityFigures(quantity.name, _defined(icc_agreement(last).value), None)
+    change = last - totals[:, :, quantity.first]
+    sdc = smallest_detectable_change(change, 1).value
+    return QuantityFigures(quantity.name, _defined(icc_agreement(change).value), _defined(sdc))
 
 
 def mean_kappa(answers: Sequence[tuple[Field, float | None, float | None]]) -> float | None:
@@ -126,15 +181,20 @@ def mean_kappa(answers: Sequence[tuple[Field, float | None, float | None]]) -> f
     return float(np.mean(defined)) if defined else None
 
 
+def _sum_cases(pairs: Sequence[tuple[Scores, Mapping[Field, KnownAnswer]]]) -> npt.NDArray[np.float64]:
+    """Return the totals, shape (cases, 2, visits): the rater and the truth. All cases have the same visits."""
+    return np.array([_sum_common(own, truth) for own, truth in pairs])
+
+
 def _sum_common(own: Scores, truth: Mapping[Field, KnownAnswer]) -> npt.NDArray[np.float64]:
-    """Return the totals of one case, shape (2, 2): the rater and the truth, at the first and at the last time point."""
+    """Return the totals of one case, shape (2, visits): the rater and the truth."""
     times = sorted({field.time for field in truth})
-    totals = np.zeros((2, 2))
+    totals = np.zeros((2, len(times)))
     for site, scale in sorted({(field.site, field.scale) for field in truth}):
         fields = [Field(site, scale, time) for time in times]
         if any(field not in truth or truth[field].score is None or own.get(field) is None for field in fields):
             continue
-        for column, field in enumerate((fields[0], fields[-1])):
+        for column, field in enumerate(fields):
             totals[:, column] += own[field], truth[field].score  # type: ignore[arg-type]
     return totals
 
@@ -175,11 +235,13 @@ def _mark_rater(study: Study, examination: Examination, rater: str, marks: Quali
     if len(signed) < len(examination.truth):
         why = f"{len(signed)} of {len(examination.truth)} cases are signed"
         return ExamResult(rater, None, (why,), reopened, digests)
-    figures = measure_answers([(_scores(readings[case]), examination.truth[case]) for case in cases])
+    pairs = [(_scores(readings[case]), examination.truth[case]) for case in cases]
+    figures = measure_answers(pairs)
+    quantities = measure_quantities(pairs, name_visits(study, range(examination.visits)))
     shortfalls = list(find_shortfalls(figures, marks))
     if figures.scored < MIN_SCORED * figures.fields:
         shortfalls.append(f"{figures.scored} of {figures.fields} fields have a score, {MIN_SCORED:.0%} are needed")
-    return ExamResult(rater, figures, tuple(shortfalls), reopened, digests)
+    return ExamResult(rater, figures, tuple(shortfalls), reopened, digests, quantities)
 
 
 def _scores(reading: Reading) -> Scores:

@@ -18,6 +18,7 @@ from ratui.reading import Entry, Field, Reading
 from ratui.results.released import released_readings
 from ratui.scheme import Scheme
 from ratui.study import AnswerSummary, Case, RevealedAnswers, Study
+from ratui.study.charter_changes import set_charter
 from ratui.study.film_files import read_intact_film_data, write_films
 
 __all__ = ["TRAINEE", "PracticeStudy", "open_reference_practice", "open_simulated_practice"]
@@ -87,6 +88,7 @@ def open_simulated_practice(
     seed: int | None = None,
     severity: float | None = None,
     size: tuple[int, int] = (1250, 1024),
+    visits: int = 2,
     progress: ProgressCallback,
 ) -> PracticeStudy:
     """Create a study of single hands or feet of simulated patients in the new folder `path`, to practise on.
@@ -94,7 +96,7 @@ def open_simulated_practice(
     Parameters are those of `SimulatedCases`; the seed is drawn if it is None. Raises StudyError or SchemeError.
     """
     drawn = secrets.randbits(128) if seed is None else seed
-    simulated = SimulatedCases(cases, drawn, one_hand=True, severity=severity, size=size)
+    simulated = SimulatedCases(cases, drawn, one_hand=True, severity=severity, size=size, visits=visits)
     study, truth = create_simulated_study(
         path, scheme, (TRAINEE,), simulated, title="Practice: simulated joints", progress=progress
     )
@@ -131,6 +133,8 @@ def open_reference_practice(
     if not readings:
         raise StudyError(f"{clean_text(rater)} has signed no case", reference.path, "Choose another rater or study")
     study = Study.create(path, reference.scheme, (TRAINEE,), title="Practice: reference reading")
+    if names := reference.config.charter.visit_names:
+        set_charter(study, {"visits": list(names)}, study.config.title)
     for number, case in enumerate(readings):
         progress("copying films", number, len(readings))
         _copy_case(study, reference, reference.case(case))

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from ratui.errors import StudyError
 from ratui.practice.examination import Examination
 from ratui.practice.marking import MIN_SCORED, ExamResult
+from ratui.results.quantities import name_visits
 from ratui.study import Study
 from ratui.study.accounts import account_name
 from ratui.study.qualifications import QualificationRecord, save_records
 
-__all__ = ["make_record", "record_digest", "record_results"]
+__all__ = ["check_owner", "make_record", "record_digest", "record_results"]
 
 
 def make_record(study: Study, examination: Examination, results: Sequence[ExamResult]) -> dict[str, Any]:
@@ -23,6 +25,8 @@ def make_record(study: Study, examination: Examination, results: Sequence[ExamRe
     marks = {name: value for name, value in vars(examination.marks).items() if name != "required"}
     record: dict[str, Any] = {
         "examination": study.config.id,
+        "scheme": study.config.scheme,
+        "visits": list(name_visits(study, range(examination.visits))),
         "truth": examination.digest,
         "marks": marks,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -38,14 +42,24 @@ def record_digest(record: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
+def check_owner(study: Study) -> None:
+    """Raise StudyError unless this account owns `study`, or is root, and so can record results in it."""
+    owner = study.folder.find("")
+    if owner is not None and os.geteuid() not in (0, owner.st_uid):
+        problem = "only the study's owner can record results in it, because its raters are admitted by them"
+        remedy = f"Let {account_name(owner.st_uid)} repeat the command, or leave out --for to verify and mark only"
+        raise StudyError(problem, study.path, remedy)
+
+
 def record_results(
     study: Study, examination: Examination, results: Sequence[ExamResult], record: dict[str, Any]
 ) -> None:
     """Record results with figures in `study`, whose charter may require them. Later results replace earlier ones.
 
-    Raises StudyError if this account does not manage the study, StoreError if it may not change the study's files.
+    Raises StudyError if this account does not own the study: raters are admitted by this file, so only its owner writes it.
+    Raises StoreError if the file can't be written.
     """
-    study.check_manager("record the results of an examination")
+    check_owner(study)
     save_records(
         study.folder,
         [

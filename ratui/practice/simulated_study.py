@@ -6,7 +6,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from ratui.phantom import FilmSide, WrittenFilm, simulate_patient, write_patient
 from ratui.practice.truth import Truth, truth_of_patient
 from ratui.scheme import Scheme
 from ratui.study import Case, InProcessConverter, KeyFile, Region, RegionSource, Study, import_films
+from ratui.study.charter_changes import set_charter
 
 __all__ = [
     "ProgressCallback",
@@ -27,7 +28,8 @@ __all__ = [
 
 ProgressCallback = Callable[[str, int, int], None]
 """Function called with (stage, done, total)."""
-_DATES = (date(2020, 3, 2), date(2021, 3, 1))
+_FIRST, _INTERVAL = date(2020, 3, 2), timedelta(364)
+"""Date of the first visit of every patient, and the time between two visits."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class SimulatedCases:
     Attributes
     ----------
     cases
-        Number of cases; each is another patient at two time points.
+        Number of cases; each is another patient.
     seed
         Seed of everything that is drawn. Whoever knows it can compute the truth.
     one_hand
@@ -46,6 +48,10 @@ class SimulatedCases:
         Severity of every disease, 1 is usual and 0 healthy; drawn for each patient if None.
     size
         (rows, columns) of a film in pixels.
+    visits
+        Number of visits of each patient, 1 to 8.
+    visit_names
+        Names of the visits; those of a study without a charter if it is empty.
     """
 
     cases: int
@@ -53,6 +59,8 @@ class SimulatedCases:
     one_hand: bool = False
     severity: float | None = None
     size: tuple[int, int] = (1250, 1024)
+    visits: int = 2
+    visit_names: tuple[str, ...] = ()
 
 
 def create_simulated_study(
@@ -72,7 +80,10 @@ def create_simulated_study(
     Raises StudyError or SchemeError if the study cannot be created.
     """
     study = Study.create(path, scheme, raters, title=title, blinded=blinded, group=group)
+    if simulated.visit_names:
+        set_charter(study, {"visits": list(simulated.visit_names)}, title)
     seeds = np.random.SeedSequence(simulated.seed).spawn(simulated.cases)
+    dates = [_FIRST + time * _INTERVAL for time in range(simulated.visits)]
     patients, written = [], []
     with tempfile.TemporaryDirectory(prefix="ratui-practice-") as scratch:
         films, key = Path(scratch, "films"), Path(scratch, "key.json")
@@ -80,15 +91,16 @@ def create_simulated_study(
         for number, seed in enumerate(seeds):
             progress("drawing films", number, len(seeds))
             rng = np.random.default_rng(seed)
-            patients.append(simulate_patient(rng, study.scheme, severity=simulated.severity))
+            patients.append(simulate_patient(rng, study.scheme, severity=simulated.severity, visits=simulated.visits))
             sides: tuple[FilmSide, ...] = (("L", "R")[int(rng.integers(2))],) if simulated.one_hand else ("L", "R")
             written.append(
                 write_patient_films(
-                    patients[-1], films, rng, name=f"{number:04d}", dates=_DATES, size=simulated.size, sides=sides
+                    patients[-1], films, rng, name=f"{number:04d}", dates=dates, size=simulated.size, sides=sides
                 )
             )
         progress("drawing films", len(seeds), len(seeds))
-        names = import_written_films(study, films, written, key=key, progress=progress)
+        visits = max(2, simulated.visits)
+        names = import_written_films(study, films, written, key=key, progress=progress, visits=visits)
     truth = {}
     for name, patient, own in zip(names, patients, written, strict=True):
         case = study.case(name)

@@ -16,11 +16,12 @@ from click.testing import CliRunner
 from ratui.cli.main import commands
 from ratui.errors import FilmError, StoreError, StudyError
 from ratui.practice import Examination, make_examination, mark_examination, measure_answers, open_examination
-from ratui.practice.examination import DEFAULT_MARKS
-from ratui.practice.record import make_record, record_digest, record_results
+from ratui.practice.examination import DEFAULT_MARKS, check_examination_fits
+from ratui.practice.record import check_owner, make_record, record_digest, record_results
 from ratui.practice.truth import KnownAnswer
 from ratui.reading import Entry, Field, GradeEntry, NotAssessableEntry, enter, find_next_open_field, reopen, sign
 from ratui.study import Study
+from ratui.study.charter import Qualification
 from ratui.study.charter_changes import set_charter
 from ratui.study.check import check_study
 from ratui.study.package import package
@@ -221,3 +222,81 @@ def test_the_figures_follow_their_definitions() -> None:
     difference = (own[:, 1] - own[:, 0]) - (known[:, 1] - known[:, 0])
     assert fewer.sdc == pytest.approx(1.959964 * difference.std(ddof=1) / math.sqrt(2))
     assert (fewer.scored, fewer.fields) == (11, 12)
+
+
+@pytest.mark.parametrize("visits", [1, 3])
+def test_an_examination_has_the_visits_of_its_study(tmp_path: Path, visits: int) -> None:
+    names = ["screening", "week 24", "week 48"][:visits]
+    trial = Study.create(tmp_path / "trial", "fingers", ("anna", "bert"), blinded=True)
+    marks = {"required": True, "kappa": 0.6, "icc_status": 0.7}
+    set_charter(trial, {"visits": names, "qualification": marks}, "protocol")
+    truth, folder = tmp_path / "own" / "truth.json", tmp_path / "exam"
+    words = ["practise", "--truth", str(truth), "--for", str(trial.path)]
+    made = CliRunner().invoke(commands, [*words, "--make-exam", str(folder), "--cases", "3", "--rows", "80"])
+    assert made.exit_code == 0, made.output
+    assert f"examination of 3 cases, {visits} visit" in made.output
+    exam = Study.open(folder)
+    assert (exam.config.blinded, exam.config.raters) == (True, ("anna", "bert"))
+    assert exam.config.charter.visit_names == tuple(names)
+    examination = open_examination(truth, exam)
+    assert examination.marks == Qualification(kappa=0.6, icc_status=0.7)
+    rng = np.random.default_rng(2)
+    for case in exam.cases():
+        assert exam.case(case).times == tuple(range(visits))
+        answer(exam, examination, case, "anna", lambda field, known: known.entry)
+        answer(exam, examination, case, "bert", lambda field, known: GradeEntry(int(rng.integers(4))))
+    marked = CliRunner().invoke(commands, [*words, "--mark", str(folder)])
+    assert marked.exit_code == 0, marked.output
+    assert "anna: passed" in marked.output
+    assert "bert: NOT passed: " in marked.output
+    shown = [line.strip() for line in marked.output.split("bert")[0].splitlines()[2:]]
+    assert shown == [f"{name}: ICC 1.00" for name in names] + (
+        [
+            f"change, {pair}: ICC 1.00, SDC 0.00"
+            for pair in ("screening to week 24", "screening to week 48", "week 24 to week 48")
+        ]
+        if visits == 3
+        else []
+    )
+    Study.open(trial.path).check_rater("anna")
+    with pytest.raises(StudyError, match="bert has not passed"):
+        Study.open(trial.path).check_rater("bert")
+
+
+def test_results_of_another_scheme_or_number_of_visits_are_refused(made: Path, tmp_path: Path) -> None:
+    exam = Study.open(made / "exam")
+    examination = open_examination(made / "truth.json", exam)
+    other = Study.create(tmp_path / "other", "mtss-hands", ("anna",))
+    with pytest.raises(StudyError, match="scheme of the examination is fingers, that of this study mtss-hands"):
+        check_examination_fits(examination, exam, other)
+    text = exam.scheme.toml_text.replace("title =", "title  =")
+    (tmp_path / "changed.toml").write_text(text)
+    changed = Study.create(tmp_path / "changed", str(tmp_path / "changed.toml"), ("anna",))
+    with pytest.raises(StudyError, match="another version of the scheme fingers"):
+        check_examination_fits(examination, exam, changed)
+    trial = Study.create(tmp_path / "trial", "fingers", ("anna",))
+    check_examination_fits(examination, exam, trial)
+    set_charter(trial, {"visits": ["baseline", "year 1", "year 2"]}, "protocol")
+    words = ["practise", "--mark", str(made / "exam"), "--truth", str(made / "truth.json"), "--for", str(trial.path)]
+    refused = CliRunner().invoke(commands, words)
+    assert "visits of the examination is 2, that of this study 3" in str(refused.exception)
+    assert not (trial.path / "qualifications").exists()
+    with pytest.raises(StudyError, match="one visit has no change"):
+        make_examination(
+            tmp_path / "new",
+            tmp_path / "t.json",
+            "fingers",
+            ("anna",),
+            cases=3,
+            visits=1,
+            marks=DEFAULT_MARKS,
+            progress=lambda *_: None,
+        )
+
+
+def test_only_the_owner_records_results(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = make_study(tmp_path, raters=("anna",))
+    monkeypatch.setattr("os.geteuid", lambda: trial.path.stat().st_uid + 12345)
+    with pytest.raises(StudyError, match="only the study's owner can record results") as caught:
+        check_owner(trial)
+    assert "leave out --for to verify and mark only" in caught.value.remedy

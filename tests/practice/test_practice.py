@@ -53,6 +53,29 @@ async def test_the_truth_follows_each_answer(practice: PracticeStudy, place: int
         assert screen.field.site == second.key
 
 
+@pytest.mark.parametrize("visits", [1, 3])
+async def test_the_cases_have_one_to_eight_visits(tmp_path: Path, visits: int) -> None:
+    practice = open_simulated_practice(
+        tmp_path / "study", "fingers", cases=1, seed=4, size=(150, 123), visits=visits, progress=quiet
+    )
+    (case,) = practice.cases()
+    assert practice.case(case).times == tuple(range(visits))
+    first, second, *_ = practice.case(case).sites(practice.scheme)
+    async with reading_as(practice, TRAINEE, case=case, size=(80, 24)) as pilot:
+        await settle(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, ScoringScreen)
+        await pilot.press(*"0" * visits)
+        await settle(pilot)
+        known = {field: answer for field, answer in practice.truth[case].items() if field.site == first.key}
+        assert set(screen.reading.values) == set(known)
+        grades = "→".join(f"{answer.score:.0f}" for answer in known.values())
+        panel = str(screen.query_one(AnswerPanel).content)
+        assert f"you {'→'.join('0' * visits)} · truth {'≠' if grades.strip('→0') else '='} {grades}" in panel
+        await pilot.press("enter")
+        assert screen.field.site == second.key
+
+
 async def test_a_case_is_signed_without_a_second_look(tmp_path: Path) -> None:
     high = {Field("L.MCP2", "ERO", 1): GradeEntry(4)}
     reference = read_study(tmp_path, {"anna": high, "bert": None})
