@@ -94,7 +94,7 @@ for _command in (
 @click.argument("study", type=_FOLDER)
 @click.option("--rater", "raters", multiple=True, required=True, help="ID of a rater; repeat it for each rater.")
 @click.option("--scheme", default="mtss-hands", show_default=True, help="fingers, mtss-hands, mtss, or a .toml file.")
-@click.option("--blinded", is_flag=True, help="Hide the order of the time points from the raters.")
+@click.option("--blinded", is_flag=True, help="Hide the order of the visits from the raters.")
 @click.option("--title", default="", help="Title of the study, shown on the worklist.")
 @click.option("--group", default="", help="Unix group that shares the study; without it only you have access.")
 @click.option("--managers", default="", help="Unix group whose members manage the study, beside you.")

@@ -23,7 +23,7 @@ def format_plan(plan: ImportPlan) -> list[str]:
     found = {decision: [(n, row) for n, row in numbered if row.decision is decision] for decision in Decision}
     reasons = {decision: [(n, row.reason) for n, row in rows] for decision, rows in found.items()}
     lines = fold_lines("doubtful ", reasons[Decision.DOUBTFUL])
-    lines += _format_films(found[Decision.TAKE])
+    lines += _format_films(plan, found[Decision.TAKE])
     lines += fold_lines("leave out", reasons[Decision.LEAVE_OUT])
     lines += fold_lines("not read ", enumerate((item.reason for item in plan.skipped), start=len(numbered) + 1))
     persons = {row.person for row in plan.taken}
@@ -38,29 +38,29 @@ def save_plan_list(plan: ImportPlan, key: Path) -> Path:
     What is not read follows the files. Return the path of the table. Raises StoreError.
     """
     outcomes = [
-        *((row.path, _format_outcome(row)) for row in plan.rows),
+        *((row.path, _format_outcome(plan, row)) for row in plan.rows),
         *((item.origin, f"not read: {item.reason}") for item in plan.skipped),
     ]
     return save_file_list(key, "plan", outcomes)
 
 
-def _format_outcome(row: PlanRow) -> str:
+def _format_outcome(plan: ImportPlan, row: PlanRow) -> str:
     if row.decision is not Decision.TAKE:
         return f"{row.decision.value}: {row.reason}"
-    return f"take: person {row.person}, time point {row.time}, {row.side}, {row.view}"
+    return f"take: person {row.person}, {plan.name_visit(row.time or 0)}, {row.side}, {row.view}"
 
 
-def _format_films(films: list[tuple[int, PlanRow]]) -> list[str]:
+def _format_films(plan: ImportPlan, films: list[tuple[int, PlanRow]]) -> list[str]:
     """Return one line for each film to take, or for each person if there are many."""
     films = sorted(films, key=lambda each: (each[1].person or 0, each[1].time or 0, each[1].view, each[1].side))
     if len(films) <= _MOST_LINES:
         return [
-            f"  take      no. {number}: person {row.person}, time point {row.time}, {row.side}, {row.view}"
+            f"  take      no. {number}: person {row.person}, {plan.name_visit(row.time or 0)}, {row.side}, {row.view}"
             f"{f' · {row.note}' if row.note else ''}"
             for number, row in films
         ]
     persons: dict[int, list[str]] = {}
     for _, row in films:
-        persons.setdefault(row.person or 0, []).append(f"{row.time} {row.side} {row.view}")
+        persons.setdefault(row.person or 0, []).append(f"{plan.name_visit(row.time or 0)} {row.side} {row.view}")
     lines = [f"  take      person {person}: {', '.join(shown)}" for person, shown in persons.items()]
     return lines + fold_lines("note on  ", sorted((number, row.note) for number, row in films if row.note))

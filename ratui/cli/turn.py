@@ -10,7 +10,7 @@ import click
 from ratui.errors import StudyError, clean_text
 
 if TYPE_CHECKING:
-    from ratui.study import Case
+    from ratui.study import Case, Study
     from ratui.study.case import FilmRecord
 
 __all__ = ["COMMANDS"]
@@ -22,7 +22,7 @@ _CHANGES = ("90", "180", "270", "mirror", "upright")
 @click.argument("study", type=click.Path(path_type=Path))
 @click.argument("case")
 @click.argument("change", type=click.Choice(_CHANGES), required=False)
-@click.option("--time", type=click.IntRange(0, 7), help="Time point of the film: 0 for the earliest.")
+@click.option("--time", type=click.IntRange(0, 7), help="Number of the film's visit: 0 for the baseline.")
 @click.option("--view", help="View of the film, such as hand.")
 @click.option("--side", type=click.Choice(("L", "R", "B"), case_sensitive=False), help="Side of the film.")
 @click.option("--film", metavar="ID", help="ID of the film, in place of the three other options.")
@@ -50,7 +50,7 @@ def turn(
     from ratui.study.withdrawal import list_dependent_readings
 
     opened = Study.open(study)
-    opened.check_manager("turn films by their time points")
+    opened.check_manager("turn films by their visits")
     found = opened.case(case)
     films = [
         each
@@ -60,7 +60,7 @@ def turn(
     ]
     if change is None:
         for each in films:
-            click.echo(_describe(each))
+            click.echo(_describe(opened, each))
         return
     chosen = _choose(found, films)
     turned = Orientation.UPRIGHT
@@ -74,7 +74,7 @@ def turn(
     with act_as_owner(opened.folder, "regions"):  # a file of root would exclude the raters
         opened.set_orientation(case, chosen.id, turned, even_if_signed=True)
     (after,) = (each for each in opened.case(case).films if each.id == chosen.id)
-    click.echo(_describe(after))
+    click.echo(_describe(opened, after))
     if signed:
         click.echo(f"these signed readings stay valid; their raters may check them: {', '.join(signed)}")
 
@@ -87,10 +87,11 @@ def _choose(case: Case, films: list[FilmRecord]) -> FilmRecord:
     raise StudyError(problem, case.id, "Name one with --time, --view and --side, or with --film")
 
 
-def _describe(film: FilmRecord) -> str:
+def _describe(study: Study, film: FilmRecord) -> str:
     shown = "upright" if not film.orientation.degrees else f"turned by {film.orientation.degrees}°"
     mirrored = ", mirrored" if film.orientation.is_mirrored else ""
-    return clean_text(f"  film {film.id}: time point {film.number}, {film.side}, {film.view}; {shown}{mirrored}", 300)
+    visit = f"{study.config.charter.visit_name(film.number)} (--time {film.number})"
+    return clean_text(f"  film {film.id}: {visit}, {film.side}, {film.view}; {shown}{mirrored}", 300)
 
 
 COMMANDS = (turn,)

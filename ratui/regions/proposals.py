@@ -199,7 +199,9 @@ def _search_film(
         summary.skipped.append(str(error))
         return []
     found = find(film, record)
-    place, part = f"{case.id}, time point {record.time}", study.scheme.views[record.view].part
+    # In a study that is blinded to the order the film is named, because its place could be taken for the visit.
+    named = f"film {record.id}" if study.config.blinded else study.config.charter.visit_name(record.number)
+    place, part = f"{case.id}, {named}", study.scheme.views[record.view].part
     if found and found[0].rotation:
         change = f"{place}, side {record.side}: the {part} is turned by {360 - found[0].rotation}°"
         reason = _turn(study, case, record, found[0].rotation, name, is_confirmed)

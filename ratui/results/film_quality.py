@@ -105,8 +105,8 @@ class FilmQuality:
     ----------
     case, film, side, view
         The film.
-    time
-        Its time point; None in a study that is blinded to the order.
+    visit
+        Name of its visit; empty in a study that is blinded to the order.
     findings
         The problems.
     joints
@@ -121,7 +121,7 @@ class FilmQuality:
     film: str
     side: str
     view: str
-    time: int | None
+    visit: str
     findings: tuple[QualityFinding, ...]
     joints: JointQuality | None = None
     boxes: str = ""
@@ -129,12 +129,11 @@ class FilmQuality:
 
     def format_line(self) -> str:
         """Return the film and its problems as one line."""
-        time = "" if self.time is None else f" time point {self.time}"
         found = "; ".join(finding.text for finding in self.findings) or "no problem found"
         spacing = f" ({self.spacing})" if self.spacing else ""
         approximate = " (no boxes yet: measured at the usual places)" if self.boxes == "template" else ""
-        place = " ".join(filter(None, (self.case, self.film, self.view, self.side)))
-        return f"{place}{time}: {found}{spacing}{approximate}"
+        place = " ".join(filter(None, (self.case, self.film, self.view, self.side, self.visit)))
+        return f"{place}: {found}{spacing}{approximate}"
 
 
 def measure_quality(
@@ -173,7 +172,7 @@ def measure_quality(
             found += list(_measure_case(study, name, study.case(name), known))
         except StoreError as error:  # a damaged file of one case stops nothing but that case
             problem = QualityFinding("unreadable", f"the case can't be read: {error.problem}")
-            found.append(FilmQuality(name, "", "", "", None, (problem,)))
+            found.append(FilmQuality(name, "", "", "", "", (problem,)))
     if on_progress:
         on_progress(len(chosen), len(chosen))
     if not found:
@@ -195,8 +194,8 @@ def _measure_case(study: Study, name: str, case: Case, known: frozenset[str]) ->
     for record in sorted(case.films, key=lambda film: film.id):
         regions = {region.site: region for region in confirmed if region.film == record.id}
         proposals = {region.site: region for region in proposed if region.film == record.id}
-        time = None if study.config.blinded else record.time
-        place = name, record.id, record.side, record.view, time
+        visit = "" if study.config.blinded else study.config.charter.visit_name(record.number)
+        place = name, record.id, record.side, record.view, visit
         try:
             film = study.film(name, record.id)
             is_lossy = is_lossy_film(study.folder, name, record.id)
@@ -330,15 +329,15 @@ def _find_blur(joints: JointQuality, *, is_template: bool) -> Iterator[QualityFi
 def query_table(found: Iterable[FilmQuality]) -> tuple[list[str], list[list[str]]]:
     """Return headers and rows of the questions to the sites, one row for each problem that needs a question.
 
-    In a study that is blinded to the order, neither the columns nor the order of the rows depend on the time points.
+    In a study that is blinded to the order, neither the columns nor the order of the rows depend on the visits.
     """
     found = tuple(found)
-    with_time = any(film.time is not None for film in found)
-    headers = ["query", "case", "film", "view", "side", *(["time_point"] if with_time else []), "reason", "action"]
+    with_visit = any(film.visit for film in found)
+    headers = ["query", "case", "film", "view", "side", *(["visit"] if with_visit else []), "reason", "action"]
     rows: list[list[str]] = []
     for film in found:
         for finding in film.findings:
             if finding.action:
-                place = [film.case, film.film, film.view, film.side, *([str(film.time)] if with_time else [])]
+                place = [film.case, film.film, film.view, film.side, *([film.visit] if with_visit else [])]
                 rows.append([str(len(rows) + 1), *place, finding.text, finding.action])
     return headers, rows

@@ -252,7 +252,7 @@ class Case:
         return tuple(order)
 
     def _other_films(self) -> StoreError:
-        problem = "its films are not those of the case, each with one time point"
+        problem = "its films are not those of the case, each with one visit"
         return StoreError(problem, self.id, "See: ratui check STUDY")
 
     def film(self, time: int, side: str, part: str, scheme: Scheme) -> FilmRecord | None:
@@ -332,9 +332,9 @@ class Case:
             return "its films were withdrawn"
         if not self.times or (len(self.times) == 1 and any(time is None for _, time in self.withdrawn)):
             # With a visit whose films were withdrawn, the case waits for the right ones.
-            return "films of one time point only"
+            return "films of one visit only"
         if self.sites(scheme):
             return ""
         if len(self.times) == 2:
-            return "no side with films at both time points"
-        return "no side with films at two time points"
+            return "no side with films at both visits"
+        return "no side with films at two visits"

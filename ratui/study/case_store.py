@@ -116,7 +116,7 @@ class CaseStore:
 
     def _not_permitted(self, case: str) -> StudyError:
         return StudyError(
-            "only managers of the study may know the time points of its films", case, "Ask a manager of the study"
+            "only managers of the study may know the visits of its films", case, "Ask a manager of the study"
         )
 
     def case(self, case: str, config: StudyConfig) -> Case:
@@ -137,7 +137,7 @@ class CaseStore:
         if last is not None and last[0] == now and last[1] is listed:
             return last[2]
         if now is None and not listed.has_times and not self._folder.exists("private/visits"):
-            problem = "the time points of its films are not in this copy of the study"
+            problem = "the visits of its films are not in this copy of the study"
             raise StudyError(problem, case, "Ask a manager of the study")
         found = listed.to_case(() if listed.has_times else self.visits(case).values())
         self._cases[case] = now, listed, found

@@ -75,7 +75,7 @@ class ForeignCopy:
         if self.config.scheme != study.config.scheme:
             raise StudyError("it has another scheme", path, "Only copies of one study can be merged")
         if self.config.blinded != study.config.blinded:
-            problem = "one copy is blinded to the order of the time points, the other one is not"
+            problem = "one copy is blinded to the order of the visits, the other one is not"
             raise StudyError(problem, path, "Only copies of one study can be merged")
         if min(self.config.stored_format, study.config.stored_format) < 2:
             raise StudyError("a copy has no checksums yet", path, "Convert it with: ratui check STUDY --repair")

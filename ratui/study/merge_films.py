@@ -125,7 +125,7 @@ def _take_film(
         if not (_DIGEST.fullmatch(film.file) and (not film.digest or _DIGEST.fullmatch(film.digest))):
             raise ValueError("no digest")
     if any(_is_same_view(study, film, each) for each in others):
-        raise StudyError(f"time point {visit} has another film of that side here", path)
+        raise StudyError(f"{study.config.charter.visit_name(visit)} has another film of that side here", path)
     there = pixels.get(film.digest)
     if film.digest and there:
         raise StudyError(f"the same film is in the study already, in case {there}", path)

@@ -64,7 +64,7 @@ def package(study: Study, rater: str, target: Path, *, progress: Progress | None
     study.check_manager("package it for a rater")
     seen = study.as_rater(rater)
     if study.config.stored_format < SPLIT_FORMAT:
-        problem = "films and time points are not yet stored apart"
+        problem = "films and visits are not yet stored apart"
         raise StudyError(problem, study.path, "Convert it with: ratui check STUDY --repair")
     if not seen.cases():
         raise StudyError(f"{rater} reads no case", study.path, "Import films first")

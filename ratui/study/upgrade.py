@@ -63,7 +63,7 @@ class UpgradeResult:
             parts.append(f"{self.readings} readings of other accounts; to convert them: ratui check --repair as root")
         if self.others:
             parts.append(f"{len(self.others)} files of models; run ratui-train propose again")
-        return f"in the earlier format, which states the order of the time points: {'; '.join(parts)}" if parts else ""
+        return f"in the earlier format, which states the order of the visits: {'; '.join(parts)}" if parts else ""
 
 
 def upgrade_study(study: Study) -> UpgradeResult:

@@ -31,8 +31,8 @@ def test_the_plan_is_printed_and_nothing_is_imported(study: Study, tmp_path: Pat
     assert done.exit_code == 0
     lines = done.stdout.splitlines()
     assert lines[0] == "  doubtful  no. 4: it doesn't say which side it shows. Name it in a manifest"
-    assert lines[1].startswith("  take      no. 1: person 1, time point 0, L, hand")
-    assert lines[2].startswith("  take      no. 2: person 1, time point 1, L, hand")
+    assert lines[1].startswith("  take      no. 1: person 1, baseline, L, hand")
+    assert lines[2].startswith("  take      no. 2: person 1, visit 2, L, hand")
     assert lines[3].startswith("  leave out no. 3: it is not a DICOM file")
     assert lines[4] == "2 films of 1 person to take, 1 doubtful, 1 to leave out"
     assert lines[5].startswith("list of the files by number: ")
@@ -78,7 +78,7 @@ def test_many_films_are_one_line_for_each_person(study: Study, tmp_path: Path) -
     done = run(study.path, folder, "--key", tmp_path / "k", "--dry-run")
     lines = [line for line in done.output.splitlines() if line.startswith("  take")]
     assert len(lines) == 16
-    assert lines[0] == "  take      person 1: 0 L hand, 0 R hand, 1 L hand, 1 R hand"
+    assert lines[0] == "  take      person 1: baseline L hand, baseline R hand, visit 2 L hand, visit 2 R hand"
 
 
 def test_the_saved_manifest_repeats_the_import(study: Study, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_the_saved_manifest_repeats_the_import(study: Study, tmp_path: Path) -> 
     assert "manifest, which identifies patients" in done.output
     other = Study.create(tmp_path / "other", "fingers", ["anna"])
     again = run(other.path, "--manifest", manifest, "--key", tmp_path / "k2")
-    films = [re.findall(r"time point \d, [LR]", text) for text in (done.output, again.output)]
+    films = [re.findall(r"(?:baseline|visit 2), [LR]", text) for text in (done.output, again.output)]
     assert len(films[0]) == 7
     assert films[0] == films[1]
 

@@ -34,7 +34,7 @@ class TestStatus:
         lines = ratui("status", study.path).stdout.splitlines()
         missing = lines[lines.index("missing") + 1 :]
         assert missing == [
-            "  23 can't be read by anybody: no side with films at both time points",
+            "  23 can't be read by anybody: no side with films at both visits",
             f"  {first} anna: 38 fields in 10 joints",
             f"  {first} bert: 38 fields in 10 joints",
         ]

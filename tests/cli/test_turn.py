@@ -61,12 +61,12 @@ def test_films_are_listed_and_chosen_by_their_id(study: Study) -> None:
     (case,) = study.cases()
     listed = run(study.path, case, "--side", "L").stdout.splitlines()
     assert [line.partition(": ")[2] for line in listed] == [
-        "time point 0, L, hand; upright",
-        "time point 1, L, hand; upright",
+        "baseline (--time 0), L, hand; upright",
+        "visit 2 (--time 1), L, hand; upright",
     ]
     film = study.case(case).films[0].id
     assert run(study.path, case, "mirror", "--film", film).stdout == (
-        f"  film {film}: time point 0, L, hand; upright, mirrored\n"
+        f"  film {film}: baseline (--time 0), L, hand; upright, mirrored\n"
     )
     assert run(study.path, case, "90", "--film", film).stdout.endswith("turned by 270°, mirrored\n")
 

@@ -55,7 +55,7 @@ def test_a_case_without_films_is_listed_with_the_reason_and_not_counted(tmp_path
     import_films(study, [tmp_path / "more"], key=tmp_path / "key.json", converter=InProcessConverter())
     found = measure_progress(study)
     assert [row.missing for row in found.rows if row.state.stage == "unreadable"] == [
-        "no side with films at both time points"
+        "no side with films at both visits"
     ]
     assert found.raters[0].cases == 1
 

@@ -36,9 +36,9 @@ def test_a_case_that_nobody_can_read_says_so_and_not_that_it_waits_for_signature
     whole, half = study.cases()
     study.save_case(without_pairs(study.case(half)))
     found = released_readings(study)
-    assert found.kept_back == {whole: "not signed by anna, bert", half: "no side with films at both time points"}
+    assert found.kept_back == {whole: "not signed by anna, bert", half: "no side with films at both visits"}
     assert found.unreadable == {half}
-    assert released_readings(study, interim=True).kept_back[half] == "no side with films at both time points"
+    assert released_readings(study, interim=True).kept_back[half] == "no side with films at both visits"
 
 
 def test_a_selection_of_raters_releases_no_case_that_another_still_reads(tmp_path: Path) -> None:

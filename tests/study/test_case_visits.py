@@ -34,17 +34,17 @@ def sides(of: Case) -> str:
 @pytest.mark.parametrize(
     ("films", "expected", "reason"),
     [
-        ([], "", "films of one time point only"),
+        ([], "", "films of one visit only"),
         ([film(0)], "L", ""),
         ([film(0), film(1)], "L", ""),
-        ([film(0), film(1, "R")], "", "no side with films at both time points"),
+        ([film(0), film(1, "R")], "", "no side with films at both visits"),
         ([film(0), film(1), film(1, "R")], "L", ""),
         ([film(0), film(2), film(1, "R")], "L", ""),
         ([film(0, "B"), film(1, "R"), film(2, "L")], "LR", ""),
         (
             [film(0, "L"), film(1, "R"), replace(film(2), view="foot", id="F2")],
             "",
-            "no side with films at two time points",
+            "no side with films at two visits",
         ),
     ],
 )
@@ -82,7 +82,7 @@ def test_visits_have_the_numbers_of_the_study_and_times_count_those_present() ->
 
 
 def test_a_case_whose_other_visit_was_withdrawn_waits_for_the_right_films() -> None:
-    assert replace(case(film(0)), withdrawn=(("x", None),)).unreadable_reason(SCHEME) == "films of one time point only"
+    assert replace(case(film(0)), withdrawn=(("x", None),)).unreadable_reason(SCHEME) == "films of one visit only"
     assert replace(case(film(0)), withdrawn=(("x", 0),)).unreadable_reason(SCHEME) == ""
 
 

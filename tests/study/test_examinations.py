@@ -194,11 +194,11 @@ class TestTimePoints:
         known = (date(2020, 3, 2), date(2021, 3, 2))
         assert times(film(day="20210302"), known=known) == [1]
         (point,) = points(film(day="20220302"), known=known, is_in_study=True)
-        assert "with two time points of other days" in point.doubt
+        assert "with two visits of other days" in point.doubt
 
     def test_a_manifest_decides_for_all_films_of_a_day(self) -> None:
         films = {Path("a"): film(day="20200302"), Path("b"): film(day="20200302"), Path("c"): film(day="20210302")}
         found = assign_time_points(films, {Path("a"): 1})
         assert found.films[Path("b")].time == 1
-        assert "the manifest names time points" in found.films[Path("c")].doubt
+        assert "the manifest names visits" in found.films[Path("c")].doubt
         assert assign_time_points(films, {Path("a"): 0}).films[Path("c")].time == 1

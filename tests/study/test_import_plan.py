@@ -395,6 +395,6 @@ def test_a_day_against_the_order_of_the_case_is_refused(study: Study, tmp_path: 
     (tmp_path / "h" / "m.csv").write_text("file,patient,time,side\nx.dcm,P0,0,R\n")
     report = import_films(study, [], manifest=tmp_path / "h" / "m.csv", key=key, converter=InProcessConverter())
     assert [(item.path, item.reason.partition(".")[0]) for item in report.rejected] == [
-        (path, "its day contradicts the time points of its case")
+        (path, "its day contradicts the visits of its case")
     ]
     assert len(study.case(study.cases()[0]).films) == 2

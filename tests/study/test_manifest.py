@@ -175,13 +175,13 @@ class TestContradictions:
         for time in (0, 1):
             film_file(tmp_path / "h" / f"{time}.dcm", day=dates[time], seed=time)
         rows = [f"{time}.dcm,P1,{time},L,,{days[time]}" for time in (0, 1)]
-        self.check(study, tmp_path, rows, "one day or examination of its patient are named as two time points")
+        self.check(study, tmp_path, rows, "one day or examination of its patient are named as two visits")
 
     def test_one_visit_past_midnight_at_two_time_points(self, study: Study, tmp_path: Path) -> None:
         for time, day in enumerate(("20200302", "20200303")):
             film_file(tmp_path / "h" / f"{time}.dcm", day=day, seed=time, StudyInstanceUID="1.2")
         rows = [f"{time}.dcm,P1,{time},L,," for time in (0, 1)]
-        self.check(study, tmp_path, rows, "one day or examination of its patient are named as two time points")
+        self.check(study, tmp_path, rows, "one day or examination of its patient are named as two visits")
 
     def test_a_day_is_compared_with_a_date_if_other_rows_have_both(self, study: Study, tmp_path: Path) -> None:
         film_file(tmp_path / "h" / "a.dcm", day="20200302", seed=0)
@@ -189,7 +189,7 @@ class TestContradictions:
         film_file(tmp_path / "h" / "c.dcm", day="20200303", seed=2, side="R")
         rows = ["a.dcm,P1,0,L,,40", "b.dcm,P1,1,L,,41", "c.dcm,P1,0,R,,"]
         reasons = [item.reason for item in self.run(study, tmp_path, rows, override=False).rejected]
-        assert ["named as two time points" in reason for reason in reasons] == [True, True]
+        assert ["named as two visits" in reason for reason in reasons] == [True, True]
 
     @pytest.mark.parametrize(
         ("dates", "days"),
@@ -221,7 +221,7 @@ class TestContradictions:
         self.run(study, tmp_path, [f"{time}.dcm,P1,{time},L,,{365 * time}" for time in (0, 1)], override=False)
         film_file(tmp_path / "h" / "x.dcm", day="", seed=7, side="R")
         report = self.run(study, tmp_path, [row], override=False)
-        assert ["contradicts the time points" in item.reason for item in report.rejected] == [True] * is_refused
+        assert ["contradicts the visits" in item.reason for item in report.rejected] == [True] * is_refused
         assert len(self.run(study, tmp_path, [row], override=True).imported) == is_refused
 
     def test_a_day_of_the_first_visit_for_the_later_one_in_the_study(self, study: Study, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_more_films_of_the_next_visit_arrive_late(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("days", "reason"),
     [
-        (["20190302"], "it is earlier than the films of its case in the study, so that their time point would change"),
+        (["20190302"], "it is earlier than the films of its case in the study, so that their visit would change"),
         (["20200303"], "its patient has films of two dates within a week, which may be one visit"),
         (["20200304"], "its patient has films of two dates within a week, which may be one visit"),
         (["20200309"], "its patient has films of two dates within a week, which may be one visit"),
@@ -124,7 +124,7 @@ def test_a_third_visit_is_doubtful(tmp_path: Path) -> None:
     bring(study, tmp_path, WEEK_52)
     report = bring(study, tmp_path, "20220228", folder="third")
     assert {item.reason for item in report.rejected} == {
-        "its case is in the study already, with two time points of other days. Name one of the two in a manifest to add it"
+        "its case is in the study already, with two visits of other days. Name one of the two in a manifest to add it"
     }
     assert len(films_of(study)) == 4
 

@@ -312,4 +312,4 @@ class TestFolding:
         listed = report.save_list().read_text().splitlines()
         assert len(listed) == 62
         (film,) = study.case(study.cases()[0]).films
-        assert f"film {film.id}, time point 0, L" in listed[1], "queries to the sites name films by this ID"
+        assert f"film {film.id}, baseline, L" in listed[1], "queries to the sites name films by this ID"

@@ -122,7 +122,7 @@ class TestConversion:
         before = shown(study)
         report = check_study(study.path)
         (finding,) = report.findings
-        assert finding.problem == "raters can read the order of the time points (format 2)"
+        assert finding.problem == "raters can read the order of the visits (format 2)"
         report = check_study(study.path, repair=True)
         assert not report.unrepaired
         converted = Study.open(study.path)

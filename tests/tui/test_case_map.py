@@ -150,7 +150,7 @@ class TestTotals:
         assert ["total", "3", "2", "–", "172"] in [
             line.plain.split() for line in format_totals_table(T, fill_reading(empty, special, joints=4))
         ]
-        for width, note in ((80, "fields scored at both visits"), (120, "change: fields scored at both time points")):
+        for width, note in ((80, "fields scored at both visits"), (120, "change: fields scored at both visits")):
             lines = [line.plain.split() for line in format_totals_table(T, fill_reading(empty, special), width=width)]
             assert ["total", "3", "2", "+2", "172", *note.split()] in lines
 

@@ -129,7 +129,7 @@ async def test_every_message_of_the_worklist_is_visible_at_80_columns(tmp_path: 
         t("worklist.none_match", key="Esc"),
         t("worklist.nothing_read"),
         t("worklist.not_evaluated"),
-        t("worklist.unreadable", case=CASE, why=t.translate_error("there are films of only one time point")),
+        t("worklist.unreadable", case=CASE, why=t.translate_error("there are films of only one visit")),
         t("scoring.signed", case=CASE),
         t("text.input_ignored"),
         t("commands.language_saved"),

@@ -265,7 +265,7 @@ class TestTrouble:
             await pilot.press("enter")
             await settle(pilot)
             assert isinstance(pilot.app.screen, WorklistScreen)
-            assert "no side with films at both time points" in label_text(pilot)
+            assert "no side with films at both visits" in label_text(pilot)
 
     @pytest.mark.parametrize("protocol", ["kitty", "sixel"])
     async def test_graphics_protocols_run_the_same_case(self, tmp_path: Path, protocol: str) -> None:

@@ -208,7 +208,7 @@ class StudyChecker:
 
         remedy = "converted to format 3"
         if study.config.blinded:
-            problem = "raters can read the order of the time points (format 2)"
+            problem = "raters can read the order of the visits (format 2)"
             self._findings.add("study.toml", problem, remedy, upgrade)
         else:
             self._findings.add_note("study.toml: the study has format 2", remedy, upgrade)

@@ -77,7 +77,7 @@ def date_film(header: FilmHeader, today: date) -> DatedFilm:
     """Return the date of a film. A film with a doubt has the day that its header states first, if there is one."""
     dates = {keyword: day for keyword in _ORDER if (day := parse_date(header.dates.get(keyword, "")))}
     if not dates:
-        return DatedFilm(header.study_uid, None, None, "it has no date to tell its time point")
+        return DatedFilm(header.study_uid, None, None, "it has no date to tell its visit")
     dates, doubt = _trust_dates(dates, header, today)
     keyword, day = next(iter(dates.items()))
     moment = _moment(keyword, day, header)

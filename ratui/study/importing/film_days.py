@@ -68,7 +68,7 @@ def check_day(
     is_reversed = any(there == day or (number < time) != (there < day) for number, there in stored if number != time)
     if not is_override and (is_reversed or (same and same.isdisjoint(visit))):
         remedy = "Correct its row in the manifest, or write yes in its column override"
-        raise FilmError("its day contradicts the time points of its case", path, remedy)
+        raise FilmError("its day contradicts the visits of its case", path, remedy)
 
 
 def has_first_visits_only(study: Study, case_id: str, count: int) -> bool:

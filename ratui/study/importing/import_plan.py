@@ -121,7 +121,7 @@ class ImportPlan:
     dates: Mapping[str, tuple[date, ...]] = field(default_factory=dict, hash=False)
     records: Mapping[str, PatientRecord] = field(default_factory=dict, hash=False)
     skipped: tuple[SkippedItem, ...] = ()
-    visit_names: tuple[str, ...] = ("earlier", "later")
+    visit_names: tuple[str, ...] = ("baseline", "visit 2")
 
     @property
     def taken(self) -> tuple[PlanRow, ...]:
@@ -226,6 +226,10 @@ class ImportPlan:
         if row.decision is not Decision.TAKE or new != replace(row, reason=""):
             new = replace(new, is_override=True)
         return self._with_rows({path: new, **self._left_out_for(new)})
+
+    def name_visit(self, number: int) -> str:
+        """Return the name of the visit with `number`, counted from 0, also of one that is not planned."""
+        return self.visit_names[number] if number < len(self.visit_names) else f"visit {number + 1}"
 
     def with_dates(self, patient: str, *chosen: date) -> ImportPlan:
         """Return the plan with the dates of a person that are read, two or as many as there are visits, if there are more.

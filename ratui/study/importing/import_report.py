@@ -31,11 +31,13 @@ class ImportedFilm:
     path
         The source file; for a film in an archive, the path of the archive followed by the name in it.
     case, time, side
-        The film's case, its time point (0 or 1), and ``L``, ``R`` or ``B``.
+        The film's case, the number of its visit from 0, and ``L``, ``R`` or ``B``.
     note
         Warning for a person, such as text burned into the image, or empty.
     film
         ID of the film in its case, by which queries to the sites name it.
+    visit
+        Name of the visit.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class ImportedFilm:
     side: str
     note: str = ""
     film: str = ""
+    visit: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,10 +87,7 @@ class ImportReport:
         Rows have the same numbers as the lines of the command-line output, which names no file. Raises StoreError.
         """
         outcomes = [
-            *(
-                (item.path, f"case {item.case}, film {item.film}, time point {item.time}, {item.side}")
-                for item in self.imported
-            ),
+            *((item.path, f"case {item.case}, film {item.film}, {item.visit}, {item.side}") for item in self.imported),
             *((item.path, item.reason) for item in self.rejected),
             *((item.origin, f"not read: {item.reason}") for item in self.skipped),
         ]
@@ -98,7 +98,7 @@ class ImportReport:
         films = self.imported
         if len(films) <= _LINES_OF_FILMS:
             lines = [
-                f"  imported no. {number}: case {film.case}, time point {film.time}, {film.side}"
+                f"  imported no. {number}: case {film.case}, {film.visit}, {film.side}"
                 f"{f' · {film.note}' if film.note else ''}"
                 for number, film in enumerate(films, start=1)
             ]

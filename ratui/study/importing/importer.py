@@ -42,7 +42,7 @@ Progress = Callable[[int, int], None]
 _IMPORT_AGAIN = "To import it again, name it in a manifest with yes in the column override"
 _ONE_VISIT = (
     "this study is blinded and shared: raters would see which films came first. "
-    "Import the films of both time points together"
+    "Import the films of both visits together"
 )
 
 
@@ -325,7 +325,8 @@ def _import_case(
         new_pixels[record.digest] = case.id
         files[record.id] = data
         note = _join(record.note, candidate.note)
-        imported.append(ImportedFilm(candidate.path, case.id, record.time, candidate.side, note, record.id))
+        visit = study.config.charter.visit_name(record.time)
+        imported.append(ImportedFilm(candidate.path, case.id, record.time, candidate.side, note, record.id, visit))
     is_alone = len({film.number for film in case.films}) < 2 and len(study.config.charter.visits) != 1
     why = _ONE_VISIT if is_alone else _LATE_VISIT if _is_late_visit(study, stored, case) else ""
     if files and why and study.config.blinded and study.config.group:
@@ -369,11 +370,8 @@ def _convert_film(
             "Check the patient ID of both files",
         )
     if case.has_film(candidate.time, candidate.side, part, study.scheme):
-        raise FilmError(
-            f"time point {candidate.time} of this case has a film of that side already",
-            candidate.path,
-            "Choose one of the two in a manifest",
-        )
+        problem = f"{study.config.charter.visit_name(candidate.time)} of this case has a film of that side already"
+        raise FilmError(problem, candidate.path, "Choose one of the two in a manifest")
     record = FilmRecord(
         id=secrets.token_hex(6),
         time=candidate.time,

@@ -117,9 +117,9 @@ def _compare_times(films: Mapping[Path, ListedFilm]) -> Iterator[tuple[Path, str
         dates = {path: film.exam_date for path, film in group.items() if film.exam_date is not None}
         counted = _count_days(days, dates)
         for path in _find_reversed(times, counted):
-            yield path, "the days of its patient's rows are not in the order of the time points"
+            yield path, "the days of its patient's rows are not in the order of the visits"
         for path in _find_reversed(times, {path: day.toordinal() for path, day in dates.items()}):
-            yield path, "the dates of its patient's films are not in the order of the time points"
+            yield path, "the dates of its patient's films are not in the order of the visits"
         both = {path: (days[path], dates[path]) for path in days if path in dates}
         wrong = set(_find_different(both.values()))
         for path, pair in both.items():
@@ -160,14 +160,14 @@ def _compare_visits(
         at_visit[visit].add(times[path])
     for path, visit in visits.items():
         if len(at_visit[visit]) > 1:
-            yield path, "films of one day or examination of its patient are named as two time points"
+            yield path, "films of one day or examination of its patient are named as two visits"
     by_time: dict[int, dict[Path, int]] = defaultdict(dict)
     for path, day in days.items():
         by_time[times[path]][path] = day
     for group in by_time.values():
         if len(split_visits(group.values())) > 1:
             for path in group:
-                yield path, "the days of its patient's films of one time point are too far apart for one examination"
+                yield path, "the days of its patient's films of one visit are too far apart for one examination"
 
 
 def split_visits(days: Iterable[int]) -> list[list[int]]:

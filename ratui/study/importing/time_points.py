@@ -15,15 +15,13 @@ from ratui.study.importing.examinations import FEWEST_DAYS, DatedFilm, Examinati
 __all__ = ["PersonTimes", "TimePoint", "assign_time_points"]
 
 _UNCERTAIN = "another film of its patient has an uncertain date, so that the order of the days is uncertain"
-_NAME_TIME = "Name its time point in a manifest"
-_LIST_IT = "the manifest names time points of its patient, but not that of its day. Name it in the manifest, too"
+_NAME_TIME = "Name its visit in a manifest"
+_LIST_IT = "the manifest names visits of its patient, but not that of its day. Name it in the manifest, too"
 _IN_STUDY = "its case is in the study already. Name it in a manifest to add it"
-_THIRD = (
-    "its case is in the study already, with two time points of other days. Name one of the two in a manifest to add it"
-)
+_THIRD = "its case is in the study already, with two visits of other days. Name one of the two in a manifest to add it"
 _NO_FURTHER = "its case is in the study already, with all visits on other days. Name its visit in a manifest to add it"
 _EARLIER = (
-    "it is earlier than the films of its case in the study, so that their time point would change. "
+    "it is earlier than the films of its case in the study, so that their visit would change. "
     "To compare with it, withdraw these films and name all films in a manifest"
 )
 _NEARBY = f"it is of the week after the films of its case in the study, and may be of the same visit. {_NAME_TIME}"
@@ -193,7 +191,7 @@ def _explain_other_date(
     if exam.days[0] - known[-1] < FEWEST_DAYS:
         return _NEARBY
     others = sum(_find_known(each, known) is None for each in order)
-    return f"its patient has {others} dates that are not in the study. Name the later time point in a manifest"
+    return f"its patient has {others} dates that are not in the study. Name the later visit in a manifest"
 
 
 def _is_uncertain(

@@ -207,11 +207,11 @@ class ImportReviewScreen(ListScreen[str]):
         self._try(lambda: self._review.enter(self._films.selected, view=view))
 
     def action_earlier(self) -> None:
-        """Enter the earlier time point; of several visits, the one before that of the film."""
+        """Enter the earlier visit; of several visits, the one before that of the film."""
         self._enter_visit(max((self._row.time or 0) - 1, 0))
 
     def action_later(self) -> None:
-        """Enter the later time point; of several visits, the one after that of the film."""
+        """Enter the later visit; of several visits, the one after that of the film."""
         now = self._row.time or 0
         self._enter_visit(min(now + 1, max(1, len(self._review.plan.visit_names) - 1, now)))
 
@@ -353,7 +353,7 @@ class ImportReviewScreen(ListScreen[str]):
         self.query_one("#head", Static).update(head)
         row = self._row
         folded = self._films.folded.get(row.path)
-        details = texts.format_details(self.t, plan.scheme, row, several=self._has_several)
+        details = texts.format_details(self.t, plan.scheme, row, names=self._review.plan.visit_names)
         first = self.t("import.folded", count=len(folded)) if folded else details
         lines = [first, texts.format_reason(self.t, row)]
         lines[1:1] = [clean_text(row.path, 1000)] if self._shows_path else []
@@ -373,7 +373,7 @@ class ImportReviewScreen(ListScreen[str]):
             is_selected=is_selected,
             is_entered=is_entered,
             count=len(self._films.folded.get(path, [path])),
-            several=self._has_several,
+            names=self._review.plan.visit_names,
         )
 
     def format_keys(self) -> Text:
@@ -392,7 +392,7 @@ class ImportReviewScreen(ListScreen[str]):
         marked = self._films.selected if len(competing) > 1 else None
         rows = {path: self._review.row(path) for path in paths}
         captions = [
-            texts.format_caption(self.t, plan.scheme, row, width, is_selected=path == marked, several=self._has_several)
+            texts.format_caption(self.t, plan.scheme, row, width, is_selected=path == marked, names=plan.visit_names)
             for path, row in rows.items()
         ]
         place = self._visible.index(self._films.selected) + 1

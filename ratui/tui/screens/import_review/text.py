@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
@@ -10,7 +11,9 @@ from rich.text import Text
 from ratui.errors import RatuiError, clean_text
 from ratui.scheme import Scheme
 from ratui.study import ImportPlan
+from ratui.study.charter import Charter
 from ratui.study.importing.import_plan import Decision, PlanRow
+from ratui.tui.entry.visit_names import VisitNames
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.theme import BRIGHT, NOTE, PLAIN, QUIET, SELECTED
 
@@ -47,18 +50,17 @@ def format_row(
     is_selected: bool,
     is_entered: bool,
     count: int = 1,
-    several: bool = False,
+    names: Sequence[str] = (),
 ) -> Text:
     """Return the line of a film in the list, of `width` cells; or that of `count` files that are left out for one reason.
 
-    With `several` visits they have numbers, in place of "earlier" and "later".
+    `names` are those of the plan's visits.
     """
-    times = ("import.time_0", "import.time_1")
-    time_width = max(cell_len(t("import.visit", number=8)) if several else 0, *(cell_len(t(each)) for each in times))
+    time_width = max(cell_len(_name_visit(t, number, names)) for number in range(max(len(names), 2)))
     values = [
         set_cell_size(_person(t, row), 6),
         set_cell_size(_date(row), 10),
-        set_cell_size(_time(t, row, several=several), time_width),
+        set_cell_size(_time(t, row, names=names), time_width),
         set_cell_size(_view(t, scheme, row), 12),
         set_cell_size(t(f"import.short_{row.projection}") if row.projection else "·", 3),
         set_cell_size(row.side or "·", 1) + ("*" if is_entered else " "),
@@ -74,14 +76,14 @@ def format_row(
 
 
 def format_caption(
-    t: Catalog, scheme: Scheme, row: PlanRow, width: int, *, is_selected: bool, several: bool = False
+    t: Catalog, scheme: Scheme, row: PlanRow, width: int, *, is_selected: bool, names: Sequence[str] = ()
 ) -> Text:
-    """Return the line above the picture of a film, of `width` cells; `several` is that of `format_row`."""
+    """Return the line above the picture of a film, of `width` cells; `names` are those of the visits."""
     projection = t(f"import.projection_{row.projection}") if row.projection else ""
     values = (
         MARKS[row.decision],
         _date(row),
-        _time(t, row, several=several),
+        _time(t, row, names=names),
         _view(t, scheme, row),
         row.side or "·",
         projection,
@@ -90,13 +92,13 @@ def format_caption(
     return Text(set_cell_size(text, max(width, 1)), BRIGHT if is_selected else PLAIN, no_wrap=True)
 
 
-def format_details(t: Catalog, scheme: Scheme, row: PlanRow, *, several: bool = False) -> str:
-    """Return everything that is known about a film, in one line; `several` is that of `format_row`."""
+def format_details(t: Catalog, scheme: Scheme, row: PlanRow, *, names: Sequence[str] = ()) -> str:
+    """Return everything that is known about a film, in one line; `names` are those of the visits."""
     side = t(f"import.side_{row.side}") if row.side in ("L", "R", "B") else t("import.unknown")
     values = (
         _person(t, row, long=True),
         _date(row, t),
-        _time(t, row, long=True, several=several),
+        _time(t, row, long=True, names=names),
         _view(t, scheme, row, long=True),
         side,
         t(f"import.projection_{row.projection or 'none'}"),
@@ -130,10 +132,16 @@ def _date(row: PlanRow, t: Catalog | None = None) -> str:
     return t("import.no_date") if t else "·"
 
 
-def _time(t: Catalog, row: PlanRow, *, long: bool = False, several: bool = False) -> str:
+def _time(t: Catalog, row: PlanRow, *, long: bool = False, names: Sequence[str] = ()) -> str:
     if row.time is None:
         return t("import.no_time") if long else "·"
-    return t("import.visit", number=row.time + 1) if several or row.time > 1 else t(f"import.time_{row.time}")
+    return _name_visit(t, row.time, names)
+
+
+def _name_visit(t: Catalog, number: int, names: Sequence[str]) -> str:
+    """Return the name of a visit as the screens of reading have it."""
+    own = ["" if name == Charter().visit_name(each) else name for each, name in enumerate(names)]
+    return VisitNames(own=own).name(t, range(max(len(names), number + 1, 2)), number, blinded=False)
 
 
 def _view(t: Catalog, scheme: Scheme, row: PlanRow, *, long: bool = False) -> str:
