@@ -16,6 +16,7 @@ from ratui.imaging import Box, Film
 from ratui.reading import Field, Slot
 from ratui.scheme import Scheme, load_scheme
 from ratui.study import Case, FilmRecord, Region, RegionSource
+from ratui.study.charter import Charter
 from trainer.data.cohort import Cohort
 from trainer.data.hands import Frame, HandSamples
 from trainer.data.pairs import PairSamples
@@ -64,7 +65,7 @@ class SmallStudy:
     config: Any = None
 
     def __post_init__(self) -> None:
-        self.config = SimpleNamespace(raters=self.raters, id="S", stored_format=2)
+        self.config = SimpleNamespace(raters=self.raters, id="S", stored_format=2, charter=Charter())
 
     def cases(self) -> tuple[str, ...]:
         return tuple(self.readings)

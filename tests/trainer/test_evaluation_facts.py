@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from itertools import pairwise
 from typing import Any
 
@@ -248,11 +248,12 @@ class TestWorstJoints:
         for row, doubt in enumerate(doubts):
             table[row, 0, 0], table[row, 0, 1] = 1 - doubt, doubt
         pairs, predictions = one_scale(labels, table, [f"C{row}" for row in range(9)])
+        pairs = replace(pairs, visits={5: ("baseline", "week 52")})
         worst = find_worst_joints(pairs, predictions)
         assert [each.row for each in worst] == [5, 7, 3, 8, 2, 1]
         assert [each.case for each in worst] == ["C5", "C7", "C3", "C8", "C2", "C1"]
         assert [each.uncertainty for each in worst] == [0, 0.25, 0, 0.1, 0.1, 0.2]
-        assert worst[0] == WorstJoint("C5", "L.MCP6", 5, ((0, 3),), (0, 0), 0, 0.0)
+        assert worst[0] == WorstJoint("C5", "L.MCP6", 5, ((0, 3),), (0, 0), 0, 0.0, ("baseline", "week 52"))
         assert worst[2].rater_grades == ((0, 2),) * 3
         assert [each.row for each in find_worst_joints(pairs, predictions, 8)][6:] == [4, 0]
         assert find_worst_joints(pairs, predictions, 8)[6].rater_grades == ((1, 2), (0, 3), (2, 3))

@@ -211,7 +211,8 @@ class TestOfAStudy:
         assert f"{results.single_scores} scores are of joints that the rater scored at one time point only" in text
         assert {"more", "differences", "doubted", "sure"} <= facts.keys(), "keys of earlier versions"
         assert facts["sure"][0].keys() == {"what", "sure", "right", "count", "error"}
-        assert facts["worst"][0].keys() == {"case", "site", "row", "read", "said", "change", "doubt"}
+        assert facts["worst"][0].keys() == {"case", "site", "row", "read", "said", "change", "doubt", "visits"}
+        assert facts["worst"][0]["visits"] == ["baseline", "visit 2"]
         assert {each["case"] for each in facts["worst"]} <= set(phantom_study.cases())
         for picture in ("differences.png", "calibration.png", "worst.png"):
             assert f"]({picture})" in text

@@ -268,6 +268,7 @@ class TestMoreVisits:
             assert np.corrcoef(samples.crops[row, place].mean(axis=0), falling)[0, 1] > 0.99
         assert {name for _, _, name in list_films(samples)} == {"C1 L 0", "C1 L 1", "C1 L 2", "C1 R 0", "C1 R 1"}
         part = select_pairs(samples, ["C1"])
+        assert [part.visits[row] for row in (1, 2)] == [("baseline", "visit 3"), ("visit 2", "visit 3")]
         assert [part.times(row) for row in range(4)] == [(0, 1), (0, 2), (1, 2), (0, 1)]
         tables = [np.full((4, top, top), 1 / top**2) for top in samples.grades]
         found = make_predictions(samples, tables, "median")["C1"]

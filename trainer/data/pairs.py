@@ -78,6 +78,8 @@ class PairSamples:
     pair_times
         The two time points of each joint, by its row, where these are not 0 and 1. A crop, a score and an item of
         `single_times` is called 0 or 1 all the same.
+    visits
+        Names of the visits of both time points, by row, where the samples are of a study.
     """
 
     crops: npt.NDArray[np.uint8]
@@ -91,6 +93,7 @@ class PairSamples:
     scales: tuple[str, ...]
     single_times: Mapping[int, int] = field(default_factory=dict)
     pair_times: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    visits: Mapping[int, tuple[str, str]] = field(default_factory=dict)
 
     def times(self, row: int) -> tuple[int, int]:
         """Return the time points of the two crops of `row`; equal ones if both show the same film."""
@@ -289,10 +292,20 @@ def load_pair_samples(
             cache.images[row, 1 - time] = cache.images[row, time]
     cache.finish()
     progress("preparing joints", len(entries), len(entries))
+    visits = {
+        row: _name_visits(study, case, pair_times.get(row, (0, 1)))
+        for row, (case, *_) in enumerate(entries)
+        if row not in single
+    }
     case_ids, keys = tuple(case.id for case, *_ in entries), tuple(key for _, key, _ in entries)
     return PairSamples(
-        cache.images, labels, max_grades, groups, found, case_ids, keys, names, scales, single, pair_times
+        cache.images, labels, max_grades, groups, found, case_ids, keys, names, scales, single, pair_times, visits
     )
+
+
+def _name_visits(study: Study, case: Case, times: tuple[int, int]) -> tuple[str, str]:
+    first, last = (study.config.charter.visit_name(case.visit_numbers[time]) for time in times)
+    return first, last
 
 
 def _find_times(placed: Sequence[tuple[int, FilmRecord, Box]]) -> tuple[int, int]:
@@ -326,6 +339,7 @@ def select_pairs(samples: PairSamples, cases: Collection[str]) -> PairSamples:
         sites=tuple(samples.sites[row] for row in rows),
         single_times={new: samples.single_times[old] for new, old in enumerate(rows) if old in samples.single_times},
         pair_times={new: samples.pair_times[old] for new, old in enumerate(rows) if old in samples.pair_times},
+        visits={new: samples.visits[old] for new, old in enumerate(rows) if old in samples.visits},
     )
 
 

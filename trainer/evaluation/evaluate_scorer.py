@@ -52,7 +52,8 @@ class WorstJoint:
     """A joint with a large error of the change.
 
     `row` is its index in the samples. Grades are those of both time points, `rater_grades` with one pair for each rater;
-    `change` is the predicted change, and `uncertainty` its expected absolute error.
+    `change` is the predicted change, and `uncertainty` its expected absolute error. `visits` are the names of the two
+    visits, empty if they are not known.
     """
 
     case: str
@@ -62,6 +63,7 @@ class WorstJoint:
     predicted_grades: tuple[int, int]
     change: int
     uncertainty: float
+    visits: tuple[str, str] = ("", "")
 
 
 def evaluate_scale(predictions: ScalePredictions, rng: np.random.Generator) -> tuple[list[Metric], list[Metric]]:
@@ -277,6 +279,7 @@ def find_worst_joints(pairs: PairSamples, predictions: ScalePredictions, count: 
             (int(predictions.decision.grades[place, 0]), int(predictions.decision.grades[place, 1])),
             int(predictions.decision.change[place]),
             round(expected_error, 3),
+            pairs.visits.get(row, ("", "")),
         )
         for _, expected_error, row, labels, place in ranked[:count]
     )

@@ -267,6 +267,7 @@ def _worst_table(results: Results) -> ReportTable:
         (
             each.case,
             each.site,
+            " → ".join(filter(None, each.visits)),
             ", ".join(f"{a}→{b}" for a, b in each.rater_grades),
             f"{each.predicted_grades[0]}→{each.predicted_grades[1]}",
             f"{each.change:+d}",
@@ -274,7 +275,7 @@ def _worst_table(results: Results) -> ReportTable:
         )
         for each in results.worst_joints
     ]
-    return ReportTable(("case", "site", "read", "predicted", "predicted change", "uncertainty"), rows)
+    return ReportTable(("case", "site", "visits", "read", "predicted", "predicted change", "uncertainty"), rows)
 
 
 def _format_number(value: float | None, unit: str) -> str:

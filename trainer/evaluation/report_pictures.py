@@ -66,7 +66,8 @@ def draw_worst_joints(worst: Sequence[WorstJoint], crops: Sequence[npt.NDArray[n
         ax.imshow(np.concatenate([pair[0], gap, pair[1]], axis=1), cmap="gray", vmin=0, vmax=255)
         predicted = each.predicted_grades
         read = ", ".join(f"{a}→{b}" for a, b in each.rater_grades)
-        ax.set_title(f"{each.case} {each.site}\nread {read}", fontsize=8)
+        visits = " → ".join(filter(None, each.visits))
+        ax.set_title(f"{each.case} {each.site} {visits}".rstrip() + f"\nread {read}", fontsize=8)
         ax.text(
             0.5,
             -0.04,
