@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ratui.garbage_collection import pause_collection
 from ratui.reading import DisplayRecord, Field, FindingEntry, GradeEntry, NotAssessableEntry, Slot
 from ratui.reading.log import find_origins
 from ratui.results.export.signed_readings import ExportSource, SignedReading
@@ -16,6 +17,7 @@ from ratui.study.charter import Charter
 __all__ = ["build_long_table"]
 
 
+@pause_collection()
 def build_long_table(source: ExportSource) -> Table:
     """Return a table of all fields of all released readings."""
     charter = source.study.config.charter
@@ -88,49 +90,51 @@ def _columns(scheme: Scheme) -> tuple[Column, ...]:
 
 def _rows(signed: SignedReading, charter: Charter) -> Iterator[tuple[Any, ...]]:
     reading, scheme = signed.reading, signed.reading.scheme
-    origins, numbers = find_origins(reading), signed.case.visit_numbers
-    every = [
-        Field(site.key, scale, time)
-        for time in sorted(reading.order)
-        for site in reading.sites
-        for scale in site.joint.scales
-    ]
-    for field in every:
-        site = reading.site(field.site)
-        film = signed.case.film(field.time, site.side, site.part, scheme)
-        grade: int | None = None
-        kind = finding = reason = None
-        match reading.values.get(field):
-            case GradeEntry(given):
-                kind, grade = "grade", given
-            case FindingEntry(id):
-                kind, finding = "finding", id
-            case NotAssessableEntry(id):
-                kind, reason = "not assessable", id
-            case None if Slot(field.site, field.time) in reading.unfilmed:
-                kind = "not filmed"
-        yield (
-            reading.case,
-            signed.rater,
-            signed.kind,
-            numbers[field.time],
-            charter.visit_name(numbers[field.time]),
-            film.day if film else None,
-            film.id if film else None,
-            field.site,
-            site.side,
-            site.joint.id,
-            site.part,
-            field.scale,
-            kind,
-            grade,
-            finding,
-            reason,
-            reading.score(field),
-            score_field(reading, field, charter.surgery),
-            site.joint.max_grade(field.scale),
-            *_display_cells(origins[field].display if field in reading.values else None),
-        )
+    origins, numbers, values = find_origins(reading), signed.case.visit_numbers, reading.values
+    for time in sorted(reading.order):
+        number = numbers[time]
+        visit = charter.visit_name(number)
+        for site in reading.sites:
+            key, side, joint, part = site.key, site.side, site.joint, site.part
+            film = signed.case.film(time, side, part, scheme)
+            day, film_id = (film.day, film.id) if film else (None, None)
+            for scale in joint.scales:
+                field = Field(key, scale, time)
+                entry = values.get(field)
+                grade: int | None = None
+                score: int | None = None
+                kind = finding = reason = None
+                match entry:
+                    case GradeEntry(given):
+                        kind, grade, score = "grade", given, given
+                    case FindingEntry(id):
+                        kind, finding, score = "finding", id, reading.score(field)
+                    case NotAssessableEntry(id):
+                        kind, reason = "not assessable", id
+                    case None if Slot(key, time) in reading.unfilmed:
+                        kind = "not filmed"
+                yield (
+                    reading.case,
+                    signed.rater,
+                    signed.kind,
+                    number,
+                    visit,
+                    day,
+                    film_id,
+                    key,
+                    side,
+                    joint.id,
+                    part,
+                    scale,
+                    kind,
+                    grade,
+                    finding,
+                    reason,
+                    score,
+                    score if grade is not None else score_field(reading, field, charter.surgery),
+                    joint.max_grade(scale),
+                    *_display_cells(None if entry is None else origins[field].display),
+                )
 
 
 def _display_cells(display: DisplayRecord | None) -> tuple[Any, ...]:

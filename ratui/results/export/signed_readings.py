@@ -75,6 +75,11 @@ class ExportSource:
 
         Films and boxes are those of the stored pictures, because other programs read the films as they are stored.
         """
+        yield from self._by_case
+
+    @cached_property
+    def _by_case(self) -> list[tuple[Case, tuple[SignedReading, ...]]]:
+        by_case = []
         for case, readings in self.released.readings.items():
             found = intact_case(self.study, case)
             if found is None:  # damaged since the readings were collected
@@ -85,7 +90,8 @@ class ExportSource:
             ]
             if case in self.released.consensus:
                 signed.append(SignedReading(found, CONSENSUS, 0, self.released.consensus[case]))
-            yield found, tuple(signed)
+            by_case.append((found, tuple(signed)))
+        return by_case
 
     def regions(self, case: Case) -> tuple[Region, ...]:
         """Return the regions on the films of `case`; none, with a notice of the study, if they can't be read."""

@@ -34,6 +34,9 @@ _MISREAD = re.compile(
 )
 """Texts that a spreadsheet or pandas would read as a number, a date, a missing value or a formula."""
 
+_BATCH = 10_000
+"""Number of rows that are written at once; more would take memory for a second copy of the table."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -77,13 +80,20 @@ def table_to_csv(table: Table) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow([column.name for column in table.columns])
-    ids = [place for place, column in enumerate(table.columns) if column.kind == "id"]
-    for row in table.rows:
-        cells = list(row)
-        for place in ids:
-            cells[place] = protect_id(cells[place])
-        writer.writerow([protect_text(cell) for cell in cells])
+    for start in range(0, len(table.rows), _BATCH):
+        by_column = zip(*table.rows[start : start + _BATCH], strict=True)
+        cells = [_protect(column, each) for column, each in zip(table.columns, by_column, strict=True)]
+        writer.writerows(zip(*cells, strict=True))
     return buffer.getvalue()
+
+
+def _protect(column: Column, cells: Sequence[Any]) -> Sequence[Any]:
+    """Return cells of `column` as `table_to_csv` writes them."""
+    # A column of a large table has few different texts, so each of them is looked at once.
+    texts = {cell for cell in cells if isinstance(cell, str)}
+    protect = protect_id if column.kind == "id" else lambda text: text
+    changed = {text: written for text in texts if (written := protect_text(protect(text))) != text}
+    return [changed.get(cell, cell) for cell in cells] if changed else cells
 
 
 def table_to_parquet(table: Table) -> bytes:
