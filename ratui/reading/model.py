@@ -77,8 +77,7 @@ class FieldChange(NamedTuple):
     new: Entry | None
 
 
-@dataclass(frozen=True)
-class DisplayRecord:
+class DisplayRecord(NamedTuple):
     """The display of the films at the time of an entry.
 
     Attributes

@@ -7,7 +7,7 @@ could enter.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal, TypeVar, get_args
@@ -284,20 +284,41 @@ def _make_grade(grade: object) -> GradeEntry:
 def _display_to_dict(display: DisplayRecord | None) -> dict[str, Any] | None:
     if display is None:
         return None
-    return {**asdict(display), "films": list(display.films), "greys": list(display.greys)}
+    return {**display._asdict(), "films": list(display.films), "greys": list(display.greys)}
 
 
 def _display_from_dict(raw: Mapping[str, Any] | None) -> DisplayRecord | None:
     if raw is None:
         return None
+    films, protocol, is_sufficient, greys, acknowledged_by = _make_display_words(
+        tuple(as_list(raw["films"])),
+        raw["protocol"],
+        raw["is_sufficient"],
+        tuple(as_list(raw["greys"])),
+        raw["acknowledged_by"],
+    )
     return DisplayRecord(
-        films=tuple(map(as_text, as_list(raw["films"]))),
-        protocol=as_text(raw["protocol"]),
-        pixels_per_mm=as_number(raw["pixels_per_mm"]),
-        is_sufficient=as_flag(raw["is_sufficient"]),
-        greys=tuple(map(as_text, as_list(raw["greys"]))),
-        seconds=as_number(raw["seconds"]),
-        acknowledged_by=_as_word(raw["acknowledged_by"], _ACKNOWLEDGED_BY),
+        films,
+        protocol,
+        as_number(raw["pixels_per_mm"]),
+        is_sufficient,
+        greys,
+        as_number(raw["seconds"]),
+        acknowledged_by,
+    )
+
+
+@lru_cache(1000, typed=True)
+def _make_display_words(
+    films: tuple[object, ...], protocol: object, is_sufficient: object, greys: tuple[object, ...], acknowledged: object
+) -> tuple[tuple[str, ...], str, bool, tuple[str, ...], Literal["terminal", "multiplexer", "nothing"]]:
+    """Return the values of a display that are the same for most entries of a reading, see `_make_words`."""
+    return (
+        tuple(map(as_text, films)),
+        as_text(protocol),
+        as_flag(is_sufficient),
+        tuple(map(as_text, greys)),
+        _as_word(acknowledged, _ACKNOWLEDGED_BY),
     )
 
 

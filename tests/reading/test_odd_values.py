@@ -79,3 +79,29 @@ def test_plain_values_are_returned() -> None:
     assert as_list([1]) == [1]
     assert as_flag(False) is False
     assert as_time("2026-01-01T00:00:00+01:00").isoformat() == "2026-01-01T00:00:00+01:00"
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("log", 0, "confirmed"), 0),
+        (("log", 0, "changes", 0, "time"), 0.0),
+        (("log", 0, "display", "is_sufficient"), 1),
+        (("fields", 0, "time"), False),
+    ],
+    ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else repr(value),
+)
+def test_a_value_of_another_type_is_refused_also_after_an_equal_one_was_accepted(
+    place: tuple[Any, ...], value: object
+) -> None:
+    display = {"films": ["a"], "protocol": "sixel", "pixels_per_mm": 6.0, "is_sufficient": True, "greys": []}
+    odd = document()
+    odd["log"][0]["display"] = {**display, "seconds": 1.0, "acknowledged_by": "terminal"}
+    reading_from_document(SCHEME, odd)
+    container: Any = odd
+    for key in place[:-1]:
+        container = container[key]
+    assert container[place[-1]] == value, "0 is False, and 1 is True"
+    container[place[-1]] = value
+    with pytest.raises(StoreError):
+        reading_from_document(SCHEME, odd)
