@@ -22,7 +22,7 @@ from tests.films import confirm_template, hospital
 Tables: TypeAlias = dict[str, dict[str, dict[str, Any]]]
 AT = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 SHOWN = DisplayRecord(("x", "y"), "kitty", 4.2, True, (), 3.0, "terminal")
-COARSE = replace(SHOWN, protocol="sixel", pixels_per_mm=1.5, is_sufficient=False)
+COARSE = SHOWN._replace(protocol="sixel", pixels_per_mm=1.5, is_sufficient=False)
 FIELDS = [Field(f"L.PIP{joint}", "ERO", time) for joint in (2, 3, 4) for time in (0, 1)]
 
 
