@@ -183,7 +183,7 @@ def _collect(
     for row, (case, of_case) in enumerate(readings.items()):
         columns = [visits.index(number) for number in released.visit_numbers[case]]
         for film in released.cases[case].films if case in released.cases else ():
-            if film.day is not None:
+            if film.day is not None and film.number in visits:
                 days[row, visits.index(film.number)] = film.day
         has_field = np.zeros(len(fields), dtype=np.bool_)
         for reading in of_case.values():
