@@ -208,6 +208,8 @@ def _compare_table(of: Sources, found: Comparison, heading: str, table: list[lis
 
 def _check_header(of: Sources, heading: str, header: list[str]) -> list[str]:
     known = _HEADERS.get(heading, ())
+    if heading == "Sites" and len(of.exports.visits) == 1:
+        known = known[:-3]
     if heading == "Totals":
         scales = [f"{scale}, mean (SD)" for scale in of.exports.scales if len(of.exports.scales) > 1]
         known = (

@@ -174,6 +174,11 @@ class Exports:
         name = "change" if self.two_visits else f"change, {self.visits[first]} to {self.visits[last]}"
         return Quantity(name, first, last)
 
+    @property
+    def main(self) -> Quantity:
+        """The change from the first visit to the last; of a single visit its status."""
+        return self.last_change if len(self.visits) > 1 else self.quantities[-1]
+
     @cached_property
     def all_raters(self) -> list[str]:
         """The raters of the compared cases, in order of their names."""

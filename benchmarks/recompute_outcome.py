@@ -123,9 +123,11 @@ def totals(of: Sources) -> Rows:
 
 
 def _apart(of: Sources, case: str) -> float:
-    """Return the largest difference of two raters' changes of the total, NaN if there is none."""
+    """Return the largest difference of two raters' changes of the total, of totals if there is one visit; NaN for none."""
     found = []
-    for quantity in of.exports.changes:
+    visits = {visit for _, _, visit in of.exports.grades[case, of.exports.raters[case][0]]}
+    statuses = [quantity for quantity in of.exports.quantities if quantity.a is None and {quantity.b} == visits]
+    for quantity in statuses if len(visits) == 1 else of.exports.changes:
         changes = [of.value(case, rater, of.exports.all_scales[0], quantity) for rater in of.exports.raters[case]]
         found.append(max(changes) - min(changes) if not any(map(math.isnan, changes)) else NAN)
     return max((each for each in found if not math.isnan(each)), default=NAN)

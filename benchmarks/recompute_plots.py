@@ -102,7 +102,7 @@ def compare_plot(of: Sources, caption: str, svg: bytes) -> tuple[int, list[str]]
     expected, shown = made(of), read_plot(svg)
     if caption.startswith("Where raters disagree"):
         return _compare_map(expected, shown)
-    shown = [axes for axes in shown if axes.points or axes.levels]
+    expected, shown = ([axes for axes in each if any(axes.points) or axes.levels] for each in (expected, shown))
     if len(expected) != len(shown):
         return 0, [f"{len(shown)} pairs of axes, recomputed {len(expected)}"]
     count, wrong = 0, []

@@ -254,8 +254,8 @@ class Chart:
 
 
 def control_chart(of: Sources, rater: str) -> Chart:
-    """Return the control chart of a rater (Shewhart, individuals) of the last change of the total."""
-    scale, quantity = of.exports.all_scales[0], of.exports.last_change
+    """Return the control chart of a rater (Shewhart, individuals) of the last change of the total, or of its only status."""
+    scale, quantity = of.exports.all_scales[0], of.exports.main
     mine = sorted((order, case) for (each, case), (order, *_) in of.exports.repeated.items() if each == rater)
     found = []
     for _, case in mine:
@@ -316,10 +316,11 @@ def sites(of: Sources) -> Rows:
             moved += [abs(one - two) for one, two in combinations(changes, 2)]
         tables = {pair: _tables(of, scale, pair, found, site) for pair, found in pairs.items()}
         share = [100 * sum(each <= most for each in apart) / len(apart) if apart else NAN for most in (0, 1)]
+        of_changes = [cell("#", of.formulas.mean(moved)), cell("#", any_change), cell("#", all_change)]
         rows[site, scale] = [
             ("#/#", (damaged, len(cases))), cell("#", len(apart)), cell("# %", share[0]), cell("# %", share[1]),
             _kappa_cell(of, tables, interval=damaged >= 10), cell("#", of.formulas.mean(apart)),
-            cell("#", of.formulas.mean(moved)), cell("#", any_change), cell("#", all_change),
+            *(of_changes if len(of.exports.visits) > 1 else []),
         ]  # fmt: skip
     return rows
 

@@ -268,7 +268,7 @@ def main() -> None:
     campaign = Campaign(options.patients, options.visits, options.raters, seed=options.seed)
     trial, plain = options.folder / "trial", options.folder / "without-charter"
     rehearse(trial, campaign, _run_command)
-    small = replace(campaign, patients=(options.patients + 2) // 3, visits=2, raters=3, missing="complete")
+    small = replace(campaign, patients=(options.patients + 2) // 3, visits=2, raters=3, missing="prorated")
     rehearse_without_charter(plain, small, _run_command)
     wrong = []
     for folder, name, exports in ((trial, "report", "out"), (plain, "report", "out"), (plain, "some", "some")):

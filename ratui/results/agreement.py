@@ -375,7 +375,7 @@ def _site_agreement(scores: ReadingScores, place: int, resample_counts: Floats) 
     kappa = _mean_kappa(scores, _contingency_tables(scores, only), resample_counts if damaged >= _MIN_DAMAGED else None)
     apart = np.stack([np.abs(values[:, a] - values[:, b]) for a, b in scores.pairs()])
     apart = apart[np.isfinite(apart)]
-    changes = values[..., -1] - values[..., 0]
+    changes = values[..., -1] - values[..., 0] if len(scores.visits) > 1 else np.full(values.shape[:2], np.nan)
     changes_apart = np.stack([np.abs(changes[:, a] - changes[:, b]) for a, b in scores.pairs()])
     moved = np.isfinite(changes) & (changes != 0)
     return SiteAgreement(

@@ -33,13 +33,14 @@ def summarize_agreement(agreement: Agreement) -> str:
 def agreement_tables(agreement: Agreement, *, with_means: bool = True) -> Sequence[TextTable]:
     """Return the tables of totals, kappa, limits of agreement, smallest detectable change, repeats and sites, in this order.
 
+    With a single visit there is no table of the smallest detectable change, and no column about changes at the sites.
     Without `with_means`, the first table leaves out the raters' mean totals, for a page that shows them elsewhere.
     """
     return (
         _totals_table(agreement, with_means),
         _kappa_table(agreement),
         _limits_table(agreement),
-        _detectable_change_table(agreement),
+        *([_detectable_change_table(agreement)] if agreement.detectable else []),
         *_repeat_tables(agreement),
         _sites_table(agreement),
     )
@@ -195,6 +196,7 @@ def _repeat_tables(agreement: Agreement) -> Sequence[TextTable]:
 
 
 def _sites_table(agreement: Agreement) -> TextTable:
+    has_changes = bool(agreement.detectable)
     rows = [
         [
             each.site,
@@ -205,9 +207,7 @@ def _sites_table(agreement: Agreement) -> TextTable:
             f"{100 * each.within_one:.0f} %",
             format_estimate(each.kappa),
             format_number(each.difference),
-            format_number(each.change_difference),
-            each.any_change,
-            each.all_change,
+            *([format_number(each.change_difference), each.any_change, each.all_change] if has_changes else []),
         ]
         for each in agreement.sites
     ]
@@ -220,13 +220,15 @@ def _sites_table(agreement: Agreement) -> TextTable:
         "within 1",
         "kappa",
         "apart",
-        "change apart",
-        "any saw change",
-        "all saw it",
+        *(["change apart", "any saw change", "all saw it"] if has_changes else []),
     ]
     note = (
         "Fields that all raters of the case have scored. Damaged: patients in whom any rater scored damage; with fewer "
-        "than ten, kappa has no interval. Apart: mean absolute difference of grade, and of change from the first to the "
-        "last time point. The last two columns count patients."
+        "than ten, kappa has no interval. Apart: mean absolute difference of grade"
+    )
+    note += (
+        ", and of change from the first to the last time point. The last two columns count patients."
+        if has_changes
+        else "."
     )
     return TextTable("Sites", headers, rows, text_columns=2, note=note)

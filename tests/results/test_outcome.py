@@ -17,6 +17,7 @@ import pytest
 from ratui.errors import StudyError
 from ratui.reading import Entry, Field, FieldChange, GradeEntry, LogEntry, NotAssessableEntry, Reading, Slot
 from ratui.results.agreement import measure_agreement
+from ratui.results.agreement_tables import agreement_tables
 from ratui.results.disputes import CaseDispute, DisputeLimits, find_disputes, name_compared
 from ratui.results.export import export
 from ratui.results.export.redcap import DICTIONARY_COLUMNS, build_redcap_tables, event_name, variable_name
@@ -116,6 +117,19 @@ class TestVisits:
         }
         means = {each.quantity: each.means for each in found.totals if each.scale == "ERO"}
         assert means["change, baseline to visit 3"] == (2.5, 2.5)
+
+    def test_a_single_visit_has_no_table_or_column_of_changes(self) -> None:
+        one = {
+            case: {rater: reading(case, rater, {0: grade}) for rater, grade in (("anna", grade), ("bert", 2))}
+            for case, grade in (("C-1", 1), ("C-2", 2), ("C-3", 4))
+        }
+        found, _ = measure_agreement(fake_study(), release(one, dict.fromkeys(one, (0,))), OBSERVED)
+        tables = {table.title: table for table in agreement_tables(found)}
+        assert "Smallest detectable change" not in tables
+        sites = tables["Sites"]
+        assert list(sites.headers)[-1] == "apart"
+        assert {len(row) for row in sites.rows} == {len(sites.headers)}
+        assert "change" not in sites.note
 
     @pytest.mark.parametrize("rule", RULES)
     def test_a_missing_visit_has_no_total_under_any_rule(self, rule: str) -> None:
