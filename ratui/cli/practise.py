@@ -118,6 +118,8 @@ class _Plan:
     marks: Qualification | None = None
     blinded: bool = False
     group: str = ""
+    managers: str = ""
+    study: Path | None = None
 
 
 def _plan_for(path: Path, plan: _Plan) -> _Plan:
@@ -136,6 +138,8 @@ def _plan_for(path: Path, plan: _Plan) -> _Plan:
         replace(marks, required=False) if any(vars(replace(marks, required=False)).values()) else None,
         plan.blinded or study.config.blinded,
         plan.group or study.config.group,
+        study.config.managers,
+        path,
     )
 
 
@@ -229,6 +233,7 @@ def _make(
         marks=marks or plan.marks,
         blinded=plan.blinded,
         group=plan.group,
+        managers=plan.managers,
         size=size,
         visits=plan.visits,
         visit_names=plan.visit_names,
@@ -238,7 +243,8 @@ def _make(
     click.echo(f"examination of {counts}: {clean_text(folder, 200)}")
     click.echo(f"truth, which no rater may read: {clean_text(truth, 200)}")
     click.echo(f"next, each rater: ratui read {clean_text(folder, 200)} --rater ID")
-    click.echo(f"then: ratui practise --mark {clean_text(folder, 200)} --truth {clean_text(truth, 200)}")
+    trial = f" --for {clean_text(plan.study, 200)}" if plan.study else ""
+    click.echo(f"then: ratui practise --mark {clean_text(folder, 200)} --truth {clean_text(truth, 200)}{trial}")
 
 
 def _mark(folder: Path, truth: Path, trial: Path | None, record: Path | None) -> None:
@@ -257,18 +263,19 @@ def _mark(folder: Path, truth: Path, trial: Path | None, record: Path | None) ->
     results = mark_examination(study, examination, examination.marks)
     print_notices(study)
     made = make_record(study, examination, results)
+    known = [result for result in results if opened and result.rater in opened.config.raters and result.figures]
+    if opened is not None and known:  # before anything is printed: the output may be cut off
+        record_results(opened, examination, known, made)
     for result in results:
         click.echo(_describe_result(result))
     click.echo(f"digest of the record: {made['digest']}")
     if record is not None:
         write_output(to_json(made), record)
     if opened is not None:
-        known = [result for result in results if result.rater in opened.config.raters and result.figures is not None]
         if not known:
             raise StudyError(
                 "no rater of this study has finished the examination", opened.path, "Let the raters read it first"
             )
-        record_results(opened, examination, known, made)
         click.echo(f"recorded in {clean_text(opened.path, 200)}: {', '.join(result.rater for result in known)}")
 
 

@@ -84,6 +84,7 @@ def make_examination(
     marks: Qualification | None = None,
     blinded: bool = False,
     group: str = "",
+    managers: str = "",
     size: tuple[int, int] = (1250, 1024),
     visits: int = 2,
     visit_names: Sequence[str] = (),
@@ -109,6 +110,8 @@ def make_examination(
         Do not show the order of the films.
     group
         Unix group of the raters, if they use accounts of their own; empty for none.
+    managers
+        Unix group whose members may mark the examination, beside its owner; empty for none.
     size
         (rows, columns) of a film in pixels.
     visits, visit_names
@@ -137,7 +140,15 @@ def make_examination(
     drawn = secrets.randbits(128) if seed is None else seed
     simulated = SimulatedCases(cases, drawn, size=size, visits=visits, visit_names=tuple(visit_names))
     study, truth = create_simulated_study(
-        folder, scheme, raters, simulated, title="Examination", blinded=blinded, group=group, progress=progress
+        folder,
+        scheme,
+        raters,
+        simulated,
+        title="Examination",
+        blinded=blinded,
+        group=group,
+        managers=managers,
+        progress=progress,
     )
     films = {(case, film.id): film.file for case in study.cases() for film in study.case(case).films}
     examination = Examination(study.config.id, marks, truth, films)

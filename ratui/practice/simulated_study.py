@@ -72,14 +72,15 @@ def create_simulated_study(
     title: str,
     blinded: bool = False,
     group: str = "",
+    managers: str = "",
     progress: ProgressCallback,
 ) -> tuple[Study, Truth]:
     """Create a study of simulated patients in the folder `path`, and return it with the truth, which it does not contain.
 
-    `group` is the Unix group that shares the study; it is empty for a study of its owner alone.
+    `group` is the Unix group that shares the study, and `managers` that of its managers; both are empty for none.
     Raises StudyError or SchemeError if the study cannot be created.
     """
-    study = Study.create(path, scheme, raters, title=title, blinded=blinded, group=group)
+    study = Study.create(path, scheme, raters, title=title, blinded=blinded, group=group, managers=managers)
     if simulated.visit_names:
         set_charter(study, {"visits": list(simulated.visit_names)}, title)
     seeds = np.random.SeedSequence(simulated.seed).spawn(simulated.cases)

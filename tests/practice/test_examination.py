@@ -17,9 +17,11 @@ from ratui.cli.main import commands
 from ratui.errors import FilmError, StoreError, StudyError
 from ratui.practice import Examination, make_examination, mark_examination, measure_answers, open_examination
 from ratui.practice.examination import DEFAULT_MARKS, check_examination_fits
+from ratui.practice.marking import measure_quantities
 from ratui.practice.record import check_owner, make_record, record_digest, record_results
 from ratui.practice.truth import KnownAnswer
 from ratui.reading import Entry, Field, GradeEntry, NotAssessableEntry, enter, find_next_open_field, reopen, sign
+from ratui.results.statistics import icc_agreement
 from ratui.study import Study
 from ratui.study.charter import Qualification
 from ratui.study.charter_changes import set_charter
@@ -224,6 +226,27 @@ def test_the_figures_follow_their_definitions() -> None:
     assert (fewer.scored, fewer.fields) == (11, 12)
 
 
+def test_each_change_between_visits_has_its_own_figures() -> None:
+    rng = np.random.default_rng(3)
+    own, known = rng.integers(0, 4, (2, 5, 3))
+    pairs = [
+        (
+            {Field("L.PIP2", "ERO", time): float(mine[time]) for time in range(3)},
+            {Field("L.PIP2", "ERO", time): KnownAnswer(GradeEntry(1), float(true[time])) for time in range(3)},
+        )
+        for mine, true in zip(own, known, strict=True)
+    ]
+    found = {each.name: each for each in measure_quantities(pairs, ("start", "week 24", "week 48"))}
+    assert list(found)[:3] == ["start", "week 24", "week 48"]
+    for name, first, last in (("start to week 24", 0, 1), ("start to week 48", 0, 2), ("week 24 to week 48", 1, 2)):
+        changes = own[:, last] - own[:, first], known[:, last] - known[:, first]
+        each = found[f"change, {name}"]
+        assert each.sdc == pytest.approx(1.959964 * (changes[0] - changes[1]).std(ddof=1) / math.sqrt(2))
+        assert each.icc == pytest.approx(icc_agreement(np.array(changes).T).value)
+    figures = measure_answers(pairs)
+    assert (figures.icc_status, figures.icc_change) == (found["week 48"].icc, found["change, start to week 48"].icc)
+
+
 @pytest.mark.parametrize("visits", [1, 3])
 def test_an_examination_has_the_visits_of_its_study(tmp_path: Path, visits: int) -> None:
     names = ["screening", "week 24", "week 48"][:visits]
@@ -235,6 +258,7 @@ def test_an_examination_has_the_visits_of_its_study(tmp_path: Path, visits: int)
     made = CliRunner().invoke(commands, [*words, "--make-exam", str(folder), "--cases", "3", "--rows", "80"])
     assert made.exit_code == 0, made.output
     assert f"examination of 3 cases, {visits} visit" in made.output
+    assert made.output.rstrip().endswith(f"--truth {truth} --for {trial.path}")
     exam = Study.open(folder)
     assert (exam.config.blinded, exam.config.raters) == (True, ("anna", "bert"))
     assert exam.config.charter.visit_names == tuple(names)
