@@ -359,7 +359,7 @@ class Study(StudyCases, AnswerSource):
         film_case = self.shown_case(rater, case)
         why = film_case.unreadable_reason(self.scheme)
         if why:
-            return CaseState(case, "unreadable", 0, 0, 0.0, why)
+            return CaseState(case, "unreadable", 0, 0, 0.0, why, visits=len(film_case.times))
         file = self._reading_file(rater, case)
         stored = self._read(file)
         note = _COPY_READ if stored and stored.notice else ""

@@ -36,7 +36,7 @@ __all__ = [
     "summarize_reading",
 ]
 
-_FORMAT = 8
+_FORMAT = 9
 _MOST_ITEMS = 50_000_000  # of the index; about thirty a case
 _PROGRESS_STEP = 100  # cases between two calls of `progress`
 
@@ -77,6 +77,8 @@ class CaseState:
         Signatures and reopenings in their order, such as ``sign 2027-01-10T09:00:00.000+00:00``, separated by commas.
     is_open
         True if the case is in a block that was opened for the rater, or was begun; see `reading_blocks`.
+    visits
+        Number of visits with films.
     """
 
     case: str
@@ -90,6 +92,7 @@ class CaseState:
     flags: int = 0
     history: str = ""
     is_open: bool = False
+    visits: int = 0
 
 
 _Row: TypeAlias = tuple[list[_FileSignature], CaseState]
@@ -162,6 +165,7 @@ def summarize_reading(
         joints_total=len(sites),
         flags=flags,
         history=",".join(f"{kind} {at.isoformat(timespec='milliseconds')}" for kind, at in turns),
+        visits=len(case.times),
     )
 
 

@@ -152,7 +152,7 @@ async def test_two_of_three_dates_are_chosen_by_number(folder: Path, tmp_path: P
 
 async def test_values_are_entered_before_a_film_is_taken(folder: Path, tmp_path: Path) -> None:
     async with reviewing(plan_of(tmp_path), tmp_path) as pilot:
-        await select(pilot, "which side")
+        await select(pilot, "doesn't say which")
         await pilot.press("t")
         assert message(pilot).startswith("the film can't be taken: unknown side")
         assert decisions(pilot)["d1.dcm"] is DOUBTFUL
@@ -219,7 +219,7 @@ async def test_the_import_equals_that_of_the_saved_manifest(folder: Path, tmp_pa
             await pilot.press("c")
             await select(pilot, "3 dates")
             await pilot.press("d", "enter")
-            await select(pilot, "which side")
+            await select(pilot, "doesn't say which")
             await pilot.press("r", "1", "t", "S", "enter")
             assert message(pilot) == "The manifest is saved. It identifies patients"
             assert not review_of(pilot).has_unsaved
@@ -260,7 +260,7 @@ async def test_decisions_survive_the_end_of_the_app(folder: Path, tmp_path: Path
     plan, draft = plan_of(tmp_path), tmp_path / "draft.json"
     async with reviewing(plan, tmp_path) as pilot:
         await pilot.press("c")
-        await select(pilot, "which side")
+        await select(pilot, "doesn't say which")
         await pilot.press("r")
         assert stat.S_IMODE(draft.stat().st_mode) == 0o600
         kept, steps = review_of(pilot).plan, review_of(pilot).steps

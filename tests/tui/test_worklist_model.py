@@ -1,10 +1,14 @@
 """The worklist without a screen: next case, filter, progress, and the estimate of the remaining time."""
 
+from dataclasses import replace
+
 import pytest
+from rich.cells import cell_len
 
 from ratui.study import CaseState, Stage
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.screens.worklist import model as worklist_model
+from ratui.tui.screens.worklist.text import format_case, format_columns, has_column_of_visits
 
 EN, JA = Catalog("en"), Catalog("ja")
 
@@ -80,3 +84,27 @@ class TestProgress:
         progress = worklist_model.WorklistProgress.from_states([state("B1", "signed", 76), state("B2", "reading")])
         assert progress.case_seconds is None
         assert progress.seconds_left is None
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_a_column_says_how_many_visits_a_case_has_unless_all_have_two(language: str) -> None:
+    t = Catalog(language)
+    usual, more = (replace(state("C-ABCDEF", "reading"), visits=visits) for visits in (2, 5))
+    assert not has_column_of_visits([usual, replace(usual, visits=0)])
+    assert has_column_of_visits([usual, more])
+    heads, line = format_columns(t, 8, visits=True), format_case(t, more, 8, 79, visits=True)
+    place = cell_len(heads[: heads.index(t("worklist.column_visits"))])
+    assert line[place:].split()[0] == "5"
+    assert "5" not in format_case(t, more, 8, 79, visits=False)
+
+
+@pytest.mark.parametrize("visits", [True, False])
+def test_a_line_that_does_not_fit_ends_in_an_ellipsis(visits: bool) -> None:
+    long = replace(state("C-RANDOMISED-0001-OF-SITE-22", "unreadable"), note="its films are damaged " * 5, visits=3)
+    line = format_case(Catalog("en"), long, 24, 79, visits=visits)
+    assert cell_len(line) == 79
+    assert line.endswith("…")
+    assert "…" in line[:26], "the name"
+    short = format_case(Catalog("en"), replace(long, note="", flags=3), 24, 79, visits=visits)
+    assert "⚑ 3" in short
+    assert not short.endswith("…")

@@ -110,6 +110,9 @@ class FilmSlots(Vertical):
 
     def set_line(self, place: int, text: str | Text) -> None:
         """Write `text` below the film at `place` in the window."""
+        if isinstance(text, Text):
+            text = text.copy()
+            text.rstrip()  # blanks that do not fit would leave an ellipsis
         self._lines[self.window.index(place)].update(text, layout=False)
 
     def show_titles_of_loaded_films(self) -> None:

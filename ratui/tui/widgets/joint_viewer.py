@@ -60,7 +60,7 @@ class JointViewer(FilmSlots):
     JointViewer { height: 1fr; }
     JointViewer .lines { height: 1; }
     JointViewer FilmView { width: 1fr; height: 1fr; margin: 0 1; }
-    JointViewer Static { height: 1; width: 1fr; margin: 0 1; }
+    JointViewer Static { height: 1; width: 1fr; margin: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
     class NotAligned(Message):

@@ -71,7 +71,7 @@ class RegionViewer(Horizontal):
     RegionViewer Vertical { width: 1fr; margin: 0 1; }
     RegionViewer.wide #left { width: 2fr; }
     RegionViewer AnnotatedFilm { width: 1fr; height: 1fr; }
-    RegionViewer Static { height: 1; width: 1fr; }
+    RegionViewer Static { height: 1; width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
     """
     MAX_PICTURES: ClassVar[int] = 6
     """Number of pictures without boxes to keep, so that a moved box needs no new picture."""

@@ -17,7 +17,7 @@ class ContactCell(Vertical):
     """A picture of `size` cells (width, height), with a caption of one line below it."""
 
     DEFAULT_CSS = """
-    ContactCell Static { height: 1; }
+    ContactCell Static { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
     def __init__(self, display: Display, frame_cache: FrameCache, size: tuple[int, int]) -> None:

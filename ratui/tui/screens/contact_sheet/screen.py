@@ -19,6 +19,7 @@ from ratui.errors import RatuiError
 from ratui.terminal import Display
 from ratui.tui.entry import text as texts
 from ratui.tui.graphics.viewport import CaseFilms, Viewport, ViewSettings, load_case_films
+from ratui.tui.i18n.lock_phrases import shorten
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.contact_sheet.cell import ContactCell
@@ -291,8 +292,8 @@ class ContactSheetScreen(KeyScreen[str]):
         scores = self.t.translate_error(error.problem) if error else mark.scores
         scores += " ⚑" if mark.is_flagged else ""
         text = f"{'▸' if is_selected else ' '}{card.case}  {scores}"
-        width = self._cells[0].view.size.width
-        return Text(set_cell_size(text, max(width, 1)), "bold reverse" if is_selected else PLAIN, no_wrap=True)
+        width = max(self._cells[0].view.size.width, 1)
+        return Text(set_cell_size(shorten(text, width), width), "bold reverse" if is_selected else PLAIN, no_wrap=True)
 
     # Pictures.
 

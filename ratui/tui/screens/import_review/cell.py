@@ -49,7 +49,7 @@ class FilmCell(Vertical):
 
     DEFAULT_CSS = """
     FilmCell { width: 1fr; height: 1fr; margin: 0 1 0 0; }
-    FilmCell .caption { height: 1; }
+    FilmCell .caption { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     FilmCell .problem { height: 1fr; display: none; color: $waiting; padding: 1 1; }
     FilmCell FilmView { height: 1fr; width: 1fr; }
     """

@@ -15,6 +15,7 @@ from ratui.study.charter import Charter
 from ratui.study.importing.import_plan import Decision, PlanRow
 from ratui.tui.entry.visit_names import VisitNames
 from ratui.tui.i18n.catalog import Catalog
+from ratui.tui.i18n.lock_phrases import shorten
 from ratui.tui.theme import BRIGHT, NOTE, PLAIN, QUIET, SELECTED
 
 __all__ = ["MARKS", "format_caption", "format_details", "format_head", "format_problem", "format_reason", "format_row"]
@@ -61,7 +62,7 @@ def format_row(
         set_cell_size(_person(t, row), 6),
         set_cell_size(_date(row), 10),
         set_cell_size(_time(t, row, names=names), time_width),
-        set_cell_size(_view(t, scheme, row), 12),
+        set_cell_size(shorten(_view(t, scheme, row), 12), 12),
         set_cell_size(t(f"import.short_{row.projection}") if row.projection else "·", 3),
         set_cell_size(row.side or "·", 1) + ("*" if is_entered else " "),
         format_reason(t, row),
@@ -71,7 +72,7 @@ def format_row(
     text = f"{'▸' if is_selected else ' '}{MARKS[row.decision]} {'  '.join(values)}"
     style = SELECTED if is_selected else _STYLES[row.decision]
     return Text(no_wrap=True).append(
-        set_cell_size(text, max(width, 1)), style
+        set_cell_size(shorten(text, max(width, 1)), max(width, 1)), style
     )  # a list drops the style of a whole text
 
 
@@ -89,7 +90,9 @@ def format_caption(
         projection,
     )
     text = f"{'▸' if is_selected else ' '}{' '.join(values)}"
-    return Text(set_cell_size(text, max(width, 1)), BRIGHT if is_selected else PLAIN, no_wrap=True)
+    return Text(
+        set_cell_size(shorten(text, max(width, 1)), max(width, 1)), BRIGHT if is_selected else PLAIN, no_wrap=True
+    )
 
 
 def format_details(t: Catalog, scheme: Scheme, row: PlanRow, *, names: Sequence[str] = ()) -> str:

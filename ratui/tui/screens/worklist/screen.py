@@ -17,7 +17,13 @@ from ratui.tui.screens.list_screen import ListScreen
 from ratui.tui.screens.worklist import model as worklist_model
 from ratui.tui.screens.worklist.loader import CaseStateLoader
 from ratui.tui.screens.worklist.opening import CaseOpener
-from ratui.tui.screens.worklist.text import format_case, format_columns, format_study_progress, measure_name_width
+from ratui.tui.screens.worklist.text import (
+    format_case,
+    format_columns,
+    format_study_progress,
+    has_column_of_visits,
+    measure_name_width,
+)
 from ratui.tui.theme import BRIGHT, PLAIN, QUIET, SELECTED
 from ratui.tui.widgets.key_bar import KeyBar, KeyItem, drop_to_fit, format_key_rows
 from ratui.tui.widgets.virtual_list import VirtualList
@@ -54,6 +60,7 @@ class WorklistScreen(ListScreen[None]):
         self._unlike_count = 0
         """Number of cases without a place in the model's order, because it has not learned from films like theirs."""
         self._name_width = 6
+        self._shows_visits = False
         self._contact_sheet_site = ""
         self._evaluated_models: tuple[str, ...] = ()
         self._opener = CaseOpener(self, on_opening=self._note_opened_case, on_changed=self._refresh_case)
@@ -279,13 +286,15 @@ class WorklistScreen(ListScreen[None]):
         state = self._states[self._visible[row]]
         chosen = f"{BRIGHT} reverse" if self.app.no_color else SELECTED
         style = chosen if selected else PLAIN if worklist_model.is_open(state) else QUIET
-        line = format_case(self.t, state, self._name_width)
+        line = format_case(self.t, state, self._name_width, width - 1, visits=self._shows_visits)
         return Text(f"{'▸' if selected else ' '}{line}", style, no_wrap=True)
 
     def _update_lines(self) -> None:
         """Draw all lines but the cases."""
         t, study = self.t, self.ratui.study
-        self.query_one("#heads", Static).update(f" {format_columns(t, self._name_width)}")
+        self._shows_visits = has_column_of_visits(self._states)
+        heads = format_columns(t, self._name_width, visits=self._shows_visits)
+        self.query_one("#heads", Static).update(f" {heads}")
         head = f" {study.config.title} · {self.ratui.rater}"
         if self._typed:
             head += f" · {t('worklist.filter', typed=self._typed)}"
