@@ -26,7 +26,7 @@ _NEAR = 1e-4
 
 @dataclass
 class Axes:
-    """What one pair of axes shows, in its units: points of each line or cloud, horizontal lines, and texts.
+    """Points of each line or cloud, horizontal lines, and texts of one pair of axes, in its units.
 
     `size` are the ranges of the ticks.
     """
@@ -209,4 +209,4 @@ _PLOTS: dict[str, Callable[[Sources], list[Axes]]] = {
     "Every patient's change of the final": _final_change,
     "Where raters disagree": _disagreement,
 }
-"""What each plot must show, by the beginning of its caption."""
+"""Functions that return the expected axes of each plot, by the beginning of its caption."""
