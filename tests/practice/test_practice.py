@@ -15,7 +15,7 @@ from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.widgets.answer_panel import AnswerPanel
 from tests.results.studies import read_study
-from tests.tui.conftest import reading_as, settle
+from tests.tui.conftest import label_text, reading_as, settle
 from tests.tui.readings import store_reading
 
 pytestmark = pytest.mark.slow
@@ -61,7 +61,7 @@ async def test_the_cases_have_as_many_visits_as_asked(tmp_path: Path) -> None:
     (case,) = practice.cases()
     assert practice.case(case).times == tuple(range(visits))
     first, second, *_ = practice.case(case).sites(practice.scheme)
-    async with reading_as(practice, TRAINEE, case=case, size=(80, 24)) as pilot:
+    async with reading_as(practice, TRAINEE, case=case, size=(80, 24), language="ja") as pilot:
         await settle(pilot)
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)
@@ -71,7 +71,12 @@ async def test_the_cases_have_as_many_visits_as_asked(tmp_path: Path) -> None:
         assert set(screen.reading.values) == set(known)
         grades = "→".join(f"{answer.score:.0f}" for answer in known.values())
         panel = str(screen.query_one(AnswerPanel).content)
-        assert f"you {'→'.join('0' * visits)} · truth {'≠' if grades.strip('→0') else '='} {grades}" in panel
+        assert f"あなた {'→'.join('0' * visits)} · 正解 {'≠' if grades.strip('→0') else '='} {grades}" in panel
+        await pilot.press("0")
+        await settle(pilot)
+        assert "まず回答を比べてください：Enterで次の関節、Tabでここの回答を変更" in label_text(pilot), (
+            "the message is whole"
+        )
         await pilot.press("enter")
         assert screen.field.site == second.key
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -345,7 +346,7 @@ class ScoringScreen(FilmScreen[CaseResult]):
             saved = (
                 f"{t('scoring.saved', time=format(auto_saver.saved_at, '%H:%M:%S'))} " if auto_saver.saved_at else ""
             )
-            if message and left.cell_len + len(saved) >= self.app.size.width:
+            if message and left.cell_len + cell_len(saved) >= self.app.size.width:
                 saved = ""  # the message is cut only if it does not fit into the whole line
             text = texts.join_ends(left, Text(saved, QUIET), self.app.size.width)
         self._update("message", text)
