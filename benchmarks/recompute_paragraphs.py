@@ -71,6 +71,12 @@ def expected_paragraph(of: Sources, heading: str, label: str, words: str) -> lis
         return [95, *([single] if single else [])]
     if heading in _NOTES and _NOTES[heading] in words:
         return "figures of a formula in a note"
+    if heading == "Outcome" and words.startswith("Late changes:"):
+        marks = [
+            exports.late_change(case, [*readers, *(["consensus"] if case in of.by_consensus() else [])])
+            for case, readers in exports.raters.items()
+        ]
+        return [sum(map(bool, marks)), len(marks)]
     if heading == "Agreement":
         return _agreement(of)
     if heading == "Disputes":

@@ -53,6 +53,12 @@ class Sources:
         """Return a total of one reading."""
         return self.exports.of(case, reader).value(scale, quantity)
 
+    def by_consensus(self) -> set[str]:
+        """Return the cases whose final score is the consensus."""
+        if not self.exports.final[0]["final_rule"].startswith("consensus"):
+            return set()
+        return {case for case in self.exports.raters if (case, "consensus") in self.exports.grades}
+
     def groups(self, scale: str, quantity: Quantity) -> list[list[float]]:
         """Return the raters' values of each case of which all its raters have one."""
         found = [

@@ -37,7 +37,7 @@ from ratui.results.released import ReleasedReadings
 from ratui.results.scores import ReadingScores
 from ratui.results.text_table import TextTable, format_count
 from ratui.results.totals import MissingRule, describe_rule
-from ratui.study import Study
+from ratui.study import CONSENSUS, Study
 from ratui.study.charter_changes import count_by_version
 from ratui.study.late_changes import LateChanges
 
@@ -328,6 +328,17 @@ def _outcome(sources: _Sources, plots: bool) -> Iterator[str]:
     if not final.cases:
         yield paragraph("No case has been signed by all its raters yet.")
         return
+    late = sum(
+        bool(
+            sources.late.mark(case, [*sources.released.readings[case], *([CONSENSUS] if origin == "consensus" else [])])
+        )
+        for case, origin in zip(final.cases, final.sources, strict=True)
+    )
+    if late:
+        yield paragraph(
+            f"Late changes: the final scores of {late} of {format_count(len(final.cases), 'case')} contain a reading that "
+            "was opened again after all raters of the case had signed, or are a consensus that is older than such a change."
+        )
     yield _table_html(final_table(final))
     if final.raters.main_change is not None and len(final.cases) > 1:
         yield _table_html(progression_table(final))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from datetime import datetime, timedelta
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -137,7 +138,7 @@ def test_results_name_the_reading(study: Study, tmp_path: Path, command: str) ->
     assert f"note: {study.cases()[0]} anna: reopened" in run.stderr
 
 
-def test_agreement_and_disputes_mark_the_case(study: Study) -> None:
+def test_agreement_disputes_and_report_mark_the_case(study: Study, tmp_path: Path) -> None:
     case = study.cases()[0]
     words = (str(study.path), "--missing", "observed")
     agreement = CliRunner().invoke(commands, ["agreement", *words])
@@ -147,7 +148,9 @@ def test_agreement_and_disputes_mark_the_case(study: Study) -> None:
     cases = json.loads(CliRunner().invoke(commands, ["adjudicate", *words, "--json"]).stdout)["cases"]
     assert {(each["case"], each["late_change"]) for each in cases if each["late_change"]} == {(case, "reading")}
     assert {each["compared"] for each in cases} == {"change"}
-    assert (
-        "open; late change: reading"
-        in CliRunner().invoke(commands, ["adjudicate", *words, "--list", "--threshold", "1"]).stdout
-    )
+    listed = CliRunner().invoke(commands, ["adjudicate", *words, "--list", "--threshold", "1"]).stdout
+    assert "open; late change: reading" in listed
+    report = tmp_path / "report.html"
+    done = CliRunner().invoke(commands, ["report", str(study.path), str(report), *words[1:], "--no-plots"])
+    assert done.exit_code == 0
+    assert "the final scores of 1 of 3 cases contain a reading" in unescape(report.read_text(encoding="utf-8"))
