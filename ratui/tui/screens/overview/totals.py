@@ -46,7 +46,8 @@ def format_totals_table(t: Catalog, reading: Reading, visits: VisitNames = UNNAM
     has_two, has_change = len(order) == 2, len(order) > 1 and not blinded
     cell_width = _CELL if len(order) <= 2 else _WIDE_CELL
     if _LABEL + cell_width * len(order) + _CELL > width and not has_two:
-        has_change, cell_width = False, _NARROW_CELL
+        has_change = False
+        cell_width = min(max((width - _LABEL) // (len(order) + 1), _NARROW_CELL), _WIDE_CELL)
     names = [visits.title(t, order, place, blinded=blinded) for place in range(len(order))]
     lacking = [any(slot.time == time for slot in reading.unfilmed) for time in order]
     names = [f"{name} ∅" if lacks else name for name, lacks in zip(names, lacking, strict=True)]
