@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ratui.errors import FilmError
 from ratui.reading import Entry, Field, FindingEntry, GradeEntry, NotAssessableEntry
 from ratui.results.export import content_tree, structured_report
 from ratui.results.export.content_tree import CONTAINS, Concept, code_item, encode_content, number_item
+from ratui.results.export.presentation_state import build_presentation_states
 from ratui.results.export.reading_totals import ReadingTotals
 from ratui.results.export.signed_readings import ExportSource, SignedReading
 from ratui.results.export.structured_report import build_structured_reports, film_headers
@@ -26,8 +28,9 @@ from ratui.results.released import released_readings
 from ratui.results.totals import RULES, get_rule
 from ratui.study import Case, FilmRecord, Study, film_files
 from ratui.study.charter import Charter, PlannedVisit
+from ratui.study.late_changes import LateChange, LateChanges
 from tests.films import make_study
-from tests.tui.readings import store_reading
+from tests.tui.readings import AT, store_reading
 
 pytestmark = pytest.mark.slow
 
@@ -240,6 +243,26 @@ class TestTotals:
     def test_the_rule_after_surgery_is_stated(self, study: Study) -> None:
         source = source_of(study, surgery="maximum")
         assert "with the maximum of each scale" in values(groups(reports(source)[0])[-1])["121106"]
+
+    def test_a_late_change_is_stated_here_and_in_presentation_states(self, study: Study) -> None:
+        source = source_of(study)
+        states = [parse(data) for _, data in build_presentation_states(source, "ratui")]
+        (case,) = study.cases()
+        late = source_of(study)
+        change = LateChange(case, "anna", AT, AT + timedelta(days=1), AT + timedelta(days=2))
+        late.__dict__["late"] = LateChanges({case: (change,)})
+        for report, before in zip(reports(late), reports(source), strict=True):
+            assert values(groups(report)[-1])["121106"].endswith(
+                "opened again after all raters of the case had signed."
+            )
+            assert "opened again" not in values(groups(before)[-1])["121106"]
+        for (_, data), before in zip(build_presentation_states(late, "ratui"), states, strict=True):
+            state = parse(data)
+            assert (state.ContentDescription, before.ContentDescription) == (
+                "late change, scores of anna",
+                "scores of anna",
+            )
+            assert state.SOPInstanceUID != before.SOPInstanceUID
 
     def test_another_rule_is_another_report(self, study: Study) -> None:
         source = source_of(study)
