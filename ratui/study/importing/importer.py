@@ -42,7 +42,7 @@ Progress = Callable[[int, int], None]
 _IMPORT_AGAIN = "To import it again, name it in a manifest with yes in the column override"
 _ONE_VISIT = (
     "this study is blinded and shared: raters would see which films came first. "
-    "Import the films of both visits together"
+    "Import the films of two or more visits together"
 )
 
 
