@@ -88,7 +88,7 @@ def adjudicate(
     found = find_disputes(opened, released, DisputeLimits(threshold, model_over), rule, model=model, late=late)
     queue = build_queue(found)
     print_notices(opened)
-    print_late_changes(late)
+    print_late_changes(late, with_raters=False)
     if listed or json_:
         if json_:
             document = {

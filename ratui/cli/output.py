@@ -78,9 +78,9 @@ def print_notices(study: Study) -> None:
         )
 
 
-def print_late_changes(late: LateChanges) -> None:
+def print_late_changes(late: LateChanges, *, with_raters: bool = True) -> None:
     """Print the readings that were changed after the release of their case, on standard error, for results with them."""
     from ratui.results.progress import describe_late_changes
 
-    for line in describe_late_changes(late):
+    for line in describe_late_changes(late, with_raters=with_raters):
         click.echo(f"note: {clean_text(line, 200)}", err=True)

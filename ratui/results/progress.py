@@ -278,11 +278,19 @@ def describe_incomplete_repeats(count: int) -> str:
     return f"{count} {lack} films that were imported later; to copy them: ratui repeats STUDY --update"
 
 
-def describe_late_changes(late: LateChanges) -> list[str]:
-    """Return a sentence for each reading that was reopened after its case was released, and for each older consensus."""
-    lines = [f"{each.case} {each.rater}: {each}" for found in late.readings.values() for each in found]
+def describe_late_changes(late: LateChanges, *, with_raters: bool = True) -> list[str]:
+    """Return a sentence for each reading that was reopened after its case was released, and for each older consensus.
+
+    Without `with_raters` the sentences name no rater, for an adjudicator.
+    """
+    lines = [
+        f"{each.case} {each.rater if with_raters else 'a reading'}: {each}"
+        for found in late.readings.values()
+        for each in found
+    ]
     for case, raters in late.consensus.items():
-        lines.append(f"{case}: the consensus was signed before {', '.join(raters)} reopened the case")
+        names = ", ".join(raters) if with_raters else "a rater"
+        lines.append(f"{case}: the consensus was signed before {names} reopened the case")
     return lines
 
 
