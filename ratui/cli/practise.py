@@ -47,7 +47,7 @@ _PRACTICE_CASES, _EXAM_CASES = 3, 10
 @click.option("--icc-status", type=click.FloatRange(0, 1), help="New examination: least ICC of status.  [default: 0.8]")
 @click.option("--icc-change", type=click.FloatRange(0, 1), help="New examination: least ICC of change.  [default: 0.6]")
 @click.option("--kappa", type=click.FloatRange(0, 1), help="New examination: least weighted kappa.  [default: 0.6]")
-@click.option("--sdc", type=click.FloatRange(0), help="New examination: largest SDC in points.  [default: any]")
+@click.option("--sdc", type=click.FloatRange(0, 1000), help="New examination: largest SDC in points.  [default: any]")
 @click.option("--for", "trial", type=_PATH, metavar="STUDY", help="Managers: study whose raters are examined.")
 @click.option("--record", type=_PATH, metavar="FILE", help="Marking: write the results as JSON with a digest.")
 @click.option("--graphics", default="auto", show_default=True, help="Films: auto, kitty, iterm2, sixel or halfcell.")

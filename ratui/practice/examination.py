@@ -19,8 +19,9 @@ from ratui.reading import Field, FindingEntry
 from ratui.scheme import Scheme
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_text
 from ratui.study import Study
-from ratui.study.charter import Qualification
+from ratui.study.charter import Qualification, read_qualification
 from ratui.study.film_files import read_intact_film_data
+from ratui.study.intact import intact_case
 from ratui.study.store import read_intact, write_tables
 
 __all__ = [
@@ -177,12 +178,12 @@ def _to_tables(examination: Examination) -> dict[str, list[dict[str, Any]]]:
 
 
 def open_examination(truth_file: Path, study: Study) -> Examination:
-    """Return the truth in `truth_file`, after a check that it belongs to `study` and that every film is unchanged.
+    """Return the truth in `truth_file`, after a check that it answers each field of `study` and every film is unchanged.
 
     Raises
     ------
     StudyError
-        If it is the truth of another examination, or a film of the study was changed, added or withdrawn.
+        If it is the truth of another examination or lacks answers, or a film of the study was changed, added or withdrawn.
     StoreError
         If the file is missing or damaged.
     """
@@ -216,9 +217,14 @@ def check_examination_fits(examination: Examination, exam: Study, study: Study) 
 
 
 def count_planned_visits(study: Study) -> int:
-    """Return the number of visits in the charter of `study`, else the largest number of a case; 2 if there is no case."""
-    planned = len(study.config.charter.visits)
-    return planned or max((1 + max(study.case(case).visit_numbers) for case in study.cases()), default=2)
+    """Return the number of visits in the charter of `study`, else the largest number of a case; 2 if there is no film.
+
+    A case whose list of films is damaged is left out: the check reports it.
+    """
+    cases = filter(None, (intact_case(study, case) for case in study.cases()))
+    return len(study.config.charter.visits) or max(
+        (1 + film.number for case in cases for film in case.films), default=2
+    )
 
 
 def _from_tables(tables: Mapping[str, Any], scheme: Scheme, digest: str) -> Examination:
@@ -232,15 +238,23 @@ def _from_tables(tables: Mapping[str, Any], scheme: Scheme, digest: str) -> Exam
         answer = make_answer(scheme, site, scale, grade, as_text(each["finding"]))
         truth.setdefault(as_text(each["case"]), {})[Field(site.key, scale, as_integer(each["time"], 0, 7))] = answer
     films = {(as_text(each["case"]), as_text(each["film"])): as_text(each["file"]) for each in tables["films"]}
-    return Examination(as_text(meta["study"]), Qualification(**meta["marks"]), truth, films, digest)
+    return Examination(as_text(meta["study"]), read_qualification(meta["marks"]), truth, films, digest)
 
 
 def _check_films(study: Study, examination: Examination) -> None:
-    """Raise StudyError if the films of `study` are not those of the examination; the file of each one is read."""
+    """Raise StudyError if films or fields of `study` are not those of the examination; the file of each film is read."""
     films = {(name, film.id): film.file for name in study.cases() for film in study.case(name).films}
     if films != dict(examination.films):
         raise StudyError("its films are not those of the examination", study.path, "Make a new examination")
     for name in study.cases():
         case = study.case(name)
+        fields = {
+            Field(slot.site, scale, slot.time)
+            for slot, _ in case.slots(study.scheme)
+            for scale in study.scheme.site(slot.site).joint.scales
+        }
+        if examination.truth.get(name, {}).keys() != fields:
+            problem = f"the truth does not have one answer for each field of the case {name}"
+            raise StudyError(problem, study.path, "Give the file that ratui practise --make-exam has written")
         for film in case.films:
             read_intact_film_data(study.folder, case, film.id)

@@ -271,7 +271,8 @@ def _read_windows(value: Any) -> tuple[ReadingWindow, ...]:
     return tuple(windows)
 
 
-def _read_qualification(value: Any) -> Qualification:
+def read_qualification(value: Any) -> Qualification:
+    """Return the marks in a stored record. Raises ValueError, KeyError or TypeError for another form."""
     raw = _read_record(value, [each.name for each in fields(Qualification)])
     limits = {"icc_status": 1.0, "icc_change": 1.0, "kappa": 1.0, "sdc": 1000.0}
     marks = {name: as_number(raw[name], 0.0, most) for name, most in limits.items() if raw.get(name) is not None}
@@ -318,7 +319,7 @@ _READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "adjudication_model_over": _number(0, 100, " grades"),
     "qualification": (
         "marks such as { required = true, icc_status = 0.8, icc_change = 0.7, kappa = 0.6, sdc = 5.0 }",
-        _read_qualification,
+        read_qualification,
     ),
     "repeats_share": _number(0, 0.5),
     "history": ("a list of versions that follow each other", _read_history),

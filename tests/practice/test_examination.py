@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from click.testing import CliRunner
 from ratui.cli.main import commands
 from ratui.errors import FilmError, StoreError, StudyError
 from ratui.practice import Examination, make_examination, mark_examination, measure_answers, open_examination
-from ratui.practice.examination import DEFAULT_MARKS, check_examination_fits
+from ratui.practice.examination import DEFAULT_MARKS, check_examination_fits, count_planned_visits
 from ratui.practice.marking import measure_quantities
 from ratui.practice.record import check_owner, make_record, record_digest, record_results
 from ratui.practice.truth import KnownAnswer
@@ -28,6 +30,8 @@ from ratui.study.charter_changes import set_charter
 from ratui.study.check import check_study
 from ratui.study.package import package
 from ratui.study.restore import restore
+from ratui.study.store import read_intact, write_tables
+from ratui.study.withdrawal import withdraw_films
 from tests.films import make_study
 
 Answer = Callable[[Field, KnownAnswer], Entry]
@@ -105,6 +109,44 @@ def test_the_readings_are_marked(made: Path) -> None:
     changed = {**record, "results": [{**record["results"][1], "passed": True}]}
     assert record_digest(changed) != record["digest"]
     assert set(record["results"][0]["readings"]) == {*study.cases()}
+
+
+def _leave_out(tables: dict[str, list[dict[str, Any]]], **values: object) -> None:
+    tables["answers"] = [each for each in tables["answers"] if not values.items() <= each.items()]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda tables: tables["answers"].clear(), "one answer for each field of the case"),
+        (lambda tables: _leave_out(tables, time=1), "one answer for each field"),
+        (lambda tables: _leave_out(tables, case=tables["answers"][0]["case"]), "one answer for each field"),
+        (
+            lambda tables: _leave_out(tables, site=tables["answers"][0]["site"], scale="ERO"),
+            "one answer for each field",
+        ),
+        (lambda tables: tables["answers"].append({**tables["answers"][0], "time": 7}), "one answer for each field"),
+        (lambda tables: tables["examination"][0].update(marks={"kappa": "0.6"}), "in place of a number"),
+        (lambda tables: tables["examination"][0].update(marks={"sdc": 10**400}), "not between 0 and 1000"),
+        (lambda tables: tables["examination"][0].update(marks=[]), "not a record"),
+    ],
+)
+def test_a_forged_truth_is_refused(made: Path, tmp_path: Path, change: Callable[[Any], None], why: str) -> None:
+    tables = copy.deepcopy(dict(read_intact(made / "truth.json").tables))
+    change(tables)
+    write_tables(tmp_path / "truth.json", tables)
+    with pytest.raises((StudyError, StoreError), match=why):
+        open_examination(tmp_path / "truth.json", Study.open(made / "exam"))
+
+
+def test_visits_are_counted_without_cases_that_have_no_films_or_are_damaged(tmp_path: Path) -> None:
+    study = make_study(tmp_path, patients=2, sides="L", regions=False)
+    first, second = study.cases()
+    withdraw_films(study, first, [film.id for film in study.case(first).films], reason="another patient")
+    assert count_planned_visits(study) == 2
+    for file in (study.path / "films" / second).glob("films.json*"):
+        file.write_bytes(b"{}")
+    assert count_planned_visits(Study.open(study.path)) == 2
 
 
 def test_fields_left_out_and_reopened_readings_are_found(made: Path, tmp_path: Path) -> None:
