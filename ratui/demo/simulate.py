@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ratui.errors import StudyError
 from ratui.phantom import (
     RATERS,
     PhantomPatient,
@@ -46,6 +47,10 @@ __all__ = ["SimulatedStudy", "Simulation", "choose_entry", "read_case", "simulat
 
 _FIRST_READING = datetime(2022, 1, 10, 18, 0, tzinfo=UTC)
 """Earliest time of a simulated reading; a fixed date makes the study reproducible."""
+_LAST_FILM = date(2021, 12, 31)
+"""Latest date of a film: before all readings, because the import refuses films with a date in the future."""
+_LONGEST = 7300
+"""Largest number of days from the first film of a patient to the last: about 20 years."""
 
 
 @dataclass(frozen=True)
@@ -177,8 +182,10 @@ def simulate_study(
     Raises
     ------
     StudyError
-        If the study cannot be created.
+        If the study cannot be created, or if the visits are more than 20 years apart.
     """
+    if (simulation.visits - 1) * (simulation.interval or 0) > _LONGEST:
+        raise StudyError("the first and the last visit are more than 20 years apart", path, "Give a shorter interval")
     scheme = load_scheme(simulation.scheme)
     # Equal seeds give equal case names, which decide the split of the cases for the trainer.
     keys = KeyFile.create(key, secret=f"simulated patients {simulation.seed}".encode())
@@ -330,6 +337,8 @@ def _write_films_of_patient(
     )
     while len(dates) < simulation.visits:
         dates.append(dates[-1] + timedelta(days=int(rng.integers(shortest, longest))))
+    late = max(timedelta(0), dates[-1] - _LAST_FILM)
+    dates = [day - late for day in dates]
     both_hands = simulation.both_hands_share > 0 and float(rng.random()) < simulation.both_hands_share
     return write_patient_films(
         patient, folder, rng, name=name, dates=dates, size=simulation.size, both_hands=both_hands

@@ -28,7 +28,7 @@ __all__ = [
 
 ProgressCallback = Callable[[str, int, int], None]
 """Function called with (stage, done, total)."""
-_FIRST, _INTERVAL = date(2020, 3, 2), timedelta(364)
+_FIRST, _INTERVAL = date(2012, 3, 5), timedelta(364)
 """Date of the first visit of every patient, and the time between two visits."""
 
 

@@ -63,6 +63,14 @@ def test_the_rehearsal_of_the_managers_page_runs(tmp_path: Path, monkeypatch: py
         assert {row["case"] for row in csv.DictReader(file)} == {*study.cases()}
 
 
+def test_films_of_many_visits_have_dates_before_the_first_reading(tmp_path: Path) -> None:
+    words = ["--visits", "8", "--patients", "2", "--unread", "2", "--rows", "80", "--scheme", "fingers"]
+    done = run_in_this_process("simulate", tmp_path / "study", *words, "--interval", "1000")
+    assert done.returncode == 0, done.stderr
+    study = Study.open(tmp_path / "study")
+    assert [len(study.case(case).times) for case in study.cases()] == [8] * 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
@@ -72,6 +80,7 @@ def test_the_rehearsal_of_the_managers_page_runs(tmp_path: Path, monkeypatch: py
         (["--unread", "13"], "13 of 12 cases can't be left unread"),
         (["--raters-per-case", "4"], "4 raters can't read each case"),
         (["--truth", "kept.csv"], "the file exists already"),
+        (["--visits", "8", "--interval", "1200"], "more than 20 years apart"),
         (["--key", "kept.csv"], "there is a key file here already"),
         (["--scheme", "nothing"], "there is no scheme"),
     ],

@@ -53,6 +53,13 @@ async def test_the_truth_follows_each_answer(practice: PracticeStudy, place: int
         assert screen.field.site == second.key
 
 
+def test_the_dates_of_eight_visits_are_not_in_the_future(tmp_path: Path) -> None:
+    practice = open_simulated_practice(
+        tmp_path / "study", "fingers", cases=1, seed=4, size=(80, 66), visits=8, progress=quiet
+    )
+    assert [practice.case(case).times for case in practice.cases()] == [tuple(range(8))]
+
+
 async def test_the_cases_have_as_many_visits_as_asked(tmp_path: Path) -> None:
     visits = 3
     practice = open_simulated_practice(
