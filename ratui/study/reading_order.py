@@ -105,7 +105,11 @@ def load_reading_order(study: Study) -> tuple[str, ...]:
 
     An order that can't be read is ignored with a notice of the study: it is a convenience and must not stop anybody.
     """
-    cases = study.cases()
+    return sort_for_reading(study, study.cases())
+
+
+def sort_for_reading(study: Study, cases: Sequence[str]) -> tuple[str, ...]:
+    """Return `cases`, which are sorted by name, in the order of `load_reading_order`, also those of blocks not open yet."""
     if study.view and study.config.charter.block_cases:
         cases = tuple(sorted(cases, key=lambda case: _draw_place(study, case)))
     try:
@@ -115,7 +119,8 @@ def load_reading_order(study: Study) -> tuple[str, ...]:
         wanted = []
     known = set(cases)
     first = list(dict.fromkeys(case for case in wanted if case in known))
-    return (*first, *(case for case in cases if case not in set(first)))
+    placed = set(first)
+    return (*first, *(case for case in cases if case not in placed))
 
 
 def _draw_place(study: Study, case: str) -> bytes:

@@ -9,7 +9,7 @@ import random
 from bisect import bisect
 from collections.abc import Collection, Mapping, Sequence
 
-__all__ = ["MIN_DISTANCE", "is_apart", "move_apart"]
+__all__ = ["MIN_DISTANCE", "find_shortest_distance", "is_apart", "move_apart"]
 
 # A choice of this project: with about ten minutes a case, ten cases are more than an hour of reading.
 MIN_DISTANCE = 10
@@ -29,6 +29,16 @@ def is_apart(name: str, original: str, lists: Collection[Sequence[str]]) -> bool
         if distance < min(MIN_DISTANCE, len(cases) // 3):
             return False
     return True
+
+
+def find_shortest_distance(cases: Sequence[str], originals: Mapping[str, str]) -> int:
+    """Return the shortest distance in `cases` between a repeat and its original; `MIN_DISTANCE` if none is shorter.
+
+    `originals` has the name of the original by that of its repeat. Pairs of which `cases` lacks one do not count.
+    """
+    places = {case: place for place, case in enumerate(cases)}
+    pairs = [pair for pair in originals.items() if places.keys() >= {*pair}]
+    return min([MIN_DISTANCE, *(abs(places[repeat] - places[original]) for repeat, original in pairs)])
 
 
 def move_apart(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,14 +13,16 @@ from click.testing import CliRunner
 from ratui.cli.main import commands
 from ratui.errors import StudyError
 from ratui.results.released import released_readings
-from ratui.study import CONSENSUS, Study
+from ratui.study import CONSENSUS, HeldByOther, Study
 from ratui.study.charter_changes import set_charter
 from ratui.study.check import check_study
 from ratui.study.rater_access import check_window
 from ratui.study.rater_changes import add_rater, remove_rater
 from ratui.study.reading_blocks import list_blocks, open_blocks
 from ratui.study.reading_order import load_reading_order
+from ratui.study.repeat_distance import MIN_DISTANCE
 from ratui.study.repeats import Repeat
+from ratui.study.store import FileLock
 from tests.study.test_rater_changes import drawn_study
 from tests.tui.readings import store_reading
 
@@ -96,6 +100,54 @@ def test_a_repeat_is_in_a_later_block_than_its_original(study: Study, monkeypatc
         open_blocks(study, ("anna",))
     blocks = {case: study.film_list(case).blocks["anna"] for case in study.cases()}
     assert all(blocks[name] > blocks[repeat.original] for name, repeat in repeats.items())
+
+
+@pytest.mark.parametrize("seed", [18, 21])
+def test_a_repeat_is_far_from_its_original_across_the_boundary_of_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    study = drawn_study(tmp_path, ("anna",), cases=40, each=1)
+    set_charter(study, {"block_cases": 12}, "protocol")
+    draw = random.Random(seed)
+    monkeypatch.setattr(random, "SystemRandom", lambda: draw)
+    study.config = replace(study.config, id=str(seed))  # each rater's order follows from it
+    names = study.cases()
+    repeats = {names[20 + number]: Repeat(names[20 + number], names[number], "", {}) for number in range(5)}
+    monkeypatch.setattr("ratui.study.reading_blocks.load_repeats", lambda _: repeats)
+    view = study.as_rater("anna")
+    read: list[str] = []
+    for _ in range(4):
+        open_blocks(study, ("anna",))
+        read += [case for case in load_reading_order(view) if case not in read]
+    assert len(read) == 40
+    for name, repeat in repeats.items():
+        assert read.index(name) - read.index(repeat.original) >= MIN_DISTANCE
+
+
+def test_the_times_of_the_files_tell_nothing_of_the_draw(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    save = Study.save_case
+    monkeypatch.setattr(
+        Study, "save_case", lambda self, case, **all_: (written.append(case.id), save(self, case, **all_))
+    )
+    open_blocks(study)
+    assert len(written) > 3
+    assert written == sorted(written)
+
+
+def test_two_managers_open_no_block_twice(study: Study) -> None:
+    with FileLock(study.folder.file("import.lock")), pytest.raises(HeldByOther):
+        open_blocks(Study.open(study.path))
+    assert listed(study, "anna") == set()
+
+
+def test_a_block_is_opened_although_its_repeat_is_near(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_charter(study, {"block_cases": 9}, "shorter")
+    *_, original, name = study.cases()
+    monkeypatch.setattr("ratui.study.reading_blocks.load_repeats", lambda _: {name: Repeat(name, original, "", {})})
+    for _ in range(2):
+        open_blocks(study, ("anna",))
+    assert study.film_list(name).blocks["anna"] == 2
 
 
 def test_the_charter_limits_the_days(study: Study) -> None:

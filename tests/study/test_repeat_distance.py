@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from ratui.study.repeat_distance import MIN_DISTANCE, is_apart, move_apart
+from ratui.study.repeat_distance import MIN_DISTANCE, find_shortest_distance, is_apart, move_apart
 
 CASES = [f"C{number:02}" for number in range(60)]
 EVERYONE = dict.fromkeys(CASES, ("anna", "bert"))
@@ -54,3 +54,10 @@ def test_a_new_name_is_a_third_of_a_short_list_away_and_ten_places_in_a_long_one
     assert is_apart("C02A", "C00", [CASES[:6]])
     assert not is_apart("C00A", "C00", [CASES[:6]])
     assert not is_apart("C15A", "C05", [CASES, ["C05", *CASES[14:]]]), "in the list of each rater"
+
+
+def test_the_shortest_distance_counts_pairs_in_the_list_only() -> None:
+    pairs = {"C09": "C05", "C30": "C23", "C-NOT-HERE": "C07", "C08": "C-NOT-HERE"}
+    assert find_shortest_distance(CASES, pairs) == 4
+    assert find_shortest_distance(CASES, {"C50": "C05"}) == MIN_DISTANCE
+    assert find_shortest_distance((), pairs) == MIN_DISTANCE
