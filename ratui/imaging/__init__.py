@@ -3,6 +3,7 @@
 The package knows nothing of joints, scores or screens.
 """
 
+from ratui.imaging.bone_axis import BoneAxis, BoneAxisFailure, BoneSearch, find_bone_axis
 from ratui.imaging.box_propagation import PropagatedBox, propagate_boxes
 from ratui.imaging.dicom_reader import (
     MAX_FILE_BYTES,
@@ -29,7 +30,7 @@ from ratui.imaging.film import (
     normalize_intensity,
 )
 from ratui.imaging.film_transfer import pack_film, unpack_film
-from ratui.imaging.geometry import Box, Matrix, fit_similarity
+from ratui.imaging.geometry import Box, Matrix, fit_similarity, make_rotation
 from ratui.imaging.joint_alignment import align_centres, align_joints, compute_difference, warp_onto
 from ratui.imaging.orientation import Orientation, turn_film
 from ratui.imaging.registration import (
@@ -48,6 +49,9 @@ __all__ = [
     "MIN_AGREEMENT",
     "Alignment",
     "AlignmentFailure",
+    "BoneAxis",
+    "BoneAxisFailure",
+    "BoneSearch",
     "Box",
     "Contrast",
     "DisplaySettings",
@@ -69,8 +73,10 @@ __all__ = [
     "encode_dicom",
     "film_from_dataset",
     "film_to_grey",
+    "find_bone_axis",
     "fit_similarity",
     "list_presets",
+    "make_rotation",
     "normalize_intensity",
     "pack_film",
     "propagate_boxes",

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Box", "Matrix", "fit_similarity"]
+__all__ = ["Box", "Matrix", "fit_similarity", "make_rotation"]
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
 """An affine transform, shape (2, 3): it takes the column (x, y, 1) to (x, y)."""
@@ -115,3 +115,20 @@ def fit_similarity(
     b = float((w * (s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0])).sum()) / norm  # scale times sine
     linear = np.array([[a, -b], [b, a]])
     return np.hstack([linear, (aim - linear @ origin)[:, None]])
+
+
+def make_rotation(degrees: float, centre: tuple[float, float], aspect: float = 1.0) -> Matrix:
+    """Return the rotation about a point, clockwise on the screen, as a matrix of shape (2, 3).
+
+    Parameters
+    ----------
+    degrees
+        Angle of the rotation.
+    centre
+        The point (x, y) that stays in place, in pixels.
+    aspect
+        Height of a pixel divided by its width: the rotation keeps lengths in mm.
+    """
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    linear = np.array([[cos, -sin * aspect], [sin / aspect, cos]])
+    return np.hstack([linear, (np.asarray(centre) - linear @ np.asarray(centre))[:, None]])

@@ -22,6 +22,7 @@ _CROP_SIZE = 1.5
 """Side of the compared crops, in boxes: the joint with the bones beside it."""
 _CROP_PIXELS = 224
 _NO_CHANGE = 128  # grey level of no difference
+_MAX_SAMPLES = 12  # of the film for one pixel of an image, in each direction
 _MIN_OVERLAP_PIXELS = 64  # fewer pixels do not tell the exposure
 
 
@@ -100,34 +101,45 @@ def warp_onto(
 
     corners = np.array([[x, y, 1] for y in (box.y0, box.y1) for x in (box.x0, box.x1)])
     mapped = corners @ matrix.T
-    # Two pixels more on each side, for interpolation.
+    # Whole pixels of the film, so that nothing is interpolated here. Two pixels more on each side, for interpolation.
     area = Box(
         float(np.floor(mapped[:, 0].min()) - 2),
         float(np.floor(mapped[:, 1].min()) - 2),
         float(np.ceil(mapped[:, 0].max()) + 2),
         float(np.ceil(mapped[:, 1].max()) + 2),
     )
-    # If the image has fewer pixels than the film, average the film first, because warpAffine would skip pixels.
-    shrink = max(
-        1.0,
-        float(np.hypot(*matrix[:, 0])) * box.width / size[0],
-        float(np.hypot(*matrix[:, 1])) * box.height / size[1],
-    )
-    area_size = (max(round(area.width / shrink), 1), max(round(area.height / shrink), 1))
     levels = np.asarray(
-        crop(film, area, area_size, choose_contrast(film, settings, joint or area), invert=settings.invert)
+        crop(
+            film,
+            area,
+            (round(area.width), round(area.height)),
+            choose_contrast(film, settings, joint or area),
+            invert=settings.invert,
+        )
     )
-    # From the image to the area: image pixels → other film → this film → pixels of `levels`.
+    # If the image has fewer pixels than the film, each of its pixels is the mean of several samples, because a single
+    # one would skip pixels of the film.
+    across, down = (float(np.hypot(*matrix[:, 0])) * box.width, float(np.hypot(*matrix[:, 1])) * box.height)
+    samples = tuple(
+        min(max(int(np.ceil(length / side)), 1), _MAX_SAMPLES)
+        for length, side in zip((across, down), size, strict=True)
+    )
+    sampled = (size[0] * samples[0], size[1] * samples[1])
+    # From the samples to the area: samples → other film → this film → pixels of `levels`.
     transform = (
-        _make_scaling(area, area_size) @ np.vstack([matrix, [0, 0, 1]]) @ np.linalg.inv(_make_scaling(box, size))
+        _make_scaling(area, levels.shape[::-1])
+        @ np.vstack([matrix, [0, 0, 1]])
+        @ np.linalg.inv(_make_scaling(box, sampled))
     )
     # OpenCV's origin is the centre of the first pixel, ours is its top left corner.
     shift = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     cv_matrix = (np.linalg.inv(shift) @ transform @ shift)[:2]
     # Linear, as in `crop`: a sharper filter draws dark lines beside a bright cortex.
-    warped = cv2.warpAffine(levels, cv_matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    warped = cv2.warpAffine(levels, cv_matrix, sampled, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    if sampled != size:
+        warped = cv2.resize(warped, size, interpolation=cv2.INTER_AREA)  # the mean of whole samples
     image = Image.fromarray(np.asarray(warped, dtype=np.uint8))
-    return equalize_local_contrast(image, film, area) if settings.local else image
+    return equalize_local_contrast(image, film, Box(0.0, 0.0, across, down)) if settings.local else image
 
 
 def compute_difference(first: Image.Image, second: Image.Image) -> Image.Image:

@@ -62,6 +62,8 @@ class PhantomFilm:
     landmarks
         Other places of a foot in pixels (x, y), by name: ``L.MT1 base`` to ``L.MT5 base`` are the middles of the bases
         of the metatarsals.
+    axes
+        By site key of a finger or toe joint: base and head of the bone on its proximal side, each (x, y) in pixels.
     """
 
     pixels: npt.NDArray[np.uint16]
@@ -71,6 +73,7 @@ class PhantomFilm:
     areas: Mapping[str, Box] = field(default_factory=dict)
     part: FilmPart = "hand"
     landmarks: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    axes: Mapping[str, tuple[tuple[float, float], tuple[float, float]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,7 @@ def render(
     shown: dict[str, list[Box]] = {}
     areas: dict[str, Box] = {}
     landmarks: dict[str, tuple[float, float]] = {}
+    axes: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {}
     for limb in placed:
         at_left = len(sides) == 2 and (limb.side == "L") == left_first
         left = 0.0 if len(sides) == 1 or at_left else width
@@ -148,9 +152,13 @@ def render(
         mineral = canvas.mineral if mineral is None else mineral + canvas.mineral
         soft = own_soft if soft is None else soft + own_soft
         boxes.update(own_boxes)
-        for name, (x, y) in limb.layout.landmarks.items():
-            x, y = (np.array([x, y]) - canvas.origin) / mm
-            landmarks[name] = (float(columns - x if mirrored else x), float(y))
+
+        def to_pixels(point: Array, origin: Array = canvas.origin, mirrored: bool = mirrored) -> tuple[float, float]:
+            x, y = (point - origin) / mm
+            return float(columns - x if mirrored else x), float(y)
+
+        landmarks.update({name: to_pixels(point) for name, point in limb.layout.landmarks.items()})
+        axes.update({site: (to_pixels(base), to_pixels(head)) for site, (base, head) in limb.layout.axes.items()})
         shown[limb.side] = [*own_boxes.values(), *own_tips]
         occupied[limb.side] = [*own_boxes.values(), *(flesh if rng.random() < 0.92 else [])]
         areas[limb.side] = Box(left, 0.0, left + width, float(rows))
@@ -159,7 +167,7 @@ def render(
     levels = expose(np.ascontiguousarray(mineral), np.ascontiguousarray(soft), mm, _choose_machine(patient, rng), rng)
     two_exposures = len(sides) == 2 and not left_first
     _add_borders(levels, sides, areas, shown, occupied, mm, rng, two_exposures=two_exposures, part=part)
-    return PhantomFilm(levels, boxes, (mm, mm), side, areas, part, landmarks)
+    return PhantomFilm(levels, boxes, (mm, mm), side, areas, part, landmarks, axes)
 
 
 def _choose_machine(patient: PhantomPatient, rng: np.random.Generator) -> MachineSettings:

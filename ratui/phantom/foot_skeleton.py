@@ -112,6 +112,7 @@ def _add_ray(layout: Layout, foot: Foot, ray: int) -> None:
             site = foot.sites.get(outer)
             if site:
                 layout.centres[site.key] = (centres[number], BOX_SIDES[outer] * scale)
+                layout.axes[site.key] = (bone.start, bone.end)
     layout.landmarks[f"{foot.side}.MT{ray} base"] = bones[0].start
     if ray == 1:
         _add_sesamoids(layout, foot, bones[0])

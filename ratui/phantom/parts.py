@@ -150,6 +150,8 @@ class Layout:
         Centre and side (mm) of the box of each site, by site key.
     landmarks
         Other places in mm by name, such as ``L.MT1 base``, the middle of the base of the left first metatarsal.
+    axes
+        By site key of a finger or toe joint: the middles of base and head of the bone on its proximal side, mm.
     fingers
         By finger or toe: points of its midline, and radii of its soft tissue there, mm.
     palm
@@ -165,6 +167,7 @@ class Layout:
     bridges: list[Bridge] = field(default_factory=list)
     centres: dict[str, tuple[Array, float]] = field(default_factory=dict)
     landmarks: dict[str, Array] = field(default_factory=dict)
+    axes: dict[str, tuple[Array, Array]] = field(default_factory=dict)
     fingers: dict[int, tuple[Array, Array]] = field(default_factory=dict)
     palm: Array | None = None
     thenar: tuple[Array, Array] | None = None

@@ -93,6 +93,7 @@ def _add_finger(layout: Layout, hand: Hand, finger: int) -> None:
             site = hand.sites.get(outer)
             if site:
                 layout.centres[site.key] = (centres[number], (_BOX_MCP if number == 0 else _BOX_PIP) * scale)
+                layout.axes[site.key] = (bone.start, bone.end)
     _add_sesamoids(layout, hand, finger, bones)
     layout.fingers[finger] = build_finger_flesh(hand, finger, [(bone.start, bone.end) for bone in bones])
 

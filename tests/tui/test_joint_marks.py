@@ -13,7 +13,8 @@ from PIL import Image
 from ratui.imaging import Box, DisplaySettings
 from ratui.study import Study
 from ratui.terminal import Display
-from ratui.tui.graphics.film_store import AlignedView, FilmStore, draw_corner_marks
+from ratui.tui.graphics.film_store import AlignedView, FilmStore
+from ratui.tui.graphics.marks import draw_corner_marks
 from ratui.tui.graphics.viewport import (
     WHOLE_FILM,
     ZOOMS,

@@ -14,7 +14,8 @@ from ratui.errors import FilmError
 from ratui.study import Study
 from ratui.terminal import Display, FrameCache
 from ratui.tui.entry.answer_gate import DisplayWatch
-from ratui.tui.graphics.film_store import FilmStore, ViewRequest, draw_outline
+from ratui.tui.graphics.film_store import FilmStore, ViewRequest
+from ratui.tui.graphics.marks import draw_outline
 from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, ViewSettings, load_case_films
 from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.widgets.joint_viewer import JointViewer

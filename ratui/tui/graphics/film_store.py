@@ -1,21 +1,17 @@
-"""Decoded films in memory, pictures of parts of them, and the marks on these pictures.
+"""Decoded films in memory, and pictures of parts of them.
 
 All functions may be called from any thread. The screens decide which film may be shown in a blinded study.
-
-A joint is marked by a frame on the whole film, and by corner marks in a view of the joint. Both are white with a black
-border, so that they are visible on bone and on soft tissue. Pictures of less than 150 pixels, as in half-cells, have no room
-for the border.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
-from math import ceil, floor
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TypeAlias
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 from ratui.imaging import (
@@ -30,19 +26,20 @@ from ratui.imaging import (
     align_joints,
     compute_difference,
     list_presets,
+    make_rotation,
     render,
     warp_onto,
 )
 from ratui.study import FilmRecord, Study
 from ratui.terminal import Display
+from ratui.tui.graphics.marks import draw_corner_marks, hatch_outside
+from ratui.tui.graphics.upright import BoneOnFilm, Turns, UprightJoint, find_turns
 
 __all__ = [
     "LENS_MAGNIFICATION",
     "AlignedView",
     "FilmStore",
     "ViewRequest",
-    "draw_corner_marks",
-    "draw_outline",
     "make_joint_box",
     "make_whole_film_box",
 ]
@@ -50,10 +47,6 @@ __all__ = [
 LENS_MAGNIFICATION = 3.0
 """Magnification of the lens, relative to the picture around it."""
 _LENS_SIDE = 0.45  # of the image's shorter side
-_MIN_PIXELS_FOR_BORDER = 150
-_ARM = 0.12
-"""Length of an arm of a corner mark, in sides of the joint's box."""
-_MIN_ARM_PIXELS = 3
 
 
 @dataclass(frozen=True)
@@ -65,7 +58,7 @@ class ViewRequest:
     film: str
     """ID of the film."""
     box: Box
-    """The part of the film, in pixels of the film."""
+    """The part of the film, in pixels of the film. If the film is turned, of the film turned about the centre of `joint`."""
     size: tuple[int, int]
     """Width and height of the picture in pixels."""
     display_settings: DisplaySettings = DEFAULT_DISPLAY
@@ -78,6 +71,8 @@ class ViewRequest:
     """True to mark the corners of `joint`."""
     orientation: Orientation = Orientation.UPRIGHT
     """Orientation of the displayed film, in whose pixels the boxes are."""
+    upright: UprightJoint = ()
+    """The bone that stands upright, on all films of the joint; empty to show the film as it is."""
 
     @property
     def key(self) -> Hashable:
@@ -127,6 +122,7 @@ class FilmStore:
         self._lock = Lock()
         self._locks: dict[_FilmKey, Lock] = {}
         self._aligned: dict[Hashable, Matrix | AlignmentFailure] = {}
+        self._turns: dict[tuple[str, UprightJoint], Turns] = {}
 
     def film(self, case: str, id: str, orientation: Orientation = Orientation.UPRIGHT) -> Film:
         """Return the film `id` of `case` in `orientation`, decoded; the first call takes up to a few seconds.
@@ -152,7 +148,9 @@ class FilmStore:
 
     def has_decoded(self, view: ViewRequest, aligned: AlignedView | None = None) -> bool:
         """Return True if the films of `view`, and of `aligned` beside it, are in memory, so that `film` returns at once."""
-        films: list[ViewRequest | AlignedView] = [view, aligned] if aligned else [view]
+        films: list[ViewRequest | AlignedView | BoneOnFilm] = [view, aligned] if aligned else [view]
+        if self.known_turns(view.case, view.upright) is None:
+            films += view.upright  # the picture waits for the axes on all films of the joint
         with self._lock:
             return all((view.case, each.film, each.orientation) in self._films for each in films)
 
@@ -165,11 +163,36 @@ class FilmStore:
     def _find_in_any_orientation(self, case: str, id: str) -> Film | None:
         return next((film for key, film in self._films.items() if key[:2] == (case, id)), None)
 
+    def known_turns(self, case: str, joint: UprightJoint) -> Turns | None:
+        """Return the turns of the films of `joint` if they have been found; None before that. This never waits."""
+        return self._turns.get((case, joint)) if joint else Turns()
+
+    def find_turns(self, case: str, joint: UprightJoint) -> Turns:
+        """Return the turns of the films of `joint`, an empty one of no film. The result is computed once for each joint."""
+        turns = self.known_turns(case, joint)
+        if turns is None or not turns.is_final:
+            turns = self._turns[case, joint] = find_turns(joint, lambda id, turned: self.film(case, id, turned))
+        return turns
+
     def render(self, view: ViewRequest) -> Image.Image:
         """Return the picture of `view`, an image of mode ``L``. Raise FilmError if the film cannot be read."""
         film = self.film(view.case, view.film, view.orientation)
-        image = _mark_joint(render(film, view.box, view.size, view.display_settings, joint=view.joint), view)
-        return image if view.lens is None else self._draw_lens(image, film, view)
+        turn = self._find_turn(view, view.film)
+        image = _mark_joint(self._render_part(film, view, turn), view)
+        return image if view.lens is None else self._draw_lens(image, film, view, turn)
+
+    def _find_turn(self, view: ViewRequest, film: str) -> float:
+        """Return the angle by which the picture of `film` in `view` is turned, 0 for none."""
+        return self.find_turns(view.case, view.upright).angles.get(film, 0.0)
+
+    def _render_part(self, film: Film, view: ViewRequest, turn: float) -> Image.Image:
+        """Return the picture of `view` without marks and lens."""
+        settings = view.display_settings
+        if not turn or view.joint is None:
+            return render(film, view.box, view.size, settings, joint=view.joint)
+        back = make_rotation(-turn, view.joint.centre, film.aspect)
+        image = warp_onto(film, back, view.box, view.size, settings, joint=view.joint)
+        return hatch_outside(image, (film.columns, film.rows), _from_picture(view, back))
 
     def alignment(self, aligned: AlignedView) -> Matrix | AlignmentFailure:
         """Return the transformation between the two films of `aligned`, or the reason why there is none.
@@ -189,23 +212,32 @@ class FilmStore:
         """Return the picture of `aligned`, an image of mode ``L``. Raise FilmError if a film cannot be read.
 
         If the films cannot be aligned, the centres of the two boxes are placed over each other. A difference would then
-        show no change but the failed alignment: return None for it.
+        show no change but the failed alignment: return None for it. The picture is turned like that of the first film.
         """
         view = aligned.view
         first, second = self._both_films(aligned)
-        matrix = self.alignment(aligned)
+        here = view.joint or view.box
+        turn = self._find_turn(view, view.film)
+        matrix, own_turn = self.alignment(aligned), turn
         if isinstance(matrix, AlignmentFailure):
             if aligned.is_difference:
                 return None
-            matrix = align_centres(first, view.joint or view.box, second, aligned.joint)
+            matrix, own_turn = align_centres(first, here, second, aligned.joint), self._find_turn(view, aligned.film)
+        if own_turn:
+            matrix = _compose(matrix, make_rotation(-own_turn, here.centre, first.aspect))
         if not aligned.is_difference:
             image = warp_onto(second, matrix, view.box, view.size, view.display_settings, joint=aligned.joint)
+            if own_turn:
+                image = hatch_outside(image, (second.columns, second.rows), _from_picture(view, matrix))
             # The joint is where it is on the first film, and marks in the same place do not distract from a change.
             return _mark_joint(image, view)
         # The user's brightness and inversion must not change the size of differences.
         settings = DisplaySettings(view.display_settings.preset)
-        here = render(first, view.box, view.size, settings, joint=view.joint)
-        return compute_difference(here, warp_onto(second, matrix, view.box, view.size, settings, joint=aligned.joint))
+        there = warp_onto(second, matrix, view.box, view.size, settings, joint=aligned.joint)
+        if not turn:
+            return compute_difference(render(first, view.box, view.size, settings, joint=view.joint), there)
+        back = make_rotation(-turn, here.centre, first.aspect)
+        return compute_difference(warp_onto(first, back, view.box, view.size, settings, joint=view.joint), there)
 
     def _both_films(self, aligned: AlignedView) -> tuple[Film, Film]:
         view = aligned.view
@@ -214,7 +246,7 @@ class FilmStore:
             self.film(view.case, aligned.film, aligned.orientation),
         )
 
-    def _draw_lens(self, image: Image.Image, film: Film, view: ViewRequest) -> Image.Image:
+    def _draw_lens(self, image: Image.Image, film: Film, view: ViewRequest, turn: float) -> Image.Image:
         """Draw the magnifying lens onto `image`."""
         assert view.lens is not None
         width, height = view.size
@@ -225,7 +257,8 @@ class FilmStore:
         inner = (max(round(side / across), 4), max(round(side / down), 4))
         x, y = (view.box.x0 + view.lens[0] * width * across, view.box.y0 + view.lens[1] * height * down)
         part = Box.from_centre(x, y, side / LENS_MAGNIFICATION)
-        near = render(film, part, inner, view.display_settings, joint=view.joint or view.box)
+        enlarged = replace(view, box=part, size=inner, joint=view.joint or view.box)
+        near = self._render_part(film, enlarged, turn)
         left, top = (round(view.lens[0] * width - inner[0] / 2), round(view.lens[1] * height - inner[1] / 2))
         image.paste(near, (left, top))
         ImageDraw.Draw(image).rectangle((left - 1, top - 1, left + inner[0], top + inner[1]), outline=255)
@@ -233,65 +266,25 @@ class FilmStore:
 
 
 def _mark_joint(image: Image.Image, view: ViewRequest) -> Image.Image:
-    """Return `image`, a picture of `view`, with corner marks around the joint if `view` has them."""
+    """Return `image`, a picture of `view`, with corner marks around the joint if `view` has them.
+
+    The marks stand upright also in a picture that is turned: they are at the same places on all films of the joint, and none
+    of them lies on the shaft of the bone.
+    """
     if not view.is_marked or view.joint is None:
         return image
     return draw_corner_marks(image, view.joint.to_image(view.box, view.size))
 
 
-def draw_outline(image: Image.Image, box: tuple[float, float, float, float]) -> Image.Image:
-    """Return a copy of `image` with a frame around `box`, given in pixels of the image."""
-    x0, y0, x1, y1 = (round(value) for value in box)
-    picture = image.copy()
-    draw = ImageDraw.Draw(picture)
-    if _has_room_for_border(image):
-        draw.rectangle((x0 - 2, y0 - 2, x1 + 2, y1 + 2), outline=0)
-        draw.rectangle((x0 + 1, y0 + 1, x1 - 1, y1 - 1), outline=255)
-    draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=255)
-    return picture
+def _from_picture(view: ViewRequest, matrix: Matrix) -> Matrix:
+    """Return the matrix from the pixels of the picture of `view` to a film, given that from the part that it shows."""
+    across, down = view.box.width / view.size[0], view.box.height / view.size[1]
+    return _compose(matrix, np.array([[across, 0.0, view.box.x0], [0.0, down, view.box.y0]]))
 
 
-def draw_corner_marks(image: Image.Image, box: tuple[float, float, float, float]) -> Image.Image:
-    """Return a copy of `image` with marks at the four corners of a joint's box.
-
-    The marks are outside the box, so that they cover no bone of the joint.
-
-    Parameters
-    ----------
-    image
-        A grey image of mode ``L``.
-    box
-        The joint's box as (x0, y0, x1, y1), in pixels of the image. It may extend beyond the image.
-
-    Returns
-    -------
-    PIL.Image.Image
-        The image with the marks.
-    """
-    x0, y0, x1, y1 = box
-    border = 1 if _has_room_for_border(image) else 0
-    thick, gap = 1 + border, border
-    arms = tuple(max(round(_ARM * side), _MIN_ARM_PIXELS) for side in (x1 - x0, y1 - y0))
-    left, top = floor(x0) - gap - thick, floor(y0) - gap - thick
-    right, bottom = ceil(x1) + gap + thick - 1, ceil(y1) + gap + thick - 1  # the last column and row of the marks
-    bars = [
-        (x, y, x + arms[0] - 1, y + thick - 1) for x in (left, right - arms[0] + 1) for y in (top, bottom - thick + 1)
-    ]
-    bars += [
-        (x, y, x + thick - 1, y + arms[1] - 1) for x in (left, right - thick + 1) for y in (top, bottom - arms[1] + 1)
-    ]
-    picture = image.copy()
-    draw = ImageDraw.Draw(picture)
-    if border:
-        for a, b, c, d in bars:
-            draw.rectangle((a - 1, b - 1, c + 1, d + 1), fill=0)
-    for bar in bars:
-        draw.rectangle(bar, fill=255)
-    return picture
-
-
-def _has_room_for_border(image: Image.Image) -> bool:
-    return min(image.size) > _MIN_PIXELS_FOR_BORDER
+def _compose(after: Matrix, before: Matrix) -> Matrix:
+    """Return the matrix of both transforms, `before` first."""
+    return np.hstack([after[:, :2] @ before[:, :2], after[:, :2] @ before[:, 2:] + after[:, 2:]])
 
 
 def make_whole_film_box(record: FilmRecord, size: tuple[int, int], display: Display) -> Box:

@@ -15,10 +15,12 @@ from typing import Any
 from ratui.errors import SettingsError
 from ratui.files import atomic_write
 from ratui.imaging import DEFAULT_DISPLAY, Box, DisplaySettings
+from ratui.regions.bone_directions import expect_bone
 from ratui.study import Case, FilmRecord, Study
 from ratui.terminal import Display, Resolution, measure_resolution
 from ratui.tui.entry.visit_names import UNNAMED, VisitNames, load_visit_names
 from ratui.tui.graphics.film_store import AlignedView, ViewRequest, make_joint_box, make_whole_film_box
+from ratui.tui.graphics.upright import BoneOnFilm, UprightJoint
 
 __all__ = [
     "WHOLE_FILM",
@@ -70,6 +72,8 @@ class ViewSettings:
     """Centre of the magnifying lens, as fractions of the view's width and height; None for no lens."""
     has_marks: bool = True
     """True for marks at the corners of the joint's box."""
+    is_upright: bool = True
+    """True to turn the films so that the proximal bone of the joint stands upright on all of them."""
 
     def moved(self, right: int, down: int) -> ViewSettings:
         """Return settings with the lens, or without a lens the view, moved by steps to the right and down."""
@@ -113,6 +117,7 @@ class CaseFilms:
     """Film and box by site key and time point. Sites that are not on the film are missing."""
     visits: VisitNames = field(default=UNNAMED, hash=False)
     """The names of the visits."""
+    _bones: dict[str, UprightJoint] = field(default_factory=dict, init=False, hash=False, compare=False)
 
     def __repr__(self) -> str:
         return f"CaseFilms(case={self.case.id!r}, order={self.order}, {len(self.boxes)} boxes)"
@@ -124,6 +129,29 @@ class CaseFilms:
     def record(self, site: str, place: int) -> FilmRecord | None:
         """Return the film at `place` that shows `site`; None if `site` is not on it."""
         return self.boxes[site, self.order[place]][0] if self.has(site, place) else None
+
+    def find_bones(self, site: str) -> UprightJoint:
+        """Return where the proximal bone of `site` is expected on the films that show it; empty for a joint without one."""
+        if site not in self._bones:
+            self._bones[site] = tuple(
+                BoneOnFilm(record.id, record.orientation, box, search)
+                for point in self.order
+                if (found := self.boxes.get((site, point)))
+                for record, box in [found]
+                if (search := expect_bone(*self._joints_around(site, point), record.aspect))
+            )
+        return self._bones[site]
+
+    def _joints_around(self, site: str, point: int) -> tuple[str, str, dict[str, Box]]:
+        """Return joint and side of `site`, and the boxes of its side on its film at `point` by joint."""
+        side, _, joint = site.partition(".")
+        film = self.boxes[site, point][0].id
+        around = {
+            key.partition(".")[2]: box
+            for (key, time), (record, box) in self.boxes.items()
+            if time == point and record.id == film and key.startswith(f"{side}.")
+        }
+        return joint, side, around
 
     def make_viewports(
         self, site: str, sizes: Sequence[tuple[int, int]], display: Display, view_settings: ViewSettings
@@ -180,7 +208,10 @@ class CaseFilms:
         right, down = view_settings.pan[0] * side, view_settings.pan[1] * side / record.aspect
         area = make_joint_box(box.shift(right, down), side, size, display, record.aspect)
         greys, lens, marks = view_settings.display_settings, view_settings.lens, view_settings.has_marks
-        return Viewport(ViewRequest(self.case.id, record.id, area, size, greys, box, lens, marks, record.orientation))
+        upright = self.find_bones(site) if view_settings.is_upright else ()
+        return Viewport(
+            ViewRequest(self.case.id, record.id, area, size, greys, box, lens, marks, record.orientation, upright)
+        )
 
     def make_aligned_view(
         self, viewport: Viewport, site: str, place: int, *, is_difference: bool = False
@@ -281,11 +312,15 @@ def read_view_settings(rater: str, file: Path | None) -> ViewSettings:
         settings.preset.startswith("file") and settings.preset[4:].isdecimal()
     )
     sane = known and -1.0 <= settings.shift <= 1.0 and 0.125 <= settings.stretch <= 8.0 and 0 <= zoom < len(ZOOMS)
-    return ViewSettings(zoom, settings, has_marks=raw.get("marks") is not False) if sane else ViewSettings()
+    if not sane:
+        return ViewSettings()
+    return ViewSettings(
+        zoom, settings, has_marks=raw.get("marks") is not False, is_upright=raw.get("upright") is not False
+    )
 
 
 def save_view_settings(rater: str, view_settings: ViewSettings, file: Path) -> None:
-    """Save the window, brightness, contrast, zoom and the choice of marks of `rater` in `file`.
+    """Save the window, brightness, contrast, zoom and the choice of marks and of upright bones of `rater` in `file`.
 
     Inversion and local contrast are for one case only, and so is the overview of whole films.
 
@@ -302,6 +337,7 @@ def save_view_settings(rater: str, view_settings: ViewSettings, file: Path) -> N
         "stretch": greys.stretch,
         "zoom": max(view_settings.zoom, 0),  # negative for whole films
         "marks": view_settings.has_marks,
+        "upright": view_settings.is_upright,
     }
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

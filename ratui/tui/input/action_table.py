@@ -47,6 +47,7 @@ _FILM_ACTIONS = (
     ("W", "reset_greys"),
     ("g", "lens"),
     ("M", "marks"),
+    ("T", "upright"),
     ("H", "pan_left"),
     ("L", "pan_right"),
     ("K", "pan_up"),

@@ -6,31 +6,22 @@ It makes no entry. In a study blinded to order nothing here tells which film is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from rich.text import Text
-from textual.events import Click, MouseEvent, MouseScrollDown, MouseScrollUp
+from textual.events import Click
 from textual.screen import ScreenResultType
 
-from ratui.errors import SettingsError
-from ratui.imaging import DisplaySettings
 from ratui.reading import MAX_NOTE_LENGTH, Field, Reading
 from ratui.tui.entry.answer_gate import AnswerGate, DisplayWatch
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.entry.text import clicked_field, clicked_site, format_title
 from ratui.tui.graphics.film_window import next_place
-from ratui.tui.graphics.viewport import (
-    CaseFilms,
-    ViewSettings,
-    read_view_settings,
-    save_view_settings,
-    step_zoom,
-    view_settings_file,
-)
+from ratui.tui.graphics.upright import Turns
+from ratui.tui.graphics.viewport import CaseFilms
 from ratui.tui.i18n.reading_phrases import format_error
-from ratui.tui.screens.base import KeyScreen
+from ratui.tui.screens.display_screen import DisplayScreen
 from ratui.tui.screens.film_titles import FilmTitles
-from ratui.tui.screens.scoring.text import format_grey_changes, format_typing_hint
+from ratui.tui.screens.scoring.text import format_typing_hint
 from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.text_line import TextLine
@@ -41,30 +32,20 @@ __all__ = ["FilmScreen"]
 _FEW_GREYS = 64
 """Number of greys below which the screen states the number. Sixel images have 64 where the terminal allows it."""
 
-_WHEEL_PAUSE = 0.15
-"""Shortest time in seconds between two steps of the zoom by the mouse wheel."""
 
-
-class FilmScreen(KeyScreen[ScreenResultType]):
+class FilmScreen(DisplayScreen[ScreenResultType]):
     """A screen with a `JointViewer` of the id ``joint``, and the actions that change how its films are shown."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._message = ""
-        """The message about the last key. It takes precedence over what the scoring session says."""
         self._unaligned_site = ""
         """The key of the last site whose films could not be aligned."""
         self._coarse_warning = ""
         """The message about films that are too coarse; empty before it was shown. It is shown once."""
+        self._drawn_turns: Turns | None = None
+        """The turns of the films that the texts on the screen state."""
         self.display_watch = DisplayWatch()
         """The record of the films that were displayed. It stays when a change of the language makes another viewer."""
-        self._last_wheel_zoom = 0.0
-        """Time of the last event of the mouse wheel that changed the zoom."""
-
-    @property
-    def joint_viewer(self) -> JointViewer:
-        """The viewer of the joint's films."""
-        return self.query_one("#joint", JointViewer)
 
     def make_gate(self) -> AnswerGate:
         """Return the gate that decides which keys can be answers to the films on this screen."""
@@ -106,120 +87,7 @@ class FilmScreen(KeyScreen[ScreenResultType]):
             line.open(prompt, session.typed_text, MAX_NOTE_LENGTH, change)
         line.show_hint(format_typing_hint(self.t, session))
 
-    # Contrast and brightness.
-
-    def action_window(self) -> None:
-        """Use the next window preset: automatic, or a window of the DICOM file."""
-        preset = self.joint_viewer.next_preset()
-        kind, number = (preset[:4], preset[4:]) if preset.startswith("file") else (preset, "")
-        self._message = self.t(f"scoring.window_{kind}", number=number)
-        self._save_view_settings()
-
-    def action_brighter(self) -> None:
-        """Increase the brightness by one step."""
-        self._set_display_settings(self.joint_viewer.view_settings.display_settings.change_brightness())
-
-    def action_darker(self) -> None:
-        """Decrease the brightness by one step."""
-        self._set_display_settings(self.joint_viewer.view_settings.display_settings.change_brightness(-1))
-
-    def action_more_contrast(self) -> None:
-        """Increase the contrast by one step."""
-        self._set_display_settings(self.joint_viewer.view_settings.display_settings.change_contrast())
-
-    def action_less_contrast(self) -> None:
-        """Decrease the contrast by one step."""
-        self._set_display_settings(self.joint_viewer.view_settings.display_settings.change_contrast(-1))
-
-    def action_invert(self) -> None:
-        """Invert the grey values, or invert them back."""
-        settings = self.joint_viewer.view_settings.display_settings
-        self._set_display_settings(replace(settings, invert=not settings.invert))
-
-    def action_local(self) -> None:
-        """Turn the enhancement of local contrast on or off."""
-        settings = self.joint_viewer.view_settings.display_settings
-        self._set_display_settings(replace(settings, local=not settings.local))
-        self._message = self.t("scoring.local" if not settings.local else "scoring.local_off")
-
-    def action_reset_greys(self) -> None:
-        """Show the grey levels as acquired: end inversion, local contrast, and changes of brightness and contrast."""
-        settings = self.joint_viewer.view_settings.display_settings
-        self._set_display_settings(DisplaySettings(settings.preset))
-        self._message = self.t("scoring.greys_reset")
-
-    def format_greys(self) -> tuple[str, ...]:
-        """Return notes on changed grey levels, the longest first; empty if the films are shown as acquired."""
-        changes = self.joint_viewer.view_settings.display_settings.changes
-        return format_grey_changes(self.t, changes, self.ratui.keymap.key_label(f"{self.NAME}.reset_greys"))
-
-    def _set_display_settings(self, settings: DisplaySettings) -> None:
-        self.joint_viewer.set_view_settings(replace(self.joint_viewer.view_settings, display_settings=settings))
-        self._save_view_settings()
-
-    # Zoom and position.
-
-    def action_zoom(self) -> None:
-        """Use the next zoom step."""
-        self.joint_viewer.next_zoom()
-        self._save_view_settings()
-
-    def action_whole(self) -> None:
-        """Show the whole films, or the joint again."""
-        self.joint_viewer.set_whole_film(not self.joint_viewer.shows_whole_film)
-
-    def action_lens(self) -> None:
-        """Show the lens in the middle of the films, or hide it."""
-        view_settings = self.joint_viewer.view_settings
-        self.joint_viewer.set_view_settings(replace(view_settings, lens=None if view_settings.lens else (0.5, 0.5)))
-
-    def action_marks(self) -> None:
-        """Show the marks around the joint, or hide them."""
-        view_settings = self.joint_viewer.view_settings
-        self.joint_viewer.set_view_settings(replace(view_settings, has_marks=not view_settings.has_marks))
-        self._message = self.t("scoring.marks_off" if view_settings.has_marks else "scoring.marks_on")
-        self._save_view_settings()
-
-    def action_pan_left(self) -> None:
-        """Move the view to the left, or the lens if it is shown."""
-        self._move(-1, 0)
-
-    def action_pan_right(self) -> None:
-        """Move the view to the right, or the lens if it is shown."""
-        self._move(1, 0)
-
-    def action_pan_up(self) -> None:
-        """Move the view up, or the lens if it is shown."""
-        self._move(0, -1)
-
-    def action_pan_down(self) -> None:
-        """Move the view down, or the lens if it is shown."""
-        self._move(0, 1)
-
-    def _move(self, right: int, down: int) -> None:
-        self.joint_viewer.set_view_settings(self.joint_viewer.view_settings.moved(right, down))
-
     # The mouse. A click selects what is scored next and enters nothing.
-
-    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
-        """Show a smaller part of the films, larger, if the mouse is over one of them."""
-        self._zoom_by_wheel(event, is_closer=True)
-
-    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
-        """Show a larger part of the films, smaller, if the mouse is over one of them."""
-        self._zoom_by_wheel(event, is_closer=False)
-
-    def _zoom_by_wheel(self, event: MouseEvent, *, is_closer: bool) -> None:
-        viewer = self.joint_viewer
-        is_on_film = any(view.display and view.region.contains(*event.screen_offset) for view in viewer.views)
-        # One notch of a wheel may send several events.
-        if not is_on_film or event.time - self._last_wheel_zoom < _WHEEL_PAUSE:
-            return
-        self._last_wheel_zoom = event.time
-        zoom = step_zoom(viewer.view_settings.zoom, is_closer=is_closer)
-        viewer.set_view_settings(replace(viewer.view_settings, zoom=zoom))
-        self._save_view_settings()
-        self.redraw()
 
     def on_click(self, event: Click) -> None:
         """Make the field or the joint under the mouse the active one; elsewhere, show what can be clicked."""
@@ -330,12 +198,14 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         self.show_message(self.t(f"scoring.not_aligned_{event.reason}"))
         self.redraw()
 
+    def on_joint_viewer_ready(self) -> None:
+        """Draw again if the films have been turned in the meantime, because the texts say so."""
+        if self.joint_viewer.turns != self._drawn_turns:
+            self.redraw()
+
     def on_joint_viewer_resolution_changed(self) -> None:
         """Draw again, because the texts depend on the resolution."""
         self.redraw()
-
-    def redraw(self) -> None:
-        """Draw everything that depends on how the films are shown."""
 
     # Resolution.
 
@@ -370,28 +240,30 @@ class FilmScreen(KeyScreen[ScreenResultType]):
     ) -> None:
         """Draw the title above each film that is shown, and below it the line that `format_line` makes of its time."""
         titles = self.make_titles(films, site, is_coarse)
+        self._drawn_turns = self.joint_viewer.turns
         for place in self.joint_viewer.window:
             is_active = self.is_active_film(place)
             loading = format_title(self.t("scoring.loading_film"), is_active)
             self.joint_viewer.set_title(place, format_title(titles.format(place), is_active), loading)
             self.joint_viewer.set_line(place, format_line(self.reading.order[place]))
 
+    def format_turn_note(self, films: CaseFilms) -> str:
+        """Return why the films on the screen do not stand upright although they should; empty if they do."""
+        viewer, reading = self.joint_viewer, self.reading
+        if not viewer.view_settings.is_upright or viewer.shows_whole_film:
+            return ""
+        if not films.find_bones(viewer.site):
+            return self.t("scoring.no_bone")
+        unclear = viewer.turns.unclear if viewer.turns is not None else ()
+        records = [films.record(viewer.site, place) for place in range(len(reading.order))]
+        names = [
+            films.visits.name(self.t, reading.order, time, blinded=reading.is_blinded)
+            for time, record in zip(reading.order, records, strict=True)
+            if record is not None and record.id in unclear
+        ]
+        return self.t("scoring.unclear_bone", films=", ".join(names)) if names else ""
+
     def make_titles(self, films: CaseFilms, site: str, is_coarse: bool) -> FilmTitles:
         """Return the titles of the films of `site`, as they are shown now."""
         blink, is_unaligned = self.ratui.keymap.key_label(f"{self.NAME}.blink"), self._unaligned_site == site
         return FilmTitles(self.t, self.reading, films, site, self.joint_viewer, blink, is_coarse, is_unaligned)
-
-    # Settings that are stored for each rater.
-
-    def load_view_settings(self) -> ViewSettings:
-        """Return the view settings that this rater used last."""
-        source = self.ratui.settings.source
-        return read_view_settings(self.ratui.rater, view_settings_file(source) if source else None)
-
-    def _save_view_settings(self) -> None:
-        source = self.ratui.settings.source
-        if source is not None:
-            try:
-                save_view_settings(self.ratui.rater, self.joint_viewer.view_settings, view_settings_file(source))
-            except SettingsError as error:
-                self._message = self.t("scoring.view_settings_not_saved", why=self.t.translate_error(error.problem))

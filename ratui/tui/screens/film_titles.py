@@ -77,6 +77,7 @@ class FilmTitles:
         parts = [title]
         behind = viewer.mode == "alone" and place != viewer.place
         shown = [each for each in range(len(self.reading.order)) if self.films.has(self.site, each)]
+        turn, is_unclear = self._find_turn(place)
         if viewer.shows_whole_film:
             parts.append(t("scoring.whole_film"))
         elif viewer.mode == "difference":
@@ -85,9 +86,20 @@ class FilmTitles:
             parts.append(t("scoring.other_film_hidden", key=self.blink_key))
         elif viewer.mode == "alone" and not behind and place != shown[0]:
             parts.append(t("scoring.not_aligned" if self.is_unaligned else "scoring.aligned"))
+        if is_unclear and viewer.mode != "difference":
+            parts.append(t("scoring.axis_unclear"))
+        elif turn and (viewer.mode == "pair" or (viewer.mode == "alone" and not behind and place == shown[0])):
+            parts.append(t("scoring.turned", degrees=f"{turn:+d}"))
         if self.is_coarse and viewer.mode != "difference" and not behind:
             parts.append(t("scoring.coarse"))
         return " · ".join(parts)
+
+    def _find_turn(self, place: int) -> tuple[int, bool]:
+        """Return the degrees by which the film at `place` is turned clockwise, and whether its bone's axis is unclear."""
+        record, turns = self.films.record(self.site, place), self.viewer.turns
+        if record is None or turns is None:
+            return 0, False
+        return round(turns.angles.get(record.id, 0.0)), record.id in turns.unclear
 
     def _format_difference(self) -> str:
         reading, t = self.reading, self.t

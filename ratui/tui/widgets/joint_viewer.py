@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
-from PIL import Image
 from textual.message import Message
 from textual.worker import get_current_worker
 
@@ -20,9 +19,11 @@ from ratui.errors import FilmError
 from ratui.imaging import AlignmentFailure
 from ratui.terminal import Display, FrameCache, Resolution
 from ratui.tui.entry.answer_gate import DisplayWatch, ExpectedFilm
-from ratui.tui.graphics.film_store import AlignedView, FilmStore, draw_outline
+from ratui.tui.graphics.film_store import FilmStore
 from ratui.tui.graphics.film_window import choose_window, count_side_by_side, find_pair, next_place
 from ratui.tui.graphics.painter import Painter
+from ratui.tui.graphics.pictures import Picture, is_decoded, make_picture
+from ratui.tui.graphics.upright import Turns
 from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, Viewport, ViewSettings
 from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.widgets.film_slots import FilmSlots
@@ -32,8 +33,7 @@ __all__ = ["JointViewer", "ViewMode"]
 
 ViewMode: TypeAlias = Literal["pair", "alone", "difference"]
 """Side by side; alternating in one place; or the difference."""
-_Picture = Viewport | AlignedView
-_Job = tuple[FilmView, _Picture, bool]
+_Job = tuple[FilmView, Picture, bool]
 """View of a picture, request for the picture, and True if it has to appear on the screen now."""
 
 
@@ -101,7 +101,7 @@ class JointViewer(FilmSlots):
         self.site = ""
         """Key of the site on the screen; empty for none."""
         self._ahead: tuple[str, ...] = ()
-        self._without_picture: set[_Picture] = set()
+        self._without_picture: set[Picture] = set()
         """Requests that gave no picture: differences of films that cannot be registered."""
         self._loading: set[FilmView] = set()
         """Views whose film had to be decoded and is not on the screen yet."""
@@ -180,7 +180,7 @@ class JointViewer(FilmSlots):
         self._display_watch.note_painted(view)
 
     def _expect_pictures(
-        self, pictures: Sequence[tuple[FilmView, _Picture | None]], viewports: Sequence[Viewport | None]
+        self, pictures: Sequence[tuple[FilmView, Picture | None]], viewports: Sequence[Viewport | None]
     ) -> None:
         """Have the watch record when `pictures` are displayed."""
         films = self._films
@@ -224,6 +224,14 @@ class JointViewer(FilmSlots):
     def resolution(self) -> Resolution | None:
         """Resolution of the least sharp of the joint's films; None if no film is shown."""
         return self._films.find_lowest_resolution(self.site, self._viewports(self.site)) if self._films else None
+
+    @property
+    def turns(self) -> Turns | None:
+        """Turns of the films of the joint; None before they are found."""
+        films = self._films
+        if films is None or self.shows_whole_film or not self.view_settings.is_upright:
+            return Turns()
+        return self._film_store.known_turns(films.case.id, films.find_bones(self.site))
 
     def set_view_settings(self, view_settings: ViewSettings) -> None:
         """Show the joint with `view_settings`."""
@@ -295,8 +303,7 @@ class JointViewer(FilmSlots):
             elif not view.show(wanted.key):
                 view.blank()
                 jobs.append((view, wanted, True))
-                aligned = wanted if isinstance(wanted, AlignedView) else None
-                if not self._film_store.has_decoded(wanted.view, aligned):
+                if not is_decoded(self._film_store, wanted):
                     self._loading.add(view)
         for view, wanted in self._likely_next():
             if not view.has_frame(wanted.key):
@@ -304,18 +311,18 @@ class JointViewer(FilmSlots):
         if jobs:
             run_in_thread(self, lambda: self._prepare(jobs), group="films")
 
-    def _wanted_pictures(self, viewports: Sequence[Viewport | None]) -> list[tuple[FilmView, _Picture | None]]:
+    def _wanted_pictures(self, viewports: Sequence[Viewport | None]) -> list[tuple[FilmView, Picture | None]]:
         """Return the picture that each visible view has to show, given the viewports of all films."""
         if self.mode == "pair":
             return [(view, viewports[place]) for view, place in zip(self.views, self.window, strict=True)]
         return [(self.views[0], self._single_picture(self.site, self.place))]
 
-    def _likely_next(self) -> list[tuple[FilmView, _Picture]]:
+    def _likely_next(self) -> list[tuple[FilmView, Picture]]:
         """Return the pictures that are likely to be needed next: the following film, then those of the next joints."""
         following = next_place(self._places(self.site), self.place)
         coming = [(self.site, following)] if self._needs_other_pictures(following) else []
         coming += [(site, next(iter(self._places(site)), 0)) for site in self._ahead]
-        found: list[tuple[FilmView, _Picture | None]] = []
+        found: list[tuple[FilmView, Picture | None]] = []
         for site, place in coming:
             if self.mode == "pair":
                 viewports = self._viewports(site)
@@ -341,7 +348,7 @@ class JointViewer(FilmSlots):
                 sizes[place] = view.pixel_size
         return self._films.make_viewports(site, sizes, self.views[0].graphics, self.view_settings)
 
-    def _single_picture(self, site: str, place: int) -> _Picture | None:
+    def _single_picture(self, site: str, place: int) -> Picture | None:
         """Return the picture of `site` for a single view.
 
         One film at a time: the first that shows the joint, or another one registered onto it. A difference: of two places.
@@ -367,7 +374,7 @@ class JointViewer(FilmSlots):
             if worker.is_cancelled:
                 return
             try:
-                image = self._make_picture(wanted)
+                image = make_picture(self._film_store, wanted)
                 aligned = isinstance(wanted, Viewport) or self._film_store.alignment(wanted)
             except FilmError as error:
                 if now and not worker.is_cancelled:
@@ -383,17 +390,8 @@ class JointViewer(FilmSlots):
         if urgent == len(jobs):
             self.post_message(self.Ready())
 
-    def _make_picture(self, wanted: _Picture) -> Image.Image | None:
-        """Return the picture for a request, or None for a difference of films that cannot be registered."""
-        if isinstance(wanted, AlignedView):
-            return self._film_store.render_aligned(wanted)
-        image = self._film_store.render(wanted.view)
-        box = wanted.outlined_box
-        return image if box is None else draw_outline(image, box.to_image(wanted.view.box, wanted.view.size))
-
-    def on_joint_viewer_ready(self, event: Ready) -> None:
+    def on_joint_viewer_ready(self) -> None:
         """Show the encoded pictures that the views still have to show."""
-        event.stop()
         with Painter.for_app(self.app).one_update():
             for view, wanted in self._wanted_pictures(self._viewports(self.site)):
                 if wanted is not None:

@@ -323,7 +323,9 @@ class ContactSheetScreen(KeyScreen[str]):
             return None
         graphics = self.ratui.graphics
         half = ((size[0] - graphics.pixels_per_cell[0]) // len(card.order), size[1])
-        return films.make_viewports(site, [half] * len(card.order), graphics, ViewSettings(has_marks=False))
+        return films.make_viewports(
+            site, [half] * len(card.order), graphics, ViewSettings(has_marks=False, is_upright=False)
+        )
 
     def _picture_key(self, card: CaseCard) -> Hashable | None:
         viewports = self._make_viewports(card, self._site, self._picture_size)

@@ -397,4 +397,5 @@ class ReviewScreen(FilmScreen[ReviewResult]):
             text = Text(f" {self._session.message}", NOTE)
         else:
             text = Text(f" {self._message}", NOTE)
+        text = texts.add_note(text, self.format_turn_note(self._films), self.app.size.width)
         self.query_one("#message", Static).update(text)
