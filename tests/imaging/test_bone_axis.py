@@ -25,12 +25,11 @@ SHAFT = ((0.5, 1.5), (0.13, 0.4))
 
 
 def draw_bone(
-    degrees: float, *, half: float = 14.0, noise: float = 25.0, aspect: float = 1.0, parallel: float = 0.0
+    degrees: float, *, half: float = 14.0, aspect: float = 1.0, length: float = 200.0, aside: float = 0.0
 ) -> npt.NDArray[np.uint16]:
     """Return a film with a shaft that ends at the middle of JOINT, and a wider head there.
 
-    The shaft leaves the joint downwards and is turned by `degrees`. With `parallel`, a second bone lies beside it, so many
-    pixels away.
+    The shaft leaves the joint downwards, has this `length`, and is turned by `degrees`. It lies so many pixels `aside`.
     """
     rows, columns = np.indices(SIZE, dtype=np.float64) + 0.5
     x, y = columns - JOINT.centre[0], (rows - JOINT.centre[1]) * aspect
@@ -39,11 +38,10 @@ def draw_bone(
     across = np.cos(angle) * x + np.sin(angle) * y
     width = half * (1.0 + 0.5 * np.exp(-((along / 25.0) ** 2)))
     levels = np.full(SIZE, 600.0)
-    for middle in (0.0, parallel) if parallel else (0.0,):
-        inside = np.clip(width - np.abs(across - middle), 0.0, 3.0) / 3.0 * (along > 0) * (along < 200)
-        cortex = np.exp(-(((np.abs(across - middle) - width + 3.0) / 2.0) ** 2)) * (along > 0) * (along < 200)
-        levels += 900 * inside + 500 * cortex
-    levels += np.random.default_rng(7).normal(0.0, noise, SIZE)
+    is_bone = (along > 0) & (along < length)
+    depth = width - np.abs(across - aside)
+    levels += (900 * np.clip(depth, 0.0, 3.0) / 3.0 + 500 * np.exp(-(((depth - 3.0) / 2.0) ** 2))) * is_bone
+    levels += np.random.default_rng(7).normal(0.0, 25.0, SIZE)
     return np.clip(levels, 0, 4095).astype(np.uint16)
 
 
@@ -73,7 +71,7 @@ def test_the_direction_of_the_angle_is_clockwise_from_up() -> None:
 def test_an_inverted_film_and_pixels_that_are_not_square_give_the_same_axis() -> None:
     inverted = Film(4095 - draw_bone(20.0), 12, is_inverted=True)
     assert find_angle(inverted, search(14.0)) == pytest.approx(20.0, abs=0.4)
-    flat = Film(draw_bone(20.0, aspect=0.7), 12, aspect=0.7)
+    flat = Film(draw_bone(20.0, aspect=0.7, length=95.0), 12, aspect=0.7)
     assert find_angle(flat, search(14.0)) == pytest.approx(20.0, abs=0.4)
 
 
@@ -91,8 +89,8 @@ def test_a_box_that_is_a_little_off_or_of_another_size_gives_the_same_axis() -> 
 
 
 def test_the_bone_beside_it_is_not_mistaken_for_the_bone_of_the_joint() -> None:
-    film = Film(draw_bone(10.0, parallel=48.0), 12)
-    assert find_angle(film, search(0.0, reach=20.0)) == pytest.approx(10.0, abs=0.6)
+    pixels = np.maximum(draw_bone(10.0) * 0.8, draw_bone(-2.0, aside=34.0)).astype(np.uint16)
+    assert find_angle(Film(pixels, 12), search(0.0, reach=20.0)) == pytest.approx(10.0, abs=0.6)
 
 
 class TestFailures:
@@ -106,6 +104,8 @@ class TestFailures:
     def test_a_film_that_ends_at_the_joint_shows_no_axis(self) -> None:
         film = Film(draw_bone(0.0)[: round(JOINT.y1)], 12)
         assert find_bone_axis(film, JOINT, search(0.0)) == BoneAxisFailure("outside")
+        half = Film(draw_bone(0.0)[: round(JOINT.y1) + 30], 12)
+        assert find_bone_axis(half, JOINT, search(0.0)) == BoneAxisFailure("outside")
         assert find_bone_axis(film, JOINT.shift(0, 400), search(0.0)) == BoneAxisFailure("outside")
 
     def test_an_axis_beyond_the_reach_is_none(self) -> None:

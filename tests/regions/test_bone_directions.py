@@ -72,7 +72,10 @@ def test_with_fewer_boxes_less_is_known() -> None:
     finger = expect_bone("MCP2", "L", {name: placed[name] for name in ("MCP2", "PIP2")})
     hand = expect_bone("MCP2", "L", placed)
     between = expect_bone("PIP2", "L", placed)
-    assert alone and finger and hand and between
+    assert alone
+    assert finger
+    assert hand
+    assert between
     assert alone.reach > finger.reach > hand.reach > between.reach
     assert alone.angle == 0.0
     assert finger.angle == pytest.approx(direction(HAND["MCP2"], HAND["PIP2"]) + 20.0, abs=0.1)
@@ -82,7 +85,8 @@ def test_toes_are_found_too() -> None:
     toes = {"MTP1": (126.1, 82.2), "MTP2": (100.6, 77.1), "MTP3": (84.6, 79.9), "FIP1": (120.0, 52.0)}
     placed = {name: Box.from_centre(4 * x, 4 * y, 80) for name, (x, y) in toes.items()}
     found, big = expect_bone("MTP2", "L", placed), expect_bone("FIP1", "L", placed)
-    assert found and big
+    assert found
+    assert big
     assert found.angle == pytest.approx(direction((102.6, 151.6), toes["MTP2"]), abs=0.2)
     assert big.angle == pytest.approx(direction(toes["MTP1"], toes["FIP1"]), abs=0.1)
 
@@ -91,7 +95,8 @@ def test_pixels_that_are_not_square_do_not_change_the_direction() -> None:
     flat = {name: box.scale(1.0, 1 / 0.7) for name, box in boxes(30.0).items()}
     for joint in ("PIP2", "MCP4"):
         found, wanted = expect_bone(joint, "L", flat, 0.7), expect_bone(joint, "L", boxes(30.0))
-        assert found and wanted
+        assert found
+        assert wanted
         assert found.angle == pytest.approx(wanted.angle, abs=0.1)
 
 

@@ -92,16 +92,13 @@ def hatch_outside(image: Image.Image, film: tuple[int, int], to_film: Matrix) ->
     on_film = np.array(corners) @ to_film[:, :2].T + to_film[:, 2]
     if (on_film >= 0).all() and (on_film <= film).all():
         return image
-    back = np.linalg.inv(np.vstack([to_film, [0, 0, 1]]))
-    edges = np.array([(0.0, 0.0), (film[0], 0.0), film, (0.0, film[1])]) @ back[:2, :2].T + back[:2, 2]
-    outside = Image.new("L", image.size, 255)
-    ImageDraw.Draw(outside).polygon([(float(x) - 0.5, float(y) - 0.5) for x, y in edges], fill=0)
-    step = _HATCH_PIXELS[0 if _has_room_for_border(image) else 1]
     rows, columns = np.indices((image.height, image.width))
-    lines = np.where((rows + columns) % step == 0, _HATCH_LEVEL, 0).astype(np.uint8)
-    picture = image.copy()
-    picture.paste(Image.fromarray(lines), (0, 0), outside)
-    return picture
+    x = to_film[0, 0] * (columns + 0.5) + to_film[0, 1] * (rows + 0.5) + to_film[0, 2]
+    y = to_film[1, 0] * (columns + 0.5) + to_film[1, 1] * (rows + 0.5) + to_film[1, 2]
+    outside = (x < 0) | (x > film[0]) | (y < 0) | (y > film[1])
+    step = _HATCH_PIXELS[0 if _has_room_for_border(image) else 1]
+    lines = np.where((rows + columns) % step == 0, _HATCH_LEVEL, 0)
+    return Image.fromarray(np.where(outside, lines, np.asarray(image)).astype(np.uint8))
 
 
 def _has_room_for_border(image: Image.Image) -> bool:

@@ -250,7 +250,7 @@ class FilmScreen(DisplayScreen[ScreenResultType]):
     def format_turn_note(self, films: CaseFilms) -> str:
         """Return why the films on the screen do not stand upright although they should; empty if they do."""
         viewer, reading = self.joint_viewer, self.reading
-        if not viewer.view_settings.is_upright or viewer.shows_whole_film:
+        if not viewer.view_settings.is_upright:
             return ""
         if not films.find_bones(viewer.site):
             return self.t("scoring.no_bone")

@@ -46,21 +46,22 @@ class FilmTitles:
     def format(self, place: int) -> str:
         """Return the title of the film at `place`: its visit, and how it is shown or that it lacks the joint.
 
-        The days since the first film are left out where the title would be too long for its place.
+        Where the title would be too long for its place, the days since the first film are left out, then the turn.
         """
         record = self.films.record(self.site, place)
-        title = self._format(place, record.day if record else None)
+        titles = [self._format(place, record.day if record else None), self._format(place, None)]
+        titles.append(self._format(place, None, has_turn=False))
         room = self.viewer.title_width
-        return self._format(place, None) if room and cell_len(title) > room else title
+        return next((title for title in titles if not room or cell_len(title) <= room), titles[-1])
 
-    def _format(self, place: int, days: int | None) -> str:
+    def _format(self, place: int, days: int | None, *, has_turn: bool = True) -> str:
         t, record = self.t, self.films.record(self.site, place)
         title = self._format_visit(place, days)
         if record is None:
             return f"{title} · {t('text.not_on_film' if self._has_film_of_part(place) else 'text.no_film')}"
         if record.orientation.is_mirrored:  # left and right differ from the stored film
             title = f"{title} · {t('text.shown_mirrored')}"
-        return self._add_display(place, title)
+        return self._add_display(place, title, has_turn)
 
     def _format_visit(self, place: int, days: int | None) -> str:
         reading, count = self.reading, len(self.reading.order)
@@ -71,8 +72,8 @@ class FilmTitles:
         site, time = self.reading.site(self.site), self.reading.order[place]
         return self.films.case.film(time, site.side, site.part, self.reading.scheme) is not None
 
-    def _add_display(self, place: int, title: str) -> str:
-        """Return `title` with a note if the film is shown whole, alone, as a difference or coarsely."""
+    def _add_display(self, place: int, title: str, has_turn: bool) -> str:
+        """Return `title` with a note if the film is shown whole, alone, turned, as a difference or coarsely."""
         t, viewer = self.t, self.viewer
         parts = [title]
         behind = viewer.mode == "alone" and place != viewer.place
@@ -86,9 +87,13 @@ class FilmTitles:
             parts.append(t("scoring.other_film_hidden", key=self.blink_key))
         elif viewer.mode == "alone" and not behind and place != shown[0]:
             parts.append(t("scoring.not_aligned" if self.is_unaligned else "scoring.aligned"))
-        if is_unclear and viewer.mode != "difference":
+        if has_turn and is_unclear and viewer.mode != "difference":
             parts.append(t("scoring.axis_unclear"))
-        elif turn and (viewer.mode == "pair" or (viewer.mode == "alone" and not behind and place == shown[0])):
+        elif (
+            has_turn
+            and turn
+            and (viewer.mode == "pair" or (viewer.mode == "alone" and not behind and place == shown[0]))
+        ):
             parts.append(t("scoring.turned", degrees=f"{turn:+d}"))
         if self.is_coarse and viewer.mode != "difference" and not behind:
             parts.append(t("scoring.coarse"))
