@@ -40,7 +40,7 @@ _MIN_LEAD, _WIDE_REACH = 0.05, 15.0
 
 @dataclass(frozen=True)
 class BoneSearch:
-    """Where the bone beside a joint is searched.
+    """The part of a film in which the bone beside a joint is searched.
 
     Attributes
     ----------

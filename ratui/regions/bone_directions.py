@@ -1,4 +1,4 @@
-"""Where the proximal bone of a finger or toe joint is expected on a film, from the boxes of the joints around it.
+"""The expected direction of the proximal bone of a finger or toe joint on a film, from the boxes of the joints around it.
 
 Pure functions of boxes. The joints are known by the ids of the shipped schemes, such as ``MCP2``, ``PIP2``, ``IP1``,
 ``MTP1`` and ``FIP1``. A joint of another name, or of the wrist, has no bone to stand upright.
@@ -36,7 +36,7 @@ _METACARPAL = ((0.55, 1.75), (0.13, 0.34))
 _METATARSAL = ((0.5, 1.9), (0.10, 0.34))
 _PHALANX = ((0.45, 1.35), (0.16, 0.42))
 _REACH_BETWEEN, _REACH_BASE, _REACH_FINGER, _REACH_UNKNOWN = 12.0, 20.0, 30.0, 40.0
-"""How far the axis may be, in degrees, from the line between two joints, from a base placed by the other joints, from the
+"""Largest differences of the axis, in degrees, from the line between two joints, from a base placed by the other joints, from the
 finger's own line, and from the upright of the film."""
 
 

@@ -1,4 +1,4 @@
-"""Where the proximal bone of a joint is expected, from the boxes of the joints around it."""
+"""The expected direction of the proximal bone of a joint, from the boxes of the joints around it."""
 
 from __future__ import annotations
 

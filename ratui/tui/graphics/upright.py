@@ -18,7 +18,7 @@ __all__ = ["BoneOnFilm", "Turns", "UprightJoint", "find_turns"]
 
 @dataclass(frozen=True)
 class BoneOnFilm:
-    """Where the proximal bone of a joint is searched on one film."""
+    """The search for the proximal bone of a joint on one film."""
 
     film: str
     """ID of the film."""
