@@ -36,8 +36,8 @@ _METACARPAL = ((0.55, 1.75), (0.13, 0.34))
 _METATARSAL = ((0.5, 1.9), (0.10, 0.34))
 _PHALANX = ((0.45, 1.35), (0.16, 0.42))
 _REACH_BETWEEN, _REACH_BASE, _REACH_FINGER, _REACH_UNKNOWN = 12.0, 20.0, 30.0, 40.0
-"""Largest differences of the axis, in degrees, from the line between two joints, from a base placed by the other joints, from the
-finger's own line, and from the upright of the film."""
+"""Largest differences of the axis, in degrees, from the line between two joints, from the line to a base that the other
+joints tell, from the finger's own line, and from the upright of the film."""
 
 
 def expect_bone(joint: str, side: str, boxes: Mapping[str, Box], aspect: float = 1.0) -> BoneSearch | None:
