@@ -393,9 +393,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         if saver is not None and saver.save_error:
             leave = self.ratui.keymap.key_label("review.leave")
             text = Text(f" {texts.format_save_error(self.t, saver, leave)}", ALARM)
-        elif self._session is not None and not self._message:
-            text = Text(f" {self._session.message}", NOTE)
         else:
-            text = Text(f" {self._message}", NOTE)
+            text = Text(f" {self._message or (self._session.message if self._session else '')}", NOTE)
         text = texts.add_note(text, self.format_turn_note(self._films), self.app.size.width)
         self.query_one("#message", Static).update(text)

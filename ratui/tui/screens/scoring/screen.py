@@ -351,7 +351,7 @@ class ScoringScreen(FilmScreen[CaseResult]):
             note = self.format_turn_note(self._flow.films) if self._flow.films else ""
             site, reading = self.scoring_session.site, self.reading
             is_first = not message and site not in reading.flags and site not in reading.notes
-            left = texts.add_note(left, note, self.app.size.width - len(saved) - 1, is_first=is_first)
+            left = texts.add_note(left, note, self.app.size.width - cell_len(saved) - 1, is_first=is_first)
             text = texts.join_ends(left, Text(saved, QUIET), self.app.size.width)
         self._update("message", text)
 
