@@ -332,4 +332,17 @@ def test_the_bases_of_the_metatarsals_are_marked_on_the_film() -> None:
             assert area.x0 < x < area.x1
     first, fifth = (film.landmarks[f"R.MT{ray} base"][0] for ray in (1, 5))
     assert first < fifth, "the big toe of a right foot is on the left"
-    assert not render(well(1), "L", 0, np.random.default_rng(3), size=SMALL).landmarks
+    hand = render(well(1), "R", 0, np.random.default_rng(3), size=SMALL)
+    assert not hand.landmarks
+    assert set(hand.axes) == {f"R.{name}{finger}" for name in ("MCP", "PIP") for finger in range(2, 6)} | {
+        "R.MCP1",
+        "R.IP1",
+    }
+    for drawn, (site, (base, head)) in [(each, axis) for each in (film, hand) for axis in each.axes.items()]:
+        box = drawn.boxes[site]
+        assert np.hypot(head[0] - box.centre[0], head[1] - box.centre[1]) < 0.3 * box.width, "the head is at the joint"
+        assert base[1] - head[1] > 0.5 * box.width or site == "R.IP1", "the bone is on the proximal side"
+    (x, y), (u, v) = hand.axes["R.MCP1"]
+    assert u < x
+    assert v < y, "the thumb of a right hand is on the left"
+    assert hand.axes["R.MCP1"][1] == pytest.approx(hand.axes["R.IP1"][0], abs=0.2 * hand.boxes["R.MCP1"].width)

@@ -306,6 +306,24 @@ class TestScreen:
             await settle(pilot)
             assert all("turned" in each for each in titles(pilot))
 
+    async def test_without_room_on_one_title_no_title_states_the_turn(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fake_axes(monkeypatch, BoneAxis(30.2, 1.0), BoneAxis(-50.0, 1.0))
+        async with reading_as(make_study(tmp_path), "anna") as pilot:
+            await pilot.press("enter")
+            await settle(pilot)
+            assert [each.strip(" ▼") for each in titles(pilot)] == [
+                "earlier · turned -30°",
+                "later · +14 months · turned +50°",
+            ]
+            await pilot.press("z", "z", "z")  # the films are too coarse then, and the titles say so
+            await settle(pilot)
+            assert [each.strip(" ▼") for each in titles(pilot)] == [
+                "earlier · too coarse",
+                "later · +14 months · too coarse",
+            ]
+
     async def test_an_unclear_axis_is_stated_with_its_film(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -46,13 +46,19 @@ class FilmTitles:
     def format(self, place: int) -> str:
         """Return the title of the film at `place`: its visit, and how it is shown or that it lacks the joint.
 
-        Where the title would be too long for its place, the days since the first film are left out, then the turn.
+        The turns are left out where any title would be too long for its place, then the days since the first film.
         """
+        has_turn = all(self._fits(self._format(each, self._days(each))) for each in self.viewer.window)
+        title = self._format(place, self._days(place), has_turn=has_turn)
+        return title if self._fits(title) else self._format(place, None, has_turn=has_turn)
+
+    def _days(self, place: int) -> int | None:
         record = self.films.record(self.site, place)
-        titles = [self._format(place, record.day if record else None), self._format(place, None)]
-        titles.append(self._format(place, None, has_turn=False))
+        return record.day if record else None
+
+    def _fits(self, title: str) -> bool:
         room = self.viewer.title_width
-        return next((title for title in titles if not room or cell_len(title) <= room), titles[-1])
+        return not room or cell_len(title) <= room
 
     def _format(self, place: int, days: int | None, *, has_turn: bool = True) -> str:
         t, record = self.t, self.films.record(self.site, place)
