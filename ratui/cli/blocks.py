@@ -36,7 +36,8 @@ def blocks(study: Path, opens: bool, raters: tuple[str, ...], json_: bool) -> No
         ]
         click.echo(to_json({"block_cases": opened.config.charter.block_cases, "raters": records}), nl=False)
         return
-    rows = [[each.rater, each.block or "none open", each.cases, each.signed, each.left] for each in found]
+    none = "none open" if opened.config.charter.block_cases else "no blocks"
+    rows = [[each.rater, each.block or none, each.cases, each.signed, each.left] for each in found]
     for line in format_columns(["rater", "block", "cases", "signed", "not yet open"], rows):
         click.echo(line)
 

@@ -10,7 +10,7 @@ from ratui.errors import clean_text
 
 __all__ = ["definition_list", "escape_text", "figure", "image", "page", "paragraph", "section", "table"]
 
-_SHORT = 12  # characters
+_SHORT, _SHORT_WORD = 12, 9  # characters of a cell, and of each word of a heading
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2129; --paper: #fff; --line: #d5d9e0; --quiet: #5a6270; --band: #f4f6f9; }
 @media (prefers-color-scheme: dark) {
@@ -42,6 +42,7 @@ h1 { string-set: title content(); }
   :root { color-scheme: light; --ink: #1d2129; --paper: #fff; --line: #d5d9e0; --quiet: #5a6270; --band: #f4f6f9; }
   html { font-size: 9px; } body { margin: 0; padding: 0; max-width: none; } td, th { padding: .12rem .4rem; }
   td, td:first-child, td.n, th, th.n { white-space: normal; overflow-wrap: anywhere; } td.short { white-space: nowrap; }
+  th.short { overflow-wrap: break-word; }
   table { max-width: 100%; } img { max-height: 95mm; width: auto; max-width: 100%; }
   .wide { overflow: visible; } h2, h3 { break-after: avoid; } tr, figure { break-inside: avoid; } figure { max-width: 100%; }
   .columns { columns: 2; column-gap: 8mm; }
@@ -103,8 +104,9 @@ def table(
 
     def cell(tag: str, place: int, value: object) -> str:
         names = ["strong"] if place == strong else [] if place < text_columns else ["n"]
-        # On paper long cells may break, short ones such as an ID or a percentage never.
-        names += ["short"] if tag == "td" and len(str(value)) <= _SHORT else []
+        # On paper long cells may break, short ones such as an ID or a percentage never, and no short word of a heading.
+        words = [str(value)] if tag == "td" else str(value).split()
+        names += ["short"] if max(map(len, words), default=0) <= (_SHORT if tag == "td" else _SHORT_WORD) else []
         kind = f' class="{" ".join(names)}"' if names else ""
         return f"<{tag}{kind}>{escape_text(value)}</{tag}>"
 

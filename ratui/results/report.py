@@ -147,13 +147,14 @@ def _methods(sources: _Sources) -> Iterator[str]:
         and (earlier := _day(case.films, case.times[0])) is not None
         and (later := _day(case.films, case.times[-1])) is not None
     )
+    repeats = format_count(hidden, "hidden repeat") if hidden else "no hidden repeat was drawn"
     most = max((len(case.times) for case in cases), default=2)
     apart = f"{median(days):g} days, from {days[0]} to {days[-1]}" if days else "not known"
     yield definition_list(
         [
             *describe_methods(config, study.scheme),
             *_departures(sources),
-            ("cases", f"{len(cases)}, and {format_count(hidden, 'hidden repeat')}" if hidden else len(cases)),
+            ("cases", f"{len(cases)}, and {repeats}" if hidden or config.charter.repeats_share else len(cases)),
             ("films", f"{len(films)}, of {', '.join(sorted({study.scheme.views[film.view].label for film in films}))}"),
             *([("between the first and the last visit", f"median {apart}" if days else apart)] if most > 1 else []),
             ("shown on", _displays(sources)),

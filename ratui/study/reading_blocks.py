@@ -41,7 +41,7 @@ class RaterBlocks:
     cases, signed
         Number of cases in open blocks, and of those with a signed reading.
     left
-        Number of the rater's cases that are in no block yet.
+        Number of the rater's cases that are in no block yet; 0 if the charter has no blocks.
     """
 
     rater: str
@@ -167,8 +167,8 @@ def _find_blocks(study: Study) -> tuple[list[RaterBlocks], Mapping[str, list[str
     found, waiting, read = [], {}, {}
     for rater, known in blocks.items():
         states = [state for state in study.states(rater) if state.stage != "unreadable"]
-        is_open = [state for state in states if state.is_open]
-        waiting[rater] = [state.case for state in states if not state.is_open]
+        is_open = [state for state in states if state.is_open or not study.config.charter.block_cases]
+        waiting[rater] = [state.case for state in states if state not in is_open]
         read[rater] = {state.case: known.get(state.case, 0) for state in is_open}
         signed = sum(state.stage == "signed" for state in is_open)
         block = max(known.values(), default=0)

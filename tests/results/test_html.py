@@ -63,6 +63,9 @@ def test_pages_have_numbers_and_no_cell_is_cut_off() -> None:
     assert PRINT is not None
     assert "counter(page)" in CSS
     assert re.search(r"td\.n, [^{]*\{ white-space: normal; overflow-wrap: anywhere;", PRINT[1])
+    assert "th.short { overflow-wrap: break-word; }" in PRINT[1].partition("overflow-wrap: anywhere;")[2]
+    heads = re.findall(r"<th( [^>]*)>", table(["version", "no total", "fields that only some scored", "a" * 10], []))
+    assert heads == [' class="short"', ' class="n short"', ' class="n short"', ' class="n"']
     cells = re.findall(r"<td([^>]*)>", table(["a", "b"], [["C-1", "0.85 (0.71 to 0.93)"]]))
     assert cells == [' class="short"', ' class="n"']
 

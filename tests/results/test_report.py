@@ -21,6 +21,7 @@ from ratui.results.released import released_readings
 from ratui.results.report import render_report
 from ratui.results.totals import get_rule
 from ratui.study import DisplayUse, Study
+from ratui.study.charter_changes import set_charter
 from ratui.study.predictions import FilmPrediction, load_predictions, save_predictions
 from ratui.study.study_closing import lock_study
 from tests.model_answers import answer
@@ -88,7 +89,10 @@ def test_methods_are_those_of_the_study(tmp_path: Path) -> None:
 
 def test_a_study_without_order_says_so(tmp_path: Path) -> None:
     study = read_study(tmp_path, {"anna": {}, "bert": {}}, patients=2, blinded=True)
-    assert "hidden: drawn for each rater and case" in page(study, plots=False)["Methods as run"]
+    set_charter(study, {"repeats_share": 0.5}, "planned, and never drawn")
+    methods = page(Study.open(study.path), plots=False)["Methods as run"]
+    assert "hidden: drawn for each rater and case" in methods
+    assert "cases 2, and no hidden repeat was drawn" in methods
 
 
 @pytest.mark.parametrize(

@@ -182,3 +182,5 @@ def test_the_command_lists_and_opens_blocks(study: Study) -> None:
     assert [line.split() for line in run().splitlines()][1] == ["anna", "none", "open", "0", "0", "10"]
     assert [line.split() for line in run("--open", "--rater", "bert").splitlines()][2] == ["bert", "1", "4", "0", "6"]
     assert '"block_cases": 4' in run("--json")
+    set_charter(study, {"block_cases": 0}, "protocol")
+    assert [line.split() for line in run().splitlines()][1] == ["anna", "no", "blocks", "10", "0", "0"]
