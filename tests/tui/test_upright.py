@@ -337,3 +337,19 @@ class TestScreen:
             await pilot.press("v")
             await settle(pilot)
             assert "not turned" not in message(pilot), "the whole film is never turned"
+
+    async def test_a_site_of_the_wrist_is_not_turned_and_the_status_says_so(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fake_axes(monkeypatch, BoneAxis(30.0, 1.0))
+        async with reading_as(make_study(tmp_path, scheme="mtss-hands"), "anna", size=(120, 40)) as pilot:
+            await pilot.press("enter")
+            await settle(pilot)
+            assert "no long bone" not in message(pilot)
+            assert cast(FilmScreen[object], pilot.app.screen).select_site("L.RC")
+            await settle(pilot)
+            assert "no long bone here: not turned" in message(pilot)
+            assert not any("turned" in each for each in titles(pilot))
+            await pilot.press("T")
+            await settle(pilot)
+            assert "no long bone" not in message(pilot)
