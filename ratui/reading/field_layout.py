@@ -63,6 +63,16 @@ class FieldLayout:
         return {field: index for index, field in enumerate(self.fields)}
 
     @cached_property
+    def grades(self) -> dict[Field, frozenset[int]]:
+        """Possible grades of each field."""
+        grades = {
+            (site.key, scale): frozenset(grade.value for grade in each)
+            for site in self.sites
+            for scale, each in site.joint.grades.items()
+        }
+        return {field: grades[field.site, field.scale] for field in self.fields}
+
+    @cached_property
     def sites_by_key(self) -> dict[str, Site]:
         """The sites by key."""
         return {site.key: site for site in self.sites}
@@ -106,7 +116,12 @@ class FieldLayout:
 
 
 def share_layout(sites: tuple[Site, ...], order: tuple[int, ...], unfilmed: frozenset[Slot]) -> FieldLayout:
-    """Return the layout of `sites`, `order` and `unfilmed`, the same object for the same sites."""
+    """Return the layout of `sites`, `order` and `unfilmed`, the same object for the same sites.
+
+    A layout with more slots than there are is that of a damaged reading, and is not shared: it could be of any size.
+    """
+    if len(unfilmed) > len(sites) * len(order):
+        return FieldLayout(sites, order, unfilmed)
     # Sites are compared by identity: their hash takes longer than all else here. The layout keeps them alive, so that no
     # other object gets the id of one of them.
     key = (tuple(map(id, sites)), order, unfilmed)

@@ -6,11 +6,9 @@ that each can prove the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
 
 from ratui.errors import clean_text
-from ratui.reading.field_layout import FieldLayout
 from ratui.reading.log import replay
 from ratui.reading.model import (
     MAX_NOTE_LENGTH,
@@ -32,7 +30,7 @@ def find_problems(reading: Reading) -> tuple[str, ...]:
     Empty for every reading that the commands can make.
     """
     found: list[str] = []
-    grades = _list_grades(reading.layout)
+    grades = reading.layout.grades
     special = {*reading.absent}
     for field, value in reading.values.items():
         possible = grades.get(field)
@@ -68,15 +66,6 @@ def find_problems(reading: Reading) -> tuple[str, ...]:
         if not text or text != clean_text(text, MAX_NOTE_LENGTH):
             found.append(f"the note on {clean_text(key)} is not one printable line")
     return tuple(found)
-
-
-@lru_cache(64)
-def _list_grades(layout: FieldLayout) -> Mapping[Field, Set[int]]:
-    """Return the possible grades of each field."""
-    return {
-        field: {grade.value for grade in layout.sites_by_key[field.site].joint.grades[field.scale]}
-        for field in layout.fields
-    }
 
 
 def _describe(field: Field) -> str:

@@ -53,6 +53,9 @@ POSITION_FORMATS = (4, 5)
 """Formats whose documents contain positions in place of time points."""
 _MOST_POSITIONS = 64  # more than visits: a visit that is gone keeps its position
 _MOST_ENTRIES = 1_000_000
+_MOST_WORDS = 64  # of a display: films and changes of the grey levels
+_LONGEST_WORD = 200
+"""Characters of a word that a cache may keep, so that no file makes the cache large."""
 _ACKNOWLEDGED_BY: tuple[Literal["terminal", "multiplexer", "nothing"], ...] = ("terminal", "multiplexer", "nothing")
 _LOG_KINDS: tuple[LogKind, ...] = get_args(LogKind)
 _Word = TypeVar("_Word", bound=str)
@@ -244,7 +247,7 @@ def _replace_earlier(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _slots_from_list(value: object) -> frozenset[Slot]:
-    return frozenset(Slot(as_text(site), _as_position(time)) for site, time in as_list(value))
+    return frozenset(Slot(as_text(site, _LONGEST_WORD), _as_position(time)) for site, time in as_list(value))
 
 
 def _field_to_dict(field: Field) -> dict[str, Any]:
@@ -253,7 +256,7 @@ def _field_to_dict(field: Field) -> dict[str, Any]:
 
 @lru_cache(20_000, typed=True)  # typed: True is not 1
 def _make_field(site: object, scale: object, time: object) -> Field:
-    return Field(as_text(site), as_text(scale), _as_position(time))
+    return Field(as_text(site, _LONGEST_WORD), as_text(scale, _LONGEST_WORD), _as_position(time))
 
 
 def _entry_to_dict(entry: Entry | None) -> dict[str, Any] | None:
@@ -291,10 +294,10 @@ def _display_from_dict(raw: Mapping[str, Any] | None) -> DisplayRecord | None:
     if raw is None:
         return None
     films, protocol, is_sufficient, greys, acknowledged_by = _make_display_words(
-        tuple(as_list(raw["films"])),
+        tuple(_bounded(raw["films"], _MOST_WORDS)),
         raw["protocol"],
         raw["is_sufficient"],
-        tuple(as_list(raw["greys"])),
+        tuple(_bounded(raw["greys"], _MOST_WORDS)),
         raw["acknowledged_by"],
     )
     return DisplayRecord(
@@ -314,10 +317,10 @@ def _make_display_words(
 ) -> tuple[tuple[str, ...], str, bool, tuple[str, ...], Literal["terminal", "multiplexer", "nothing"]]:
     """Return the values of a display that are the same for most entries of a reading, see `_make_words`."""
     return (
-        tuple(map(as_text, films)),
-        as_text(protocol),
+        tuple(as_text(film, _LONGEST_WORD) for film in films),
+        as_text(protocol, _LONGEST_WORD),
         as_flag(is_sufficient),
-        tuple(map(as_text, greys)),
+        tuple(as_text(grey, _LONGEST_WORD) for grey in greys),
         _as_word(acknowledged, _ACKNOWLEDGED_BY),
     )
 
@@ -356,7 +359,8 @@ def _make_words(
     kind: object, key: object, note: object, site: object, confirmed: object
 ) -> tuple[LogKind, str, str, str, bool]:
     """Return the values of a log entry that are the same in most entries: checked once, not for each of 100 entries."""
-    return _as_word(kind, _LOG_KINDS), as_text(key), as_text(note), as_text(site), as_flag(confirmed)
+    key, site = as_text(key, _LONGEST_WORD), as_text(site, _LONGEST_WORD)
+    return _as_word(kind, _LOG_KINDS), key, as_text(note), site, as_flag(confirmed)
 
 
 def _format_time(at: datetime | None) -> str | None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ratui import reading as rd
 from ratui.reading import Field, Reading, Slot
+from ratui.reading.field_layout import share_layout
 from ratui.scheme import Scheme, Site, load_scheme
 
 FINGERS = load_scheme("fingers")
@@ -57,3 +58,11 @@ def test_a_new_site_does_not_get_the_tables_of_one_that_is_gone() -> None:
         is_as_expected = reading.fields == expect(reading)
         del reading, site
         assert is_as_expected
+
+
+def test_a_damaged_reading_with_more_slots_than_there_are_is_not_kept() -> None:
+    reading = start(FINGERS, 3, (0, 1))
+    odd = frozenset(Slot(f"L.X{number}", 0) for number in range(7))
+    assert share_layout(reading.sites, reading.order, odd) is not share_layout(reading.sites, reading.order, odd)
+    known = frozenset(sorted(reading.layout.filmed_slots)[:6])
+    assert share_layout(reading.sites, reading.order, known) is share_layout(reading.sites, reading.order, known)

@@ -30,6 +30,14 @@ ODD = (
 )
 
 
+def with_display() -> dict[str, Any]:
+    """Return the document of a reading whose first entry records the display."""
+    display = {"films": ["a"], "protocol": "sixel", "pixels_per_mm": 6.0, "is_sufficient": True, "greys": []}
+    odd = document()
+    odd["log"][0]["display"] = {**display, "seconds": 1.0, "acknowledged_by": "terminal"}
+    return odd
+
+
 PLACES = (
     ("meta",), ("meta", "case"), ("meta", "rater"), ("meta", "sites"), ("meta", "positions"), ("meta", "absent"),
     ("meta", "signed"), ("meta", "flags"), ("meta", "notes"), ("meta", "blinded"), ("fields",), ("fields", 0),
@@ -84,6 +92,34 @@ def test_plain_values_are_returned() -> None:
 @pytest.mark.parametrize(
     ("place", "value"),
     [
+        (("log", 0, "changes", 0, "site"), "L.PIP2" * 40),
+        (("log", 0, "changes", 0, "scale"), "ERO" * 80),
+        (("log", 0, "key"), "k" * 201),
+        (("log", 0, "site"), "L" * 201),
+        (("log", 0, "display", "films"), ["a"] * 65),
+        (("log", 0, "display", "films"), ["a" * 201]),
+        (("log", 0, "display", "greys"), ["a"] * 65),
+        (("log", 0, "display", "greys"), ["a" * 201]),
+        (("log", 0, "display", "protocol"), "a" * 201),
+        (("meta", "unfilmed"), [["a" * 201, 0]]),
+    ],
+    ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else None,
+)
+def test_no_value_that_a_cache_keeps_is_long(place: tuple[Any, ...], value: object) -> None:
+    odd = with_display()
+    odd["meta"].update(format=5, unfilmed=[])
+    reading_from_document(SCHEME, odd)
+    container: Any = odd
+    for key in place[:-1]:
+        container = container[key]
+    container[place[-1]] = value
+    with pytest.raises(StoreError, match=r"characters|a list of 65 items"):
+        reading_from_document(SCHEME, odd)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
         (("log", 0, "confirmed"), 0),
         (("log", 0, "changes", 0, "time"), 0.0),
         (("log", 0, "display", "is_sufficient"), 1),
@@ -94,9 +130,7 @@ def test_plain_values_are_returned() -> None:
 def test_a_value_of_another_type_is_refused_also_after_an_equal_one_was_accepted(
     place: tuple[Any, ...], value: object
 ) -> None:
-    display = {"films": ["a"], "protocol": "sixel", "pixels_per_mm": 6.0, "is_sufficient": True, "greys": []}
-    odd = document()
-    odd["log"][0]["display"] = {**display, "seconds": 1.0, "acknowledged_by": "terminal"}
+    odd = with_display()
     reading_from_document(SCHEME, odd)
     container: Any = odd
     for key in place[:-1]:
