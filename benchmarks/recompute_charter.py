@@ -82,7 +82,7 @@ def methods_term(settings: Settings, label: str, exports: Exports, threshold: fl
         "version of the charter": str(history[-1]["version"]) if history else "none was set: these are the defaults",
         "locked": next(
             (
-                f"{each['at']} by {each['account']}: {each['reason']}"
+                f"{each['at'][:16].replace('T', ' ')} UTC by {each['account']}: {each['reason']}"
                 for each in events[::-1]
                 if each["action"] == "locked"
             ),

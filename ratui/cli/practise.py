@@ -192,8 +192,8 @@ def _describe_summary(summary: AnswerSummary) -> str:
 
     if not summary.joints:
         return "no joint was answered"
-    kappa = "not defined" if summary.kappa is None else f"{summary.kappa:.2f}"
-    difference = "not defined" if summary.difference is None else f"{summary.difference:+.2f} grades"
+    kappa = "not defined" if summary.kappa is None else f"{summary.kappa:z.2f}"
+    difference = "not defined" if summary.difference is None else f"{summary.difference:+z.2f} grades"
     return f"{format_count(summary.joints, 'joint')} answered: weighted kappa {kappa}, mean difference {difference}"
 
 
@@ -291,7 +291,7 @@ def _describe_result(result: ExamResult) -> str:
             "SDC": figures.sdc,
             "mean difference": figures.difference,
         }
-        values = ", ".join(f"{name} {'–' if value is None else f'{value:.2f}'}" for name, value in shown.items())
+        values = ", ".join(f"{name} {'–' if value is None else f'{value:z.2f}'}" for name, value in shown.items())
         line += f"\n  {values}; {figures.scored} of {figures.fields} fields scored"
         line += "".join(f"\n  {_describe_quantity(each)}" for each in result.quantities)
     if result.reopened:
@@ -302,7 +302,7 @@ def _describe_result(result: ExamResult) -> str:
 def _describe_quantity(figures: QuantityFigures) -> str:
     values = [("ICC", figures.icc), *([("SDC", figures.sdc)] if figures.sdc is not None else [])]
     return f"{figures.name}: " + ", ".join(
-        f"{name} {'–' if value is None else f'{value:.2f}'}" for name, value in values
+        f"{name} {'–' if value is None else f'{value:z.2f}'}" for name, value in values
     )
 
 

@@ -61,7 +61,7 @@ def describe_methods(config: StudyConfig, scheme: Scheme) -> list[tuple[str, str
         ("version of the charter", f"{charter.version}" if charter.history else "none was set: these are the defaults"),
     ]
     if config.lock:
-        rows.append(("locked", f"{config.lock.at} by {config.lock.account}: {config.lock.reason}"))
+        rows.append(("locked", f"{_minute(config.lock.at)} UTC by {config.lock.account}: {config.lock.reason}"))
     return rows
 
 
@@ -97,9 +97,14 @@ def _describe_qualification(marks: Qualification) -> str:
     return (f"required: {found}" if marks.required else f"not required: {found}") if found else "none"
 
 
+def _minute(at: str) -> str:
+    """Return the minute of a recorded time, for example ``2027-05-03 14:05``."""
+    return at[:16].replace("T", " ")
+
+
 def _version_rows(study: Study) -> list[list[str]]:
     return [
-        [str(each.version), each.at[:16].replace("T", " "), each.account, each.reason, "; ".join(each.changes) or "–"]
+        [str(each.version), _minute(each.at), each.account, each.reason, "; ".join(each.changes) or "–"]
         for each in study.config.charter.history
     ]
 

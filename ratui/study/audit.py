@@ -197,7 +197,7 @@ def _list_examinations(study: Study) -> Iterator[AuditEntry]:
         return
     for each in records:
         figures = {name: value for name, value in vars(each.figures).items() if isinstance(value, float)}
-        shown = [f"examination {each.examination}", *(f"{name} {value:.2f}" for name, value in figures.items())]
+        shown = [f"examination {each.examination}", *(f"{name} {value:z.2f}" for name, value in figures.items())]
         at = _clean_time(each.at)
         yield AuditEntry(at, each.account, "examination recorded", each.rater, "; ".join(shown), "", RESULTS)
 

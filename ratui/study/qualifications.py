@@ -125,9 +125,9 @@ def find_shortfalls(figures: Figures, marks: Qualification) -> tuple[str, ...]:
         if value is None:
             found.append(f"{name} is not defined, {mark:.2f} is needed")
         elif name == "SDC" and value > mark:
-            found.append(f"{name} {value:.2f} points, at most {mark:.2f} is needed")
+            found.append(f"{name} {value:z.2f} points, at most {mark:.2f} is needed")
         elif name != "SDC" and value < mark:
-            found.append(f"{name} {value:.2f}, {mark:.2f} is needed")
+            found.append(f"{name} {value:z.2f}, {mark:.2f} is needed")
     return tuple(found)
 
 

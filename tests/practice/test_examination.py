@@ -29,6 +29,7 @@ from ratui.study.charter import Qualification
 from ratui.study.charter_changes import set_charter
 from ratui.study.check import check_study
 from ratui.study.package import package
+from ratui.study.qualifications import Figures, find_shortfalls
 from ratui.study.restore import restore
 from ratui.study.store import read_intact, write_tables
 from ratui.study.withdrawal import withdraw_films
@@ -169,6 +170,14 @@ def test_fields_left_out_and_reopened_readings_are_found(made: Path, tmp_path: P
     assert not cho.has_passed
     assert "fields have a score" in cho.shortfalls[0]
     assert cho.reopened == 1
+
+
+def test_a_figure_that_is_printed_as_zero_has_no_sign() -> None:
+    figures = Figures(3, 9, 9, icc_status=-1e-17, icc_change=None, kappa=-0.004, sdc=None, difference=None)
+    assert find_shortfalls(figures, Qualification(icc_status=0.8, kappa=0.6)) == (
+        "ICC of status 0.00, 0.80 is needed",
+        "kappa 0.00, 0.60 is needed",
+    )
 
 
 def test_another_study_and_changed_films_are_refused(made: Path, tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_the_report_names_the_lock_and_a_reading_that_is_open_again(tmp_path: Pa
     assert "locked" not in page(study, plots=False)["Methods as run"]
     lock_study(study, "data cleaned")
     methods = page(Study.open(study.path), plots=False)["Methods as run"]
-    assert re.search(r"locked \S+ by \S+: data cleaned", methods)
+    assert re.search(r"locked \d{4}-\d\d-\d\d \d\d:\d\d UTC by \S+: data cleaned", methods)
     assert "see the progress; 1 of them not signed again" in methods
     assert ": data cleaned" in CliRunner().invoke(commands, ["status", str(study.path)]).output
 
