@@ -162,7 +162,9 @@ def draw_repeats(study: Study, share: float, reason: str = "") -> tuple[Repeat, 
             if not reason:
                 problem = "reading has begun: new repeats are an amendment of the charter"
                 raise StudyError(problem, study.path, "Give the reason with --reason")
-            add_amendment(study, reason, f"hidden repeats: {len(known)} -> {len(known) + count}")
+            change = f"hidden repeats: {len(known)} -> {len(known) + count}"
+            if not any(each.changes == (change,) for each in study.config.charter.history[-1:]):
+                add_amendment(study, reason, change)  # otherwise an interrupted call has recorded it
         drawn = secrets.SystemRandom().sample(left, count)
         readers = {case: _list_readers(study, case) for case in study.cases()} if drawn else {}
         new = []

@@ -136,7 +136,8 @@ class FilmList:
     def to_case(self, visits: Iterable[Visit] = ()) -> Case:
         """Return the case with its time points, from `visits` unless the list contains them.
 
-        Raises StoreError if `visits` are not those of the films.
+        Visits of films that are not listed do not count: visits are written before the list, and the list may not have been
+        replaced. Raises StoreError if a film has no visit.
         """
         if self.has_times:
             return self._with_times(
@@ -147,7 +148,7 @@ class FilmList:
                 }
             )
         known = {visit.film: visit for visit in visits}
-        if known.keys() != {str(record["id"]) for record in (*self.records, *self.withdrawn)}:
+        if not known.keys() >= {str(record["id"]) for record in (*self.records, *self.withdrawn)}:
             raise StoreError("its visits are not those of its films", self.case, "See: ratui check STUDY")
         return self._with_times({film: (visit.visit, visit.day) for film, visit in known.items()})
 

@@ -346,7 +346,7 @@ class TestFormat:
         "change",
         [
             lambda visits: visits[1:],
-            lambda visits: [*visits, {**visits[0], "film": "another"}],
+            lambda visits: [{**visits[0], "film": "another"}, *visits[1:]],
             lambda visits: [{**each, "visit": "0"} for each in visits],
             lambda visits: [{**each, "visit": True} for each in visits],
             lambda visits: [{"film": each["film"]} for each in visits],

@@ -8,6 +8,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 from random import SystemRandom
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -26,6 +27,7 @@ from ratui.study.package import package
 from ratui.study.reading_order import load_reading_order, save_reading_order
 from ratui.study.repeat_updates import find_incomplete_repeats, update_repeats
 from ratui.study.repeats import draw_repeats, load_repeats
+from ratui.study.store import StudyFile, write_tables
 from ratui.study.withdrawal import list_withdrawals, withdraw_films
 from tests.films import hospital, make_study
 from tests.support.commands import run_in_this_process
@@ -154,6 +156,42 @@ def _add_visit(study: Study, case: str) -> str:
     write_films(study.folder, found, {film.id: data})
     study.save_case(replace(found, films=(*found.films, film)))
     return film.id
+
+
+def test_a_case_stays_readable_if_the_disk_is_full_before_its_list_of_films(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repeat,) = draw_repeats(study, 0.25)
+    _add_visit(study, repeat.original)
+
+    def refuse_list(file: StudyFile, *arguments: Any, **options: Any) -> None:
+        if file.inside.startswith("films/"):
+            raise StoreError("the disk is full", file.path)
+        write_tables(file, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ratui.study.case_store.write_tables", refuse_list)
+        with pytest.raises(StoreError, match="the disk is full"):
+            update_repeats(study)
+    study = Study.open(study.path)
+    assert len(study.case(repeat.case).films) == 2
+    found = check_study(study.path)
+    assert not found.findings
+    assert any("films that no case lists: 1;" in note for note in found.notes)
+    assert update_repeats(study) == ((repeat.case,), ())
+    assert [film.number for film in study.case(repeat.case).films] == [0, 1, 2]
+    assert not any("no case lists" in note for note in check_study(study.path).notes)
+
+
+def test_an_interrupted_draw_is_one_amendment(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_repeats(study, 0.25)
+    store_reading(study, study.cases()[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(repeats, "save_repeats", _refuse)
+        with pytest.raises(StoreError):
+            draw_repeats(study, 0.5, "more repeats")
+    draw_repeats(study, 0.5, "more repeats")
+    assert [each.changes for each in study.config.charter.history] == [(), ("hidden repeats: 1 -> 2",)]
 
 
 def test_a_later_visit_reaches_the_repeat_when_a_manager_asks(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:

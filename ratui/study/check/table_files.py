@@ -177,7 +177,12 @@ class TableFileChecker:
                 case ["films", case]:
                     study.film_list(case)
                 case ["private", "visits"]:
-                    study.case(file.stem)
+                    present = study.case(file.stem)
+                    unlisted = study.visits(file.stem).keys() - {film.id for film in present.films}
+                    if count := len(unlisted - dict(present.withdrawn).keys()):
+                        self._findings.notes.append(
+                            f"{file.inside}: films that no case lists: {count}; an import was interrupted before it could"
+                        )
                 case ["proposals", _]:
                     regions_from_records(open_seal(data).tables.get("regions", {}).values(), study.scheme, file.path)
                 case ["models", run, "answers"]:
