@@ -32,6 +32,7 @@ from ratui.imaging.film import (
 from ratui.imaging.film_transfer import pack_film, unpack_film
 from ratui.imaging.geometry import Box, Matrix, fit_similarity, make_rotation
 from ratui.imaging.joint_alignment import align_centres, align_joints, compute_difference, warp_onto
+from ratui.imaging.joint_space import JointSpaceChange, joint_space_change
 from ratui.imaging.orientation import Orientation, turn_film
 from ratui.imaging.registration import (
     MIN_AGREEMENT,
@@ -56,6 +57,7 @@ __all__ = [
     "Contrast",
     "DisplaySettings",
     "Film",
+    "JointSpaceChange",
     "LookupTable",
     "Matrix",
     "Orientation",
@@ -75,6 +77,7 @@ __all__ = [
     "film_to_grey",
     "find_bone_axis",
     "fit_similarity",
+    "joint_space_change",
     "list_presets",
     "make_rotation",
     "normalize_intensity",
