@@ -18,7 +18,7 @@ from ratui.results.agreement import measure_agreement
 from ratui.results.agreement_tables import agreement_tables
 from ratui.results.disputes import CaseDispute, DisputeLimits, find_disputes, name_compared
 from ratui.results.export import export
-from ratui.results.export.redcap import DICTIONARY_COLUMNS, build_redcap_tables, event_name, variable_name
+from ratui.results.export.redcap import DICTIONARY_COLUMNS, build_redcap_tables, event_names, variable_name
 from ratui.results.export.signed_readings import ExportSource
 from ratui.results.final_scores import compute_final_scores
 from ratui.results.missing_data import missing_table, reopened_table
@@ -228,7 +228,15 @@ def test_redcap_gets_valid_names_and_the_final_scores(study: Study) -> None:
 
 
 def test_names_for_redcap() -> None:
-    assert event_name("Year 1 (12 months, repeated)") == "year_1_12_months_r_arm_1"
+    assert event_names(["baseline", "Year 1 (12 months, repeated)"]) == ["baseline_arm_1", "year_1_12_months_r_arm_1"]
+    numbered = ["visit_1_arm_1", "visit_2_arm_1"]
+    for names in (
+        ["治療前", "治療後"],
+        ["治療前", "visit 1"],
+        ["week 1", "Week 1!"],
+        ["a visit at the end of year 1", "a visit at the end of year 2"],
+    ):
+        assert event_names(names) == numbered
     assert variable_name("2nd scale, of a very long name") == "v_2nd_scale_of_a_very_long"
 
 

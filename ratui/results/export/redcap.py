@@ -7,6 +7,7 @@ format of its Data Import Tool for a longitudinal project, with one event per vi
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from ratui.results.quantities import Quantity
 from ratui.results.totals import MissingRule
 from ratui.scheme import Scheme
 
-__all__ = ["DICTIONARY_COLUMNS", "build_redcap_tables", "event_name", "variable_name"]
+__all__ = ["DICTIONARY_COLUMNS", "build_redcap_tables", "event_names", "variable_name"]
 
 DICTIONARY_COLUMNS = (
     "Variable / Field Name",
@@ -55,13 +56,18 @@ def variable_name(text: str) -> str:
     return (name if name[:1].isalpha() else f"v_{name}")[:_LONGEST_VARIABLE].strip("_")
 
 
-def event_name(visit: str) -> str:
-    """Return the unique name that REDCap gives the event of a visit in the first arm.
+def event_names(visits: Sequence[str]) -> list[str]:
+    """Return the unique names that REDCap gives the events of `visits` in the first arm.
 
-    Examples: ``baseline_arm_1`` for "baseline", ``visit_2_arm_1`` for "visit 2".
+    Examples: ``baseline_arm_1`` for "baseline", ``week_26_arm_1`` for "week 26". REDCap leaves out all but Latin letters and
+    digits. If nothing is left of a name, or two names become equal, all events are ``visit_1_arm_1`` and so on: otherwise
+    the scores of one visit would replace those of another.
     """
-    name = re.sub(r"[^a-z0-9_]", "", re.sub(r"\s+", "_", visit.casefold()))
-    return f"{name[:_LONGEST_EVENT].rstrip('_')}_arm_1"
+    names = [re.sub(r"[^a-z0-9_]", "", re.sub(r"\s+", "_", visit.casefold())) for visit in visits]
+    names = [name[:_LONGEST_EVENT].strip("_") for name in names]
+    if not all(names) or len(set(names)) < len(names):
+        names = [f"visit_{number}" for number in range(1, len(names) + 1)]
+    return [f"{name}_arm_1" for name in names]
 
 
 def _variables(scheme: Scheme, final_rule: str, rule: MissingRule) -> list[tuple[str, str, str, str, str]]:
@@ -90,6 +96,7 @@ def build_redcap_tables(source: ExportSource, rule: MissingRule) -> tuple[Table,
     dictionary += [_dictionary_row(*each) for each in variables]
     names = ("case_id", "redcap_event_name", *(each[0] for each in variables))
     visits, rows = final.raters.visits, list[tuple[Any, ...]]()
+    events = event_names(final.raters.visit_names)
     quantities = [(Quantity("", place), Quantity("", place, 0) if place else None) for place in range(len(visits))]
     scales: list[str | None] = [*study.scheme.scales, None]
     values = [
@@ -102,8 +109,7 @@ def build_redcap_tables(source: ExportSource, rule: MissingRule) -> tuple[Table,
                 continue
             late = source.late_mark_of_case(case, origin)
             cells = [_cell(each[row]) if each is not None else None for pair in values[place] for each in pair]
-            event = event_name(final.raters.visit_names[place])
-            rows.append((case, event, days.get(case, {}).get(visit), *cells, readers, origin or None, late))
+            rows.append((case, events[place], days.get(case, {}).get(visit), *cells, readers, origin or None, late))
     columns = [Column(name, "text", "a variable of redcap_dictionary.csv, or REDCap's own") for name in names]
     about = "one case at one visit, for REDCap's Data Import Tool"
     heads = [Column(name, "text", "a column of REDCap's data dictionary") for name in DICTIONARY_COLUMNS]
