@@ -20,7 +20,7 @@ from ratui.results.export import FORMATS, export
 from ratui.results.released import released_readings
 from ratui.results.totals import get_rule
 from ratui.study import Study
-from tests.results.studies import NOTE, noisy_study
+from tests.results.studies import NOTE, noisy_study, read_study
 
 pytestmark = pytest.mark.slow
 
@@ -180,6 +180,15 @@ class TestMK:
             assert numbers == list(range(1, 2 * 76 + 1))
         assert {row["MKEVALID"] for row in table} == {"READER 1", "READER 2"}
         assert all(len(row["MKTESTCD"]) <= 8 for row in table)
+
+    def test_rows_follow_the_visits_and_not_the_order_on_a_raters_screen(self, tmp_path: Path) -> None:
+        study = read_study(tmp_path, {"anna": {}, "bert": {}, "cleo": {}}, patients=3, blinded=True)
+        export(study, released_readings(study), tmp_path / "out", ("mk",), get_rule("complete"))
+        visits: dict[tuple[str, str], list[int]] = {}
+        for row in rows(tmp_path / "out" / "mk.csv"):
+            visits.setdefault((row["USUBJID"], row["MKEVALID"]), []).append(int(row["VISITNUM"]))
+        assert len(visits) == 9
+        assert all(found == sorted(found) for found in visits.values())
 
     def test_a_finding_is_exported_with_its_score(self, folder: Path) -> None:
         found = [row for row in rows(folder / "mk.csv") if row["MKORRES"] == "ANKYLOSIS"]

@@ -59,7 +59,8 @@ def build_mk_table(source: ExportSource) -> Table:
 def _rows(study: Study, signed: SignedReading) -> Iterator[tuple[Any, ...]]:
     reading, scheme = signed.reading, signed.reading.scheme
     charter, numbers = study.config.charter, signed.case.visit_numbers
-    for field in reading.fields:
+    # Visit by visit: in a blinded study the order of the fields is that of the films on the rater's screen.
+    for field in sorted(reading.fields, key=lambda each: numbers[each.time]):
         site = reading.site(field.site)
         film = signed.case.film(field.time, site.side, site.part, scheme)
         score = reading.score(field)
