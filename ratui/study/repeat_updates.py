@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from ratui.errors import RatuiError
+from ratui.errors import FilmError, RatuiError
 from ratui.study.accounts import act_as_owner
 from ratui.study.repeats import copy_case, load_repeats, save_repeats
 from ratui.study.store import FileLock
@@ -65,11 +65,13 @@ def update_repeats(study: Study) -> tuple[tuple[str, ...], tuple[str, ...]]:
     StudyError
         If this account does not manage the study, or the study is locked.
     StoreError, FilmError
-        If the disk refuses. Repeat the call then: it continues where it stopped.
+        If the disk refuses, or a film is damaged; all repeats that can be are copied before. Repeat the call then: it
+        continues where it stopped.
     """
     study.check_manager("copy films to repeats")
     study.check_unlocked()
     done, refused = [], []
+    failure: FilmError | None = None
     with act_as_owner(study.folder, "films"), FileLock(study.folder.file("import.lock")):
         incomplete = find_incomplete_repeats(study)
         known = dict(load_repeats(study))
@@ -87,6 +89,12 @@ def update_repeats(study: Study) -> tuple[tuple[str, ...], tuple[str, ...]]:
             new = {secrets.token_hex(6): film for film in incomplete[name] if film not in recorded}
             known[name] = replace(repeat, films={**repeat.films, **new})
             save_repeats(study, known.values())  # first: a withdrawal must find each copy
-            copy_case(study, case, known[name])
-            done.append(name)
+            try:
+                copy_case(study, case, known[name])
+            except FilmError as error:  # one damaged film keeps no other repeat from its films
+                failure = failure or error
+            else:
+                done.append(name)
+    if failure is not None:
+        raise failure
     return tuple(done), tuple(refused)

@@ -16,7 +16,7 @@ import pydicom
 import pytest
 
 from ratui.cli.case_lines import format_cases
-from ratui.errors import StoreError, StudyError
+from ratui.errors import FilmError, StoreError, StudyError
 from ratui.imaging import Orientation
 from ratui.study import InProcessConverter, Study, import_films, repeats
 from ratui.study.check import check_study
@@ -144,6 +144,13 @@ def _refuse(*_: object, **__: object) -> None:
     raise StoreError("the disk is full", "films")
 
 
+def _refuse_list(file: StudyFile, *arguments: Any, **options: Any) -> None:
+    """Write tables as `write_tables` does, but no list of films."""
+    if file.inside.startswith("films/"):
+        raise StoreError("the disk is full", file.path)
+    write_tables(file, *arguments, **options)
+
+
 def _add_visit(study: Study, case: str) -> str:
     """Add a film of a third visit to `case`, as a later import does, and return its ID."""
     found = study.case(case)
@@ -164,13 +171,8 @@ def test_a_case_stays_readable_if_the_disk_is_full_before_its_list_of_films(
     (repeat,) = draw_repeats(study, 0.25)
     _add_visit(study, repeat.original)
 
-    def refuse_list(file: StudyFile, *arguments: Any, **options: Any) -> None:
-        if file.inside.startswith("films/"):
-            raise StoreError("the disk is full", file.path)
-        write_tables(file, *arguments, **options)
-
     with monkeypatch.context() as patch:
-        patch.setattr("ratui.study.case_store.write_tables", refuse_list)
+        patch.setattr("ratui.study.case_store.write_tables", _refuse_list)
         with pytest.raises(StoreError, match="the disk is full"):
             update_repeats(study)
     study = Study.open(study.path)
@@ -181,6 +183,31 @@ def test_a_case_stays_readable_if_the_disk_is_full_before_its_list_of_films(
     assert update_repeats(study) == ((repeat.case,), ())
     assert [film.number for film in study.case(repeat.case).films] == [0, 1, 2]
     assert not any("no case lists" in note for note in check_study(study.path).notes)
+
+
+def test_a_damaged_film_keeps_no_other_repeat_from_its_films(study: Study) -> None:
+    drawn = draw_repeats(study, 1.0)
+    for repeat in drawn:
+        film = _add_visit(study, repeat.original)
+    damaged = study.film_path(repeat.original, film)
+    damaged.write_bytes(damaged.read_bytes()[:-2] + b"xx")
+    with pytest.raises(FilmError, match="damaged after its import"):
+        update_repeats(study)
+    assert [*find_incomplete_repeats(study)] == [repeat.case]
+
+
+def test_a_draw_that_stops_before_the_list_of_films_is_a_note(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("ratui.study.case_store.write_tables", _refuse_list)
+        with pytest.raises(StoreError, match="the disk is full"):
+            draw_repeats(study, 0.25)
+    found = check_study(study.path)
+    assert not found.findings
+    assert any("interrupted before it could list the films" in note for note in found.notes)
+    removed = study.cases()[0]
+    for name in ("films.json", "films.json.bak"):
+        (study.path / "films" / removed / name).unlink()
+    assert any(removed in finding.file for finding in check_study(study.path).findings), "the journals show it"
 
 
 def test_an_interrupted_draw_is_one_amendment(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:

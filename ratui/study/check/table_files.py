@@ -177,12 +177,7 @@ class TableFileChecker:
                 case ["films", case]:
                     study.film_list(case)
                 case ["private", "visits"]:
-                    present = study.case(file.stem)
-                    unlisted = study.visits(file.stem).keys() - {film.id for film in present.films}
-                    if count := len(unlisted - dict(present.withdrawn).keys()):
-                        self._findings.notes.append(
-                            f"{file.inside}: films that no case lists: {count}; an import was interrupted before it could"
-                        )
+                    self._check_visits(file)
                 case ["proposals", _]:
                     regions_from_records(open_seal(data).tables.get("regions", {}).values(), study.scheme, file.path)
                 case ["models", run, "answers"]:
@@ -203,6 +198,20 @@ class TableFileChecker:
             self._findings.add(
                 file.inside, error.problem, remedy, lambda: replace_damaged(file, fields or b""), error.remedy
             )
+
+    def _check_visits(self, file: StudyFile) -> None:
+        """Read the visits of a case. They are written before its list of films, which an interrupted import lacks."""
+        study, case = self._study, file.stem
+        listed = f"films/{case}/films.json"
+        if not study.folder.exists(listed) and not study.folder.exists(f"{listed}.bak"):
+            # The journals show a list that was removed.
+            self._findings.notes.append(f"{file.inside}: an import was interrupted before it could list the films")
+            return
+        present = study.case(case)
+        known = {film.id for film in present.films} | dict(present.withdrawn).keys()
+        if count := len(study.visits(case).keys() - known):
+            note = f"films that no case lists: {count}; an import was interrupted before it could"
+            self._findings.notes.append(f"{file.inside}: {note}")
 
     def _check_evidence(self, file: StudyFile, data: bytes) -> None:
         if self._is_unsealed:
