@@ -41,6 +41,8 @@ _FILES = (
     (re.compile(r"proposals/([^/]+)/([^/]+)\.json"), "proposed regions"),
     (re.compile(r"models/order\.json()()"), "reading order"),
     (re.compile(r"models/([^/]+)/answers/([^/]+)\.json"), "predictions"),
+    (re.compile(r"models/[^/]+/measurements/([^/]+)\.json()"), "measured joint spaces"),
+    (re.compile(r"private/joint_space/([^/]+)\.json()"), "measured joint spaces"),
     (re.compile(r"models/([^/]+)/evaluation\.json()"), "evaluation of a model"),
     (re.compile(r"private/([^/]+)\.(?:json|toml)()"), "private table"),
 )

@@ -2,7 +2,8 @@
 
 The other copy is foreign data, and a site speaks only for the raters it is named for. Their readings are taken over, and the
 boxes that they confirmed where none is confirmed here. A reading is replaced only by one that continues it, and never after
-it was signed here. Settings, raters, consensus, proposals, predictions and journals of the other copy are not taken over.
+it was signed here. Settings, raters, consensus, proposals, predictions, measurements and journals of the other copy are not
+taken over.
 """
 
 from __future__ import annotations

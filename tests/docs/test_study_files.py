@@ -10,6 +10,7 @@ import pytest
 
 from ratui.study import Study
 from ratui.study.evidence import write_root
+from ratui.study.joint_space import save_joint_space
 from ratui.study.layout import FOLDERS
 from ratui.study.reading_order import save_reading_order
 from ratui.study.restored import save_accounts
@@ -26,6 +27,7 @@ def study(tmp_path: Path) -> Study:
     study = Study.open(tmp_path / "study")
     write_root(study)
     save_reading_order(study, study.cases(), "scorer")
+    save_joint_space(study, study.cases()[0], [], is_released=True)
     save_accounts(study.folder, {"ada": "root"})
     return study
 

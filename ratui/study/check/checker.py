@@ -33,6 +33,7 @@ from ratui.study.config import (
     read_settings,
     write_settings,
 )
+from ratui.study.joint_space import JOINT_SPACE, PRIVATE_JOINT_SPACE
 from ratui.study.model_reports import EVALUATION
 from ratui.study.qualifications import RESULTS
 from ratui.study.reading_order import ORDER
@@ -68,7 +69,7 @@ class StudyChecker:
         self._findings.extend(list(check_access(self._path, group, self._findings.repair, managers)))
         tables = TableFileChecker(study, self._findings, is_unsealed=is_unsealed)
         cases = study.cases()
-        folders = ["private/visits", "regions"]
+        folders = ["private/visits", PRIVATE_JOINT_SPACE, "regions", JOINT_SPACE]
         folders += [f"{name}/{each}" for name in ("proposals", "readings", RESTORED) for each in self._subfolders(name)]
         runs = [f"models/{run}" for run in self._subfolders("models")]
         folders += [f"{run}/answers" for run in runs]

@@ -26,6 +26,7 @@ from ratui.study.check.evidence import check_evidence
 from ratui.study.check.findings import FindingList
 from ratui.study.check.readings import rebuild_fields, salvage_tables
 from ratui.study.config import CONSENSUS
+from ratui.study.joint_space import check_joint_space
 from ratui.study.model_reports import read_evaluation
 from ratui.study.predictions import load_film_verdicts, load_predictions
 from ratui.study.reading_order import read_stored_order
@@ -183,6 +184,8 @@ class TableFileChecker:
                 case ["models", run, "answers"]:
                     load_predictions(study, file.stem, run=run)
                     load_film_verdicts(study, file.stem, run=run)
+                case ["models", _, "measurements"] | ["private", "joint_space"]:
+                    check_joint_space(study, file)
                 case ["models", run]:
                     read_evaluation(study, run)
                 case ["models"]:

@@ -49,7 +49,7 @@ _SEAL = re.compile(rb'^seal = "([0-9a-f]{64})"\n\Z', re.MULTILINE)
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}"
 _RECORDED = re.compile(
     rf"study\.toml|scheme\.toml|qualifications/results\.json|films/{_NAME}/films\.json|regions/{_NAME}\.json|proposals/{_NAME}/{_NAME}\.json"
-    rf"|models/order\.json|models/{_NAME}/evaluation\.json|models/{_NAME}/answers/{_NAME}\.json"
+    rf"|models/order\.json|models/{_NAME}/evaluation\.json|models/{_NAME}/(?:answers|measurements)/{_NAME}\.json"
     rf"|private/{_NAME}\.(?:json|toml)|private/(?!journal/|seals/){_NAME}/{_NAME}\.json"
 )
 """Paths of recorded files. A model can't be called ``order.json``: this would be the path of its folder."""
@@ -152,6 +152,7 @@ def list_recorded_files(folder: StudyFolder) -> list[str]:
     for run in _folders_in(folder, "models"):
         found += _files_in(folder, f"models/{run}")
         found += _files_in(folder, f"models/{run}/answers")
+        found += _files_in(folder, f"models/{run}/measurements")
     if _can_open(folder, "private"):
         found += _files_in(folder, "private")
         for name in _folders_in(folder, "private"):
