@@ -19,6 +19,7 @@ from ratui.cli import (
     export,
     lock,
     maintenance,
+    measure,
     pacs,
     practise,
     propose,
@@ -57,6 +58,7 @@ def commands() -> None:
     ratui propose STUDY                 find the joints on its films
     ratui read STUDY --rater ID         read its cases
     ratui quality STUDY                 image quality of the films
+    ratui measure STUDY                 changes of joint spaces in mm
     ratui status STUDY                  progress of each rater
     ratui agreement STUDY               agreement of the raters
     ratui adjudicate STUDY              settle disputes between raters
@@ -78,6 +80,7 @@ for _command in (
     *charter.COMMANDS,
     *lock.COMMANDS,
     *maintenance.COMMANDS,
+    *measure.COMMANDS,
     *pacs.COMMANDS,
     *practise.COMMANDS,
     *propose.COMMANDS,

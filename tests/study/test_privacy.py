@@ -42,6 +42,7 @@ OVER_A_STUDY: tuple[tuple[str, ...], ...] = (
     ("status", "{study}", "--html", "{out}/status.html", "--csv", "{out}/status.csv"),
     ("status", "{study}", "--json"),
     ("propose", "{study}"),
+    ("measure", "{study}", "--workers", "1"),
     ("quality", "{study}", "--queries", "{out}/queries.csv"),
     ("agreement", "{study}", "--missing", "carried", "--plots", "{out}/plots"),
     ("agreement", "{study}", "--missing", "carried", "--json"),
