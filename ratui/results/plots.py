@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ratui.results.agreement import TOTAL, Agreement
 from ratui.results.bootstrap import CONFIDENCE, Estimate
 from ratui.results.final_scores import FinalScores
+from ratui.results.joint_space import MeasuredChanges
 from ratui.results.optional_dependencies import require
 from ratui.results.outcome import LOWER_LEVEL
 from ratui.results.quantities import Quantity
@@ -23,7 +24,7 @@ from ratui.results.statistics import raters_of_mean, smallest_detectable_change
 from ratui.results.text_table import format_number
 from ratui.scheme import Scheme, View
 
-__all__ = ["Format", "encode_figure", "list_plots", "plot_final_change"]
+__all__ = ["Format", "encode_figure", "list_plots", "plot_final_change", "plot_joint_space"]
 
 Format: TypeAlias = Literal["png", "svg"]
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
@@ -55,6 +56,25 @@ def plot_final_change(final: FinalScores) -> Any:
     axes.axhline(0, color="#888", linewidth=0.8)
     axes.set(xlim=(0, 1), xlabel="cumulative probability", ylabel="final change of the total score")
     axes.set_title("Cumulative probability of the final change", loc="left")
+    return figure
+
+
+def plot_joint_space(found: MeasuredChanges) -> Any:
+    """Return a plot of the measured change of each joint space against the change of its final score for narrowing.
+
+    Dots at one grade are spread sideways, in the order of the measurements, so that they do not hide each other. A line is
+    the mean of the joints at that grade.
+    """
+    compared = found.compared
+    figure, (axes,) = _new_figure(7.0, 4.6)
+    for grade in np.unique(compared.graded):
+        values = compared.mm[compared.graded == grade]
+        spread = (np.arange(len(values)) + 0.5) / len(values) - 0.5
+        axes.scatter(grade + 0.3 * spread, values, s=14, color=_COLOURS[0], alpha=0.6, linewidths=0)
+        axes.plot([grade - 0.2, grade + 0.2], [values.mean()] * 2, color=_COLOURS[1], linewidth=2)
+    axes.axhline(0, color="#888", linewidth=0.8)
+    axes.set(xlabel="change of the final score for narrowing, grades", ylabel="measured change of the joint space, mm")
+    axes.set_title(f"Measured against graded change: {len(compared.mm)} joints", loc="left")
     return figure
 
 

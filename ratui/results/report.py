@@ -25,8 +25,9 @@ from ratui.results.disputes import (
     format_spread,
     name_compared,
 )
-from ratui.results.final_scores import compute_final_scores
+from ratui.results.final_scores import FinalScores, compute_final_scores
 from ratui.results.html import definition_list, figure, page, paragraph, section, table
+from ratui.results.joint_space import collect_measured_changes, graded_change_table, joint_space_table
 from ratui.results.methods import describe_methods, describe_versions
 from ratui.results.missing_data import missing_table, reopened_table
 from ratui.results.model_performance import evaluate_models, evaluation_table, model_table
@@ -49,6 +50,7 @@ _LEGENDS = {
     "bland-altman-status": "Status at the last visit: each pair of raters' difference against their mean, with limits.",
     "control-chart": "Cases read twice without the rater's knowledge: second minus first reading, with limits of control.",
     "final-change": "Every patient's change of the final score, in order, with the smallest detectable change.",
+    "joint-space": "Measured change of each joint space against its graded change; bars: mean of the joints at a grade.",
     "disagreement": "Where raters disagree: the mean difference of two raters' grades at each joint.",
 }
 
@@ -118,7 +120,7 @@ def render_report(
         section("Agreement", _agreement(sources, compared, plots)),
         section("Disputes", _disputes(sources)),
         section("Totals", _totals(sources)),
-        section("Outcome", _outcome(sources, plots)),
+        section("Outcome", _outcome(sources, plots, seed)),
         section("Models", _models(sources, evaluations, seed)),
         section("Cases", [case_progress_html(study_progress)]),
     ]
@@ -324,7 +326,20 @@ def _totals(sources: _Sources) -> Iterator[str]:
     yield _table_html(rater_totals_table(found, sources.rule), title=False)
 
 
-def _outcome(sources: _Sources, plots: bool) -> Iterator[str]:
+def _joint_spaces(sources: _Sources, final: FinalScores, plots: bool, seed: int) -> Iterator[str]:
+    """Yield the measured joint spaces beside the graded changes; nothing if none were measured."""
+    found = collect_measured_changes(sources.study, sources.released, final)
+    if found is None:
+        return
+    yield _table_html(joint_space_table(found, seed=seed))
+    yield _table_html(graded_change_table(found, seed=seed))
+    if plots and len(found.compared.mm):
+        from ratui.results.plots import encode_figure, plot_joint_space
+
+        yield figure(encode_figure(plot_joint_space(found), "svg"), "svg", _LEGENDS["joint-space"])
+
+
+def _outcome(sources: _Sources, plots: bool, seed: int) -> Iterator[str]:
     final = compute_final_scores(sources.study, sources.released, sources.rule)
     if not final.cases:
         yield paragraph("No case has been signed by all its raters yet.")
@@ -348,6 +363,7 @@ def _outcome(sources: _Sources, plots: bool) -> Iterator[str]:
 
             yield figure(encode_figure(plot_final_change(final), "svg"), "svg", _LEGENDS["final-change"])
     reopened = reopened_table(sources.study, sources.released, sources.late)
+    yield from _joint_spaces(sources, final, plots, seed)
     for found in (missing_table(sources.study, sources.released), reopened):
         yield _table_html(found) if found.rows else paragraph(f"{found.title}: none.")
 

@@ -26,6 +26,7 @@ from ratui.files import check_name
 from ratui.imaging import Box
 from ratui.stored_values import ODD_VALUE_ERRORS, as_flag, as_list, as_number, as_text
 from ratui.study.case import Case, FilmRecord, Region
+from ratui.study.intact import read_or_note
 from ratui.study.store import StudyFile, StudyLock, read_intact, write_tables
 from ratui.study.store.tables import Tables
 from ratui.study.study import Study
@@ -37,6 +38,7 @@ __all__ = [
     "MeasuredChange",
     "check_joint_space",
     "digest_inputs",
+    "intact_joint_space",
     "load_joint_space",
     "load_unblinded_joint_space",
     "read_joint_space",
@@ -311,3 +313,9 @@ def _mark_outdated(study: Study, case: str, found: Sequence[MeasuredChange]) -> 
         return len(known) == 2 and digest_inputs([records[film] for film in each.films], known) == each.inputs
 
     return tuple(each if is_current(each) else replace(each, ok=False, reason=OUTDATED) for each in found)
+
+
+def intact_joint_space(study: Study, case: str) -> tuple[MeasuredChange, ...]:
+    """Return `load_joint_space`; without any, and with a notice of the study, if the file can't be read."""
+    file = _file(study, case)
+    return read_or_note(study, file.path, lambda: load_joint_space(study, case), ())

@@ -17,6 +17,7 @@ from ratui.errors import StudyError, clean_text
 from ratui.files import write_bytes
 from ratui.results.export.coco import build_coco
 from ratui.results.export.final_tables import build_adam_table, build_final_table
+from ratui.results.export.joint_space_table import build_joint_space_table
 from ratui.results.export.json_document import SCHEMA, build_readings_document, read_schema
 from ratui.results.export.long_table import build_long_table
 from ratui.results.export.mk_table import build_mk_table
@@ -28,6 +29,7 @@ from ratui.results.export.signed_readings import ExportSource
 from ratui.results.export.structured_report import build_structured_reports
 from ratui.results.export.tables import Table, data_dictionary, relink_table, table_to_csv, table_to_parquet
 from ratui.results.export.wide_table import build_wide_table
+from ratui.results.joint_space import load_released_measurements
 from ratui.results.optional_dependencies import require
 from ratui.results.released import ReleasedReadings
 from ratui.results.totals import MissingRule
@@ -147,6 +149,8 @@ def _files(
         tables = [build_long_table(source), build_wide_table(source, rule), build_final_table(source, rule)]
         if source.released.repeats:
             tables.append(build_repeats_table(source))
+        if load_released_measurements(source.study, source.released):
+            tables.append(build_joint_space_table(source))
     with_csv = "csv" in formats or not tables
     if with_notes:
         tables += [build_readings_table(source), build_notes_table(source)]

@@ -1,0 +1,68 @@
+"""The table of measured joint spaces: one row per joint and pair of visits."""
+
+from __future__ import annotations
+
+from ratui.results.export.signed_readings import ExportSource
+from ratui.results.export.tables import Column, Table
+from ratui.results.joint_space import load_released_measurements
+from ratui.study.intact import intact_case
+
+__all__ = ["build_joint_space_table"]
+
+_COLUMNS = (
+    Column("case", "text", "the patient's pseudonym"),
+    Column("site", "text", "joint with its side"),
+    Column("side", "text", "the patient's side", "L, R"),
+    Column("joint", "text", "the joint"),
+    Column("time_from", "integer", "number of the earlier visit in the study, 0 the baseline", "0 to 7"),
+    Column("time_to", "integer", "number of the later visit in the study", "0 to 7"),
+    Column("visit_from", "text", "name of the earlier visit"),
+    Column("visit_to", "text", "name of the later visit"),
+    Column("film_from", "id", "id of the earlier film in the study"),
+    Column("film_to", "id", "id of the later film in the study"),
+    Column("successive", "integer", "1 if the case has no visit between these two", "0, 1"),
+    Column(
+        "change_mm",
+        "number",
+        "change of the joint space in millimetres, positive if it is wider later; empty if unknown",
+    ),
+    Column("change_px", "number", "the same in pixels; empty if it could not be measured"),
+    Column("sd", "number", "standard deviation of the error of change_mm, or of change_px if that is empty"),
+    Column("confidence", "number", "agreement of the images after the registration of the bones, from 0 to 1"),
+    Column("ok", "integer", "1 if the measurement is reliable; others should not be used", "0, 1"),
+    Column("reason", "text", "why it is not reliable; empty if it is"),
+)
+
+
+def build_joint_space_table(source: ExportSource) -> Table:
+    """Return one row per measured joint and pair of visits of the released cases; no rows if nothing was measured."""
+    study, charter = source.study, source.study.config.charter
+    rows: list[tuple[object, ...]] = []
+    for case, found in load_released_measurements(study, source.released).items():
+        films = intact_case(study, case)
+        if films is None:  # damaged since the readings were collected
+            continue
+        for each in found:
+            site = study.scheme.site(each.site)
+            first, last = (films.visit_numbers[time] for time in each.times)
+            rows.append(
+                (
+                    case,
+                    each.site,
+                    site.side,
+                    site.joint.id,
+                    first,
+                    last,
+                    charter.visit_name(first),
+                    charter.visit_name(last),
+                    *each.films,
+                    int(each.times[1] - each.times[0] == 1),
+                    each.mm,
+                    each.pixels,
+                    each.sd,
+                    each.confidence,
+                    int(each.ok),
+                    each.reason or None,
+                )
+            )
+    return Table("joint_space", "the measured change of one joint space between two visits", _COLUMNS, rows)
