@@ -23,6 +23,7 @@ from pathlib import Path
 from benchmarks.recompute_charter import read_settings, version_rows
 from benchmarks.recompute_exports import read_exports
 from benchmarks.recompute_formulas import Formulas
+from benchmarks.recompute_joint_space import JOINT_SPACE
 from benchmarks.recompute_models import model_rows, read_predictions
 from benchmarks.recompute_outcome import OUTCOME, check_exports
 from benchmarks.recompute_paragraphs import expected_paragraph, expected_term
@@ -39,6 +40,7 @@ NOT_RECOMPUTED = {
 _KNOWN = {
     **TABLES,
     **OUTCOME,
+    **JOINT_SPACE,
     "Versions of the charter": (1, lambda of: {} if of.settings is None else version_rows(of.settings)),
     "Models against the raters": (2, model_rows),
 }
@@ -58,6 +60,8 @@ _HEADERS = {
         "Progression": "scale | of | patients | over SDC 95 % | over SDC 80 % | below −SDC 95 % | 5 or more"
         " | over 0.5/year | 5/year or more",
         "Fields without a score": "reason",
+        "Measured joint spaces": "joint | measured | not reliable | in mm | mean change, mm | SD, mm | graded | correlation",
+        "Measured change by graded change": "graded change | joints | mean change, mm | SD, mm",
         "Versions of the charter": "version | time (UTC) | account | reason | changes",
         "Models against the raters": "model | scale | cases | error of change | “no change” | raters"
         " | where a change was read | “no change” | error of status | raters",
@@ -252,7 +256,8 @@ def compare_cell(written: str, value: Cell) -> tuple[int, bool]:
         return len(printed), False
     if template == "# (# to #)" and len(numbers) == 5:
         low, high = (float(each.replace("−", "-")) for each in printed[1:])
-        near = numbers[1] - 0.006 <= low <= numbers[2] + 0.006 and numbers[3] - 0.006 <= high <= numbers[4] + 0.006
+        half = 0.6 * 10.0 ** -len(printed[1].partition(".")[2])  # of the last printed digit
+        near = numbers[1] - half <= low <= numbers[2] + half and numbers[3] - half <= high <= numbers[4] + half
         return 3, near and _is_near(printed[0], numbers[0])
     if len(printed) != len(numbers):
         return len(printed), False

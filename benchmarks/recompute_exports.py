@@ -114,6 +114,7 @@ class Exports:
     final: list[Row]
     repeats: list[Row]
     readings: list[Row]
+    joint_spaces: list[Row] = field(default_factory=list)
     visits: dict[int, str] = field(default_factory=dict)
     scales: list[str] = field(default_factory=list)
     maxima: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -249,7 +250,8 @@ def common(readings: list[Grades]) -> frozenset[tuple[str, str]]:
 
 def read_exports(folder: Path) -> Exports:
     """Read the files that ``ratui export --format csv`` wrote into `folder`."""
-    return Exports(*(_read(folder / f"{name}.csv") for name in ("scores", "totals", "final", "repeats", "readings")))
+    names = ("scores", "totals", "final", "repeats", "readings", "joint_space")
+    return Exports(*(_read(folder / f"{name}.csv") for name in names))
 
 
 def _read(path: Path) -> list[Row]:

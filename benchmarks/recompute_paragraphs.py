@@ -6,6 +6,7 @@ import re
 from statistics import median
 
 from benchmarks.recompute_charter import count_readings, methods_term
+from benchmarks.recompute_joint_space import count_compared_patients
 from benchmarks.recompute_models import count_single
 from benchmarks.recompute_outcome import count_disputes
 from benchmarks.recompute_tables import Sources
@@ -20,6 +21,7 @@ _NOTES = {
     "Each rater with themselves": "fewer than 3 patients",
     "Drift of each rater": "mean ± 3 · mean moving range / 1.128, from 8 repeats on",
     "Sites": "with fewer than ten",
+    "Measured joint spaces": "95 % intervals",
 }
 """Words of the notes whose only figures are those of a formula or of a level of confidence."""
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?!\w)")
@@ -77,6 +79,8 @@ def expected_paragraph(of: Sources, heading: str, label: str, words: str) -> lis
             for case, readers in exports.raters.items()
         ]
         return [sum(map(bool, marks)), len(marks)]
+    if heading == "Measured change by graded change" and "95 % intervals" in words:
+        return [count_compared_patients(of), 95]
     if heading == "Agreement":
         return _agreement(of)
     if heading == "Disputes":

@@ -109,6 +109,7 @@ def rehearse(folder: Path, campaign: Campaign, run: RunCommand) -> None:
     _read(simulated, kinds, left, rng, resumed)
     _change_after_release(simulated.study, resumed + timedelta(days=100))
     _adjudicate(simulated, rng, resumed + timedelta(days=120))
+    run("measure", path)
     run("lock", path, "--reason", "data cleaned")
     run("export", path, folder / "out", "--format", "csv", "--format", "adam", "--with-notes")
     run("report", path, folder / "report.html", *["--no-plots"] * (not campaign.plots))

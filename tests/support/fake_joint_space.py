@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ratui.imaging import Box, Film
 
-__all__ = ["FakeChange", "FakeMeasure", "fake_joint_space_change"]
+__all__ = ["FakeChange", "FakeMeasure", "failing_joint_space_change", "fake_joint_space_change"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,13 @@ def fake_joint_space_change(film_a: Film, box_a: Box, film_b: Film, box_b: Box) 
     ]
     change = (levels[1] - levels[0]) / 1000
     return FakeChange(change, 0.8 * change, 0.05, 0.9, ok=True)
+
+
+def failing_joint_space_change(film_a: Film, box_a: Box, film_b: Film, box_b: Box) -> FakeChange:
+    """Return `fake_joint_space_change`, but no value for some of the boxes."""
+    if int(box_a.x0 * 7) % 5 + int(box_b.x0 * 7) % 5 > 6:
+        return FakeChange(float("nan"), None, float("nan"), 0.1, ok=False, reason="the bones were not found")
+    return fake_joint_space_change(film_a, box_a, film_b, box_b)
 
 
 @dataclass
