@@ -30,7 +30,15 @@ from ratui.study import Case, FilmRecord, Study
 from ratui.study.accounts import act_as_owner
 from ratui.study.config import SPLIT_FORMAT
 from ratui.study.film_files import load_film
-from ratui.study.joint_space import MeasuredChange, digest_inputs, read_joint_space, save_joint_space, shown_boxes
+from ratui.study.joint_space import (
+    MeasuredChange,
+    digest_inputs,
+    publish_joint_space,
+    read_joint_space,
+    save_joint_space,
+    shown_boxes,
+)
+from ratui.study.layout import PRIVATE
 from ratui.study.store import StudyFolder
 
 if TYPE_CHECKING:
@@ -252,8 +260,12 @@ class _Run:
     def _save(self, name: str) -> None:
         found = self._plans[name].found.values()
         if found or read_joint_space(self._study, name):  # a case without a pair gets no file
-            with act_as_owner(self._study.folder, ""):  # a file of root would exclude the owner
-                save_joint_space(self._study, name, found, is_released=name in self._released)
+            # As root, act as the owner, because a file of root would exclude the owner and the members of its group.
+            with act_as_owner(self._study.folder, PRIVATE if self._study.config.blinded else "models"):
+                save_joint_space(self._study, name, found)
+            if name in self._released:
+                with act_as_owner(self._study.folder, "models"):
+                    publish_joint_space(self._study, name, found)
 
     def _count(self, name: str) -> None:
         found = self._plans.pop(name).found.values()

@@ -10,7 +10,7 @@ films and boxes that were measured: a measurement whose films or boxes have chan
 
 A joint space narrows with time, so the sign shows which film is probably the later one, and with more than three visits
 the measured pairs show it, too. So the file of a case of a blinded study is in ``private``, which raters cannot open. When
-all its raters have signed, `save_joint_space` also writes a copy where raters can read it.
+all its raters have signed, `publish_joint_space` writes a copy where raters can read it.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ __all__ = [
     "intact_joint_space",
     "load_joint_space",
     "load_unblinded_joint_space",
+    "publish_joint_space",
     "read_joint_space",
     "save_joint_space",
     "shown_boxes",
@@ -178,35 +179,28 @@ def shown_boxes(regions: Iterable[Region], proposals: Iterable[Region]) -> dict[
     return {key: box for key, box in found.items() if box is not None}
 
 
-def save_joint_space(study: Study, case: str, found: Iterable[MeasuredChange], *, is_released: bool = False) -> bool:
-    """Replace the measurements of `case`, and return whether a file has changed.
+def save_joint_space(study: Study, case: str, found: Iterable[MeasuredChange]) -> bool:
+    """Replace the measurements of `case`, and return whether its file has changed.
 
-    Parameters
-    ----------
-    study, case
-        The study and the name of the case.
-    found
-        The measurements.
-    is_released
-        All raters of the case have signed. In a blinded study, raters may read the measurements from then on.
-
-    Raises
-    ------
-    StudyError, StoreError
-        If this account may not do it, or the file can't be written.
+    Raises StudyError for an account that may not know the time points, StoreError if the file can't be written.
     """
-    study.case(case)  # raises an error for accounts that may not know the time points, and for an unknown case
+    study.case(case)  # raises an error for such an account, and for an unknown case
+    return _replace(study, _file(study, case), found)
+
+
+def publish_joint_space(study: Study, case: str, found: Iterable[MeasuredChange]) -> bool:
+    """Write the measurements of `case` where raters can read them, and return whether the file has changed.
+
+    For a case of a blinded study that all its raters have signed. Raises StudyError, StoreError as `save_joint_space` does.
+    """
+    study.case(case)
+    return _replace(study, _public_file(study, case), found)
+
+
+def _replace(study: Study, file: StudyFile, found: Iterable[MeasuredChange]) -> bool:
+    """Write the measurements unless the file has this content already; return whether it was written."""
     records = sorted((each.to_record() for each in found), key=lambda record: (record["site"], record["films"]))
     tables: Tables = {"meta": [{"format": _FORMAT, "scheme": study.config.scheme}], "changes": records}
-    files = [_file(study, case)]
-    if study.config.blinded and is_released:
-        files.append(_public_file(study, case))
-    changed = [_replace(study, file, tables) for file in files]
-    return any(changed)
-
-
-def _replace(study: Study, file: StudyFile, tables: Tables) -> bool:
-    """Write `tables` unless the file has this content already; return whether it was written."""
     stored = read_intact(file)  # raises an error for a file of a newer format, which must not be replaced
     if stored is not None and not stored.notice and json.dumps(stored.tables) == json.dumps(tables):
         return False
@@ -263,6 +257,7 @@ def _public_file(study: Study, case: str) -> StudyFile:
 
 def _read(study: Study, case: str, file: StudyFile, films: Case | None = None) -> tuple[MeasuredChange, ...]:
     """Return the measurements in `file`, in the order of the time points of `films`, by default those of `case`."""
+    films = films or study.case(case)  # raises an error for an account that may not know the time points
     stored = read_intact(file)
     if stored is None:
         return ()
@@ -272,7 +267,6 @@ def _read(study: Study, case: str, file: StudyFile, films: Case | None = None) -
         raise StoreError(f"the measurements have format {clean_text(about.get('format'))}", file.path, "Update ratui")
     if about.get("scheme") != study.config.scheme:
         raise StoreError("they are of another scheme", file.path, _REMEDY)
-    films = films or study.case(case)
     found = [
         placed
         for record in stored.tables.get("changes", [])

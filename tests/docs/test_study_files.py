@@ -10,7 +10,7 @@ import pytest
 
 from ratui.study import Study
 from ratui.study.evidence import write_root
-from ratui.study.joint_space import save_joint_space
+from ratui.study.joint_space import publish_joint_space, save_joint_space
 from ratui.study.layout import FOLDERS
 from ratui.study.reading_order import save_reading_order
 from ratui.study.restored import save_accounts
@@ -27,7 +27,8 @@ def study(tmp_path: Path) -> Study:
     study = Study.open(tmp_path / "study")
     write_root(study)
     save_reading_order(study, study.cases(), "scorer")
-    save_joint_space(study, study.cases()[0], [], is_released=True)
+    save_joint_space(study, study.cases()[0], [])
+    publish_joint_space(study, study.cases()[0], [])
     save_accounts(study.folder, {"ada": "root"})
     return study
 

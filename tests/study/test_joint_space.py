@@ -21,6 +21,7 @@ from ratui.study.joint_space import (
     digest_inputs,
     load_joint_space,
     load_unblinded_joint_space,
+    publish_joint_space,
     read_joint_space,
     save_joint_space,
     shown_boxes,
@@ -135,7 +136,8 @@ def test_a_blinded_study_hides_them_from_raters_until_release(tmp_path: Path) ->
     assert load_unblinded_joint_space(view, "anna", case) == load_unblinded_joint_space(study, "anna", case) == ()
     assert load_joint_space(view, case) == ()
 
-    save_joint_space(study, case, [measured(study)], is_released=True)
+    assert publish_joint_space(study, case, [measured(study)])
+    assert not publish_joint_space(study, case, [measured(study)])
     (shown,) = load_unblinded_joint_space(view, "anna", case)
     assert shown.times == (0, 1), "in the view of a rater these are positions"
     is_exchanged = study.order("anna", case) == (1, 0)

@@ -24,12 +24,14 @@ from ratui.reading import Reading
 from ratui.results.agreement import measure_agreement
 from ratui.results.disputes import DisputeLimits, find_disputes
 from ratui.results.export import export
+from ratui.results.joint_space_measuring import measure_joint_spaces
 from ratui.results.progress import measure_progress
 from ratui.results.released import ReleasedReadings, released_readings
 from ratui.results.report import render_report
 from ratui.results.totals import get_rule
 from ratui.study import Region, RegionSource, Study
 from ratui.study.check import check_study
+from ratui.study.joint_space import JOINT_SPACE, load_joint_space
 from ratui.study.model_reports import (
     Evaluation,
     Heading,
@@ -46,6 +48,7 @@ from ratui.study.store.seal import BEGIN, CHAINED, CHAINS, record_checksum
 from tests.model_answers import answer
 from tests.results.studies import noisy_study
 from tests.support.attacks.table import Outcome, attack
+from tests.support.fake_joint_space import fake_joint_space_change
 from trainer.data.pairs import list_signed_cases, load_pair_samples
 
 __all__ = ["SEED", "TRIALS", "Trial", "forge", "make_full_study", "try_values"]
@@ -83,6 +86,7 @@ def make_full_study(folder: Path) -> Study:
     )
     save_evaluation(study, Evaluation(MODEL, datetime(2026, 3, 1, tzinfo=UTC), study.cases()[:1], blocks))
     save_reading_order(study, study.cases()[::-1], MODEL)
+    measure_joint_spaces(study, fake_joint_space_change, workers=1)
     return study
 
 
@@ -215,7 +219,13 @@ def try_values(study: Study, pattern: str, trials: int, rng: random.Random) -> I
         yield trial
 
 
-_MAY_END = ("read_damaged_case", "read_as_rater", "load_damaged_predictions", "load_damaged_evaluation")
+_MAY_END = (
+    "read_damaged_case",
+    "read_as_rater",
+    "load_damaged_predictions",
+    "load_damaged_joint_spaces",
+    "load_damaged_evaluation",
+)
 """Uses of the damaged file itself, which a clear message may end."""
 
 
@@ -300,6 +310,11 @@ def _uses(path: Path, name: str, before: Mapping[str, Mapping[str, Reading]]) ->
             load_predictions(study, case)
         return ""
 
+    def load_damaged_joint_spaces() -> str:
+        for case in whole:
+            load_joint_space(study, case)
+        return ""
+
     def load_damaged_evaluation() -> str:
         for model in list_evaluated_models(study):
             load_evaluation(study, "anna", model)
@@ -311,7 +326,8 @@ def _uses(path: Path, name: str, before: Mapping[str, Mapping[str, Reading]]) ->
         if any(before[case] != readings for case, readings in found[0].readings.items()):
             yield from (agreement, report)  # slow, and the same as before for the same readings
     yield from (status_as_rater, train, read_as_rater)
-    yield from (order, read_damaged_case, load_damaged_predictions, load_damaged_evaluation, print_notices)
+    yield from (order, read_damaged_case, load_damaged_predictions, load_damaged_joint_spaces)
+    yield from (load_damaged_evaluation, print_notices)
 
 
 PATTERNS = {
@@ -320,6 +336,7 @@ PATTERNS = {
     "lists of films": "films/*/films.json",
     "proposals": "proposals/model/*.json",
     "predictions": f"models/{MODEL}/answers/*.json",
+    "joint spaces": f"{JOINT_SPACE}/*.json",
     "evaluations": f"models/{MODEL}/evaluation.json",
     "order": "models/order.json",
     "locks": "readings/anna/*.lock",
@@ -350,8 +367,8 @@ def odd_regions(folder: Path) -> Outcome:
 
 @attack("a valid seal over odd values in proposals, predictions, evaluations, order", by="trainer")
 def odd_files_of_models(folder: Path) -> Outcome:
-    """Give the files of models odd values."""
-    return _attack(folder, ("proposals", "predictions", "evaluations", "order"), TRIALS // 2)
+    """Give the files of models and of measurements odd values."""
+    return _attack(folder, ("proposals", "predictions", "joint spaces", "evaluations", "order"), TRIALS // 2)
 
 
 @attack("a valid seal over odd values in a list of films or of visits", by="owner")
