@@ -44,7 +44,14 @@ from ratui.study.store import StudyFolder
 if TYPE_CHECKING:
     from ratui.imaging import JointSpaceChange
 
-__all__ = ["Measure", "MeasureSummary", "list_measured_sites", "list_visit_pairs", "measure_joint_spaces"]
+__all__ = [
+    "Measure",
+    "MeasureSummary",
+    "default_workers",
+    "list_measured_sites",
+    "list_visit_pairs",
+    "measure_joint_spaces",
+]
 
 Measure: TypeAlias = Callable[[Film, Box, Film, Box], "JointSpaceChange"]
 """Measures one joint on two films, as `ratui.imaging.joint_space_change` does."""
@@ -171,7 +178,7 @@ def measure_joint_spaces(
     run = _Run(study, again, len(names), on_progress)
     tasks = run.plan(names)
     first = list(islice(tasks, 2))
-    count = _default_workers() if workers is None else max(workers, 1)
+    count = default_workers() if workers is None else max(workers, 1)
     try:
         with closing(_run_tasks(study.path, chain(first, tasks), measure, count if len(first) > 1 else 1)) as results:
             for task, result in results:
@@ -184,7 +191,8 @@ def measure_joint_spaces(
     return run.summary
 
 
-def _default_workers() -> int:
+def default_workers() -> int:
+    """Return the number of processors that this process may use, at most 8."""
     return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, _MOST_WORKERS)
 
 

@@ -42,7 +42,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("rehearsal") / "campaign"
     with pytest.MonkeyPatch.context() as patch:  # on films of this size no bone can be measured
         patch.setattr(ratui.imaging, "joint_space_change", failing_joint_space_change, raising=False)
-        patch.setattr(joint_space_measuring, "_default_workers", lambda: 1)
+        patch.setattr(joint_space_measuring, "default_workers", lambda: 1)
         rehearse(folder, Campaign(6, 3, 4, size=(100, 82), scheme="fingers", repeats=0.34, plots=False), run)
     return folder
 

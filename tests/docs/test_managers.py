@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import ratui.imaging
 from ratui.cli.main import commands
 from ratui.detection import onnx_networks
 from ratui.reading import Field, GradeEntry, NotAssessableEntry
+from ratui.results import joint_space_measuring
 from ratui.study import Study
 from tests.films import confirm_template, hospital
 from tests.results.studies import Special
+from tests.support.fake_joint_space import fake_joint_space_change
 from tests.support.template_network import TemplateNetwork
 from tests.tui.readings import store_reading
 from trainer.cli import commands as trainings
@@ -29,6 +32,7 @@ _WRITES = {
     "anna.package",
     "plots/bland-altman-change.svg",
     "out/scores.csv",
+    "out/joint_space.csv",
     "out/totals.parquet",
     "out/readings.json",
     "out/regions.json",
@@ -68,6 +72,8 @@ def test_the_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv(name, str(tmp_path / "home"))
     # The films are noise, in which the search for a hand takes long.
     monkeypatch.setattr(onnx_networks, "load_shipped_detector", lambda: TemplateNetwork(sees_hands=False))
+    monkeypatch.setattr(ratui.imaging, "joint_space_change", fake_joint_space_change, raising=False)
+    monkeypatch.setattr(joint_space_measuring, "default_workers", lambda: 1)
     found = blocks()
     assert len(found) >= 7
     for block in found:

@@ -14,6 +14,8 @@ import pytest
 from ratui.reading import Field, GradeEntry
 from ratui.results.bootstrap import draw_resamples
 from ratui.results.export import export
+from ratui.results.export.final_tables import build_adam_table
+from ratui.results.export.signed_readings import ExportSource
 from ratui.results.final_scores import compute_final_scores
 from ratui.results.joint_space import (
     MeasuredChanges,
@@ -205,6 +207,25 @@ def test_the_export_has_a_row_for_each_joint_and_pair(study: Study, tmp_path: Pa
     assert (films[good["film_from"]], films[good["film_to"]]) == (0, 1)
     explained = (tmp_path / "out" / "dictionary.csv").read_text(encoding="utf-8")
     assert explained.count("\njoint_space,") == len(good)
+
+
+def test_the_change_table_has_a_parameter_for_each_joint_measured_in_mm(study: Study) -> None:
+    first, second = study.cases()
+    stored = load_joint_space(study, first)
+    unreliable = replace(stored[0], ok=False, reason="no bones")
+    save_joint_space(study, first, [unreliable, replace(stored[1], mm=None), *stored[2:]])
+    table = build_adam_table(ExportSource(study, released_readings(study)), RULE)
+    names = [column.name for column in table.columns]
+    rows = [dict(zip(names, row, strict=True)) for row in table.rows]
+    measured = [row for row in rows if str(row["PARAMCD"]).startswith("JS") and row["PARAMCD"] != "JSN"]
+    expected = [(first, each) for each in stored[2:]] + [(second, each) for each in load_joint_space(study, second)]
+    assert [(row["SUBJID"], row["AVAL"]) for row in measured] == [(case, each.mm) for case, each in expected]
+    row = next(each for each in measured if each["PARAMCD"] == "JSRMCP2")
+    assert row["PARAM"] == "Joint Space Change, Right MCP2 (mm)"
+    assert (row["AVISITN"], row["AVISIT"]) == (1, study.config.charter.visit_name(1))
+    assert row["ADY"] == 429, "the films are 428 days apart, and the first day is 1"
+    assert (row["BASE"], row["CHG"], row["EVAL"], row["MISSRULE"]) == (None,) * 4
+    assert len({(each["SUBJID"], each["PARAMN"], each["AVISITN"]) for each in rows}) == len(rows)
 
 
 def test_the_report_shows_tables_and_plot(study: Study) -> None:

@@ -15,6 +15,7 @@ from ratui.results.agreement import TOTAL
 from ratui.results.export.signed_readings import ExportSource
 from ratui.results.export.tables import LATE_CHANGE, Column, Table
 from ratui.results.final_scores import FINAL_MEANINGS, FinalScores, compute_final_scores
+from ratui.results.joint_space import load_released_measurements
 from ratui.results.quantities import Quantity
 from ratui.results.rater_totals import PROGRESSION, years_apart
 from ratui.results.totals import Floats, MissingRule
@@ -147,22 +148,49 @@ def build_adam_table(source: ExportSource, rule: MissingRule) -> Table:
                         "Y" if source.late_mark_of_case(case, origin) else None,
                     )
                 )
-    return Table(
-        "adam", "one final score of one subject at one visit, in the style of an ADaM BDS", _ADAM_COLUMNS, rows
-    )
+    about = "one final score, or measured joint space, of one subject at one visit, in the style of an ADaM BDS"
+    return Table("adam", about, _ADAM_COLUMNS, [*rows, *_measured_rows(source)])
+
+
+def _measured_rows(source: ExportSource) -> Iterator[tuple[Any, ...]]:
+    """Yield a row for each reliable measured change of a joint space since the baseline, in millimetres."""
+    study = source.study
+    numbers = {site.key: number for number, site in enumerate(study.scheme.sites, start=_FIRST_SITE)}
+    for case, found in load_released_measurements(study, source.released).items():
+        days, visits = _days(source, case), source.released.visit_numbers[case]
+        for each in found:
+            first, last = (visits[time] for time in each.times)
+            if first or not each.ok or each.mm is None:
+                continue
+            site = study.scheme.site(each.site)
+            side = {"L": "Left", "R": "Right"}[site.side]
+            head = (study.config.id, f"{study.config.id}-{case}", case)
+            parameter = f"Joint Space Change, {side} {site.joint.id} (mm)", f"JS{site.side}{site.joint.id}".upper()[:8]
+            visit = study.config.charter.visit_name(last), last, days[last] + 1 if last in days else None
+            row = (*head, *parameter, numbers[each.site], *visit, each.mm)
+            yield (*row, *[None] * (len(_ADAM_COLUMNS) - len(row)))
+
+
+_FIRST_SITE = 101
+"""Number of the parameter of the scheme's first site."""
 
 
 _ADAM_COLUMNS = (
     Column("STUDYID", "text", "the study's id"),
     Column("USUBJID", "text", "the study's id and the patient's pseudonym"),
     Column("SUBJID", "text", "the patient's pseudonym, or the subject id if it was relinked"),
-    Column("PARAM", "text", "the scale in words"),
-    Column("PARAMCD", "text", "the scale"),
-    Column("PARAMN", "integer", "number of the scale"),
+    Column("PARAM", "text", "the scale in words, or the joint whose space was measured"),
+    Column("PARAMCD", "text", "the scale, or JS with side and joint"),
+    Column("PARAMN", "integer", "number of the scale, or 101 and more of a joint"),
     Column("AVISIT", "text", "name of the visit"),
     Column("AVISITN", "integer", "number of the visit, 0 the baseline"),
     Column("ADY", "integer", "day of the films, the patient's first film being day 1; empty if unknown"),
-    Column("AVAL", "number", "the final score"),
+    Column(
+        "AVAL",
+        "number",
+        "the final score; of a joint, the measured change of its space since the baseline in millimetres, positive if it is "
+        "wider; the columns from BASE on are then empty",
+    ),
     Column("BASE", "number", "the final score at the baseline; empty if there is none"),
     Column(
         "CHG",
