@@ -29,10 +29,12 @@ from ratui.results.joint_space_measuring import list_measured_sites, measure_joi
 from ratui.results.released import released_readings
 from ratui.results.report import render_report
 from ratui.results.totals import get_rule
-from ratui.study import CONSENSUS, Study
+from ratui.study import CONSENSUS, InProcessConverter, Study, import_films
 from ratui.study.joint_space import OUTDATED, load_joint_space, save_joint_space
+from tests.films import confirm_template, film_file
 from tests.results.studies import read_study
 from tests.support.fake_joint_space import FakeChange, fake_joint_space_change
+from tests.tui.readings import store_reading
 
 RULE = get_rule("carried")
 NAN = float("nan")
@@ -226,6 +228,23 @@ def test_the_change_table_has_a_parameter_for_each_joint_measured_in_mm(study: S
     assert row["ADY"] == 429, "the films are 428 days apart, and the first day is 1"
     assert (row["BASE"], row["CHG"], row["EVAL"], row["MISSRULE"]) == (None,) * 4
     assert len({(each["SUBJID"], each["PARAMN"], each["AVISITN"]) for each in rows}) == len(rows)
+
+
+def test_the_change_table_has_changes_since_the_baseline_only(tmp_path: Path) -> None:
+    study = Study.create(tmp_path / "study", "fingers", ["anna"])
+    for number, day in enumerate(("20200302", "20210504", "20220606")):
+        film_file(tmp_path / "in" / f"a{number}.dcm", patient="A", day=day, seed=number)
+    import_films(study, [tmp_path / "in"], key=tmp_path / "key.json", converter=InProcessConverter(), visits=3)
+    (case,) = study.cases()
+    confirm_template(study, case, "anna")
+    store_reading(study, case, rater="anna", signed=True)
+    measure_joint_spaces(study, fake_joint_space_change, workers=1)
+    table = build_adam_table(ExportSource(study, released_readings(study)), RULE)
+    names = [column.name for column in table.columns]
+    rows = [dict(zip(names, row, strict=True)) for row in table.rows]
+    changes = {each.times: each.mm for each in load_joint_space(study, case) if each.site == "L.MCP2"}
+    found = [(row["AVISITN"], row["AVAL"]) for row in rows if row["PARAMCD"] == "JSLMCP2"]
+    assert found == [(1, changes[0, 1]), (2, changes[0, 2])]
 
 
 def test_the_report_shows_tables_and_plot(study: Study) -> None:

@@ -172,6 +172,10 @@ def test_three_visits_give_all_pairs_and_one_visit_none(tmp_path: Path) -> None:
     assert changes[0, 2] == pytest.approx(changes[0, 1] + changes[1, 2])
     (single,) = [case for case in study.cases() if len(study.case(case).times) == 1]
     assert not (study.path / JOINT_SPACE / f"{single}.json").exists()
+    (case,) = {*study.cases()} - {single}
+    film = next(each.id for each in study.case(case).films if each.time == 0)
+    study.film_path(case, film).unlink()
+    assert [each.partition(":")[0] for each in measure(study, again=True)[1]] == [f"{case}, film {film}"]
 
 
 def test_a_blinded_study_publishes_a_case_once_all_its_raters_have_signed(tmp_path: Path) -> None:
@@ -209,8 +213,10 @@ def test_unknown_cases_raters_and_locked_studies_are_refused(tmp_path: Path) -> 
     with pytest.raises(StudyError, match="managers"):
         measure(study.as_rater("anna"))
     lock_study(study, "the study has ended")
+    fake = FakeMeasure()
     with pytest.raises(StudyLocked):
-        measure(Study.open(study.path))
+        measure_joint_spaces(Study.open(study.path), fake, workers=1)
+    assert fake.calls == [], "it is refused before anything is measured"
 
 
 def test_processes_give_the_same_measurements(tmp_path: Path) -> None:

@@ -181,9 +181,10 @@ def test_impossible_measurements_are_rejected_and_reported(
     (case,) = study.cases()
     save_joint_space(study, case, [measured(study)])
     change_file(study, table, record)
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError) as raised:
         load_joint_space(study, case)
-    assert any(JOINT_SPACE in finding.file for finding in check_study(study.path).findings)
+    found = [each.problem for each in check_study(study.path).findings if JOINT_SPACE in each.file]
+    assert raised.value.problem in found
 
 
 def test_films_in_the_wrong_order_and_doubles_are_rejected(tmp_path: Path) -> None:
