@@ -12,7 +12,7 @@ from benchmarks.recompute_exports import NAN, Row
 from benchmarks.recompute_formulas import Floats
 from benchmarks.recompute_tables import Cell, Rows, Sources, cell
 
-__all__ = ["JOINT_SPACE", "count_compared_patients"]
+__all__ = ["JOINT_SPACE", "count_compared_patients", "list_points"]
 
 _RESAMPLES = 2000
 _NARROWING = "JSN"
@@ -157,6 +157,14 @@ def by_grade(of: Sources) -> Rows:
 def count_compared_patients(of: Sources) -> int:
     """Return the number of patients with a measured and graded joint."""
     return len({each.case for each in _compared(_joints(of))})
+
+
+def list_points(of: Sources) -> dict[float, list[float]]:
+    """Return the measured changes by graded change, in order, as the plot shows them."""
+    found: dict[float, list[float]] = {}
+    for each in sorted(_compared(_joints(of)), key=lambda joint: joint.graded):
+        found.setdefault(each.graded, []).append(each.mm)
+    return found
 
 
 JOINT_SPACE: dict[str, tuple[int, Callable[[Sources], Rows]]] = {

@@ -13,6 +13,7 @@ from itertools import combinations
 from xml.etree import ElementTree
 
 from benchmarks.recompute_exports import Quantity
+from benchmarks.recompute_joint_space import list_points
 from benchmarks.recompute_outcome import final
 from benchmarks.recompute_tables import Sources, control_chart, sites
 
@@ -177,6 +178,16 @@ def _control_charts(of: Sources) -> list[Axes]:
     return found
 
 
+def _joint_space(of: Sources) -> list[Axes]:
+    axes = Axes(levels=[0.0])
+    for grade, values in list_points(of).items():
+        axes.points.append(
+            [(grade + 0.3 * ((number + 0.5) / len(values) - 0.5), value) for number, value in enumerate(values)]
+        )
+        axes.levels.append(of.formulas.mean(values))
+    return [axes]
+
+
 def _disagreement(of: Sources) -> list[Axes]:
     """Return axes whose texts are ``R.MCP2 ERO`` and whose levels are the mean differences of grades."""
     found = {f"{site} {scale}": cells[5] for (site, scale), cells in sites(of).items()}
@@ -207,6 +218,7 @@ _PLOTS: dict[str, Callable[[Sources], list[Axes]]] = {
     "Status at the last visit": lambda of: _bland_altman(of, _last_status(of)),
     "Cases read twice": _control_charts,
     "Every patient's change of the final": _final_change,
+    "Measured change of each joint": _joint_space,
     "Where raters disagree": _disagreement,
 }
 """Functions that return the expected axes of each plot, by the beginning of its caption."""

@@ -132,6 +132,7 @@ def rehearse_without_charter(folder: Path, campaign: Campaign, run: RunCommand) 
     _confirm_regions(simulated, rng)
     _read(simulated, kinds, _list_work(simulated.study), rng, _START)
     _predict(simulated, folder / "predictions.csv", rng)
+    run("measure", path)
     subset = ["--rater", "r1", "--rater", "r2"]
     for name, chosen, why in (("report", [], []), ("some", subset, ["--reason", "r3 did not finish"])):
         words = [*chosen, "--missing", campaign.missing]

@@ -29,9 +29,11 @@ def run(*words: object) -> str:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def draw_in_this_process() -> Iterator[None]:
-    """Draw films in a thread: starting processes takes longer than drawing a few small films."""
+def work_in_this_process() -> Iterator[None]:
+    """Draw and measure in this process: starting others takes longer. Joint spaces of films of this size are made up."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ratui.imaging, "joint_space_change", failing_joint_space_change, raising=False)
+        patch.setattr(joint_space_measuring, "default_workers", lambda: 1)
         patch.setattr("ratui.demo.simulate.ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(1))
         yield
 
@@ -40,10 +42,7 @@ def draw_in_this_process() -> Iterator[None]:
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a campaign of six patients with three visits each and four raters, two per case."""
     folder = tmp_path_factory.mktemp("rehearsal") / "campaign"
-    with pytest.MonkeyPatch.context() as patch:  # on films of this size no bone can be measured
-        patch.setattr(ratui.imaging, "joint_space_change", failing_joint_space_change, raising=False)
-        patch.setattr(joint_space_measuring, "default_workers", lambda: 1)
-        rehearse(folder, Campaign(6, 3, 4, size=(100, 82), scheme="fingers", repeats=0.34, plots=False), run)
+    rehearse(folder, Campaign(6, 3, 4, size=(100, 82), scheme="fingers", repeats=0.34, plots=False), run)
     return folder
 
 
@@ -179,11 +178,17 @@ def test_changed_plots_and_models_are_noticed(plain: Path, tmp_path: Path) -> No
 
     spoil("Every patient&#x27;s change of the total", r'(line2d_15.*?<use [^>]*y=")([\d.]+)', shift)
     spoil("Change: each pair", r'(PathCollection_1.*?<use [^>]*x=")([\d.]+)', shift)
+    spoil("Measured change of each joint", r'(PathCollection_1.*?<use [^>]*y=")([\d.]+)', shift)
     spoil("Every patient&#x27;s change of the final", r"(ytick_1.*?>)(−?\d+)(?=</text>)", lambda m: f"{m[1]}99")
     spoil("Where raters disagree", r"(>)(\d\.\d\d)(?=</text>)", lambda m: f"{m[1]}8.88")
     (tmp_path / "some.html").write_text(text, encoding="utf-8")
     wrong = compare_plain(plain, tmp_path / "some.html", "some")
     starts = ("Every patient's change of the total", "Change: each", "Every patient's change of the final")
-    for start in (*starts, "Where raters disagree", "Models against the raters: scorer"):
+    for start in (
+        *starts,
+        "Measured change of each joint",
+        "Where raters disagree",
+        "Models against the raters: scorer",
+    ):
         assert any(line.startswith(start) for line in wrong), start
     assert all("Status at the last" not in line for line in wrong)

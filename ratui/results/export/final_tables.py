@@ -157,7 +157,8 @@ def _measured_rows(source: ExportSource) -> Iterator[tuple[Any, ...]]:
     study = source.study
     numbers = {site.key: number for number, site in enumerate(study.scheme.sites, start=_FIRST_SITE)}
     for case, found in load_released_measurements(study, source.released).items():
-        days, visits = _days(source, case), source.released.visit_numbers[case]
+        days = {film.number: film.day for film in source.released.cases[case].films if film.day is not None}
+        visits = source.released.visit_numbers[case]
         for each in found:
             first, last = (visits[time] for time in each.times)
             if first or not each.ok or each.mm is None:
