@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
 from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.study import Region, RegionSource, Study
 from ratui.study.audit import list_audit_entries
+from ratui.study.backup import back_up
 from ratui.study.check import check_study
 from ratui.study.joint_space import (
     JOINT_SPACE,
@@ -26,6 +28,9 @@ from ratui.study.joint_space import (
     save_joint_space,
     shown_boxes,
 )
+from ratui.study.merge import merge
+from ratui.study.package import package
+from ratui.study.restore import restore
 from ratui.study.store import read_intact, write_tables
 from tests.films import make_study
 from tests.tui.readings import store_reading
@@ -212,6 +217,24 @@ def test_damage_is_reported_and_the_second_copy_is_repaired(tmp_path: Path) -> N
         copy.write_bytes(copy.read_bytes().replace(b"0.05", b"0.06"))
     with pytest.raises(DamagedError):
         load_joint_space(study, case)
+
+
+def test_backups_have_them_and_copies_for_raters_have_not(tmp_path: Path) -> None:
+    study = make_study(tmp_path, blinded=True)
+    (case,) = study.cases()
+    save_joint_space(study, case, [measured(study)])
+    publish_joint_space(study, case, [measured(study)])
+    back_up(study, tmp_path / "backup.zip")
+    restored = restore(tmp_path / "backup.zip", tmp_path / "restored").study
+    assert load_joint_space(restored, case) == (measured(study),)
+    assert check_study(restored.path).findings == ()
+    package(study, "anna", tmp_path / "package.zip")
+    with ZipFile(tmp_path / "package.zip") as archive:
+        assert not [name for name in archive.namelist() if "joint" in name]
+    save_joint_space(restored, case, [])
+    publish_joint_space(restored, case, [])
+    merge(study, restored.path, ["anna"])
+    assert load_joint_space(study, case) == (measured(study),)
 
 
 def test_names_can_not_leave_the_study(tmp_path: Path) -> None:
