@@ -104,10 +104,11 @@ class _Task:
 
 @dataclass
 class _CasePlan:
-    """The valid measurements of a case by site and films, and the number of its tasks that are not done."""
+    """The valid measurements of a case by site and films, the number of its tasks that are not done, and of new ones."""
 
     found: dict[_Key, MeasuredChange]
     waiting: int
+    measured: int = 0
 
 
 @dataclass(frozen=True)
@@ -222,8 +223,6 @@ class _Run:
                 self.summary.failures.append(f"{name}: {error.problem}")
                 self._finish()
                 continue
-            again = sum((site, task.key) in known for task in tasks for site, _, _ in task.joints)
-            self.summary.kept += len(known) - again
             self._plans[name] = _CasePlan(known, len(tasks))
             if not tasks:
                 self._save(name)
@@ -257,6 +256,7 @@ class _Run:
         plan = self._plans[name]
         plan.found.update(((each.site, task.key), each) for each in result.found)
         plan.waiting -= 1
+        plan.measured += len(result.found)
         self.summary.measured += len(result.found)
         if result.film and (name, result.film) not in self._unreadable:
             self._unreadable.add((name, result.film))
@@ -276,7 +276,9 @@ class _Run:
                     publish_joint_space(self._study, name, found)
 
     def _count(self, name: str) -> None:
-        found = self._plans.pop(name).found.values()
+        plan = self._plans.pop(name)
+        found = plan.found.values()
+        self.summary.kept += len(found) - plan.measured
         self.summary.cases += bool(found)
         self.summary.ok += sum(each.ok for each in found)
         self.summary.reasons.update(each.reason for each in found if not each.ok)

@@ -247,6 +247,8 @@ def test_the_command_prints_what_was_measured(tmp_path: Path, run: Callable[...,
     study.film_path(case, film).unlink()
     failed = run(study.path, "--again")
     assert failed.exit_code == 1
+    assert "10 changes of joint spaces measured, 10 kept from before" in failed.output, "those of the film still hold"
+    assert "reliable: 20 of 20" in failed.output
     assert f"not measured: {case}, film {film}: there is no such file" in failed.output
     study.save_regions(case, [])
     assert "no finger joint has boxes on films of two visits" in run(study.path).output
