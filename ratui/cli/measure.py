@@ -63,6 +63,7 @@ def measure(study: Path, cases: tuple[str, ...], again: bool, workers: int | Non
 
 def _format_summary(summary: MeasureSummary) -> list[str]:
     from ratui.results.text_table import format_count
+    from ratui.study.joint_space import REASONS
 
     of_all = summary.measured + summary.kept
     if not of_all:
@@ -72,7 +73,7 @@ def _format_summary(summary: MeasureSummary) -> list[str]:
         f"{counts}, in {format_count(summary.cases, 'case')}",
         f"reliable: {summary.ok} of {of_all} ({100 * summary.ok / of_all:.0f} %)",
     ]
-    return lines + [f"  {count} not: {reason}" for reason, count in summary.reasons.most_common()]
+    return lines + [f"  {count} not: {REASONS[reason]}" for reason, count in summary.reasons.most_common()]
 
 
 COMMANDS = (measure,)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ratui.detection.finger_joints import JOINT_KINDS
-from ratui.errors import FilmError, RatuiError, StudyError, clean_text
+from ratui.errors import FilmError, RatuiError, StudyError
 from ratui.imaging import Box, Film
 from ratui.results.released import released_readings
 from ratui.scheme import Scheme, Site
@@ -59,7 +59,6 @@ _Key: TypeAlias = tuple[str, frozenset[str]]
 """Site, and the IDs of both films."""
 _MOST_WORKERS = 8
 """Largest default number of processes: each holds two films."""
-_LONGEST_REASON = 300
 
 
 @dataclass
@@ -75,7 +74,7 @@ class MeasureSummary:
     ok
         Number of all these that are reliable.
     reasons
-        Number of the others by reason.
+        Number of the others by reason, see `ratui.study.joint_space.REASONS`.
     failures
         A line for each film, or case, that can't be read.
     """
@@ -372,6 +371,6 @@ def _to_measured(
         sd,
         float(change.confidence),
         bool(change.ok),
-        "" if change.ok else clean_text(change.reason, _LONGEST_REASON),
+        change.reason,
         digest_inputs(films, boxes),
     )

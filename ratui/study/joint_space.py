@@ -35,6 +35,7 @@ __all__ = [
     "JOINT_SPACE",
     "OUTDATED",
     "PRIVATE_JOINT_SPACE",
+    "REASONS",
     "MeasuredChange",
     "check_joint_space",
     "digest_inputs",
@@ -51,12 +52,24 @@ JOINT_SPACE = "models/joint-space/measurements"
 """Folder of the measurements that raters may read."""
 PRIVATE_JOINT_SPACE = "private/joint_space"
 """Folder of the measurements in a study that is blinded to the order."""
-OUTDATED = "the film or its box has changed since it was measured"
+OUTDATED = "outdated"
 """Reason why an older measurement does not count."""
+REASONS: Mapping[str, str] = {
+    "small": "the box has too few pixels",
+    "bones": "two bones were not found",
+    "unlike": "a bone does not look the same on both films",
+    "scale": "the bones have other sizes",
+    "turned": "the bones turned too much against each other",
+    "displaced": "the bones moved sideways",
+    "overlap": "one bone hides the other",
+    "uncertain": "parts of the bones moved differently",
+    OUTDATED: "the film or its box has changed since it was measured",
+}
+"""The reasons of `ratui.imaging.JointSpaceChange`, and `OUTDATED`, in words."""
 _FORMAT = 1
 _METHOD = 1  # to be raised when `ratui.imaging.joint_space_change` gives other values for the same films and boxes
 _MOST = 1e6
-_LONGEST_REASON = 300
+_LONGEST_REASON = 40
 _REMEDY = "Run ratui measure again"
 
 
@@ -71,18 +84,18 @@ class MeasuredChange:
     films
         IDs of the two films, in the order of `times`.
     pixels
-        Change of the joint space in pixels of the first film, positive if it is wider on the second one; None if it could
-        not be measured.
+        Change of the joint space in pixels (if the films differ in spacing, in the geometric mean of both), positive if it
+        is wider on the second film; None if it could not be measured.
     mm
         The same in millimetres; None if the size of a pixel is unknown.
     sd
-        Standard deviation of the error of `mm`, or of `pixels` if that is None; None if it is unknown.
+        Standard error of `mm`, or of `pixels` if the size of a pixel is unknown; None if it could not be measured.
     confidence
-        Agreement of the images after the registration of the bones, from 0 to 1.
+        Smaller correlation of the two bones after their registration, from 0 to 1.
     ok
         True if the measurement is reliable.
     reason
-        Why it is not reliable; empty if it is.
+        Why it is not reliable, one of `REASONS`; empty if it is.
     inputs
         Digest of the films and boxes that were measured, see `digest_inputs`.
     times
@@ -145,8 +158,8 @@ class MeasuredChange:
                 raise ValueError("films that are not sorted")
             if found.ok and (found.pixels is None or found.sd is None):
                 raise ValueError("a reliable measurement without a value")
-            if found.ok == bool(found.reason):
-                raise ValueError("a reason for a reliable measurement, or none for another one")
+            if found.reason not in ({""} if found.ok else REASONS):
+                raise ValueError(f"the reason {clean_text(found.reason)}")
         except ODD_VALUE_ERRORS as error:
             raise StoreError(f"not a measurement: {clean_text(error)}", where, _REMEDY) from error
         return found

@@ -72,7 +72,7 @@ def test_the_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv(name, str(tmp_path / "home"))
     # The films are noise, in which the search for a hand takes long.
     monkeypatch.setattr(onnx_networks, "load_shipped_detector", lambda: TemplateNetwork(sees_hands=False))
-    monkeypatch.setattr(ratui.imaging, "joint_space_change", fake_joint_space_change, raising=False)
+    monkeypatch.setattr(ratui.imaging, "joint_space_change", fake_joint_space_change)
     monkeypatch.setattr(joint_space_measuring, "default_workers", lambda: 1)
     found = blocks()
     assert len(found) >= 7

@@ -190,9 +190,7 @@ def test_the_export_has_a_row_for_each_joint_and_pair(study: Study, tmp_path: Pa
     mixed = itertools.cycle([True, False])
 
     def measure(*_: object) -> FakeChange:
-        return (
-            FakeChange(2.0, None, 0.1, 0.5, True) if next(mixed) else FakeChange(NAN, None, NAN, 0, False, "no bones")
-        )
+        return FakeChange(2.0, None, 0.1, 0.5, True) if next(mixed) else FakeChange(NAN, None, NAN, 0, False, "bones")
 
     measure_joint_spaces(study, measure, cases=[first], again=True, workers=1)
     released = released_readings(study)
@@ -203,7 +201,7 @@ def test_the_export_has_a_row_for_each_joint_and_pair(study: Study, tmp_path: Pa
     good, bad = rows[:2]
     names = ("change_mm", "change_px", "sd", "ok", "reason")
     assert [good[name].removeprefix("-") for name in names] == ["", "2.0", "0.1", "1", ""]
-    assert [bad[name] for name in names] == ["", "", "", "0", "no bones"]
+    assert [bad[name] for name in names] == ["", "", "", "0", "bones"]
     assert {(row["time_from"], row["time_to"], row["successive"]) for row in rows} == {("0", "1", "1")}
     films = {film.id: film.time for film in study.case(first).films}
     assert (films[good["film_from"]], films[good["film_to"]]) == (0, 1)
@@ -214,7 +212,7 @@ def test_the_export_has_a_row_for_each_joint_and_pair(study: Study, tmp_path: Pa
 def test_the_change_table_has_a_parameter_for_each_joint_measured_in_mm(study: Study) -> None:
     first, second = study.cases()
     stored = load_joint_space(study, first)
-    unreliable = replace(stored[0], ok=False, reason="no bones")
+    unreliable = replace(stored[0], ok=False, reason="bones")
     save_joint_space(study, first, [unreliable, replace(stored[1], mm=None), *stored[2:]])
     table = build_adam_table(ExportSource(study, released_readings(study)), RULE)
     names = [column.name for column in table.columns]

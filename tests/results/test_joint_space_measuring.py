@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner, Result
+from ratui.imaging.joint_space import Unreliable
 
 import ratui.imaging
 from ratui.cli.main import commands
@@ -18,6 +20,7 @@ from ratui.study.joint_space import (
     JOINT_SPACE,
     OUTDATED,
     PRIVATE_JOINT_SPACE,
+    REASONS,
     load_joint_space,
     load_unblinded_joint_space,
 )
@@ -197,13 +200,17 @@ def test_values_that_are_not_finite_are_none_and_reasons_are_counted(tmp_path: P
     nan = float("nan")
 
     def fail(*_: object) -> FakeChange:
-        return FakeChange(nan, None, nan, 0.0, ok=False, reason="the bones overlap")
+        return FakeChange(nan, None, nan, 0.0, ok=False, reason="overlap")
 
     summary = measure_joint_spaces(study, fail, workers=1)
-    assert (summary.ok, dict(summary.reasons)) == (0, {"the bones overlap": JOINTS})
+    assert (summary.ok, dict(summary.reasons)) == (0, {"overlap": JOINTS})
     assert {(each.pixels, each.mm, each.sd, each.ok) for each in load_joint_space(study, case)} == {
         (None, None, None, False)
     }
+
+
+def test_each_reason_of_the_measurement_has_words() -> None:
+    assert {*get_args(Unreliable)} - {""} == {*REASONS} - {OUTDATED}
 
 
 def test_unknown_cases_raters_and_locked_studies_are_refused(tmp_path: Path) -> None:
@@ -230,7 +237,7 @@ def test_processes_give_the_same_measurements(tmp_path: Path) -> None:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Return a function that runs ``ratui measure`` with the fake measurement."""
-    monkeypatch.setattr(ratui.imaging, "joint_space_change", fake_joint_space_change, raising=False)
+    monkeypatch.setattr(ratui.imaging, "joint_space_change", fake_joint_space_change)
     return lambda *words: CliRunner().invoke(commands, ["measure", *map(str, words), "--workers", "1"])
 
 

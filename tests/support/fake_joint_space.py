@@ -34,7 +34,7 @@ def fake_joint_space_change(film_a: Film, box_a: Box, film_b: Film, box_b: Box) 
 def failing_joint_space_change(film_a: Film, box_a: Box, film_b: Film, box_b: Box) -> FakeChange:
     """Return `fake_joint_space_change`, but no value for some of the boxes."""
     if int(box_a.x0 * 7) % 5 + int(box_b.x0 * 7) % 5 > 6:
-        return FakeChange(float("nan"), None, float("nan"), 0.1, ok=False, reason="the bones were not found")
+        return FakeChange(float("nan"), None, float("nan"), 0.1, ok=False, reason="bones")
     return fake_joint_space_change(film_a, box_a, film_b, box_b)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ratui.results.export.signed_readings import ExportSource
 from ratui.results.export.tables import Column, Table
 from ratui.results.joint_space import load_released_measurements
+from ratui.study.joint_space import REASONS
 
 __all__ = ["build_joint_space_table"]
 
@@ -26,10 +27,15 @@ _COLUMNS = (
         "change of the joint space in millimetres, positive if it is wider later; empty if unknown",
     ),
     Column("change_px", "number", "the same in pixels; empty if it could not be measured"),
-    Column("sd", "number", "standard deviation of the error of change_mm, or of change_px if that is empty"),
-    Column("confidence", "number", "agreement of the images after the registration of the bones, from 0 to 1"),
+    Column("sd", "number", "standard error of change_mm, or of change_px if that is empty"),
+    Column("confidence", "number", "smaller correlation of the two bones after their registration, from 0 to 1"),
     Column("ok", "integer", "1 if the measurement is reliable; others should not be used", "0, 1"),
-    Column("reason", "text", "why it is not reliable; empty if it is"),
+    Column(
+        "reason",
+        "text",
+        "why it is not reliable; empty if it is. " + "; ".join(f"{name}: {words}" for name, words in REASONS.items()),
+        ", ".join(REASONS),
+    ),
 )
 
 
