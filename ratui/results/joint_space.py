@@ -127,7 +127,7 @@ class _GradedChanges:
         self._rule = final.rule
         self._sources = dict(zip(final.cases, final.sources, strict=True))
         self._scores = {"raters": final.raters, "consensus": final.consensus}
-        self._is_read = {name: scores.is_read for name, scores in self._scores.items()}
+        self._changes: dict[tuple[str, str, int, int], Floats] = {}
         self._rows = {
             name: {case: row for row, case in enumerate(scores.cases)} for name, scores in self._scores.items()
         }
@@ -138,11 +138,14 @@ class _GradedChanges:
         source = self._sources[case]
         if site not in self._places or not source:
             return np.nan
-        scores, row = self._scores[source], self._rows[source][case]
-        columns = [scores.visits.index(number) for number in (first, last)]
-        earlier, later = (scores.values[row, :, self._places[site], column] for column in columns)
-        is_read = self._is_read[source][row]
-        return float(combine_scores((later - earlier)[None], is_read[None], self._rule)[0])
+        key = source, site, first, last
+        if key not in self._changes:  # of all cases at once, because one by one takes many times longer
+            scores = self._scores[source]
+            earlier, later = (
+                scores.values[:, :, self._places[site], scores.visits.index(number)] for number in (first, last)
+            )
+            self._changes[key] = combine_scores(later - earlier, scores.is_read, self._rule)
+        return float(self._changes[key][self._rows[source][case]])
 
 
 def correlate(x: Floats, y: Floats, patients: Sequence[object] | npt.NDArray[np.generic], seed: int) -> Estimate:
