@@ -39,6 +39,7 @@ from ratui.study.joint_space import (
     shown_boxes,
 )
 from ratui.study.layout import PRIVATE
+from ratui.study.repeats import load_repeats
 from ratui.study.store import StudyFolder
 
 if TYPE_CHECKING:
@@ -196,6 +197,13 @@ def default_workers() -> int:
     return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, _MOST_WORKERS)
 
 
+def _list_released(study: Study) -> frozenset[str]:
+    """Return the cases that all raters have signed, with hidden repeats, which raters could notice if they were missing."""
+    released = released_readings(study)
+    repeats = (each.case for each in load_repeats(study).values() if each.original in released.repeats)
+    return frozenset((*released.readings, *repeats))
+
+
 class _Run:
     """One run over the cases of a study: it plans the tasks of each case, and saves their results."""
 
@@ -208,8 +216,7 @@ class _Run:
         self._sites = list_measured_sites(study.scheme)
         self._plans: dict[str, _CasePlan] = {}
         self._unreadable: set[tuple[str, str]] = set()
-        blinded = study.config.blinded
-        self._released = frozenset(released_readings(study).readings) if blinded else frozenset()
+        self._released = _list_released(study) if study.config.blinded else frozenset()
         on_progress(0, total)
 
     def plan(self, names: Iterable[str]) -> Iterator[_Task]:
