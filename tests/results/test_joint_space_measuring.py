@@ -9,11 +9,11 @@ from typing import get_args
 
 import pytest
 from click.testing import CliRunner, Result
-from ratui.imaging.joint_space import Unreliable
 
 import ratui.imaging
 from ratui.cli.main import commands
 from ratui.errors import StudyError
+from ratui.imaging.joint_space import Unreliable
 from ratui.results.joint_space_measuring import list_measured_sites, list_visit_pairs, measure_joint_spaces
 from ratui.study import Case, FilmRecord, InProcessConverter, RegionSource, Study, StudyLocked, import_films
 from ratui.study.joint_space import (
