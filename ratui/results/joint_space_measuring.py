@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, TypeAlias
 from ratui.detection.finger_joints import JOINT_KINDS
 from ratui.errors import FilmError, RatuiError, StudyError
 from ratui.imaging import Box, Film
-from ratui.results.released import released_readings
 from ratui.scheme import Scheme, Site
 from ratui.study import Case, FilmRecord, Study
 from ratui.study.accounts import act_as_owner
@@ -33,13 +32,13 @@ from ratui.study.film_files import load_film
 from ratui.study.joint_space import (
     MeasuredChange,
     digest_inputs,
-    publish_joint_space,
+    hides_joint_space,
     read_joint_space,
     save_joint_space,
     shown_boxes,
 )
+from ratui.study.joint_space_release import publish_released_joint_space, withdraw_unreleased_joint_space
 from ratui.study.layout import PRIVATE
-from ratui.study.repeats import load_repeats
 from ratui.study.store import StudyFolder
 
 if TYPE_CHECKING:
@@ -148,8 +147,8 @@ def measure_joint_spaces(
     Parameters
     ----------
     study
-        The study. Only its managers may measure it; in a study blinded to the order, only its owner, whose private folder
-        gets the measurements.
+        The study. Only its managers may measure it; in a study that hides them until release, only its owner, whose
+        private folder gets the measurements.
     measure
         The measurement. With more than one worker, a function of a module, which other processes can import.
     cases
@@ -176,6 +175,7 @@ def measure_joint_spaces(
     names = study.cases() if cases is None else tuple(sorted(set(cases)))
     for name in names if cases is not None else ():
         study.film_list(name)  # raises an error for an unknown case
+    withdraw_unreleased_joint_space(study)
     run = _Run(study, again, len(names), on_progress)
     tasks = run.plan(names)
     first = list(islice(tasks, 2))
@@ -189,19 +189,13 @@ def measure_joint_spaces(
         raise StudyError(problem, study.path, "Run it again with --workers 1; what was measured is saved") from error
     finally:
         _load_film.cache_clear()
+    publish_released_joint_space(study)
     return run.summary
 
 
 def default_workers() -> int:
     """Return the number of processors that this process may use, at most 8."""
     return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, _MOST_WORKERS)
-
-
-def _list_released(study: Study) -> frozenset[str]:
-    """Return the cases that all raters have signed, with hidden repeats, which raters could notice if they were missing."""
-    released = released_readings(study)
-    repeats = (each.case for each in load_repeats(study).values() if each.original in released.repeats)
-    return frozenset((*released.readings, *repeats))
 
 
 class _Run:
@@ -216,7 +210,7 @@ class _Run:
         self._sites = list_measured_sites(study.scheme)
         self._plans: dict[str, _CasePlan] = {}
         self._unreadable: set[tuple[str, str]] = set()
-        self._released = _list_released(study) if study.config.blinded else frozenset()
+        self._is_hidden = hides_joint_space(study)
         on_progress(0, total)
 
     def plan(self, names: Iterable[str]) -> Iterator[_Task]:
@@ -275,11 +269,8 @@ class _Run:
         found = self._plans[name].found.values()
         if found or read_joint_space(self._study, name):  # a case without a pair gets no file
             # As root, act as the owner, because a file of root would exclude the owner and the members of its group.
-            with act_as_owner(self._study.folder, PRIVATE if self._study.config.blinded else "models"):
+            with act_as_owner(self._study.folder, PRIVATE if self._is_hidden else "models"):
                 save_joint_space(self._study, name, found)
-            if name in self._released:
-                with act_as_owner(self._study.folder, "models"):
-                    publish_joint_space(self._study, name, found)
 
     def _count(self, name: str) -> None:
         plan = self._plans.pop(name)

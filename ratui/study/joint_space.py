@@ -1,7 +1,7 @@
 """Measured changes of the joint space between two films of a joint, stored and read.
 
-A rater sees the measurements of a case only after signing their own reading of it: screens call
-`load_unblinded_joint_space`. A measurement is never a grade, and no total of a rater includes it.
+`joint_space_access` decides who may see the measurements of a case when. A measurement is never a grade, and no total of a
+rater includes it.
 
 Measurements are in a sealed table file per case. Table ``meta`` has one record: ``format`` (1) and ``scheme`` (digest of
 the study's scheme). Table ``changes`` has one record for each joint and pair of its films. Its ``films`` are the IDs of the
@@ -9,8 +9,9 @@ two films, sorted, and a positive change means that the space is wider on the se
 films and boxes that were measured: a measurement whose films or boxes have changed since does not count.
 
 A joint space narrows with time, so the sign shows which film is probably the later one, and with more than three visits
-the measured pairs show it, too. So the file of a case of a blinded study is in ``private``, which raters cannot open. When
-all its raters have signed, `publish_joint_space` writes a copy where raters can read it.
+the measured pairs show it, too. Equal measurements of two cases show that one of them is a hidden repeat of the other. So in
+a study that is blinded to the order or hides repeats, the file of a case is in ``private``, which raters cannot open.
+`joint_space_release` writes a copy where raters can read it, when all have signed.
 """
 
 from __future__ import annotations
@@ -39,19 +40,22 @@ __all__ = [
     "MeasuredChange",
     "check_joint_space",
     "digest_inputs",
+    "hides_joint_space",
     "intact_joint_space",
+    "is_joint_space_published",
     "load_joint_space",
-    "load_unblinded_joint_space",
+    "load_published_joint_space",
     "publish_joint_space",
     "read_joint_space",
     "save_joint_space",
     "shown_boxes",
+    "withdraw_joint_space",
 ]
 
 JOINT_SPACE = "models/joint-space/measurements"
 """Folder of the measurements that raters may read."""
 PRIVATE_JOINT_SPACE = "private/joint_space"
-"""Folder of the measurements in a study that is blinded to the order."""
+"""Folder of the measurements in a study that hides them from raters, see `hides_joint_space`."""
 OUTDATED = "outdated"
 """Reason why an older measurement does not count."""
 REASONS: Mapping[str, str] = {
@@ -192,6 +196,21 @@ def shown_boxes(regions: Iterable[Region], proposals: Iterable[Region]) -> dict[
     return {key: box for key, box in found.items() if box is not None}
 
 
+def hides_joint_space(study: Study) -> bool:
+    """Return whether measurements would tell raters the order of films, or which cases are hidden repeats.
+
+    A rater's view does not know the repeats, only that the charter of the study plans some. Raises StoreError if the list
+    of repeats is damaged.
+    """
+    if study.config.blinded or study.config.charter.repeats_share:
+        return True
+    if not study.is_manager:
+        return False
+    from ratui.study.repeats import load_repeats  # it loads the import, which the app of a rater does not need
+
+    return bool(load_repeats(study))
+
+
 def save_joint_space(study: Study, case: str, found: Iterable[MeasuredChange]) -> bool:
     """Replace the measurements of `case`, and return whether its file has changed.
 
@@ -204,7 +223,7 @@ def save_joint_space(study: Study, case: str, found: Iterable[MeasuredChange]) -
 def publish_joint_space(study: Study, case: str, found: Iterable[MeasuredChange]) -> bool:
     """Write the measurements of `case` where raters can read them, and return whether the file has changed.
 
-    For a case of a blinded study that all its raters have signed. Raises StudyError, StoreError as `save_joint_space` does.
+    For a case that all its raters have signed, in a study that hides measurements until then. Raises StudyError, StoreError as `save_joint_space` does.
     """
     study.case(case)
     return _replace(study, _public_file(study, case), found)
@@ -234,22 +253,31 @@ def read_joint_space(study: Study, case: str) -> tuple[MeasuredChange, ...]:
 def load_joint_space(study: Study, case: str) -> tuple[MeasuredChange, ...]:
     """Return the measurements of `case`, ordered by site and time points; empty if it was not measured.
 
-    For managers, and in a study that is not blinded for results; raters get `load_unblinded_joint_space`. A measurement
+    For managers, and for results of a study that hides nothing; screens call
+    `ratui.study.joint_space_access.load_unblinded_joint_space`. A measurement
     whose film or box has changed since is not `ok`, with the reason `OUTDATED`. Raises StoreError for a damaged file.
     """
     return _mark_outdated(study, case, _read(study, case, _file(study, case)))
 
 
-def load_unblinded_joint_space(study: Study, rater: str, case: str) -> tuple[MeasuredChange, ...]:
-    """Return the measurements for a rater who has signed `case`, and none before that.
+def load_published_joint_space(study: Study, case: str) -> tuple[MeasuredChange, ...]:
+    """Return the measurements of `case` that raters can read, as `load_joint_space` does; empty if there are none.
 
-    In a study that is blinded to the order, there are none either before all raters of the case have signed and its
-    measurements were published by ``ratui measure``. `study` may be the rater's view. Raises StoreError.
+    Screens call `ratui.study.joint_space_access.load_unblinded_joint_space`, which decides who may see them when.
     """
-    reading = study.reading(rater, case)
-    if reading is None or reading.signed_at is None:
-        return ()
     return _mark_outdated(study, case, _read(study, case, _public_file(study, case)))
+
+
+def is_joint_space_published(study: Study, case: str) -> bool:
+    """Return whether raters can read measurements of `case`."""
+    return study.folder.exists(_public_file(study, case).inside)
+
+
+def withdraw_joint_space(study: Study, case: str) -> None:
+    """Remove the measurements of `case` that raters can read; nothing happens without any. Raises StoreError."""
+    with StudyLock(study.folder).shared():
+        for copy in ("", ".bak"):
+            study.folder.remove(f"{_public_file(study, case).inside}{copy}")
 
 
 def check_joint_space(study: Study, file: StudyFile) -> None:
@@ -259,7 +287,7 @@ def check_joint_space(study: Study, file: StudyFile) -> None:
 
 def _file(study: Study, case: str) -> StudyFile:
     """Return the file with all measurements of a case, as far as this view of the study may open it."""
-    if study.config.blinded and not study.view:
+    if not study.view and hides_joint_space(study):
         return study.folder.file(f"{PRIVATE_JOINT_SPACE}/{check_name(case, 'case')}.json")
     return _public_file(study, case)
 

@@ -17,6 +17,7 @@ from ratui.files import check_name
 from ratui.study.accounts import act_as_owner
 from ratui.study.charter_changes import change_settings
 from ratui.study.config import CONSENSUS
+from ratui.study.joint_space_release import withdraw_unreleased_joint_space
 from ratui.study.repeats import load_repeats
 from ratui.study.study import Study
 from ratui.study.study_events import StudyEvent, check_reason, new_event
@@ -172,6 +173,7 @@ def settle_assignments(study: Study) -> int:
         added = dict.fromkeys(sorted(readers[case] - before[case]), ())
         with act_as_owner(study.folder, "films"):
             study.save_case(study.case(case), positions={**kept, **added})
+    withdraw_unreleased_joint_space(study)  # a new rater has not signed
     return len(changed)
 
 

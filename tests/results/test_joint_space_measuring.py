@@ -22,9 +22,8 @@ from ratui.study.joint_space import (
     PRIVATE_JOINT_SPACE,
     REASONS,
     load_joint_space,
-    load_unblinded_joint_space,
+    load_published_joint_space,
 )
-from ratui.study.repeats import draw_repeats
 from ratui.study.study_closing import lock_study
 from tests.films import confirm_template, film_file, make_study
 from tests.support.fake_joint_space import FakeChange, FakeMeasure, fake_joint_space_change
@@ -189,22 +188,10 @@ def test_a_blinded_study_publishes_a_case_once_all_its_raters_have_signed(tmp_pa
     measure(study)
     assert (study.path / PRIVATE_JOINT_SPACE / f"{case}.json").exists()
     assert not (study.path / "models" / "joint-space").exists()
-    assert load_unblinded_joint_space(study.as_rater("anna"), "anna", case) == ()
+    assert load_published_joint_space(study.as_rater("anna"), case) == ()
     store_reading(study, case, {}, rater="bert", signed=True)
     assert len(measure(study)[0].calls) == 0
-    assert len(load_unblinded_joint_space(study.as_rater("anna"), "anna", case)) == JOINTS
-
-
-def test_hidden_repeats_are_published_like_other_cases(tmp_path: Path) -> None:
-    study = make_study(tmp_path, blinded=True, raters=("anna",), regions=False)
-    (repeat,) = draw_repeats(study, 1.0)
-    for case in (repeat.original, repeat.case):
-        confirm_template(study, case, "anna")
-    measure(study)
-    for case in (repeat.original, repeat.case):
-        store_reading(study, case, {}, rater="anna", signed=True)
-        assert len(measure(study)[0].calls) == 0
-        assert (study.path / JOINT_SPACE / f"{case}.json").exists()
+    assert len(load_published_joint_space(study.as_rater("anna"), case)) == JOINTS
 
 
 def test_values_that_are_not_finite_are_none_and_reasons_are_counted(tmp_path: Path) -> None:

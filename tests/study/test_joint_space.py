@@ -22,7 +22,6 @@ from ratui.study.joint_space import (
     MeasuredChange,
     digest_inputs,
     load_joint_space,
-    load_unblinded_joint_space,
     publish_joint_space,
     read_joint_space,
     save_joint_space,
@@ -33,7 +32,6 @@ from ratui.study.package import package
 from ratui.study.restore import restore
 from ratui.study.store import read_intact, write_tables
 from tests.films import make_study
-from tests.tui.readings import store_reading
 
 NARROWER = MeasuredChange("L.MCP2", ("", ""), -2.5, -0.4, 0.05, 0.9, True, "", "")
 
@@ -118,35 +116,16 @@ def test_boxes_of_raters_go_before_proposals(tmp_path: Path) -> None:
     assert shown_boxes(regions, proposals) == {("L.MCP2", film): (2, 2, 9, 9), ("L.MCP4", film): (1, 1, 9, 9)}
 
 
-def test_a_rater_sees_them_only_after_signing(tmp_path: Path) -> None:
-    study = make_study(tmp_path)
-    (case,) = study.cases()
-    save_joint_space(study, case, [measured(study)])
-    for signed in (False, True):
-        store_reading(study, case, {}, rater="anna", signed=signed)
-        for view in (study, study.as_rater("anna")):
-            assert load_unblinded_joint_space(view, "anna", case) == ((measured(study),) if signed else ())
-    assert load_unblinded_joint_space(study, "bert", case) == ()
-
-
-def test_a_blinded_study_hides_them_from_raters_until_release(tmp_path: Path) -> None:
+def test_a_blinded_study_keeps_them_in_its_private_folder(tmp_path: Path) -> None:
     study = make_study(tmp_path, blinded=True)
     (case,) = study.cases()
-    store_reading(study, case, {}, rater="anna", signed=True)
     before = files_outside_private(study)
     save_joint_space(study, case, [measured(study)])
     assert load_joint_space(study, case) == (measured(study),)
     assert files_outside_private(study) == before
-    view = study.as_rater("anna")
-    assert load_unblinded_joint_space(view, "anna", case) == load_unblinded_joint_space(study, "anna", case) == ()
-    assert load_joint_space(view, case) == ()
-
+    assert load_joint_space(study.as_rater("anna"), case) == ()
     assert publish_joint_space(study, case, [measured(study)])
     assert not publish_joint_space(study, case, [measured(study)])
-    (shown,) = load_unblinded_joint_space(view, "anna", case)
-    assert shown.times == (0, 1), "in the view of a rater these are positions"
-    is_exchanged = study.order("anna", case) == (1, 0)
-    assert shown.mm == (0.4 if is_exchanged else -0.4)
     assert check_study(study.path).findings == ()
 
 

@@ -16,8 +16,8 @@ from ratui.study.joint_space import (
     JOINT_SPACE,
     PRIVATE_JOINT_SPACE,
     load_joint_space,
-    load_unblinded_joint_space,
 )
+from ratui.study.joint_space_access import load_unblinded_joint_space
 from tests.support.accounts import as_account
 from tests.support.fake_joint_space import fake_joint_space_change
 from tests.support.shared_study import ANNA, BERT, MANAGERS_GROUP, OWNER, RATERS_GROUP, make_shared
@@ -45,7 +45,9 @@ def count(uid: int, path: Path, rater: str = "") -> int | str:
         (case,) = study.cases()
         try:
             if rater:
-                return len(load_unblinded_joint_space(study.as_rater(rater), rater, case))
+                view = study.as_rater(rater)
+                reading = view.reading(rater, case)
+                return 0 if reading is None else len(load_unblinded_joint_space(view, reading))
             return len(load_joint_space(study, case))
         except Exception as error:
             return type(error).__name__
