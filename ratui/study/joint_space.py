@@ -223,7 +223,8 @@ def save_joint_space(study: Study, case: str, found: Iterable[MeasuredChange]) -
 def publish_joint_space(study: Study, case: str, found: Iterable[MeasuredChange]) -> bool:
     """Write the measurements of `case` where raters can read them, and return whether the file has changed.
 
-    For a case that all its raters have signed, in a study that hides measurements until then. Raises StudyError, StoreError as `save_joint_space` does.
+    For a case that all its raters have signed, in a study that hides measurements until then. Raises StudyError, StoreError
+    as `save_joint_space` does.
     """
     study.case(case)
     return _replace(study, _public_file(study, case), found)

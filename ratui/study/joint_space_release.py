@@ -11,6 +11,7 @@ from ratui.study.accounts import act_as_owner
 from ratui.study.intact import intact_case, read_or_note
 from ratui.study.joint_space import (
     PRIVATE_JOINT_SPACE,
+    MeasuredChange,
     hides_joint_space,
     is_joint_space_published,
     publish_joint_space,
@@ -52,9 +53,7 @@ def publish_released_joint_space(study: Study) -> int:
     _withdraw(study, released)
     count = 0
     for case in sorted(released):
-        file = study.path / PRIVATE_JOINT_SPACE / f"{case}.json"
-        # A damaged file of one case does not keep the others back.
-        found = read_or_note(study, file, lambda case=case: read_joint_space(study, case), ())  # type: ignore[misc]
+        found = _read_intact(study, case)
         if found:
             with act_as_owner(study.folder, "models"):
                 publish_joint_space(study, case, found)
@@ -73,3 +72,9 @@ def _withdraw(study: Study, released: frozenset[str]) -> None:
         if case not in released and is_joint_space_published(study, case):
             with act_as_owner(study.folder, "models"):
                 withdraw_joint_space(study, case)
+
+
+def _read_intact(study: Study, case: str) -> tuple[MeasuredChange, ...]:
+    """Return the measurements of `case`; without any, and with a notice of the study, if the file can't be read."""
+    file = study.path / PRIVATE_JOINT_SPACE / f"{case}.json"
+    return read_or_note(study, file, lambda: read_joint_space(study, case), ())

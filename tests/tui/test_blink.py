@@ -15,6 +15,7 @@ from ratui.study import Study
 from ratui.tui.graphics.film_store import AlignedView
 from ratui.tui.graphics.viewport import Viewport
 from ratui.tui.screens.film_screen import FilmScreen
+from ratui.tui.screens.review.read_only import make_read_only_review
 from ratui.tui.screens.review.screen import ReviewScreen
 from ratui.tui.theme import QUIET
 from tests.films import make_study
@@ -149,7 +150,7 @@ class TestReview:
         reading = store_reading(study, case)
         async with reading_as(study, "anna", size=(120, 40)) as pilot:
             await settle(pilot)
-            pilot.app.push_screen(ReviewScreen.read_only(study, reading, "L.MCP2"))
+            pilot.app.push_screen(make_read_only_review(study, reading, "L.MCP2"))
             await settle(pilot)
             seen = []
             for _ in range(3):

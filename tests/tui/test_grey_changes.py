@@ -17,6 +17,7 @@ from ratui.tui import RatuiApp
 from ratui.tui.graphics.viewport import ViewSettings, read_view_settings, save_view_settings, view_settings_file
 from ratui.tui.i18n.catalog import LANGUAGES, Catalog
 from ratui.tui.screens.film_screen import FilmScreen
+from ratui.tui.screens.review.read_only import make_read_only_review
 from ratui.tui.screens.review.screen import ReviewScreen
 from ratui.tui.screens.scoring.text import format_grey_changes, format_head
 from ratui.tui.user_settings import UserSettings
@@ -146,7 +147,7 @@ class TestOnTheScreen:
             await settle(pilot)
             review = pilot.app.screen
             assert isinstance(review, ReviewScreen)
-            pilot.app.push_screen(ReviewScreen.read_only(study, reading, "L.MCP3"))
+            pilot.app.push_screen(make_read_only_review(study, reading, "L.MCP3"))
             for screen in ("read-only", "review"):
                 await settle(pilot)
                 assert "resets" not in head(pilot), screen

@@ -13,6 +13,7 @@ from ratui.reading import Field, GradeEntry
 from ratui.study import Study
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.overview.screen import OverviewScreen
+from ratui.tui.screens.review.read_only import make_read_only_review
 from ratui.tui.screens.review.screen import ReviewScreen
 from tests.tui.conftest import label_text, reading_as, settle
 from tests.tui.readings import store_reading
@@ -196,7 +197,7 @@ async def test_a_signed_reading_of_more_visits_is_paged_through(tmp_path: Path) 
     reading = store_reading(study, CASE, special, signed=True)
     async with reading_as(study, "anna") as pilot:
         await settle(pilot)
-        pilot.app.push_screen(ReviewScreen.read_only(study.as_rater("anna"), reading, "L.MCP2"))
+        pilot.app.push_screen(make_read_only_review(study.as_rater("anna"), reading, "L.MCP2"))
         await settle(pilot)
         seen = [shown_films(pilot)]
         for _ in range(3):

@@ -27,6 +27,7 @@ from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.overview.case_map import CaseMap, format_missing
 from ratui.tui.screens.overview.totals import format_totals_table
 from ratui.tui.theme import BRIGHT, NOTE, PLAIN, QUIET
+from ratui.tui.widgets.joint_space_line import JointSpaceLine
 from ratui.tui.widgets.key_bar import KeyBar
 from ratui.tui.widgets.text_line import TextLine
 
@@ -34,7 +35,9 @@ __all__ = ["GoToSite", "OverviewCommand", "OverviewResult", "OverviewScreen", "R
 
 _MAX_REASON_LENGTH = 120
 _RESERVED_LINES = 10
-"""Number of lines that the map cannot use: head, totals, selected joint, open fields, message and keys."""
+"""Number of lines that the map cannot use: head, totals, selected joint, open fields, message and keys.
+
+A measured joint space takes one more."""
 
 
 class OverviewCommand(Enum):
@@ -125,6 +128,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         yield Static(id="chart")
         yield Static(id="totals")
         yield Static(id="joint", classes="line")
+        yield JointSpaceLine(self.ratui.study, self._reading, self._draw)
         yield Static(id="missing", markup=False)
         with Vertical(id="bottom"):
             yield Static(id="message", classes="message", markup=False)
@@ -263,9 +267,10 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         self._draw()
 
     def _open_review(self) -> None:
-        from ratui.tui.screens.review.screen import ReviewScreen
+        from ratui.tui.screens.review.read_only import make_read_only_review
 
-        self.app.push_screen(ReviewScreen.read_only(self.ratui.study, self._reading, self._site))
+        joint_space = self.query_one(JointSpaceLine).changes
+        self.app.push_screen(make_read_only_review(self.ratui.study, self._reading, self._site, joint_space))
 
     # The reason to reopen the reading.
 
@@ -303,12 +308,13 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         totals = format_totals_table(self.t, reading, self._visits, width)
         self.query_one("#totals", Static).update(Text("\n").join(totals))
         self.query_one("#joint", Static).update(self._format_joint())
+        self.query_one(JointSpaceLine).show_visits(self.t, reading, self._visits, self._site)
         self.query_one("#missing", Static).update(Text(self._format_missing(width)))
         self.update_key_bar()
 
     def _format_map(self, width: int) -> Text:
         """Return the map; if it is taller than the screen, the part around the selected joint."""
-        room = max(self.app.size.height - _RESERVED_LINES, 1)
+        room = max(self.app.size.height - _RESERVED_LINES - self.query_one(JointSpaceLine).display, 1)
         lines, selected = self._map.lines(width, self._site)
         if len(lines) > room:
             lines, selected = self._map.lines(width, self._site, is_spaced=False)

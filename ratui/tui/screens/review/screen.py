@@ -16,16 +16,18 @@ from textual.widgets import Static
 
 from ratui import reading as rd
 from ratui.reading import Field, LogEntry, Reading, ReviewItem
-from ratui.study import AutoSaver, Study
+from ratui.study import AutoSaver
+from ratui.study.joint_space_access import PlacedChanges
 from ratui.tui.entry import text as texts
-from ratui.tui.entry.model_comparison import AnyPrediction, find_differences
+from ratui.tui.entry.model_comparison import AnyPrediction
 from ratui.tui.entry.scoring_session import ScoringSession
-from ratui.tui.graphics.viewport import CaseFilms, load_case_films
+from ratui.tui.graphics.viewport import CaseFilms
 from ratui.tui.input.actions import map_keys_to_entries
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.review.text import format_reasons
 from ratui.tui.screens.scoring.text import format_field_line, format_head, format_review_keys
 from ratui.tui.theme import ALARM, NOTE
+from ratui.tui.widgets.joint_space_line import JointSpaceLine
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.key_bar import KeyBar
 from ratui.tui.widgets.text_line import TextLine
@@ -61,6 +63,8 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         Index in `items` of the joint shown first.
     predictions
         The predictions of models that differ from a signed reading, by site.
+    joint_space
+        The measured joint spaces beside a signed reading, if they are loaded already.
     """
 
     NAME = "review"
@@ -79,9 +83,11 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         reviewed: dict[str, Hashable] | None = None,
         place: int = 0,
         predictions: Mapping[str, Sequence[AnyPrediction]] | None = None,
+        joint_space: PlacedChanges | None = None,
     ) -> None:
         super().__init__()
         self._predictions = predictions or {}
+        self._joint_space = joint_space
         self._films = films
         self._reading = reading
         self._items = tuple(items)
@@ -90,15 +96,6 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         self._initial_log_length = len(reading.log)
         self._place = place
         self._session: ScoringSession | None = None
-
-    @classmethod
-    def read_only(cls, study: Study, reading: Reading, site: str) -> ReviewScreen:
-        """Return a screen to look at all joints of `reading`, `site` first. Raise StudyError if the case is unknown."""
-        films = load_case_films(study, study.case(reading.case), reading.order)
-        special = {item.site: item for item in rd.review_items(reading)}
-        items = [special.get(each.key, ReviewItem(each.key, ())) for each in reading.sites]
-        place = [item.site for item in items].index(site)
-        return cls(films, reading, items, place=place, predictions=find_differences(study, reading))
 
     def compose(self) -> ComposeResult:
         """Make the widgets: head, reasons, films between the edges, message and keys."""
@@ -109,6 +106,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
             yield Static(id="edgeL", classes="edge", markup=False)
             yield JointViewer(ratui.graphics, ratui.frame_cache, ratui.film_store, self.display_watch, id="joint")
             yield Static(id="edgeR", classes="edge", markup=False)
+        yield JointSpaceLine(ratui.study, self.reading, self.redraw, known=self._joint_space)
         yield Static(id="message", classes="message", markup=False)
         yield TextLine()
         yield KeyBar()
@@ -373,6 +371,8 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         for side in ("L", "R"):
             self.query_one(f"#edge{side}", Static).update(texts.format_edge(side, site.side, self.app.size.height))
         self.draw_film_texts(self._films, site.key, self._format_line, is_coarse=is_coarse)
+        pair = self.joint_viewer.compared
+        self.query_one(JointSpaceLine).show_pair(self.t, reading, self._films.visits, site.key, pair)
         self._draw_message()
         self.update_key_bar()
 

@@ -31,6 +31,7 @@ from ratui.tui.screens.scoring.text import (
 )
 from ratui.tui.theme import ALARM, NOTE, QUIET
 from ratui.tui.widgets.answer_panel import AnswerPanel
+from ratui.tui.widgets.joint_space_line import JointSpaceLine
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.key_bar import KeyBar
 from ratui.tui.widgets.text_line import TextLine
@@ -78,7 +79,9 @@ class ScoringScreen(FilmScreen[CaseResult]):
             yield JointViewer(ratui.graphics, ratui.frame_cache, ratui.film_store, self.display_watch, id="joint")
             yield Static(id="edgeR", classes="edge", markup=False)
             yield Static(id="map")
-        yield AnswerPanel(self.ratui.study.reveals)
+        if self.ratui.study.reveals:
+            yield JointSpaceLine(ratui.study, self.reading, self.redraw, is_answered=True)
+        yield AnswerPanel(ratui.study.reveals)
         yield Static(id="message", classes="message", markup=False)
         yield TextLine()
         yield KeyBar()
@@ -318,6 +321,11 @@ class ScoringScreen(FilmScreen[CaseResult]):
         self._draw_message()
         summary = self.ratui.study.summarize_answers(reading)
         self.query_one(AnswerPanel).show(self.t, session, self.ratui.keymap, summary)
+        for line in self.query(JointSpaceLine):  # in an adjudication, together with the answers of the raters
+            if session.is_comparing:
+                line.show_pair(self.t, reading, films.visits, session.site, self.joint_viewer.compared)
+            else:
+                line.clear()
         self.update_key_bar()
         if self.query_one("#map").display:
             height = self.query_one("#map").size.height or 20  # the height is 0 before the first layout

@@ -85,14 +85,14 @@ class CaseOpener:
 
     def _open_signed(self, case: str, site: str) -> None:
         """Show a signed reading: its review at `site`, or else its overview."""
-        from ratui.tui.screens.review.screen import ReviewScreen
+        from ratui.tui.screens.review.read_only import make_read_only_review
 
         app = self._worklist.ratui
         reading = app.study.reading(app.rater, case)
         if reading is None:
             return
         if site in reading.site_keys:
-            app.push_screen(ReviewScreen.read_only(app.study, reading, site))
+            app.push_screen(make_read_only_review(app.study, reading, site))
         else:
             app.push_screen(OverviewScreen(reading), partial(self._overview_closed, case, "", None))
 
