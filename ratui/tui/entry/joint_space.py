@@ -93,7 +93,7 @@ def _format_pair(
     if len(reading.order) == 2 and not reading.is_blinded:  # the change is from the earlier film to the later one
         has_value = found is not None and found.ok
         return t("joint_space.change" if has_value else "joint_space.without_value", value=value)
-    names = [visits.name(t, reading.order, reading.order[place], blinded=reading.is_blinded) for place in pair]
+    names = [visits.title(t, reading.order, place, blinded=reading.is_blinded) for place in pair]
     which = "joint_space.change_between" if is_first else "joint_space.another_change"
     return t(which, first=names[0], last=names[1], value=value)
 
