@@ -113,7 +113,7 @@ def _find_state(study: Study, reading: Reading, is_answered: bool) -> ReaderStat
         "adjudicator" if study.reveals else "rater",
         is_signed,
         is_current(reading, study.case(case)),
-        is_answered and bool(study.reveals),
+        is_answered,
         hides_joint_space(study),
         is_released(study, case) if study.reveals else is_joint_space_published(study, case),
     )

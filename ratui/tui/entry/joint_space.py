@@ -104,7 +104,7 @@ def _format_change(t: Catalog, found: MeasuredChange | None) -> str:
         return t("joint_space.not_measured")
     value, unit, digits = (found.pixels, "px", 1) if found.mm is None else (found.mm, "mm", 2)
     if not found.ok or value is None or found.sd is None:
-        return t("joint_space.not_reliable", reason=t.translate_error(found.reason))
+        return t("joint_space.not_reliable", reason=t(f"joint_space.reason.{found.reason}"))
     shown = [
         _format_number(each, digits) for each in (value, value - _INTERVAL * found.sd, value + _INTERVAL * found.sd)
     ]
