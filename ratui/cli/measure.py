@@ -73,7 +73,10 @@ def _format_summary(summary: MeasureSummary) -> list[str]:
         f"{counts}, in {format_count(summary.cases, 'case')}",
         f"reliable: {summary.ok} of {of_all} ({100 * summary.ok / of_all:.0f} %)",
     ]
-    return lines + [f"  {count} not: {REASONS[reason]}" for reason, count in summary.reasons.most_common()]
+    lines += [f"  {count} not: {REASONS[reason]}" for reason, count in summary.reasons.most_common()]
+    if summary.released is not None:
+        lines.append(f"released: raters may see those of {format_count(summary.released, 'case')}")
+    return lines
 
 
 COMMANDS = (measure,)

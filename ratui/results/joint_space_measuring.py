@@ -77,6 +77,8 @@ class MeasureSummary:
         Number of the others by reason, see `ratui.study.joint_space.REASONS`.
     failures
         A line for each film, or case, that can't be read.
+    released
+        Number of cases whose measurements raters may see, in a study that hides them until release; None in any other one.
     """
 
     cases: int = 0
@@ -85,6 +87,7 @@ class MeasureSummary:
     ok: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    released: int | None = None
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,8 @@ def measure_joint_spaces(
         raise StudyError(problem, study.path, "Run it again with --workers 1; what was measured is saved") from error
     finally:
         _load_film.cache_clear()
-    publish_released_joint_space(study)
+    if hides_joint_space(study):
+        run.summary.released = publish_released_joint_space(study)
     return run.summary
 
 

@@ -78,7 +78,7 @@ def add_rater(study: Study, rater: str, reason: str = "") -> int:
     raters = tuple(dict.fromkeys((*study.config.raters, rater)))
     event = new_event("joined", clean_text(reason.strip(), 1000), rater=rater)
     change_settings(study, replace(study.config, raters=raters, events=(*study.config.events, event)))
-    return settle_assignments(study)
+    return _settle_new_raters(study)
 
 
 def remove_rater(study: Study, rater: str, reason: str) -> int:
@@ -95,7 +95,7 @@ def remove_rater(study: Study, rater: str, reason: str) -> int:
         raise StudyError(problem, study.path, "Replace the rater: ratui raters STUDY --replace OLD NEW")
     event = new_event("left", reason, rater=rater)
     change_settings(study, replace(study.config, events=(*study.config.events, event)))
-    return settle_assignments(study)
+    return _settle_new_raters(study)
 
 
 def replace_rater(study: Study, old: str, new: str, reason: str, *, all_cases: bool = False) -> int:
@@ -116,7 +116,7 @@ def replace_rater(study: Study, old: str, new: str, reason: str, *, all_cases: b
     events.append(new_event("left", reason, rater=old, other=new, cases="all" if all_cases else ""))
     raters = tuple(dict.fromkeys((*study.config.raters, new)))
     change_settings(study, replace(study.config, raters=raters, events=tuple(events)))
-    return settle_assignments(study)
+    return _settle_new_raters(study)
 
 
 def _check_active(study: Study, rater: str) -> None:
@@ -131,6 +131,13 @@ def _check_new(study: Study, rater: str) -> None:
         raise StudyError(f"{CONSENSUS} is the adjudicator's name", study.path, "Give that rater another ID")
     if rater in study.config.active_raters:
         raise StudyError(f"{rater} is a rater of this study already", study.path, "See: ratui raters STUDY")
+
+
+def _settle_new_raters(study: Study) -> int:
+    """Settle the assignments, and withdraw what a rater who has not signed a case must not see; return the changed cases."""
+    changed = settle_assignments(study)
+    withdraw_unreleased_joint_space(study)
+    return changed
 
 
 def settle_assignments(study: Study) -> int:
@@ -173,7 +180,6 @@ def settle_assignments(study: Study) -> int:
         added = dict.fromkeys(sorted(readers[case] - before[case]), ())
         with act_as_owner(study.folder, "films"):
             study.save_case(study.case(case), positions={**kept, **added})
-    withdraw_unreleased_joint_space(study)  # a new rater has not signed
     return len(changed)
 
 

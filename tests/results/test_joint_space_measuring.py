@@ -194,6 +194,13 @@ def test_a_blinded_study_publishes_a_case_once_all_its_raters_have_signed(tmp_pa
     assert len(load_published_joint_space(study.as_rater("anna"), case)) == JOINTS
 
 
+@pytest.mark.parametrize("blinded", [False, True])
+def test_the_command_says_which_cases_are_released(tmp_path: Path, run: Callable[..., Result], blinded: bool) -> None:
+    study = make_study(tmp_path, blinded=blinded, raters=("anna",))
+    store_reading(study, study.cases()[0], {}, rater="anna", signed=True)
+    assert ("released: raters may see those of 1 case" in run(study.path).output) is blinded
+
+
 def test_values_that_are_not_finite_are_none_and_reasons_are_counted(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     (case,) = study.cases()

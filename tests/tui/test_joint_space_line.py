@@ -21,6 +21,7 @@ from ratui.tui.entry.visit_names import VisitNames
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.review.screen import ReviewScreen
+from ratui.tui.widgets.joint_space_line import JointSpaceLine
 from tests.films import make_study
 from tests.results.studies import read_study
 from tests.tui.conftest import cells, reading_as, settle
@@ -159,3 +160,13 @@ async def test_an_adjudicator_sees_them_with_the_answers_of_the_raters(tmp_path:
         assert "you 0→2" in cells(pilot)
         await pilot.press("A")
         assert str(line.content) == ""
+
+
+def test_without_measurements_the_line_takes_no_room() -> None:
+    calls: list[str] = []
+    shown = JointSpaceLine(Study.__new__(Study), reading(2), lambda: calls.append("drawn"))
+    shown.on_joint_space_line_loaded(JointSpaceLine.Loaded({}))
+    assert not shown.display
+    shown.on_joint_space_line_loaded(JointSpaceLine.Loaded({SITE: {(0, 1): CHANGE}}))
+    assert shown.display
+    assert calls == ["drawn"]
