@@ -30,10 +30,12 @@ def charter(study: Path, source: Path | None, reason: str, html: Path | None, js
     from ratui.results.methods import methods_html, methods_to_record, methods_to_text
     from ratui.study import Study
     from ratui.study.charter_changes import set_charter
+    from ratui.study.joint_space_release import withdraw_unreleased_joint_space
 
     opened = Study.open(study)
     if source is not None:
         made = set_charter(opened, _read_table(source), reason, source)
+        withdraw_unreleased_joint_space(Study.open(study))  # the charter may plan repeats from now on
         kind = f"amended: version {made.version}" if made.amendments else "set: version 1"
         click.echo(f"charter {kind}", err=json_ or html is not None)
         for change in made.history[-1].changes:

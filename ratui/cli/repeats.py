@@ -31,6 +31,7 @@ def repeats(study: Path, draws: bool, share: float | None, updates: bool, reason
     from ratui.results.progress import describe_incomplete_repeats
     from ratui.results.text_table import format_count
     from ratui.study import Study
+    from ratui.study.joint_space_release import withdraw_unreleased_joint_space
     from ratui.study.repeat_updates import find_incomplete_repeats
     from ratui.study.repeats import draw_repeats, load_repeats
 
@@ -44,6 +45,7 @@ def repeats(study: Path, draws: bool, share: float | None, updates: bool, reason
     if share is not None:
         new = draw_repeats(opened, share, reason)
         click.echo(f"{format_count(len(new), 'repeat')} drawn")
+        withdraw_unreleased_joint_space(opened)  # measurements of the original alone would show which case is repeated
         if new:
             click.echo(f"next: ratui propose {clean_text(study)}")
     if updates:

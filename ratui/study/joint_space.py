@@ -248,7 +248,7 @@ def read_joint_space(study: Study, case: str) -> tuple[MeasuredChange, ...]:
     Those of films that were withdrawn from the case are left out. Raises StoreError for a damaged file, and for one that
     is not of this case.
     """
-    return _read(study, case, _file(study, case))
+    return _read(study, case, _stored_file(study, case))
 
 
 def load_joint_space(study: Study, case: str) -> tuple[MeasuredChange, ...]:
@@ -258,7 +258,7 @@ def load_joint_space(study: Study, case: str) -> tuple[MeasuredChange, ...]:
     `ratui.study.joint_space_access.load_unblinded_joint_space`. A measurement
     whose film or box has changed since is not `ok`, with the reason `OUTDATED`. Raises StoreError for a damaged file.
     """
-    return _mark_outdated(study, case, _read(study, case, _file(study, case)))
+    return _mark_outdated(study, case, _read(study, case, _stored_file(study, case)))
 
 
 def load_published_joint_space(study: Study, case: str) -> tuple[MeasuredChange, ...]:
@@ -291,6 +291,12 @@ def _file(study: Study, case: str) -> StudyFile:
     if not study.view and hides_joint_space(study):
         return study.folder.file(f"{PRIVATE_JOINT_SPACE}/{check_name(case, 'case')}.json")
     return _public_file(study, case)
+
+
+def _stored_file(study: Study, case: str) -> StudyFile:
+    """Return the file to read: `_file`, or the public one of a case that was measured before the study hid anything."""
+    file = _file(study, case)
+    return file if study.folder.exists(file.inside) else _public_file(study, case)
 
 
 def _public_file(study: Study, case: str) -> StudyFile:
@@ -353,5 +359,5 @@ def _mark_outdated(study: Study, case: str, found: Sequence[MeasuredChange]) -> 
 
 def intact_joint_space(study: Study, case: str) -> tuple[MeasuredChange, ...]:
     """Return `load_joint_space`; without any, and with a notice of the study, if the file can't be read."""
-    file = _file(study, case)
+    file = _stored_file(study, case)
     return read_or_note(study, file.path, lambda: load_joint_space(study, case), ())

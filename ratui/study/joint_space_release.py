@@ -16,9 +16,11 @@ from ratui.study.joint_space import (
     is_joint_space_published,
     publish_joint_space,
     read_joint_space,
+    save_joint_space,
     withdraw_joint_space,
 )
 from ratui.study.joint_space_access import is_released
+from ratui.study.layout import PRIVATE
 from ratui.study.repeats import load_repeats
 from ratui.study.study import Study
 
@@ -62,16 +64,24 @@ def publish_released_joint_space(study: Study) -> int:
 
 
 def withdraw_unreleased_joint_space(study: Study) -> None:
-    """Withdraw the published measurements of cases that are not released any more. Raises StudyError, StoreError."""
+    """Withdraw the published measurements of cases that are not released, or not any more. Raises StudyError, StoreError.
+
+    Call it when raters join, and when a study begins to hide repeats.
+    """
     if hides_joint_space(study) and any(is_joint_space_published(study, case) for case in study.cases()):
         _withdraw(study, list_publishable_cases(study))
 
 
 def _withdraw(study: Study, released: frozenset[str]) -> None:
     for case in study.cases():
-        if case not in released and is_joint_space_published(study, case):
-            with act_as_owner(study.folder, "models"):
-                withdraw_joint_space(study, case)
+        if case in released or not is_joint_space_published(study, case):
+            continue
+        found = _read_intact(study, case)
+        if found:  # measured before the study hid anything, so that the published file may be the only one
+            with act_as_owner(study.folder, PRIVATE):
+                save_joint_space(study, case, found)
+        with act_as_owner(study.folder, "models"):
+            withdraw_joint_space(study, case)
 
 
 def _read_intact(study: Study, case: str) -> tuple[MeasuredChange, ...]:

@@ -1,4 +1,4 @@
-"""Who sees measured joint spaces when: the decision over all states, and the states of real studies."""
+"""The decision who sees measured joint spaces when, over all states and in real studies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ratui.cli.main import commands
 from ratui.practice.practice_study import PracticeStudy
 from ratui.reading import Reading, reopen
 from ratui.results.adjudication import Adjudication, build_queue
@@ -19,6 +21,7 @@ from ratui.study.joint_space import (
     MeasuredChange,
     digest_inputs,
     is_joint_space_published,
+    load_joint_space,
     publish_joint_space,
     save_joint_space,
     shown_boxes,
@@ -215,6 +218,23 @@ def test_a_charter_that_plans_repeats_hides_them_until_release(tmp_path: Path) -
     sign(study, case, "bert")
     assert publish_released_joint_space(study) == 1
     assert seen(study, case) == -0.4
+
+
+@pytest.mark.parametrize("is_drawn", [True, False])
+def test_measurements_are_hidden_when_repeats_are_planned_or_drawn_later(tmp_path: Path, is_drawn: bool) -> None:
+    study = make_study(tmp_path)
+    (case,) = study.cases()
+    found = save_change(study, case)
+    assert is_joint_space_published(study, case)
+    (tmp_path / "charter.toml").write_text("repeats_share = 0.1")
+    words = (
+        ["repeats", "--share", "1"] if is_drawn else ["charter", "--set", f"{tmp_path}/charter.toml", "--reason", "x"]
+    )
+    done = CliRunner().invoke(commands, [*words, str(study.path)])
+    assert done.exit_code == 0, done.output
+    study = Study.open(study.path)
+    assert not is_joint_space_published(study, case)
+    assert load_joint_space(study, case) == (found,)
 
 
 def test_whoever_practises_sees_none(tmp_path: Path) -> None:
