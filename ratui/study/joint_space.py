@@ -296,7 +296,7 @@ def _file(study: Study, case: str) -> StudyFile:
 def _stored_file(study: Study, case: str) -> StudyFile:
     """Return the file to read: `_file`, or the public one of a case that was measured before the study hid anything."""
     file = _file(study, case)
-    return file if study.folder.exists(file.inside) else _public_file(study, case)
+    return file if not study.is_manager or study.folder.exists(file.inside) else _public_file(study, case)
 
 
 def _public_file(study: Study, case: str) -> StudyFile:
