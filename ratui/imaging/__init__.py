@@ -33,6 +33,7 @@ from ratui.imaging.film_transfer import pack_film, unpack_film
 from ratui.imaging.geometry import Box, Matrix, fit_similarity, make_rotation
 from ratui.imaging.joint_alignment import align_centres, align_joints, compute_difference, warp_onto
 from ratui.imaging.joint_space import JointSpaceChange, joint_space_change
+from ratui.imaging.joint_space_width import JointSpaceWidth, joint_space_width
 from ratui.imaging.orientation import Orientation, turn_film
 from ratui.imaging.registration import (
     MIN_AGREEMENT,
@@ -58,6 +59,7 @@ __all__ = [
     "DisplaySettings",
     "Film",
     "JointSpaceChange",
+    "JointSpaceWidth",
     "LookupTable",
     "Matrix",
     "Orientation",
@@ -78,6 +80,7 @@ __all__ = [
     "find_bone_axis",
     "fit_similarity",
     "joint_space_change",
+    "joint_space_width",
     "list_presets",
     "make_rotation",
     "normalize_intensity",

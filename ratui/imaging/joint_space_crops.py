@@ -19,7 +19,18 @@ from ratui.imaging.joint_space_bones import NETWORK_SIDE, Bones, find_bones
 from ratui.imaging.joint_space_registration import Bands, make_bands
 from ratui.imaging.registration import Levels
 
-__all__ = ["JointCrop", "JointSource", "crop_joint", "make_source"]
+__all__ = [
+    "JointCrop",
+    "JointSource",
+    "crop_joint",
+    "find_upright_bones",
+    "get_turn",
+    "make_source",
+    "make_view",
+    "map_point",
+    "measure_overlap",
+    "sample_film",
+]
 
 Point: TypeAlias = npt.NDArray[np.float64]
 
@@ -158,19 +169,13 @@ def crop_joint(source: JointSource, side: float, pixels: float) -> JointCrop | N
     """
     import cv2
 
-    # The second look is upright and around the middle of the joint, so that both films are seen in the same way.
-    first = _look(source, side, np.array(source.box.centre) - 0.5, 0.0)
-    if first is None:
+    found = find_upright_bones(source, side)
+    if found is None:
         return None
-    bones, view = first
-    turn = _get_turn(bones.axis)
-    second = _look(source, side, _map(view, bones.middle), turn)
-    if second is None:
-        return None
-    bones, view = second
+    bones, view, turn = found
     size = (_round_up(_WIDTH * pixels), _round_up(_HEIGHT * pixels))
-    to_film = _make_view(source, side / pixels, _map(view, bones.middle), turn + _get_turn(bones.axis), size)
-    levels, covered = _sample(source, to_film, size)
+    to_film = make_view(source, side / pixels, map_point(view, bones.middle), turn, size)
+    levels, covered = sample_film(source, to_film, size)
     to_view = (np.linalg.inv(np.vstack([view, [0, 0, 1]])) @ np.vstack([to_film, [0, 0, 1]]))[:2]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     solid = [
@@ -178,7 +183,7 @@ def crop_joint(source: JointSource, side: float, pixels: float) -> JointCrop | N
         for each in (bones.distal, bones.proximal)
     ]
     to_crop = np.linalg.inv(np.vstack([to_view, [0, 0, 1]]))[:2]
-    middle, tip = _map(to_crop, bones.middle), _map(to_crop, bones.tip)
+    middle, tip = map_point(to_crop, bones.middle), map_point(to_crop, bones.tip)
     axis = to_crop[:, :2] @ bones.axis
     down = np.array([0.0, _START * pixels])
     return JointCrop(
@@ -187,7 +192,7 @@ def crop_joint(source: JointSource, side: float, pixels: float) -> JointCrop | N
         tip,
         np.asarray(axis / np.hypot(*axis)),
         (middle - down, middle + down),
-        _measure_overlap(solid),
+        measure_overlap(solid),
     )
 
 
@@ -233,10 +238,38 @@ def _weigh(solid: list[npt.NDArray[np.uint8]], covered: Levels, middle: float, p
     return weights[0], weights[1]
 
 
-def _measure_overlap(solid: list[npt.NDArray[np.uint8]]) -> float:
+def measure_overlap(solid: list[npt.NDArray[np.uint8]]) -> float:
     """Return the part of the smaller bone on the crop that the other one covers."""
     smaller = min(int(each.sum()) for each in solid)
     return float((solid[0] & solid[1]).sum()) / max(smaller, 1)
+
+
+def find_upright_bones(source: JointSource, side: float) -> tuple[Bones, Matrix, float] | None:
+    """Return the bones of a joint, or None if they are not found.
+
+    Parameters
+    ----------
+    source
+        The joint.
+    side
+        Side of a box in the unit of `source.pitch`.
+
+    Returns
+    -------
+    tuple or None
+        The bones, the matrix of the crop that shows them, and the angle in radians that turns the joint upright.
+    """
+    # The second look is upright and around the middle of the joint, so that all films are seen in the same way.
+    first = _look(source, side, np.array(source.box.centre) - 0.5, 0.0)
+    if first is None:
+        return None
+    bones, view = first
+    turn = get_turn(bones.axis)
+    second = _look(source, side, map_point(view, bones.middle), turn)
+    if second is None:
+        return None
+    bones, view = second
+    return bones, view, turn + get_turn(bones.axis)
 
 
 def _look(source: JointSource, side: float, centre: Point, turn: float) -> tuple[Bones, Matrix] | None:
@@ -248,12 +281,12 @@ def _look(source: JointSource, side: float, centre: Point, turn: float) -> tuple
     if not (0 <= centre[0] < columns and 0 <= centre[1] < rows):
         return None
     size = (NETWORK_SIDE, NETWORK_SIDE)
-    view = _make_view(source, side * _VIEW / NETWORK_SIDE, centre, turn, size)
-    bones = find_bones(_sample(source, view, size)[0])
+    view = make_view(source, side * _VIEW / NETWORK_SIDE, centre, turn, size)
+    bones = find_bones(sample_film(source, view, size)[0])
     return None if bones is None else (bones, view)
 
 
-def _make_view(source: JointSource, pitch: float, centre: Point, turn: float, size: tuple[int, int]) -> Matrix:
+def make_view(source: JointSource, pitch: float, centre: Point, turn: float, size: tuple[int, int]) -> Matrix:
     """Return the matrix from a crop of `size` (width, height) around `centre` to the film."""
     c, s = np.cos(turn), np.sin(turn)
     linear = np.diag(pitch / np.array(source.pitch)) @ np.array([[c, -s], [s, c]])
@@ -261,7 +294,7 @@ def _make_view(source: JointSource, pitch: float, centre: Point, turn: float, si
     return np.hstack([linear, (centre - linear @ middle)[:, None]])
 
 
-def _sample(source: JointSource, matrix: Matrix, size: tuple[int, int]) -> tuple[Levels, Levels]:
+def sample_film(source: JointSource, matrix: Matrix, size: tuple[int, int]) -> tuple[Levels, Levels]:
     """Return a crop, and 1 where the film covers it, else 0. Outside, the film is mirrored."""
     import cv2
 
@@ -285,11 +318,12 @@ def _sample(source: JointSource, matrix: Matrix, size: tuple[int, int]) -> tuple
     return np.asarray(crop, np.float32), covered.astype(np.float32)
 
 
-def _map(matrix: Matrix, point: Point) -> Point:
+def map_point(matrix: Matrix, point: Point) -> Point:
+    """Return the point to which `matrix`, shape (2, 3), takes `point`."""
     return np.asarray(matrix[:, :2] @ point + matrix[:, 2])
 
 
-def _get_turn(axis: Point) -> float:
+def get_turn(axis: Point) -> float:
     """Return the clockwise angle of `axis` from upright in radians."""
     return float(np.arctan2(axis[0], -axis[1]))
 
