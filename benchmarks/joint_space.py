@@ -1,6 +1,7 @@
 """Measure the errors of `ratui.imaging.joint_space_change`.
 
-- ``python -m benchmarks.joint_space phantoms [--hands N]`` measures simulated pairs of films with known changes.
+- ``python -m benchmarks.joint_space phantoms [--hands N] [--flexed] [--focal]`` measures simulated pairs of films with
+  known changes.
 - ``python -m benchmarks.joint_space series --folder FOLDER`` measures real series: closure (a to b to c against a to c),
   swapped films, and injected changes: one bone of a real joint is moved by a known amount.
 - ``python -m benchmarks.joint_space cpu`` measures the CPU time of the 20 finger joints of a pair.
@@ -71,10 +72,12 @@ def describe(name: str, outcomes: list[_Outcome]) -> str:
     )
 
 
-def measure_phantoms(hands: int, *, focal: bool = False) -> None:
+def measure_phantoms(hands: int, *, focal: bool = False, flexed: bool = False) -> None:
     """Print the tables of simulated films."""
     outcomes = [
-        _Outcome(pair, measure_pair(pair)) for number in range(hands) for pair in draw_pair(_SEED + number, focal=focal)
+        _Outcome(pair, measure_pair(pair))
+        for number in range(hands)
+        for pair in draw_pair(_SEED + number, focal=focal, flexed=flexed)
     ]
     print("| joints | number | ok | SD, mm | robust SD | bias | over 0.2 mm | slope | within 2 sd |")
     print("|---|---|---|---|---|---|---|---|---|")
@@ -246,13 +249,14 @@ def main() -> None:
     phantoms = commands.add_parser("phantoms")
     phantoms.add_argument("--hands", type=int, default=220)
     phantoms.add_argument("--focal", action="store_true", help="change the shape of the bases with JSN, too")
+    phantoms.add_argument("--flexed", action="store_true", help="bend the fingers differently on both films")
     series = commands.add_parser("series")
     series.add_argument("--folder", type=Path, required=True)
     series.add_argument("--margin", type=float, default=0.0, help="part of the crop outside of the box on each side")
     commands.add_parser("cpu").add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     if arguments.command == "phantoms":
-        measure_phantoms(arguments.hands, focal=arguments.focal)
+        measure_phantoms(arguments.hands, focal=arguments.focal, flexed=arguments.flexed)
     elif arguments.command == "series":
         measure_series(arguments.folder, arguments.margin)
     else:

@@ -85,10 +85,11 @@ class JointPair:
         return "ankylosis" in self.findings
 
 
-def draw_pair(seed: int, *, focal: bool = False) -> list[JointPair]:
+def draw_pair(seed: int, *, focal: bool = False, flexed: bool = False) -> list[JointPair]:
     """Draw two films of a hand and return its ten joints.
 
-    With `focal` the shape of the bases changes with the grade of JSN, too.
+    With `focal` the shape of the bases changes with the grade of JSN, too. With `flexed` the fingers are bent differently on
+    both films, so that the bones are foreshortened differently; the true width is that of the projection.
     """
     rng = np.random.default_rng([seed, 7])
     scheme = load_scheme("mtss-hands")
@@ -98,7 +99,8 @@ def draw_pair(seed: int, *, focal: bool = False) -> list[JointPair]:
     body = draw_body(patient, side)
     poses = [draw_pose(rng, patient, persistent_rng(patient, side, "pose")) for _ in range(2)]
     turn = float(np.radians(rng.uniform(-_TURN, _TURN)))
-    poses[1] = replace(poses[1], flexion=poses[0].flexion, rotation=poses[0].rotation + turn)
+    flexion = poses[1 if flexed else 0].flexion
+    poses[1] = replace(poses[1], flexion=flexion, rotation=poses[0].rotation + turn)
     hands = [Hand(patient, side, time, body, pose) for time, pose in enumerate(poses)]
     layouts = [build_layout(hand) for hand in hands]
     for joint in JOINTS:
