@@ -110,7 +110,7 @@ def joint_space_change(
     Raises
     ------
     ValueError
-        If an image is not two-dimensional, a box has no area, or a spacing is not positive.
+        If an image is not two-dimensional or not of real numbers, a box has no area, or a spacing is not positive.
     """
     a, b = make_source(film_a, box_a, spacing_a), make_source(film_b, box_b, spacing_b)
     keys = a.compute_key(), b.compute_key()

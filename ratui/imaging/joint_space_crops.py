@@ -138,18 +138,23 @@ def make_source(
     Raises
     ------
     ValueError
-        If the image is not two-dimensional, the box has no area, or a spacing is not positive.
+        If the image is not two-dimensional or not of real numbers, the box has no area, or a spacing is not positive.
     """
     area = Box(*(float(value) for value in box))
     pixels = film.pixels if isinstance(film, Film) else np.asarray(film)
     if pixels.ndim != 2:
         raise ValueError(f"an image has two dimensions, not {pixels.ndim}")
+    if pixels.dtype.kind not in "buif":
+        raise ValueError(f"an image has real numbers, not {pixels.dtype}")
     if not np.all(np.isfinite(area)) or area.width <= 0 or area.height <= 0:
         raise ValueError(f"a box has an area: {tuple(area)}")
     if isinstance(film, Film):
         spacing = film.spacing if spacing is None else spacing
-    if spacing is not None and not all(np.isfinite(value) and value > 0 for value in spacing):
-        raise ValueError(f"a spacing is positive: {spacing}")
+    if spacing is not None:
+        row, column = (float(value) for value in spacing)
+        if not (0 < row < np.inf and 0 < column < np.inf):
+            raise ValueError(f"a spacing is positive: {spacing}")
+        spacing = row, column
     return JointSource(
         pixels, film if isinstance(film, Film) else None, spacing, film.aspect if isinstance(film, Film) else 1.0, area
     )
@@ -176,6 +181,8 @@ def crop_joint(source: JointSource, side: float, pixels: float) -> JointCrop | N
     size = (_round_up(_WIDTH * pixels), _round_up(_HEIGHT * pixels))
     to_film = make_view(source, side / pixels, map_point(view, bones.middle), turn, size)
     levels, covered = sample_film(source, to_film, size)
+    if not np.all(np.isfinite(levels)):
+        return None
     to_view = (np.linalg.inv(np.vstack([view, [0, 0, 1]])) @ np.vstack([to_film, [0, 0, 1]]))[:2]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     solid = [
@@ -275,14 +282,18 @@ def find_upright_bones(source: JointSource, side: float) -> tuple[Bones, Matrix,
 def _look(source: JointSource, side: float, centre: Point, turn: float) -> tuple[Bones, Matrix] | None:
     """Return the bones around `centre` on a square crop turned by `turn`, with the matrix of that crop.
 
-    None if there are not two, or if `centre` is not on the film.
+    None if there are not two, if `centre` is not on the film or that is too small, or if a value is not finite.
     """
     rows, columns = source.pixels.shape
     if not (0 <= centre[0] < columns and 0 <= centre[1] < rows):
         return None
+    # OpenCV 5.0.0 never returns from mirroring a film of one row or column, and smooths for a box far larger than the film.
+    if min(rows, columns) < 2 or side > 2 * np.hypot(columns * source.pitch[0], rows * source.pitch[1]):
+        return None
     size = (NETWORK_SIDE, NETWORK_SIDE)
     view = make_view(source, side * _VIEW / NETWORK_SIDE, centre, turn, size)
-    bones = find_bones(sample_film(source, view, size)[0])
+    levels = sample_film(source, view, size)[0]
+    bones = find_bones(levels) if np.all(np.isfinite(levels)) else None
     return None if bones is None else (bones, view)
 
 

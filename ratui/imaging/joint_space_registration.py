@@ -203,6 +203,8 @@ def _refine(
         except np.linalg.LinAlgError:
             return None
         motion = _compose(motion, change)
+        if not np.max(np.abs(motion[2:])) < 2 * max(second.shape):  # also if not finite: OpenCV would hardly return
+            return None
         if max(abs(change[2]), abs(change[3]), 30 * abs(change[0])) < _SMALL_STEP:
             steps = min(steps, step + 1)
     return result

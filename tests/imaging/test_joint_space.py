@@ -181,6 +181,62 @@ def test_rejects_values_that_no_film_has(clear: JointPair) -> None:
         joint_space_change(picture, box, picture, box, spacing_b=(0.0, 0.1))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_refuses_a_value_that_is_not_finite(value: float, clear: JointPair) -> None:
+    crop = clear.crops[0].astype(np.float32)
+    x, y = clear.boxes[0].centre
+    crop[round(y), round(x)] = value
+    change = joint_space_change(crop, clear.boxes[0], clear.crops[1], clear.boxes[1])
+    assert (change.ok, change.reason) == (False, "bones")
+
+
+def test_refuses_a_motion_that_leaves_the_film(clear: JointPair) -> None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        change = joint_space_change(
+            clear.crops[0].astype(np.float32) * np.float32(1e25), clear.boxes[0], clear.crops[1], clear.boxes[1]
+        )
+    assert (change.ok, change.reason) == (False, "unlike")
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 400), (400, 1)])
+def test_refuses_a_film_of_one_row_or_column(shape: tuple[int, int], clear: JointPair) -> None:
+    box = Box(shape[1] / 2 - 100, shape[0] / 2 - 100, shape[1] / 2 + 100, shape[0] / 2 + 100)
+    change = joint_space_change(np.ones(shape), box, clear.crops[1], clear.boxes[1])
+    assert (change.ok, change.reason) == (False, "bones")
+
+
+@pytest.mark.parametrize("size", [1e6, 1e300])
+def test_refuses_a_box_far_larger_than_the_film(size: float, clear: JointPair) -> None:
+    change = joint_space_change(clear.crops[0], (-size, -size, size, size), clear.crops[1], clear.boxes[1])
+    assert (change.ok, change.reason) == (False, "bones")
+
+
+@pytest.mark.parametrize("spacing", [(0.1,), (0.1, 0.1, 0.1), ("wide", "high"), (0.1, np.inf)])
+def test_rejects_a_spacing_that_is_not_two_numbers(spacing: tuple[float, float], clear: JointPair) -> None:
+    with pytest.raises(ValueError, match=r"spacing|values to unpack|could not convert"):
+        joint_space_change(clear.crops[0], clear.boxes[0], clear.crops[1], clear.boxes[1], spacing_a=spacing)
+
+
+def test_takes_a_spacing_from_an_array(clear: JointPair) -> None:
+    def measure_with(spacing: object) -> JointSpaceChange:
+        return joint_space_change(
+            clear.crops[0],
+            clear.boxes[0],
+            clear.crops[1],
+            clear.boxes[1],
+            spacing_a=spacing,
+            spacing_b=spacing,  # type: ignore[arg-type]
+        )
+
+    assert measure_with(np.array([0.15, 0.15])) == measure_with((0.15, 0.15))
+
+
+@pytest.mark.parametrize("kind", [np.complex128, object])
+def test_rejects_an_image_of_other_values(kind: type, clear: JointPair) -> None:
+    with pytest.raises(ValueError, match="real numbers"):
+        joint_space_change(clear.crops[0].astype(kind), clear.boxes[0], clear.crops[1], clear.boxes[1])
+
+
 def test_finds_both_bones_and_the_axis(pairs: dict[str, JointPair]) -> None:
     pair = pairs["MCP3"]
     picture, truth = pair.crops[0].astype(np.float32), pair.bones[0].astype(np.float32)
