@@ -4,6 +4,7 @@ The package knows nothing of joints, scores or screens.
 """
 
 from ratui.imaging.bone_axis import BoneAxis, BoneAxisFailure, BoneSearch, find_bone_axis
+from ratui.imaging.bone_difference import BoneDifference, compare_bones
 from ratui.imaging.box_propagation import PropagatedBox, propagate_boxes
 from ratui.imaging.dicom_reader import (
     MAX_FILE_BYTES,
@@ -53,6 +54,7 @@ __all__ = [
     "AlignmentFailure",
     "BoneAxis",
     "BoneAxisFailure",
+    "BoneDifference",
     "BoneSearch",
     "Box",
     "Contrast",
@@ -71,6 +73,7 @@ __all__ = [
     "align_joints",
     "check_header",
     "choose_contrast",
+    "compare_bones",
     "compute_automatic_window",
     "compute_difference",
     "crop",

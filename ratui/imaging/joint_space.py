@@ -17,7 +17,7 @@ from ratui.imaging.geometry import Box
 from ratui.imaging.joint_space_crops import JointCrop, JointSource, crop_joint, make_source
 from ratui.imaging.joint_space_registration import BoneMotion, register_bone
 
-__all__ = ["JointSpaceChange", "Unreliable", "joint_space_change"]
+__all__ = ["JointMotion", "JointSpaceChange", "Unreliable", "joint_space_change", "judge_motion", "measure_motion"]
 
 Unreliable: TypeAlias = Literal["", "small", "bones", "unlike", "scale", "turned", "displaced", "overlap", "uncertain"]
 """Reason why a change is unreliable.
@@ -68,7 +68,7 @@ class JointSpaceChange:
 
 
 @dataclass(frozen=True)
-class _Motion:
+class JointMotion:
     """Motion of the distal against the proximal bone in the unit of the sources: along the axis and across it."""
 
     along: float
@@ -77,6 +77,7 @@ class _Motion:
     bones: tuple[BoneMotion, BoneMotion]
     pitch: float
     overlap: float
+    crops: tuple[JointCrop, JointCrop]
 
 
 def joint_space_change(
@@ -119,11 +120,11 @@ def joint_space_change(
     pixel = float(np.sqrt(a.spacing[1] * b.spacing[1])) if a.spacing and b.spacing else None
     if pixel is None:
         first, second = first.without_spacing(), second.without_spacing()
-    motion = _measure_motion(first, second)
+    motion = measure_motion(first, second)
     if isinstance(motion, str):
         return JointSpaceChange(float("nan"), None if pixel is None else float("nan"), float("inf"), 0.0, False, motion)
     along = 0.0 if keys[0] == keys[1] else -motion.along if swapped else motion.along
-    sd, reason = _judge(motion, min(first.side, second.side))
+    sd, reason = judge_motion(motion, min(first.side, second.side))
     return JointSpaceChange(
         pixels=along / (pixel or 1.0),
         mm=along if pixel is not None else None,
@@ -134,7 +135,7 @@ def joint_space_change(
     )
 
 
-def _measure_motion(first: JointSource, second: JointSource) -> _Motion | Unreliable:
+def measure_motion(first: JointSource, second: JointSource) -> JointMotion | Unreliable:
     """Return the motion of the distal bone against the proximal one, or why it cannot be measured."""
     side = float(np.sqrt(first.side * second.side))
     pixels = min(side / min(*first.pitch, *second.pitch), _MAX_SIDE)
@@ -154,13 +155,14 @@ def _measure_motion(first: JointSource, second: JointSource) -> _Motion | Unreli
     axis = axis / np.hypot(*axis)
     moved = point - (np.linalg.inv(d) @ p @ [*point, 1.0])[:2]
     pitch = side / pixels
-    return _Motion(
+    return JointMotion(
         float(moved @ axis) * pitch,
         float(moved @ [-axis[1], axis[0]]) * pitch,
         proximal.turn - distal.turn,
         (distal, proximal),
         pitch,
         max(a.overlap, b.overlap),
+        (a, b),
     )
 
 
@@ -170,11 +172,11 @@ def _register(a: JointCrop, b: JointCrop, bone: int) -> BoneMotion | None:
     )
 
 
-def _get_correlation(motion: _Motion) -> float:
+def _get_correlation(motion: JointMotion) -> float:
     return min(bone.correlations[1] for bone in motion.bones)
 
 
-def _judge(motion: _Motion, side: float) -> tuple[float, Unreliable]:
+def judge_motion(motion: JointMotion, side: float) -> tuple[float, Unreliable]:
     """Return the standard error of a motion, and why it is unreliable."""
     correlation = _get_correlation(motion)
     scatter = float(np.hypot(_measure_scatter(motion.bones[0]), _measure_scatter(motion.bones[1])))

@@ -118,6 +118,12 @@ class JointCrop:
         About the same point of the distal and of the proximal bone on each crop.
     overlap
         Part of the smaller bone that the other one covers, near the joint.
+    levels
+        Grey levels, bone bright.
+    masks
+        Pixels of the distal and of the proximal bone that the film covers, 1 or 0.
+    to_film
+        Matrix from the crop to the film.
     """
 
     bands: tuple[Bands, Bands]
@@ -126,6 +132,9 @@ class JointCrop:
     axis: Point
     starts: tuple[Point, Point]
     overlap: float
+    levels: Levels
+    masks: tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
+    to_film: Matrix
 
 
 def make_source(
@@ -200,6 +209,9 @@ def crop_joint(source: JointSource, side: float, pixels: float) -> JointCrop | N
         np.asarray(axis / np.hypot(*axis)),
         (middle - down, middle + down),
         measure_overlap(solid),
+        levels,
+        (solid[0] * (covered > 0), solid[1] * (covered > 0)),
+        to_film,
     )
 
 

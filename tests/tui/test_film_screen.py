@@ -168,7 +168,7 @@ class TestOneInPlaceOfTheOther:
             await pilot.press("d")
             await settle(pilot)
             assert screen.joint_viewer.views[0].key is None
-            assert "too much to be aligned here" in label_text(pilot)
+            assert "The films differ too much here" in label_text(pilot)
             await pilot.press("b", "b")
             await settle(pilot)
             assert isinstance(screen.joint_viewer.views[0].key, AlignedView), (

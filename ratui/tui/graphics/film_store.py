@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 from ratui.imaging import (
     DEFAULT_DISPLAY,
     AlignmentFailure,
+    BoneDifference,
     Box,
     DisplaySettings,
     Film,
@@ -24,6 +25,7 @@ from ratui.imaging import (
     Orientation,
     align_centres,
     align_joints,
+    compare_bones,
     compute_difference,
     list_presets,
     make_rotation,
@@ -94,14 +96,26 @@ class AlignedView:
     """True for a picture of the difference between the films instead of the other film."""
     orientation: Orientation = Orientation.UPRIGHT
     """Orientation of the other film, in whose pixels `joint` is."""
+    has_two_bones: bool = False
+    """True for a finger joint. Its difference is that of each bone, if both can be registered."""
 
     @property
     def key(self) -> Hashable:
         """Key of the picture in a cache of frames."""
         return self
 
+    @property
+    def films_key(self) -> Hashable:
+        """Key of the joint on both films, for any part and size."""
+        view = self.view
+        here = view.joint or view.box
+        return view.case, view.film, view.orientation, here, self.film, self.orientation, self.joint
+
 
 _FilmKey: TypeAlias = tuple[str, str, Orientation]
+
+
+_MAX_BONES = 60  # differences of bones in memory, of about 0.3 MB each
 
 
 class FilmStore:
@@ -122,6 +136,7 @@ class FilmStore:
         self._lock = Lock()
         self._locks: dict[_FilmKey, Lock] = {}
         self._aligned: dict[Hashable, Matrix | AlignmentFailure] = {}
+        self._bones: dict[Hashable, BoneDifference | None] = {}
         self._turns: dict[tuple[str, UprightJoint], Turns] = {}
 
     def film(self, case: str, id: str, orientation: Orientation = Orientation.UPRIGHT) -> Film:
@@ -199,25 +214,63 @@ class FilmStore:
 
         The result is computed once for each joint. Raise FilmError if a film cannot be read.
         """
-        view = aligned.view
-        here = view.joint or view.box
-        key = (view.case, view.film, view.orientation, here, aligned.film, aligned.orientation, aligned.joint)
+        view, key = aligned.view, aligned.films_key
         found = self._aligned.get(key)
         if found is None:
             first, second = self._both_films(aligned)
-            found = self._aligned[key] = align_joints(first, here, second, aligned.joint)
+            found = self._aligned[key] = align_joints(first, view.joint or view.box, second, aligned.joint)
         return found
+
+    def compare_bones(self, aligned: AlignedView) -> BoneDifference | None:
+        """Return the difference of the bones of a finger joint, or None if they cannot be registered one by one.
+
+        The result is computed once for each joint. Raise FilmError if a film cannot be read.
+        """
+        view, key = aligned.view, aligned.films_key
+        if not (aligned.is_difference and aligned.has_two_bones):
+            return None
+        with self._lock:
+            if key in self._bones:
+                return self._bones[key]
+        first, second = self._both_films(aligned)
+        found = compare_bones(first, view.joint or view.box, second, aligned.joint)
+        bones = found if isinstance(found, BoneDifference) else None
+        with self._lock:
+            self._bones[key] = bones
+            while len(self._bones) > _MAX_BONES:
+                del self._bones[next(iter(self._bones))]
+        return bones
+
+    def shows_bones(self, aligned: AlignedView) -> bool | None:
+        """Return True if a difference is that of each bone, False if that of the joint, None if that is not known yet."""
+        with self._lock:
+            return self._bones[aligned.films_key] is not None if aligned.films_key in self._bones else None
+
+    def find_problem(self, aligned: AlignedView) -> str:
+        """Return the reason of an `AlignmentFailure`, or ``bones`` if only these cannot be registered; else an empty text.
+
+        Raise FilmError if a film cannot be read.
+        """
+        if self.compare_bones(aligned) is not None:
+            return ""
+        matrix = self.alignment(aligned)
+        if isinstance(matrix, AlignmentFailure):
+            return matrix.reason
+        return "bones" if aligned.is_difference and aligned.has_two_bones else ""
 
     def render_aligned(self, aligned: AlignedView) -> Image.Image | None:
         """Return the picture of `aligned`, an image of mode ``L``. Raise FilmError if a film cannot be read.
 
+        A difference is that of each bone, without noise, if the bones can be registered one by one, else that of the joint.
         If the films cannot be aligned, the centres of the two boxes are placed over each other. A difference would then
         show no change but the failed alignment: return None for it. The picture is turned like that of the first film.
         """
         view = aligned.view
         first, second = self._both_films(aligned)
         here = view.joint or view.box
-        turn = self._find_turn(view, view.film)
+        turn, bones = self._find_turn(view, view.film), self.compare_bones(aligned)
+        if bones is not None:
+            return bones.render(view.box, view.size, make_rotation(-turn, here.centre, first.aspect))
         matrix, own_turn = self.alignment(aligned), turn
         if isinstance(matrix, AlignmentFailure):
             if aligned.is_difference:

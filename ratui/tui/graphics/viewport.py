@@ -39,6 +39,10 @@ ZOOMS = (1.7, 1.2, 0.8, 3.0)
 """Size of the shown part of the film, in sides of the joint's box. The zoom key goes through them in this order."""
 WHOLE_FILM = -1
 """Zoom that shows both films whole, with a frame around the joint."""
+_JOINTS_OF_TWO_BONES = frozenset(
+    ("IP1", "MCP1", *(f"{kind}{finger}" for kind in ("PIP", "MCP") for finger in range(2, 6)))
+)
+"""Ids of the joints whose two bones can be registered one by one."""
 _PAN = 0.15
 """Step of the view or the lens."""
 _MAX_PAN = 1.5
@@ -238,7 +242,9 @@ class CaseFilms:
         if there is None or viewport.view.joint is None:
             return None
         view = replace(viewport.view, lens=None, is_marked=viewport.view.is_marked and not is_difference)
-        return AlignedView(view, there[0].id, there[1], is_difference, there[0].orientation)
+        record, box = there
+        has_two_bones = site.partition(".")[2] in _JOINTS_OF_TWO_BONES
+        return AlignedView(view, record.id, box, is_difference, record.orientation, has_two_bones)
 
     def find_lowest_resolution(self, site: str, viewports: Sequence[Viewport | None]) -> Resolution | None:
         """Return the resolution of the least sharp of `viewports`, which show `site`; None if all of them are None."""

@@ -22,8 +22,7 @@ from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.display_screen import DisplayScreen
 from ratui.tui.screens.film_titles import FilmTitles
 from ratui.tui.screens.scoring.text import format_typing_hint
-from ratui.tui.widgets.film_view import FilmFailed
-from ratui.tui.widgets.joint_viewer import JointViewer
+from ratui.tui.widgets.film_view import FilmFailed, FilmsAligned
 from ratui.tui.widgets.text_line import TextLine
 
 __all__ = ["FilmScreen"]
@@ -192,10 +191,11 @@ class FilmScreen(DisplayScreen[ScreenResultType]):
             return False
         return any(field.time == self.reading.order[place] for field in session.waiting_fields)
 
-    def on_joint_viewer_not_aligned(self, event: JointViewer.NotAligned) -> None:
-        """Show why the films could not be aligned."""
-        self._unaligned_site = event.site
-        self.show_message(self.t(f"scoring.not_aligned_{event.reason}"))
+    def on_films_aligned(self, event: FilmsAligned) -> None:
+        """Show why the films, or the bones of a joint, could not be aligned."""
+        if event.problem:
+            self._unaligned_site = event.site if event.problem != "bones" else ""
+            self.show_message(self.t(f"scoring.not_aligned_{event.problem}"))
         self.redraw()
 
     def on_joint_viewer_ready(self) -> None:

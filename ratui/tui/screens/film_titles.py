@@ -88,7 +88,7 @@ class FilmTitles:
         if viewer.shows_whole_film:
             parts.append(t("scoring.whole_film"))
         elif viewer.mode == "difference":
-            parts = [self._format_difference() if place == viewer.window[0] else title]
+            parts = self._describe_difference() if place == viewer.window[0] else [title]
         elif behind and place == next_place(shown, viewer.place):
             parts.append(t("scoring.other_film_hidden", key=self.blink_key))
         elif viewer.mode == "alone" and not behind and place != shown[0]:
@@ -112,9 +112,16 @@ class FilmTitles:
             return 0, False
         return round(turns.angles.get(record.id, 0.0)), record.id in turns.unclear
 
+    def _describe_difference(self) -> list[str]:
+        """Return what is subtracted, and for a finger joint whether each bone is aligned or the joint as a whole."""
+        bones = self.viewer.shows_bones
+        if bones is None or (self.is_unaligned and not bones):
+            return [self._format_difference()]
+        return [self._format_difference(), self.t("scoring.bones_aligned" if bones else "scoring.joint_aligned")]
+
     def _format_difference(self) -> str:
         reading, t = self.reading, self.t
-        if self.is_unaligned:
+        if self.is_unaligned and not self.viewer.shows_bones:
             return t("scoring.not_aligned")
         if len(reading.order) == 2:
             # In a chronological reading the right film is the later one.

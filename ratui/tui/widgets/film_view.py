@@ -31,7 +31,7 @@ from ratui.terminal import (
 from ratui.tui.graphics.painter import Painter, Place
 from ratui.tui.textual_internals import NotifyingStrip
 
-__all__ = ["FilmFailed", "FilmView", "make_cells"]
+__all__ = ["FilmFailed", "FilmView", "FilmsAligned", "make_cells"]
 
 _BLANK = Style(bgcolor=Color.from_rgb(0, 0, 0))
 _COARSE = "coarse"
@@ -43,6 +43,15 @@ class FilmFailed(Message):
     def __init__(self, error: FilmError) -> None:
         super().__init__()
         self.error = error
+
+
+class FilmsAligned(Message):
+    """Two films of `site` were registered, or cannot be: `problem` is that of `FilmStore.find_problem`."""
+
+    def __init__(self, site: str, problem: str) -> None:
+        super().__init__()
+        self.site = site
+        self.problem = problem
 
 
 class FilmView(Widget):

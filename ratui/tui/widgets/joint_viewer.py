@@ -16,7 +16,6 @@ from textual.message import Message
 from textual.worker import get_current_worker
 
 from ratui.errors import FilmError
-from ratui.imaging import AlignmentFailure
 from ratui.terminal import Display, FrameCache, Resolution
 from ratui.tui.entry.answer_gate import DisplayWatch, ExpectedFilm
 from ratui.tui.graphics.film_store import FilmStore
@@ -27,7 +26,7 @@ from ratui.tui.graphics.upright import Turns
 from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, Viewport, ViewSettings
 from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.widgets.film_slots import FilmSlots
-from ratui.tui.widgets.film_view import FilmFailed, FilmView
+from ratui.tui.widgets.film_view import FilmFailed, FilmsAligned, FilmView
 
 __all__ = ["JointViewer", "ViewMode"]
 
@@ -62,14 +61,6 @@ class JointViewer(FilmSlots):
     JointViewer FilmView { width: 1fr; height: 1fr; margin: 0 1; }
     JointViewer Static { height: 1; width: 1fr; margin: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     """
-
-    class NotAligned(Message):
-        """Two films of `site` cannot be registered. `reason` is that of the `AlignmentFailure`."""
-
-        def __init__(self, site: str, reason: str) -> None:
-            super().__init__()
-            self.site = site
-            self.reason = reason
 
     class FilmLoaded(Message):
         """A film that had to be decoded is on the screen, or cannot be shown."""
@@ -364,6 +355,12 @@ class JointViewer(FilmSlots):
         before = viewports[pair[0]] if len(pair) == 2 else None
         return films.make_aligned_view(before, site, pair[1], is_difference=True) if before is not None else None
 
+    @property
+    def shows_bones(self) -> bool | None:
+        """True if the difference is that of each bone, False if that of the joint, None if not known or without bones."""
+        shown = self._single_picture(self.site, self.place) if self.mode == "difference" else None
+        return None if shown is None or isinstance(shown, Viewport) else self._film_store.shows_bones(shown)
+
     def _prepare(self, jobs: list[_Job]) -> None:
         """Make and encode pictures. Runs in a thread."""
         worker = get_current_worker()
@@ -375,7 +372,7 @@ class JointViewer(FilmSlots):
                 return
             try:
                 image = make_picture(self._film_store, wanted)
-                aligned = isinstance(wanted, Viewport) or self._film_store.alignment(wanted)
+                problem = "" if isinstance(wanted, Viewport) else self._film_store.find_problem(wanted)
             except FilmError as error:
                 if now and not worker.is_cancelled:
                     self.post_message(FilmFailed(error))
@@ -385,8 +382,8 @@ class JointViewer(FilmSlots):
                 self._without_picture.add(wanted)  # otherwise each refresh would compute it again
             else:
                 view.prepare(image, wanted.key)
-            if now and isinstance(aligned, AlignmentFailure) and not worker.is_cancelled:
-                self.post_message(self.NotAligned(self.site, aligned.reason))
+            if now and (problem or self.mode == "difference") and not worker.is_cancelled:
+                self.post_message(FilmsAligned(self.site, problem))
         if urgent == len(jobs):
             self.post_message(self.Ready())
 
