@@ -127,6 +127,6 @@ async def test_the_title_says_what_is_aligned(tmp_path: Path, monkeypatch: pytes
         assert isinstance(screen, FilmScreen)
         assert isinstance(screen.joint_viewer.views[0].key, AlignedView)
         title = str(screen.joint_viewer.query_one("#title0", Static).content)
-        aligned = "bone by bone, without noise" if are_found else "whole joint"
+        aligned = "bone by bone" if are_found else "whole joint"
         assert title.strip() == f"right minus left · {aligned}"
         assert ("can't be aligned one by one" in label_text(pilot)) != are_found
