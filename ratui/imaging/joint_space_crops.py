@@ -85,11 +85,17 @@ class JointSource:
         aspect = self.spacing[0] / self.spacing[1] if self.spacing else self.aspect
         return replace(self, spacing=None, aspect=aspect)
 
-    def compute_key(self) -> tuple[bytes, tuple[float, ...]]:
-        """Return a value by which two sources can be put in an order that does not depend on the caller's."""
+    def compute_key(self) -> tuple[bytes, tuple[float, ...], bytes]:
+        """Return a value by which two sources can be put in an order that does not depend on the caller's.
+
+        It depends on values and not on the type of the array. Equal keys mean that the measurement sees equal films.
+        """
         x0, y0, x1, y1 = (round(value) for value in self.box)
-        part = np.ascontiguousarray(self.pixels[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)])
-        return hashlib.blake2b(part.tobytes(), digest_size=16).digest(), (*self.box, *self.pitch, *self.pixels.shape)
+        across, down = x1 - x0, y1 - y0
+        inside = self.pixels[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
+        around = np.s_[max(y0 - down, 0) : max(y1 + down, 0), max(x0 - across, 0) : max(x1 + across, 0)]
+        place = (*self.box, *self.pitch, *self.pixels.shape)
+        return _digest(_to_smallest_type(inside)), place, _digest(self.to_levels(around))
 
     def to_levels(self, part: tuple[slice, slice]) -> Levels:
         """Return the values of a part of the film, bone bright."""
@@ -98,6 +104,20 @@ class JointSource:
             return np.asarray(values, np.float32)
         units = self.film.to_modality_units(values).astype(np.float32)
         return -units if self.film.is_inverted else units
+
+
+def _to_smallest_type(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the values in the smallest of three types that holds them, so that equal values have equal bytes."""
+    for kind in ("<u1", "<u2"):
+        with np.errstate(invalid="ignore"):  # values that are not finite fit none of them
+            smaller = values.astype(kind)
+        if np.array_equal(smaller, values):
+            return smaller
+    return values.astype("<f8")
+
+
+def _digest(values: npt.NDArray[Any]) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(values).tobytes(), digest_size=16).digest()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.joint_space_films import JointPair, draw_pair
 from ratui.imaging import Box, Film, JointSpaceChange, joint_space_change
 from ratui.imaging.joint_space_bones import NETWORK_SIDE, find_bones
+from ratui.imaging.joint_space_crops import make_source
 from ratui.imaging.joint_space_registration import make_bands, register_bone
 
 HEALTHY = 2_003  # a hand whose ten joints have no finding
@@ -61,6 +62,30 @@ def test_is_positive_if_the_space_is_wider_on_the_second_film(
     assert pairs[widest].change > 0.3
     assert found[widest].mm is not None
     assert found[widest].mm > 0.3
+
+
+def test_does_not_depend_on_the_type_of_the_values(
+    pairs: dict[str, JointPair], found: dict[str, JointSpaceChange]
+) -> None:
+    for name in ("MCP2", "PIP3"):
+        pair = pairs[name]
+        for kind in (">u2", np.int32, np.float64):
+            again = dataclasses.replace(pair, crops=(pair.crops[0].astype(kind), pair.crops[1]))
+            assert measure(again) == found[name]
+        same = dataclasses.replace(
+            pair, crops=(pair.crops[0], pair.crops[0].astype(float)), boxes=pair.boxes[:1] * 2, spacings=(0.15, 0.15)
+        )
+        assert measure(same).mm == 0
+
+
+def test_films_that_differ_outside_of_the_box_alone_are_not_equal(clear: JointPair) -> None:
+    crops = clear.crops[0], clear.crops[0].copy()
+    crops[1][-8:] //= 2
+    x0, y0, x1, y1 = clear.boxes[0]
+    assert y1 < crops[1].shape[0] - 8
+    keys = [make_source(crop, Box(x0, y0, x1, y1), None).compute_key() for crop in crops]
+    assert keys[0][:2] == keys[1][:2]
+    assert keys[0] != keys[1]
 
 
 def test_swapped_films_give_exactly_the_negative(
