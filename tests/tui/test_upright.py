@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -18,9 +19,10 @@ from ratui.errors import FilmError
 from ratui.imaging import BoneAxis, BoneAxisFailure, BoneSearch, Box, Film, Orientation
 from ratui.study import Case, FilmRecord, Study
 from ratui.terminal import Display
-from ratui.tui.graphics import upright
+from ratui.tui.graphics import film_store, upright
 from ratui.tui.graphics.film_store import FilmStore, ViewRequest
 from ratui.tui.graphics.marks import hatch_outside
+from ratui.tui.graphics.upright import Turns, UprightJoint, find_turns
 from ratui.tui.graphics.viewport import (
     WHOLE_FILM,
     ZOOMS,
@@ -268,13 +270,18 @@ def message(pilot: Pilot[None]) -> str:
 
 
 def fake_axes(monkeypatch: pytest.MonkeyPatch, *found: BoneAxis | BoneAxisFailure) -> None:
-    """Let the films of each joint have the axes `found`, in this order."""
-    calls: list[object] = []
+    """Let the films of each joint have the axes `found`, in this order. Several threads may search at the same time."""
+    search = threading.local()
 
-    def find(film: Film, box: Box, search: BoneSearch) -> BoneAxis | BoneAxisFailure:
-        calls.append(film)
-        return found[(len(calls) - 1) % len(found)]
+    def find_of_joint(joint: UprightJoint, load: Callable[[str, Orientation], Film]) -> Turns:
+        search.count = 0
+        return find_turns(joint, load)
 
+    def find(film: Film, box: Box, expected: BoneSearch) -> BoneAxis | BoneAxisFailure:
+        search.count += 1
+        return found[(search.count - 1) % len(found)]
+
+    monkeypatch.setattr(film_store, "find_turns", find_of_joint)
     monkeypatch.setattr(upright, "find_bone_axis", find)
 
 

@@ -69,7 +69,7 @@ class JointSpaceLine(Static):
     def on_mount(self) -> None:
         """Load the measurements. A reading that is not signed has none, and no thread looks for them."""
         if self.changes is None and (self._is_answered or self._reading.signed_at is not None):
-            run_in_thread(self, self._load, group="joint space")
+            run_in_thread(self, self._load, group="measurements")
 
     def _load(self) -> None:
         try:
