@@ -170,8 +170,7 @@ def test_an_answer_that_comes_late_enters_nothing(tmp_path: Path) -> None:
 def test_the_end_of_an_answer_enters_nothing_and_grades_still_do(tmp_path: Path, parts: tuple[bytes, ...]) -> None:
     study = make_study(tmp_path, sides="L")
     with reading(study, "halfcell") as terminal:
-        wait(terminal, GRAPHICS)
-        terminal.burst(terminal.begun, quiet=1.0)
+        terminal.burst(wait(terminal, "▀"), quiet=1.0)  # a half block, which only films have
         since = time.monotonic()
         for part in parts:
             terminal.press(part)
