@@ -22,17 +22,27 @@ from ratui.phantom.body import draw_body, persistent_rng
 from ratui.phantom.bones import Canvas, add_bridge, add_long_bone, add_short_bone
 from ratui.phantom.exposure import draw_machine, expose, vary_machine
 from ratui.phantom.hand import Hand
-from ratui.phantom.parts import Layout
+from ratui.phantom.parts import Layout, LongBone
 from ratui.phantom.pose import draw_pose
 from ratui.phantom.skeleton import build_layout
 from ratui.phantom.tissue import draw_soft_tissue
 from ratui.scheme import load_scheme
 
-__all__ = ["JOINTS", "JointPair", "draw_pair"]
+__all__ = [
+    "JOINTS",
+    "SEVERITIES",
+    "JointPair",
+    "cut_box",
+    "draw_bones",
+    "draw_pair",
+    "get_bones",
+    "get_box_side",
+    "get_middle",
+]
 
 JOINTS = ("MCP1", "IP1", *(f"{kind}{finger}" for finger in range(2, 6) for kind in ("MCP", "PIP")))
 _BOX_MCP, _BOX_PIP = 21.0, 17.0  # mm, as in `ratui.phantom.skeleton`
-_SEVERITIES = (0.2, 0.8, 1.6, 2.6)
+SEVERITIES = (0.2, 0.8, 1.6, 2.6)
 _TURN = 10.0  # degrees
 _OTHER_SPACING = 0.25  # share of the pairs whose films differ in spacing
 _OTHER_MACHINE = 0.2
@@ -93,7 +103,7 @@ def draw_pair(seed: int, *, focal: bool = False, flexed: bool = False) -> list[J
     """
     rng = np.random.default_rng([seed, 7])
     scheme = load_scheme("mtss-hands")
-    severity = float(rng.choice(_SEVERITIES))
+    severity = float(rng.choice(SEVERITIES))
     patient = simulate_patient(rng, scheme, severity=severity, age=float(rng.uniform(20, 85)))
     side: Literal["L", "R"] = "L" if rng.random() < 0.5 else "R"
     body = draw_body(patient, side)
@@ -120,14 +130,14 @@ def draw_pair(seed: int, *, focal: bool = False, flexed: bool = False) -> list[J
     times = [0, 1] if rng.random() < 0.5 else [1, 0]
     films = []
     for layout, spacing in zip(layouts, spacings, strict=True):
-        canvas = _draw_bones(layout, spacing, rng)
+        canvas = draw_bones(layout, spacing, rng)
         soft = draw_soft_tissue(layout, canvas, body.flesh, rng)
         machine = draw_machine(rng) if rng.random() < _OTHER_MACHINE else vary_machine(clinic, rng)
         levels = expose(np.ascontiguousarray(canvas.mineral), np.ascontiguousarray(soft), spacing, machine, rng)
         films.append((levels, canvas))
     pairs = []
     for joint in JOINTS:
-        size = (_BOX_MCP if joint.startswith("MCP") else _BOX_PIP) * body.scale
+        size = get_box_side(joint, body.scale)
         parts = [_cut_joint(*films[time], layouts[time], joint, size, rng) for time in times]
         pairs.append(
             JointPair(
@@ -153,16 +163,33 @@ def _find_bone(joint: str) -> int:
     return number if finger == 1 else 3 + 4 * (finger - 2) + number
 
 
+def get_bones(layout: Layout, joint: str) -> tuple[LongBone, LongBone]:
+    """Return the proximal and the distal bone of `joint`."""
+    index = _find_bone(joint)
+    return layout.long_bones[index], layout.long_bones[index + 1]
+
+
+def get_middle(layout: Layout, joint: str) -> _Array:
+    """Return the middle of the space of `joint` in mm (x, y)."""
+    inner, outer = get_bones(layout, joint)
+    return np.asarray((outer.start + inner.end) / 2)
+
+
+def get_box_side(joint: str, scale: float) -> float:
+    """Return the side of the box of `joint` in mm, for a hand of the size `scale`."""
+    return (_BOX_MCP if joint.startswith("MCP") else _BOX_PIP) * scale
+
+
 def _measure_space(layout: Layout, joint: str) -> tuple[float, _Array, _Array]:
     """Return the width of the space of `joint` in mm, the axis of the joint, and its middle in mm."""
-    inner, outer = layout.long_bones[_find_bone(joint)], layout.long_bones[_find_bone(joint) + 1]
+    inner, outer = get_bones(layout, joint)
     lines = [(bone.end - bone.start) / np.hypot(*(bone.end - bone.start)) for bone in (inner, outer)]
     axis = (lines[0] + lines[1]) / np.hypot(*(lines[0] + lines[1]))
     # On the axes of the bones: the cup of the base is flat there but for a focal loss, and a phalanx has a groove.
     bulge = outer.bulge[0] * float(np.exp(-((outer.bulge[1] / 0.45) ** 2)))
     groove = 0.55 * inner.scale * inner.detail.groove if inner.form == "phalanx" else 0.0
     width = float((outer.start - lines[1] * bulge - inner.end + lines[0] * groove) @ axis)
-    return width, axis, np.asarray((outer.start + inner.end) / 2)
+    return width, axis, get_middle(layout, joint)
 
 
 def _shift_finger(layout: Layout, joint: str, by: _Array) -> None:
@@ -175,9 +202,9 @@ def _shift_finger(layout: Layout, joint: str, by: _Array) -> None:
         layout.long_bones[index] = replace(bone, start=bone.start + by, end=bone.end + by, erosions=erosions)
 
 
-def _draw_bones(layout: Layout, spacing: float, rng: np.random.Generator) -> Canvas:
+def draw_bones(layout: Layout, spacing: float, rng: np.random.Generator) -> Canvas:
     """Draw the part of the hand with the ten joints."""
-    centres = np.array([_measure_space(layout, joint)[2] for joint in JOINTS])
+    centres = np.array([get_middle(layout, joint) for joint in JOINTS])
     low, high = centres.min(axis=0) - _MARGIN, centres.max(axis=0) + np.array([_MARGIN, _MARGIN + 10])
     columns, rows = ((high - low) / spacing).astype(int)
     canvas = Canvas(int(rows), int(columns), spacing, low + rng.uniform(0, spacing, 2))
@@ -190,17 +217,26 @@ def _draw_bones(layout: Layout, spacing: float, rng: np.random.Generator) -> Can
     return canvas
 
 
-def _cut_joint(
-    levels: npt.NDArray[np.uint16], canvas: Canvas, layout: Layout, joint: str, size: float, rng: np.random.Generator
-) -> tuple[npt.NDArray[np.uint16], Box, npt.NDArray[np.bool_], _Array]:
-    """Return a joint with its surroundings, a box as a rater draws it, the two bones, and the middle of the joint."""
-    side = size / canvas.pixel_size
-    centre = (_measure_space(layout, joint)[2] - canvas.origin) / canvas.pixel_size
+def cut_box(
+    levels: npt.NDArray[np.uint16], centre: _Array, side: float, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.uint16], Box, npt.NDArray[np.int_]]:
+    """Return the part of a film around a box, a box as a rater draws it, in its pixels, and its first pixel (x, y).
+
+    `centre` and `side` are those of the true box in pixels of the film.
+    """
     jitter: Any = centre + rng.normal(0, 0.03, 2) * side
     low = np.maximum(np.floor(centre - _REACH * side), 0).astype(int)
     high = np.ceil(centre + _REACH * side).astype(int)
     crop = levels[low[1] : high[1], low[0] : high[0]].copy()
-    box = Box.from_centre(*(jitter - low), side * float(np.exp(rng.normal(0, 0.05))))
+    return crop, Box.from_centre(*(jitter - low), side * float(np.exp(rng.normal(0, 0.05)))), low
+
+
+def _cut_joint(
+    levels: npt.NDArray[np.uint16], canvas: Canvas, layout: Layout, joint: str, size: float, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.uint16], Box, npt.NDArray[np.bool_], _Array]:
+    """Return a joint with its surroundings, a box as a rater draws it, the two bones, and the middle of the joint."""
+    centre = (get_middle(layout, joint) - canvas.origin) / canvas.pixel_size
+    crop, box, low = cut_box(levels, centre, size / canvas.pixel_size, rng)
     bones = []
     for index in (_find_bone(joint) + 1, _find_bone(joint)):
         single = Canvas(

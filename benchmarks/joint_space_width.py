@@ -18,25 +18,21 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.joint_space_films import JOINTS
+from benchmarks.joint_space_films import JOINTS, SEVERITIES, cut_box, draw_bones, get_bones, get_box_side, get_middle
 from ratui.imaging import Box, JointSpaceWidth, joint_space_change, joint_space_width
 from ratui.phantom import simulate_patient
 from ratui.phantom.body import draw_body, persistent_rng
-from ratui.phantom.bones import Canvas, add_bridge, add_long_bone, add_short_bone
+from ratui.phantom.bones import Canvas, add_long_bone
 from ratui.phantom.exposure import draw_machine, expose
 from ratui.phantom.hand import Hand
-from ratui.phantom.parts import Layout, LongBone
+from ratui.phantom.parts import LongBone
 from ratui.phantom.pose import draw_pose
 from ratui.phantom.skeleton import build_layout
 from ratui.phantom.tissue import draw_soft_tissue
 from ratui.scheme import load_scheme
 
 _SEED = 7_000  # of the first hand
-_SEVERITIES = (0.2, 0.8, 1.6, 2.6)
-_BOX_MCP, _BOX_PIP = 21.0, 17.0  # mm, as in `ratui.phantom.skeleton`
-_MARGIN = 24.0  # mm around the joints
 _VISIBLE = 0.3  # mm; smallest width of a visible space
-_REACH = 0.95  # half side of a crop, in boxes
 _FINE = 0.02  # mm; pixel of the true outlines
 _HEAD = 0.9  # width of a head below its surface, as part of its largest one
 _MIDDLE = 0.5  # part of the head's width, as in `ratui.imaging.joint_space_width`
@@ -76,30 +72,27 @@ def draw_hand(seed: int) -> list[WidthJoint]:
     """Draw a film of a hand and return its ten joints."""
     rng = np.random.default_rng([seed, 11])
     patient = simulate_patient(
-        rng, load_scheme("mtss-hands"), severity=float(rng.choice(_SEVERITIES)), age=float(rng.uniform(20, 85))
+        rng, load_scheme("mtss-hands"), severity=float(rng.choice(SEVERITIES)), age=float(rng.uniform(20, 85))
     )
     side: Literal["L", "R"] = "L" if rng.random() < 0.5 else "R"
     body = draw_body(patient, side)
     hand = Hand(patient, side, 1, body, draw_pose(rng, patient, persistent_rng(patient, side, "pose")))
     layout = build_layout(hand)
     spacing = float(rng.uniform(0.1, 0.2))
-    canvas = _draw_bones(layout, spacing, rng)
+    canvas = draw_bones(layout, spacing, rng)
     soft = draw_soft_tissue(layout, canvas, body.flesh, rng)
     levels = expose(np.ascontiguousarray(canvas.mineral), np.ascontiguousarray(soft), spacing, draw_machine(rng), rng)
     joints = []
     for joint in JOINTS:
-        length = (_BOX_MCP if joint.startswith("MCP") else _BOX_PIP) * body.scale / spacing
-        centre = (_get_middle(layout, joint) - canvas.origin) / spacing
-        low = np.maximum(np.floor(centre - _REACH * length), 0).astype(int)
-        high = np.ceil(centre + _REACH * length).astype(int)
-        jitter = centre - low + rng.normal(0, 0.03, 2) * length
-        gaps = measure_gaps(*_get_bones(layout, joint))
+        centre = (get_middle(layout, joint) - canvas.origin) / spacing
+        crop, box, _ = cut_box(levels, centre, get_box_side(joint, body.scale) / spacing, rng)
+        gaps = measure_gaps(*get_bones(layout, joint))
         joints.append(
             WidthJoint(
                 joint,
                 seed,
-                crop=levels[low[1] : high[1], low[0] : high[0]].copy(),
-                box=Box.from_centre(*jitter, length * float(np.exp(rng.normal(0, 0.05)))),
+                crop=crop,
+                box=box,
                 spacing=spacing,
                 mean=float(gaps.mean()),
                 minimum=float(gaps.min()),
@@ -135,33 +128,6 @@ def measure_gaps(inner: LongBone, outer: LongBone) -> _Array:
     line = (surfaces[0] + surfaces[1]) / 2
     slope = np.gradient(np.convolve(np.pad(line, 20, mode="edge"), np.ones(41) / 41, "valid"), _FINE)
     return np.asarray((surfaces[0] - surfaces[1]) / np.hypot(1.0, slope))
-
-
-def _get_bones(layout: Layout, joint: str) -> tuple[LongBone, LongBone]:
-    """Return the proximal and the distal bone of `joint`."""
-    finger, number = int(joint[-1]), 0 if joint.startswith("MCP") else 1
-    index = number if finger == 1 else 3 + 4 * (finger - 2) + number
-    return layout.long_bones[index], layout.long_bones[index + 1]
-
-
-def _get_middle(layout: Layout, joint: str) -> _Array:
-    inner, outer = _get_bones(layout, joint)
-    return np.asarray((outer.start + inner.end) / 2)
-
-
-def _draw_bones(layout: Layout, spacing: float, rng: np.random.Generator) -> Canvas:
-    """Draw the part of the hand with the ten joints."""
-    centres = np.array([_get_middle(layout, joint) for joint in JOINTS])
-    low, high = centres.min(axis=0) - _MARGIN, centres.max(axis=0) + np.array([_MARGIN, _MARGIN + 10])
-    columns, rows = ((high - low) / spacing).astype(int)
-    canvas = Canvas(int(rows), int(columns), spacing, low + rng.uniform(0, spacing, 2))
-    for short in layout.short_bones:
-        add_short_bone(canvas, short)
-    for bone in layout.long_bones:
-        add_long_bone(canvas, bone)
-    for bridge in layout.bridges:
-        add_bridge(canvas, bridge)
-    return canvas
 
 
 def measure_phantoms(hands: int) -> None:
