@@ -49,7 +49,7 @@ def audit(study: Path, entries: bool, case: str, who: str, since: str, table: Pa
     ]
     records = [entry.to_record() for entry in found]
     if table is not None:
-        write_output(to_csv(_COLUMNS, ([record[name] for name in _COLUMNS] for record in records)), table)
+        write_output(to_csv(_COLUMNS, ([record[name] for name in _COLUMNS] for record in records), ids=("who",)), table)
     if json_:
         click.echo(to_json({"study": opened.config.id, "entries": records}), nl=False)
     if table is not None or json_:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,14 +36,18 @@ def format_columns(headers: Sequence[str], rows: Iterable[Sequence[object]], *, 
     ]
 
 
-def to_csv(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table as CSV with a header line; None becomes an empty cell, and no spreadsheet runs a cell."""
-    from ratui.results.text_table import protect_text
+def to_csv(headers: Sequence[str], rows: Iterable[Sequence[object]], *, ids: Collection[str] = ()) -> str:
+    """Return a table as CSV with a header line; None becomes an empty cell, and no spreadsheet runs a cell.
+
+    IDs in the columns `ids` that a spreadsheet would change, such as ``007``, get an underscore, as in the exports.
+    """
+    from ratui.results.text_table import protect_id, protect_text
 
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(headers)
-    writer.writerows([protect_text(cell) for cell in row] for row in rows)
+    protects = [protect_id if header in ids else protect_text for header in headers]
+    writer.writerows([protect(cell) for protect, cell in zip(protects, row, strict=True)] for row in rows)
     return buffer.getvalue()
 
 

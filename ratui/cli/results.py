@@ -47,7 +47,7 @@ def status(study: Path, html: Path | None, table: Path | None, json_: bool) -> N
         click.echo(to_json(found.to_document()), nl=False)
     if table is not None:
         rows = ([row.to_record()[head] for head in _HEADERS] for row in found.rows)
-        write_output(to_csv(_HEADERS, rows), table)
+        write_output(to_csv(_HEADERS, rows, ids=("rater",)), table)
     if html is not None:
         from ratui.results.html import page
         from ratui.results.progress import progress_html

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # an import at run time would load scipy, which takes long and which most commands do not need
     from ratui.results.bootstrap import Estimate
 
-__all__ = ["TextTable", "format_count", "format_estimate", "format_number", "protect_text", "replace_nan"]
+__all__ = ["TextTable", "format_count", "format_estimate", "format_number", "protect_id", "protect_text", "replace_nan"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,13 @@ class TextTable:
     note: str = ""
 
 
+_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_MISREAD = re.compile(
+    r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|n/?an?|null|none|true|false|[+-]?inf(inity)?|\d+[-/.:]\d+([-/.:]\d+)?"
+    rf"|{_MONTH}[-. ]?\d+|\d+[-. ]?{_MONTH}|[=+@_-].*",
+    re.IGNORECASE,
+)
+"""Texts that a spreadsheet or pandas would read as a number, a date, a missing value or a formula."""
 _FORMULA = re.compile(r"[=@\t\r]|[+-](?!(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$)", re.IGNORECASE)
 """Beginning of a text that a spreadsheet would run as a formula. A number with its sign is none."""
 
@@ -78,3 +85,8 @@ def replace_nan(value: Any) -> Any:
 def protect_text(value: object) -> object:
     """Return a cell that no spreadsheet runs: a text that begins like a formula gets an underscore, others stay."""
     return f"_{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+
+
+def protect_id(value: object) -> object:
+    """Return an ID as it survives a spreadsheet: with an underscore in front if it would be read as something else."""
+    return f"_{value}" if isinstance(value, str) and _MISREAD.fullmatch(value) else protect_text(value)

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
+import secrets
+from pathlib import Path
 
 import pytest
 
 from ratui.cli.output import to_csv
-from ratui.results.export.tables import Column, Table, protect_id, table_to_csv
+from ratui.results.export import export
+from ratui.results.export.tables import Column, Table, table_to_csv
+from ratui.results.released import released_readings
+from ratui.results.text_table import protect_id
+from ratui.results.totals import get_rule
+from ratui.study import InProcessConverter, Study, import_films
+from ratui.study.repeats import draw_repeats, load_repeats
+from tests.films import confirm_template, hospital
+from tests.support.commands import run_in_this_process
+from tests.tui.readings import store_reading
 
 
 @pytest.mark.parametrize("name", ["NA", "007", "1e5", "nan", "TRUE", "12e456789012", "1.5", "-inf", "null"])
@@ -45,3 +57,37 @@ def test_no_spreadsheet_runs_a_text() -> None:
     assert [cell for row in read for cell in row] == [*expected, "-3", ""]
     table = Table("t", "a row", (Column("visit", "text", "a name"),), [(each,) for each in texts[:4]])
     assert [row[0] for row in list(csv.reader(io.StringIO(table_to_csv(table))))[1:]] == expected[:4]
+
+
+def test_ids_of_digits_are_the_same_in_every_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pandas = pytest.importorskip("pandas", reason="pip install 'ratui[results]'")
+    pytest.importorskip("pyarrow", reason="pip install 'ratui[results]'")
+    rater, numbers = "007", itertools.count()
+    monkeypatch.setattr(secrets, "token_hex", lambda count: f"{next(numbers):0{2 * count}}")
+    study = Study.create(tmp_path / "study", "fingers", (rater,))
+    films = hospital(tmp_path / "hospital", 3, "L")
+    import_films(study, [films], key=tmp_path / "key.json", converter=InProcessConverter())
+    draw_repeats(study, 0.33)
+    for case in study.cases():
+        confirm_template(study, case, rater)
+        store_reading(study, case, rater=rater, signed=True)
+    films_of = {case: {film.id for film in study.case(case).films} for case in study.cases()}
+    ids = {rater}.union(*films_of.values())
+    assert all(each.isdigit() for each in ids)
+    tables = tmp_path / "tables"
+    export(study, released_readings(study), tables, ("csv", "parquet", "mk"), get_rule("carried"), with_notes=True)
+    for name in ("status", "quality", "audit"):
+        option = "--queries" if name == "quality" else "--csv"
+        assert run_in_this_process(name, study.path, option, tables / f"{name}.csv").returncode == 0
+    found: set[str] = set()
+    for file in sorted(tables.glob("*.csv")):
+        plain = pandas.read_csv(file, keep_default_na=False, dtype=str)
+        cells = set(plain.to_numpy().ravel())
+        assert not cells & ids, file.name
+        found |= {each for each in ids if f"_{each}" in cells}
+        if file.with_suffix(".parquet").exists():
+            typed = pandas.read_parquet(file.with_suffix(".parquet"))
+            for column in typed.select_dtypes(exclude="number"):
+                assert typed[column].fillna("").tolist() == plain[column].tolist(), f"{file.name} {column}"
+    (repeat,) = load_repeats(study)
+    assert found >= ids - films_of[repeat]

@@ -14,7 +14,7 @@ __all__ = ["build_repeats_table"]
 
 _COLUMNS = (
     Column("case", "text", "the patient's pseudonym"),
-    Column("reader", "text", "ID of the rater"),
+    Column("reader", "id", "ID of the rater"),
     Column(
         "order", "integer", "position of the second reading among those of this rater, by the time of signing, from 1"
     ),

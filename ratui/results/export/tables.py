@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from ratui.results.optional_dependencies import require
-from ratui.results.text_table import protect_text
+from ratui.results.text_table import protect_id, protect_text
 
 __all__ = [
     "LATE_CHANGE",
@@ -18,7 +17,6 @@ __all__ = [
     "Kind",
     "Table",
     "data_dictionary",
-    "protect_id",
     "relink_table",
     "table_to_csv",
     "table_to_parquet",
@@ -26,13 +24,6 @@ __all__ = [
 
 Kind: TypeAlias = Literal["text", "integer", "number", "id"]
 """Type of a column. An ``id`` is a text that programs may take for something else, such as ``007``, ``1e5`` or ``NA``."""
-_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
-_MISREAD = re.compile(
-    r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|n/?an?|null|none|true|false|[+-]?inf(inity)?|\d+[-/.:]\d+([-/.:]\d+)?"
-    rf"|{_MONTH}[-. ]?\d+|\d+[-. ]?{_MONTH}|[=+@_-].*",
-    re.IGNORECASE,
-)
-"""Texts that a spreadsheet or pandas would read as a number, a date, a missing value or a formula."""
 
 _BATCH = 10_000
 """Number of rows that are written at once; more would take memory for a second copy of the table."""
@@ -67,11 +58,6 @@ class Table:
     rows: Sequence[Sequence[Any]]
 
 
-def protect_id(value: str | None) -> str | None:
-    """Return an ID as it survives a spreadsheet: with an underscore in front if it would be read as something else."""
-    return f"_{value}" if value and _MISREAD.fullmatch(value) else value
-
-
 def table_to_csv(table: Table) -> str:
     """Return `table` as CSV with a header line (RFC 4180, so lines end in CR LF); missing values are empty.
 
@@ -88,23 +74,26 @@ def table_to_csv(table: Table) -> str:
 
 
 def _protect(column: Column, cells: Sequence[Any]) -> Sequence[Any]:
-    """Return cells of `column` as `table_to_csv` writes them."""
+    """Return cells of `column` as `table_to_csv` and `table_to_parquet` write them."""
     # A column of a large table has few different texts, so each of them is looked at once.
     texts = {cell for cell in cells if isinstance(cell, str)}
-    protect = protect_id if column.kind == "id" else lambda text: text
-    changed = {text: written for text in texts if (written := protect_text(protect(text))) != text}
+    protect = protect_id if column.kind == "id" else protect_text
+    changed = {text: written for text in texts if (written := protect(text)) != text}
     return [changed.get(cell, cell) for cell in cells] if changed else cells
 
 
 def table_to_parquet(table: Table) -> bytes:
-    """Return `table` as typed Parquet with column descriptions; raise StudyError if pyarrow is not installed."""
+    """Return `table` as typed Parquet with column descriptions; raise StudyError if pyarrow is not installed.
+
+    Texts and IDs are those of `table_to_csv`, so that a Parquet table can be joined with a CSV table.
+    """
     arrow, parquet = require("pyarrow", "Parquet"), require("pyarrow.parquet", "Parquet")
     kinds = {"text": arrow.string(), "id": arrow.string(), "integer": arrow.int32(), "number": arrow.float64()}
     fields = [
         arrow.field(column.name, kinds[column.kind], metadata={"meaning": column.meaning}) for column in table.columns
     ]
     arrays = [
-        arrow.array([row[place] for row in table.rows], type=kinds[column.kind])
+        arrow.array(_protect(column, [row[place] for row in table.rows]), type=kinds[column.kind])
         for place, column in enumerate(table.columns)
     ]
     buffer = io.BytesIO()
