@@ -58,7 +58,7 @@ async def turn_wheel(pilot: Pilot[None], widget: Widget, event: type[MouseScroll
 
 
 async def test_a_click_on_the_map_goes_to_the_joint(tmp_path: Path) -> None:
-    async with reading_as(make_study(tmp_path), "anna", size=(120, 40)) as pilot:
+    async with reading_as(make_study(tmp_path), "anna", size=(140, 40)) as pilot:
         screen = await open_case(pilot)
         await click(pilot, find_text(pilot, "#map", "site", "L.PIP3"))
         assert screen.field == Field("L.PIP3", "ERO", 0)
@@ -106,7 +106,7 @@ async def test_a_click_elsewhere_says_what_can_be_clicked(tmp_path: Path) -> Non
 
 
 async def test_clicks_do_nothing_while_a_reason_is_asked_for(tmp_path: Path) -> None:
-    async with reading_as(make_study(tmp_path), "anna", size=(120, 40)) as pilot:
+    async with reading_as(make_study(tmp_path), "anna", size=(140, 40)) as pilot:
         screen = await open_case(pilot)
         field = screen.field
         await pilot.press("x")
@@ -117,7 +117,7 @@ async def test_clicks_do_nothing_while_a_reason_is_asked_for(tmp_path: Path) -> 
 
 
 async def test_the_wheel_zooms_over_a_film_only(tmp_path: Path) -> None:
-    async with reading_as(make_study(tmp_path), "anna", size=(120, 40)) as pilot:
+    async with reading_as(make_study(tmp_path), "anna", size=(140, 40)) as pilot:
         screen = await open_case(pilot)
         viewer = screen.joint_viewer
         for view, event, expected in (

@@ -146,17 +146,29 @@ async def test_nothing_is_cut_off_and_lines_keep_their_place(
                 assert "?" in offered_keys(pilot)
         assert all(place == places[0] for place in places), "the films stay where they are"
         map_shown = pilot.app.screen.query_one("#map").display
-        assert map_shown == (width >= 104)
+        assert map_shown == (width >= 140)
 
 
-async def test_the_map_shows_where_and_how_far(tmp_path: Path) -> None:
-    async with reading_as(make_study(tmp_path), "anna", size=(120, 40)) as pilot:
+async def test_the_map_shows_where_how_far_and_the_latest_entries(tmp_path: Path) -> None:
+    async with reading_as(make_study(tmp_path), "anna", size=(140, 40)) as pilot:
         await pilot.press("enter", "n", "2", "3", "n", "f")
+        await settle(pilot)
         text = text_of(pilot, "map")
         assert "LEFT hand" in text
         assert "2/10" in text
-        assert "▣!" in text
-        assert "3" in text, "PIP2 with its worst score"
+        assert "· ·!" in text, "the flagged joint is asked for"
+        assert "3 0" in text, "PIP2 with its worst score of each scale"
+        assert text.split("\n")[-3:] == ["PIP2 ERO later    3", "PIP2 ERO earlier  2", "IP1 ×2            0"]
+
+
+@pytest.mark.parametrize(("size", "share"), [((80, 24), 0.62), ((120, 40), 0.75), ((200, 60), 0.80)])
+async def test_films_hold_most_of_the_screen(tmp_path: Path, size: tuple[int, int], share: float) -> None:
+    async with reading_as(make_study(tmp_path), "anna", size=size) as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        views = scoring(pilot).joint_viewer.views
+        assert len(views) == 2
+        assert sum(view.size.width * view.size.height for view in views) >= share * size[0] * size[1]
 
 
 async def test_flags_and_notes_are_seen_at_their_joint(tmp_path: Path) -> None:

@@ -121,6 +121,21 @@ SCENES = (
     Scene("contact-sheet-help", ("tab", "question_mark"), part_read),
 )
 
+LARGE = (
+    "worklist",
+    "regions",
+    "scoring-entered",
+    "scoring-reasons",
+    "scoring-help",
+    "scoring-blinded",
+    "scoring-wrist",
+    "second-look",
+    "overview-to-sign",
+    "overview-wrist",
+    "contact-sheet",
+)
+"""The names of scenes that are also pictured on a screen of 200 × 60: one or more of each screen."""
+
 
 @pytest.fixture(scope="module")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
@@ -157,6 +172,11 @@ async def play(scene: Scene, template: Path, folder: Path, size: tuple[int, int]
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40)])
 async def test_in_english(tmp_path: Path, templates: Templates, scene: Scene, width: int, height: int) -> None:
     await play(scene, templates(scene.study), tmp_path, (width, height), "en", f"{scene.name}-{width}x{height}")
+
+
+@pytest.mark.parametrize("scene", [scene for scene in SCENES if scene.name in LARGE], ids=lambda scene: scene.name)
+async def test_on_a_large_screen(tmp_path: Path, templates: Templates, scene: Scene) -> None:
+    await play(scene, templates(scene.study), tmp_path, (200, 60), "en", f"{scene.name}-200x60")
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)

@@ -198,22 +198,25 @@ def format_entry_keys(
     width: int,
     *,
     reasons_key: str,
-    grade_rows: int = 2,
+    row_count: int = 4,
 ) -> Text:
     """Return the keys that make entries now, and `commands` in the last row as far as they fit.
 
-    Grades take `grade_rows` rows; findings and `reasons_key`, which opens the choice of reasons, take one. Without a
-    `session` nothing can be entered. While a reason is chosen or a line is typed, the rows list the keys for that.
+    The keys take `row_count` rows, 2 or 4: see `format_option_keys`. Without a `session` nothing can be entered. While a
+    reason is chosen or a line is typed, the rows list the keys for that.
     """
     if session is not None and session.mode == "reasons":
         reasons = [KeyItem(reason.key, t.translate_scheme(reason.label)) for reason in session.options.reasons]
         question = Text(t("text.why_no_score"), NOTE, no_wrap=True)
-        keys = format_key_rows(*shorten_to_fit(reasons, width, grade_rows), [KeyItem("Esc", t("text.back"))])
+        back = KeyItem("Esc", t("text.back"))
+        if row_count == 2:
+            return Text("\n").join((question, format_key_rows(*shorten_to_fit([*reasons, back], width))))
+        keys = format_key_rows(*shorten_to_fit(reasons, width, row_count - 2), [back])
         return Text("\n").join((question, keys))
     if session is not None and session.mode in ("go_to", "note"):
         return format_key_rows([KeyItem("Enter", t("scoring.line_accept")), KeyItem("Esc", t("scoring.line_cancel"))])
     options = session.options if session is not None else EntryOptions()
-    return format_option_keys(t, scheme, options, commands, width, reasons_key=reasons_key, grade_rows=grade_rows)
+    return format_option_keys(t, scheme, options, commands, width, reasons_key=reasons_key, row_count=row_count)
 
 
 def format_option_keys(
@@ -224,11 +227,13 @@ def format_option_keys(
     width: int,
     *,
     reasons_key: str,
-    grade_rows: int,
+    row_count: int,
 ) -> Text:
-    """Return the keys of `options` and of `commands`, in ``grade_rows + 2`` rows of at most `width` cells.
+    """Return the keys of `options` and of `commands`, in `row_count` rows of at most `width` cells.
 
-    The last of the `commands` is the help. It is never left out.
+    With two rows, for wide screens, the first one has the grades, and the second one the findings, the key `reasons_key`
+    for the choice of reasons, and the commands. With more rows, findings and commands take one each. The last of the
+    `commands` is the help. It is never left out.
     """
     grades = [
         KeyItem(key_for_entry(scheme, GradeEntry(grade.value)), t.translate_scheme(grade.meaning))
@@ -238,8 +243,10 @@ def format_option_keys(
     if options.reasons:
         others.append(KeyItem(reasons_key, t("text.not_assessable")))
     help_key = commands[-1].key if commands else ""
+    if row_count == 2:
+        return format_key_rows(*shorten_to_fit(grades, width), *drop_to_fit([*others, *commands], width, keep=help_key))
     return format_key_rows(
-        *shorten_to_fit(grades, width, grade_rows),
+        *shorten_to_fit(grades, width, row_count - 2),
         *shorten_to_fit(others, width),
         *drop_to_fit(commands, width, keep=help_key),
     )

@@ -58,8 +58,9 @@ class JointViewer(FilmSlots):
     DEFAULT_CSS = """
     JointViewer { height: 1fr; }
     JointViewer .lines { height: 1; }
-    JointViewer FilmView { width: 1fr; height: 1fr; margin: 0 1; }
-    JointViewer Static { height: 1; width: 1fr; margin: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    JointViewer FilmView { width: 1fr; height: 1fr; margin: 0 0 0 1; }
+    JointViewer Static { height: 1; width: 1fr; margin: 0 0 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    JointViewer FilmView:first-child, JointViewer Static:first-child { margin: 0; }
     """
 
     class FilmLoaded(Message):

@@ -22,8 +22,8 @@ from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.entry.visit_names import UNNAMED
 from ratui.tui.screens.case_flow import CaseFlow, CaseResult, ScoringResult
 from ratui.tui.screens.film_screen import FilmScreen
+from ratui.tui.screens.scoring.hand_map import MAP_WIDTH, draw_hand_map
 from ratui.tui.screens.scoring.text import (
-    draw_hand_map,
     format_field_line,
     format_head,
     format_scoring_keys,
@@ -40,8 +40,10 @@ __all__ = ["ScoringScreen"]
 
 _PREPARED_JOINTS = 2
 """Number of joints whose pictures are prepared while one is scored."""
-_MAP_FROM, _MAP_WIDTH = 104, 30
-"""The map is shown on screens of at least so many columns, and takes so many."""
+_MAP_FROM = 140
+"""The map is shown on screens of at least so many columns; on smaller ones the films need the room."""
+_TWO_ROWS_FROM = 160
+"""Screens of at least so many columns list the keys in two rows instead of four."""
 
 
 class ScoringScreen(FilmScreen[CaseResult]):
@@ -59,10 +61,11 @@ class ScoringScreen(FilmScreen[CaseResult]):
 
     NAME = "scoring"
     HAS_TOUR = True
-    CSS = """
-    ScoringScreen .edge { width: 1; height: 1fr; }
-    ScoringScreen #map { width: 30; }
-    ScoringScreen #keys { height: 4; }
+    CSS = f"""
+    ScoringScreen .edge {{ width: 1; height: 1fr; }}
+    ScoringScreen #map {{ width: {MAP_WIDTH}; }}
+    ScoringScreen #keys {{ height: 4; }}
+    ScoringScreen.wide #keys {{ height: 2; }}
     """
 
     def __init__(self, case: Case, session: ReadingSession, resources: ExitStack, *, site: str = "") -> None:
@@ -110,6 +113,12 @@ class ScoringScreen(FilmScreen[CaseResult]):
 
     def _arrange(self) -> None:
         self.query_one("#map").display = self.app.size.width >= _MAP_FROM
+        self.set_class(self._key_rows == 2, "wide")
+
+    @property
+    def _key_rows(self) -> int:
+        """Number of rows that list the keys."""
+        return 2 if self.app.size.width >= _TWO_ROWS_FROM else 4
 
     # The reading.
 
@@ -329,12 +338,12 @@ class ScoringScreen(FilmScreen[CaseResult]):
         self.update_key_bar()
         if self.query_one("#map").display:
             height = self.query_one("#map").size.height or 20  # the height is 0 before the first layout
-            self._update("map", draw_hand_map(self.t, reading, session.site, _MAP_WIDTH - 2, height))
+            self._update("map", draw_hand_map(self.t, reading, session.site, MAP_WIDTH, height, films.visits))
 
     def format_keys(self) -> Text:
         """Return the keys that are possible at the active field."""
         keymap, width = self.ratui.keymap, self.app.size.width
-        return format_scoring_keys(self.t, self.scoring_session, keymap, self.check_action, width)
+        return format_scoring_keys(self.t, self.scoring_session, keymap, self.check_action, width, self._key_rows)
 
     def _draw_message(self) -> None:
         """Draw the message on the left and the time of the last save on the right; a refused save takes the whole line."""
