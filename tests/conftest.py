@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.scheduler import LoadFileScheduling
 
-# No test reads or changes the user's own indices of worklists.
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="ratui-tests-cache-")
-atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
+# No test reads or changes the user's own indices of worklists, settings and recent studies.
+for _name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+    os.environ[_name] = tempfile.mkdtemp(prefix="ratui-tests-")
+    atexit.register(shutil.rmtree, os.environ[_name], ignore_errors=True)
 
 # Saves wait for the disk, many thousand times in all tests together. In memory they do not.
 _MEMORY, _ENOUGH = Path("/dev/shm"), 8 * 2**30  # bytes

@@ -13,8 +13,9 @@ from ratui.cli.output import print_notices
 
 if TYPE_CHECKING:
     from ratui.study import Study
+    from ratui.terminal import Display
 
-__all__ = ["run_app"]
+__all__ = ["prepare_display", "run_app"]
 
 
 def run_app(
@@ -40,8 +41,6 @@ def run_app(
     RatuiError
         If the rater or the case is unknown, or if standard output is not a terminal.
     """
-    from ratui.terminal import probe
-
     study.check_rater(rater)
     study = study.as_rater(rater)
     if case is not None:
@@ -54,9 +53,7 @@ def run_app(
     settings = read_user_settings()
     if language:
         settings = replace(settings, language=language)
-    display = probe(graphics)
-    if display.colours == "none":
-        os.environ["NO_COLOR"] = "1"  # Textual and the style sheets then use reverse and bold instead of colours
+    display = prepare_display(graphics)
     guide = Tour(tour) if tour else None
     app = RatuiApp(study, rater, display, case=case, settings=settings, tour=guide)
     run_in_terminal(app)
@@ -65,3 +62,19 @@ def run_app(
         click.echo(f"films were displayed with {display.protocol}, {display.levels} greys: {display.why}")
     else:
         click.echo("no case could be scored here; ratui doctor shows why")
+
+
+def prepare_display(graphics: str) -> Display:
+    """Return what the terminal can show with the protocol `graphics`, and set the colours of this process accordingly.
+
+    Raises
+    ------
+    DisplayError
+        If standard output is not a terminal, or if the terminal cannot show the app.
+    """
+    from ratui.terminal import probe
+
+    display = probe(graphics)
+    if display.colours == "none":
+        os.environ["NO_COLOR"] = "1"  # Textual and the style sheets then use reverse and bold instead of colours
+    return display

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from ratui.cli.app import prepare_display
 from ratui.errors import clean_text
 from ratui.study import ImportPlan
 from ratui.study.importing.plan_review import read_draft
@@ -42,7 +43,6 @@ def review_plan(
     RatuiError
         If there is no file to review, a draft can't be read, or standard output is not a terminal.
     """
-    from ratui.terminal import probe
     from ratui.tui.app_runner import run_in_terminal
     from ratui.tui.import_app import ImportApp
     from ratui.tui.user_settings import read_user_settings
@@ -54,9 +54,7 @@ def review_plan(
     if language:
         settings = replace(settings, language=language)
     earlier = read_draft(draft)
-    display = probe(graphics)
-    if display.colours == "none":
-        os.environ["NO_COLOR"] = "1"  # Textual and the style sheets then use reverse and bold instead of colours
+    display = prepare_display(graphics)
     folder = find_common_folder(plan)
     app = ImportApp(plan, files, display, settings, draft=draft, earlier=earlier, folder=folder)
     run_in_terminal(app)

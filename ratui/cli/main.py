@@ -31,6 +31,7 @@ from ratui.cli import (
     turn,
 )
 from ratui.cli.app import run_app
+from ratui.cli.start import is_interactive, run_start_screen
 from ratui.errors import clean_text
 from ratui.program import run_commands, run_program
 from ratui.progress_bar import ProgressBar
@@ -50,6 +51,7 @@ def commands() -> None:
     """Score joint damage on radiographs, in the terminal.
 
     \b
+    ratui                               start screen: all of this by keys
     ratui demo                          read a sample case
     ratui practise                      learn the score, with the answers
     ratui new STUDY --rater ID          create a study
@@ -118,6 +120,7 @@ def new(
     from ratui.scheme import load_scheme
     from ratui.study import Study
     from ratui.tui.input.actions import Keymap
+    from ratui.tui.recent_studies import remember_study
 
     Keymap(scheme=load_scheme(scheme))  # reject a finding's key that a screen needs now, not at the first reading
     made = Study.create(
@@ -130,6 +133,7 @@ def new(
         managers=managers,
         raters_per_case=count,
     )
+    remember_study(study, raters[0] if len(raters) == 1 else "")
     order = "blinded to the order" if blinded else "order shown"
     click.echo(f"created {clean_text(study)}: {made.scheme.title}; raters {', '.join(raters)}; {order}")
     click.echo(f"next: ratui import {clean_text(study)} FOLDER")
@@ -244,8 +248,12 @@ def import_(
 def read(study: Path, rater: str, case: str | None, graphics: str, language: str | None) -> None:
     """Read the cases of STUDY."""
     from ratui.study import Study
+    from ratui.tui.recent_studies import remember_study
 
-    run_app(Study.open(study), rater, case, graphics, language)
+    opened = Study.open(study)
+    opened.check_rater(rater)
+    remember_study(study, rater)
+    run_app(opened, rater, case, graphics, language)
 
 
 @commands.command()
@@ -324,4 +332,10 @@ def demo(headless: Path | None, patients: int, minutes: float, seed: int, graphi
 
 def main() -> NoReturn:
     """Run the command line and exit; `ratui.program.run_program` lists the exit codes."""
-    run_program("ratui", lambda: sys.exit(run_commands(commands)))
+
+    def run() -> int:
+        if len(sys.argv) == 1 and is_interactive():
+            return run_start_screen(commands)
+        return run_commands(commands)
+
+    run_program("ratui", lambda: sys.exit(run()))

@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 _ACCENT, _WAITING, _QUIET, _PLAIN, _ALARM = "#8fb8d8", "#e0b050", "#8a8a8a", "#c8c8c8", "#ffffff"
+_LINE = "#444444"  # thin borders of panels: darker than every text, so that films stay the brightest
 
 PLAIN = _PLAIN
 """Style of ordinary text."""
@@ -59,5 +60,12 @@ THEME = Theme(
     surface="#101010",
     panel="#1a1a1a",
     dark=True,
-    variables={"waiting": _WAITING, "quiet": _QUIET, "plain": _PLAIN, "alarm": _ALARM, "cursor": "#24506e"},
+    variables={
+        "waiting": _WAITING,
+        "quiet": _QUIET,
+        "plain": _PLAIN,
+        "alarm": _ALARM,
+        "line": _LINE,
+        "cursor": "#24506e",
+    },
 )
