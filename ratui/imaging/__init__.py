@@ -34,6 +34,7 @@ from ratui.imaging.film_transfer import pack_film, unpack_film
 from ratui.imaging.geometry import Box, Matrix, fit_similarity, make_rotation
 from ratui.imaging.joint_alignment import align_centres, align_joints, compute_difference, warp_onto
 from ratui.imaging.joint_space import JointSpaceChange, joint_space_change
+from ratui.imaging.joint_space_crops import SUPPORTED_JOINTS
 from ratui.imaging.joint_space_width import JointSpaceWidth, joint_space_width
 from ratui.imaging.orientation import Orientation, turn_film
 from ratui.imaging.registration import (
@@ -50,6 +51,7 @@ __all__ = [
     "MAX_PIXELS",
     "MAX_SIDE",
     "MIN_AGREEMENT",
+    "SUPPORTED_JOINTS",
     "Alignment",
     "AlignmentFailure",
     "BoneAxis",

@@ -14,17 +14,20 @@ import numpy.typing as npt
 
 from ratui.imaging.film import Film
 from ratui.imaging.geometry import Box
-from ratui.imaging.joint_space_crops import JointCrop, JointSource, crop_joint, make_source
+from ratui.imaging.joint_space_crops import SUPPORTED_JOINTS, JointCrop, JointSource, crop_joint, make_source
 from ratui.imaging.joint_space_registration import BoneMotion, register_bone
 
 __all__ = ["JointMotion", "JointSpaceChange", "Unreliable", "joint_space_change", "judge_motion", "measure_motion"]
 
-Unreliable: TypeAlias = Literal["", "small", "bones", "unlike", "scale", "turned", "displaced", "overlap", "uncertain"]
+Unreliable: TypeAlias = Literal[
+    "", "unsupported", "small", "bones", "unlike", "scale", "turned", "displaced", "overlap", "uncertain"
+]
 """Reason why a change is unreliable.
 
-``small``: the box has too few pixels; ``bones``: two bones were not found; ``unlike``: a bone does not look the same on
-both films; ``scale``: the bones have other sizes; ``turned``: the bones turned too much against each other; ``displaced``:
-they moved sideways; ``overlap``: one bone hides the other; ``uncertain``: parts of the bones moved differently.
+``unsupported``: no joint of this name can be measured; ``small``: the box has too few pixels; ``bones``: two bones were
+not found; ``unlike``: a bone does not look the same on both films; ``scale``: the bones have other sizes; ``turned``: the
+bones turned too much against each other; ``displaced``: they moved sideways; ``overlap``: one bone hides the other;
+``uncertain``: parts of the bones moved differently.
 """
 
 _MAX_SIDE, _MIN_SIDE = 230.0, 56.0  # of a box in pixels of the compared crops
@@ -88,6 +91,7 @@ def joint_space_change(
     *,
     spacing_a: tuple[float, float] | None = None,
     spacing_b: tuple[float, float] | None = None,
+    joint: str = "",
 ) -> JointSpaceChange:
     """Measure the change of the width of a finger joint's space between two films of the same hand.
 
@@ -102,6 +106,9 @@ def joint_space_change(
         Box of the joint on each film in pixels, with the joint near its middle.
     spacing_a, spacing_b
         Size of a pixel as (row, column) in mm, in place of that of the film.
+    joint
+        Name of the joint, such as ``MCP2``. One that is not in `SUPPORTED_JOINTS` is not measured, and the change is not
+        `ok`. The images alone do not show this: without a name, the caller vouches for a supported joint.
 
     Returns
     -------
@@ -120,7 +127,7 @@ def joint_space_change(
     pixel = float(np.sqrt(a.spacing[1] * b.spacing[1])) if a.spacing and b.spacing else None
     if pixel is None:
         first, second = first.without_spacing(), second.without_spacing()
-    motion = measure_motion(first, second)
+    motion = "unsupported" if joint and joint not in SUPPORTED_JOINTS else measure_motion(first, second)
     if isinstance(motion, str):
         return JointSpaceChange(float("nan"), None if pixel is None else float("nan"), float("inf"), 0.0, False, motion)
     along = 0.0 if keys[0] == keys[1] else -motion.along if swapped else motion.along

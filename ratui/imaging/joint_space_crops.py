@@ -20,6 +20,7 @@ from ratui.imaging.joint_space_registration import Bands, make_bands
 from ratui.imaging.registration import Levels
 
 __all__ = [
+    "SUPPORTED_JOINTS",
     "JointCrop",
     "JointSource",
     "crop_joint",
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 Point: TypeAlias = npt.NDArray[np.float64]
+SUPPORTED_JOINTS = ("IP1", "PIP2", "PIP3", "PIP4", "PIP5", "MCP1", "MCP2", "MCP3", "MCP4", "MCP5")
+"""Names of the joints whose space can be measured. Others were never compared with a known truth."""
 
 _VIEW = 1.2  # side of the crop that the network sees, in boxes
 _WIDTH, _HEIGHT = 1.1, 1.3  # of the compared crop, in boxes

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ratui.imaging.film import Film
 from ratui.imaging.geometry import Box
 from ratui.imaging.joint_space_crops import (
+    SUPPORTED_JOINTS,
     JointSource,
     find_upright_bones,
     make_source,
@@ -28,11 +29,12 @@ from ratui.imaging.registration import Levels
 
 __all__ = ["HiddenSurface", "JointSpaceWidth", "joint_space_width"]
 
-HiddenSurface: TypeAlias = Literal["", "small", "bones", "overlap", "hidden", "uneven"]
+HiddenSurface: TypeAlias = Literal["", "unsupported", "small", "bones", "overlap", "hidden", "uneven"]
 """Reason why a width is unreliable.
 
-``small``: the box has too few pixels; ``bones``: two bones were not found; ``overlap``: the surfaces overlap in the
-projection; ``hidden``: a surface is not visible over the middle of the joint; ``uneven``: its edge is not a smooth line.
+``unsupported``: no joint of this name can be measured; ``small``: the box has too few pixels; ``bones``: two bones were
+not found; ``overlap``: the surfaces overlap in the projection; ``hidden``: a surface is not visible over the middle of the
+joint; ``uneven``: its edge is not a smooth line.
 """
 
 _MIDDLE = 0.5  # part of the head's width that is measured
@@ -129,6 +131,7 @@ def joint_space_width(
     box: Box | tuple[float, float, float, float],
     *,
     spacing: tuple[float, float] | None = None,
+    joint: str = "",
 ) -> JointSpaceWidth:
     """Measure the width of a finger joint's space on one film, where both surfaces are visible.
 
@@ -144,6 +147,9 @@ def joint_space_width(
         Box of the joint in pixels, with the joint near its middle.
     spacing
         Size of a pixel as (row, column) in mm, in place of that of the film.
+    joint
+        Name of the joint, such as ``MCP2``. One that is not in `ratui.imaging.SUPPORTED_JOINTS` is not measured. Without a
+        name, the caller vouches for a supported joint.
 
     Returns
     -------
@@ -156,6 +162,8 @@ def joint_space_width(
         If the image is not two-dimensional, the box has no area, or the spacing is not positive.
     """
     source = make_source(film, box, spacing)
+    if joint and joint not in SUPPORTED_JOINTS:
+        return _refuse(source, "unsupported")
     if source.side / max(source.pitch) < _MIN_PIXELS:
         return _refuse(source, "small")
     profiles = _take_profiles(source)

@@ -59,6 +59,7 @@ PRIVATE_JOINT_SPACE = "private/joint_space"
 OUTDATED = "outdated"
 """Reason why an older measurement does not count."""
 REASONS: Mapping[str, str] = {
+    "unsupported": "no joint of this name can be measured",
     "small": "the box has too few pixels",
     "bones": "two bones were not found",
     "unlike": "a bone does not look the same on both films",

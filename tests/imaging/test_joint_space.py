@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from benchmarks.joint_space_films import JointPair, draw_pair
-from ratui.imaging import Box, Film, JointSpaceChange, joint_space_change
+from ratui.imaging import SUPPORTED_JOINTS, Box, Film, JointSpaceChange, joint_space_change, joint_space_width
 from ratui.imaging.joint_space_bones import NETWORK_SIDE, find_bones
 from ratui.imaging.joint_space_crops import make_source
 from ratui.imaging.joint_space_registration import make_bands, register_bone
+from ratui.results.joint_space_measuring import list_measured_sites
+from ratui.scheme import load_scheme
 
 HEALTHY = 2_003  # a hand whose ten joints have no finding
 
@@ -189,6 +191,22 @@ def test_refuses_a_box_of_few_pixels(clear: JointPair) -> None:
     change = joint_space_change(clear.crops[0], small, clear.crops[0], small)
     assert (change.ok, change.reason, change.mm) == (False, "small", None)
     assert np.isnan(change.pixels)
+
+
+def test_a_joint_of_another_name_is_not_supported(clear: JointPair) -> None:
+    arguments = clear.crops[0], clear.boxes[0], clear.crops[1], clear.boxes[1]
+    named = joint_space_change(*arguments, joint=clear.joint)
+    assert named == joint_space_change(*arguments)
+    assert named.ok
+    for joint in ("MTP2", "FIP1", "CMC1", "mcp2"):
+        change, width = joint_space_change(*arguments, joint=joint), joint_space_width(*arguments[:2], joint=joint)
+        assert (change.ok, change.reason, change.pixels) == (False, "unsupported", pytest.approx(np.nan, nan_ok=True))
+        assert (width.ok, width.reason) == (False, "unsupported")
+
+
+def test_the_joints_that_are_measured_in_a_study_are_those_supported() -> None:
+    measured = {site.joint.id for name in ("fingers", "mtss") for site in list_measured_sites(load_scheme(name))}
+    assert measured == {*SUPPORTED_JOINTS}
 
 
 def test_refuses_a_box_outside_of_the_film(clear: JointPair) -> None:
