@@ -273,9 +273,10 @@ def keys(language: str | None, card: bool, scheme: str) -> None:
         from ratui.tui.screens.help.rater_card import format_rater_card
 
         loaded = load_scheme(scheme)
-        click.echo(format_rater_card(loaded, Keymap(settings.keys, loaded, source=str(settings.source)), t), nl=False)
+        keymap = Keymap(settings.keys, loaded, source=str(settings.source), grade_keys=settings.grades)
+        click.echo(format_rater_card(loaded, keymap, t), nl=False)
         return
-    for action in Keymap(settings.keys, source=str(settings.source)).actions:
+    for action in Keymap(settings.keys, source=str(settings.source), grade_keys=settings.grades).actions:
         click.echo(f"{action.id:<26} {format_key(action.key):<10} {action.help(t)}")
     click.echo(f"\n{t('card.change', file=clean_text(settings.source, 200))}")
 

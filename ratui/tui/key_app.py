@@ -72,7 +72,12 @@ class KeyApp(GuardedApp):
         self.theme = THEME.name
         self.scheme = scheme
         self.settings = settings or UserSettings(language="en")
-        self.keymap = Keymap(self.settings.keys, scheme, source=str(self.settings.source or "[keys]"))
+        self.keymap = Keymap(
+            self.settings.keys,
+            scheme,
+            source=str(self.settings.source or "[keys]"),
+            grade_keys=self.settings.grades,
+        )
         self.t = Catalog(choose_language(wanted=self.settings.language))
         self.tour = tour
         self.graphics = display

@@ -40,6 +40,8 @@ class UserSettings:
     """Code of the language, such as ``"ja"``. If empty, the environment decides."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """Keys by the id of their action: ``{"scoring.undo": "U"}``."""
+    grades: Mapping[int, str] = field(default_factory=dict)
+    """The user's own keys of grades beside the digits, by grade: ``{1: "&"}``."""
     source: Path | None = field(default=None, compare=False)
     """File of the settings, for error messages and to save the language in; None if there is none."""
 
@@ -74,10 +76,10 @@ def read_user_settings(path: Path | None = None) -> UserSettings:
         return UserSettings(source=path)
     except (OSError, ValueError) as error:
         raise SettingsError(f"the settings can't be read: {error}", path, "Correct the file, or remove it") from error
-    unknown = sorted(set(raw) - {"language", "keys"})
+    unknown = sorted(set(raw) - {"language", "keys", "grades"})
     if unknown:
         raise SettingsError(
-            f"unknown setting {clean_text(unknown[0])}", path, "The known settings are language and [keys]"
+            f"unknown setting {clean_text(unknown[0])}", path, "The known settings are language, [keys] and [grades]"
         )
     language, keys = raw.get("language", ""), raw.get("keys", {})
     if not isinstance(language, str):
@@ -96,7 +98,21 @@ def read_user_settings(path: Path | None = None) -> UserSettings:
                     f'the key of {clean_text(id)} must be a text such as "U" or "f5"', path, "Correct it"
                 )
             flat[_current_action(id)] = key
-    return UserSettings(language, flat, path)
+    return UserSettings(language, flat, _read_grades(raw.get("grades", {}), path), path)
+
+
+def _read_grades(raw: object, path: Path) -> dict[int, str]:
+    """Return the keys of grades in the table `raw`. Raise SettingsError if it is none."""
+    if not isinstance(raw, dict):
+        raise SettingsError("grades must be a table", path, 'Write [grades], and below it 1 = "&"')
+    found: dict[int, str] = {}
+    for name, key in raw.items():
+        if not (name.isascii() and name.isdecimal() and len(name) <= 2):
+            raise SettingsError(f"unknown grade {clean_text(name)}", path, 'Write a number and its key, as in 1 = "&"')
+        if not isinstance(key, str) or not key or clean_text(key) != key:
+            raise SettingsError(f'the key of the grade {name} must be a text such as "&"', path, "Correct it")
+        found[int(name)] = key
+    return found
 
 
 def _current_action(id: str) -> str:

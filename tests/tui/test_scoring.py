@@ -171,6 +171,19 @@ async def test_films_hold_most_of_the_screen(tmp_path: Path, size: tuple[int, in
         assert sum(view.size.width * view.size.height for view in views) >= share * size[0] * size[1]
 
 
+async def test_the_users_own_keys_enter_grades_and_the_log_keeps_the_digit(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    settings = UserSettings("en", grades={0: "à", 2: "é"})
+    async with reading_as(study, "anna", settings=settings) as pilot:
+        await pilot.press("enter", "é")
+        assert " à none" in text_of(pilot, "keys")
+        assert " é large" in text_of(pilot, "keys")
+        await pilot.press("2", "x", "é")
+        assert "é" in text_of(pilot, "message"), "no reason has this key"
+        await pilot.press("escape", "à")
+        assert [entry.key for entry in scoring(pilot).reading.log] == ["2", "2", "0"]
+
+
 async def test_flags_and_notes_are_seen_at_their_joint(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     async with reading_as(study, "anna") as pilot:

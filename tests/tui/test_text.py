@@ -22,7 +22,9 @@ def test_the_keys_fit_on_three_lines() -> None:
     for width in (60, 80, 120):
         for field in reading.fields:
             options = list_options(reading, field)
-            keys = text.format_option_keys(T, SCHEME, options, commands, width, reasons_key="x", row_count=3)
+            keys = text.format_option_keys(
+                T, SCHEME, options, commands, width, keymap=Keymap(), reasons_key="x", row_count=3
+            )
             lines = keys.plain.split("\n")
             assert len(lines) == 3
             assert all(len(line) <= width for line in lines)

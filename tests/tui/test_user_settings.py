@@ -1,10 +1,12 @@
 """The user's settings: valid contents, and rejection of conflicting keys before a case is open."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from ratui.errors import RatuiError, SettingsError
+from ratui.reading import GradeEntry
 from ratui.scheme import load_scheme
 from ratui.tui.input.actions import ACTIONS, ENTRY_SCREENS, TEXT_INPUT_SCREENS, Keymap, format_key
 from ratui.tui.user_settings import UserSettings, read_user_settings, save_language
@@ -102,6 +104,51 @@ class TestTheKeymap:
     def test_two_keys_can_change_places(self) -> None:
         keymap = Keymap({"scoring.undo": "z", "scoring.zoom": "u"}, load_scheme("fingers"))
         assert keymap.key_label("scoring.zoom") == "u"
+
+
+AZERTY = dict(enumerate("à&é\"'(-è_ç"))
+
+
+class TestTheKeysOfGrades:
+    def test_they_are_read_from_the_file(self, tmp_path: Path) -> None:
+        text = "[grades]\n" + "".join(f"{grade} = {json.dumps(key)}\n" for grade, key in AZERTY.items())
+        read = settings(tmp_path, text)
+        assert read.grades == AZERTY
+        for scheme in ("fingers", "mtss", "mtss-hands"):
+            keymap = Keymap(read.keys, load_scheme(scheme), grade_keys=read.grades)
+            assert [keymap.find_answer_key(key) for key in AZERTY.values()] == list("0123456789")
+            assert keymap.find_answer_key("3") == "3"
+            assert keymap.find_answer_key("u") == "u"
+            assert keymap.label_answer(load_scheme(scheme), GradeEntry(2)) == "é"
+
+    @pytest.mark.parametrize(
+        ("grades", "why"),
+        [
+            ({1: "z"}, r"'z' of the grade 1 is also the key of scoring\.zoom"),
+            ({1: "u"}, "is the key of another answer"),
+            ({1: "K"}, "is also the key of"),
+            ({1: "a"}, "is the key of another answer"),
+            ({1: "2"}, "is the key of another answer"),
+            ({1: "t"}, "is the key of another answer"),
+            ({1: ";"}, "replies of terminals"),
+            ({1: "f5"}, "is not one character"),
+            ({1: " "}, "is not one character"),
+            ({12: "&"}, "belongs to no grade: the highest one is 11"),
+            ({1: "&", 2: "&"}, "is also the key of the grade 2"),
+        ],
+    )
+    def test_a_key_with_another_meaning_is_refused(self, grades: dict[int, str], why: str) -> None:
+        with pytest.raises(SettingsError, match=why):
+            Keymap(scheme=load_scheme("mtss"), grade_keys=grades)
+
+    def test_an_action_can_give_its_key_to_a_grade(self) -> None:
+        keymap = Keymap({"scoring.zoom": "Z", "review.zoom": "Z"}, load_scheme("fingers"), grade_keys={0: "z"})
+        assert keymap.find_answer_key("z") == "0"
+
+    @pytest.mark.parametrize("text", ["grades = 3", "[grades]\n1 = 2", "[grades]\none = '&'", "[grades]\n-1 = '&'"])
+    def test_a_wrong_table_is_one_error_that_names_the_file(self, tmp_path: Path, text: str) -> None:
+        with pytest.raises(SettingsError, match=r"settings\.toml"):
+            settings(tmp_path, text)
 
 
 @pytest.mark.parametrize(

@@ -140,10 +140,11 @@ class ScoringSession(FieldCursor):
         if self.is_comparing and name == CONFIRM_KEY:
             self._go_on()
             return True
-        entry = map_keys_to_entries(self.reading.scheme, self.options).get(name)
+        key = self._keymap.find_answer_key(name)
+        entry = map_keys_to_entries(self.reading.scheme, self.options).get(key)
         if entry is None:
             return False
-        self.enter(entry, name)
+        self.enter(entry, key)
         return True
 
     def explain_refusal(self, name: str, instead: str = "") -> None:
@@ -152,7 +153,7 @@ class ScoringSession(FieldCursor):
         entries: list[Entry] = [FindingEntry(finding.id) for finding in scheme.findings]
         entries += [GradeEntry(grade) for grade in range(10)]
         for entry in entries:
-            if key_for_entry(scheme, entry) == name:
+            if key_for_entry(scheme, entry) == self._keymap.find_answer_key(name):
                 refusals = (rd.find_refusal(self.reading, field, entry) for field in self.waiting_fields)
                 refusal = next((each for each in refusals if each is not None), None)
                 if refusal is not None:
@@ -389,7 +390,7 @@ class ScoringSession(FieldCursor):
             self.mode = "entry"
             return
         for reason in self.options.reasons:
-            if reason.key == name:
+            if reason.key in (name, self._keymap.find_answer_key(name)):
                 self.mode = "entry"
                 self.enter(NotAssessableEntry(reason.id), name)
                 return

@@ -27,7 +27,7 @@ from ratui.study import AutoSaver
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.entry.visit_names import UNNAMED, VisitNames
 from ratui.tui.i18n.catalog import Catalog
-from ratui.tui.input.actions import key_for_entry
+from ratui.tui.input.actions import Keymap
 from ratui.tui.theme import ACCENT, BRIGHT, NOTE, QUIET, WAITING
 from ratui.tui.widgets.key_bar import KeyItem, drop_to_fit, format_key_rows, shorten_to_fit
 
@@ -197,6 +197,7 @@ def format_entry_keys(
     commands: Sequence[KeyItem],
     width: int,
     *,
+    keymap: Keymap,
     reasons_key: str,
     row_count: int = 4,
 ) -> Text:
@@ -216,7 +217,9 @@ def format_entry_keys(
     if session is not None and session.mode in ("go_to", "note"):
         return format_key_rows([KeyItem("Enter", t("scoring.line_accept")), KeyItem("Esc", t("scoring.line_cancel"))])
     options = session.options if session is not None else EntryOptions()
-    return format_option_keys(t, scheme, options, commands, width, reasons_key=reasons_key, row_count=row_count)
+    return format_option_keys(
+        t, scheme, options, commands, width, keymap=keymap, reasons_key=reasons_key, row_count=row_count
+    )
 
 
 def format_option_keys(
@@ -226,6 +229,7 @@ def format_option_keys(
     commands: Sequence[KeyItem],
     width: int,
     *,
+    keymap: Keymap,
     reasons_key: str,
     row_count: int,
 ) -> Text:
@@ -236,7 +240,7 @@ def format_option_keys(
     `commands` is the help. It is never left out.
     """
     grades = [
-        KeyItem(key_for_entry(scheme, GradeEntry(grade.value)), t.translate_scheme(grade.meaning))
+        KeyItem(keymap.label_answer(scheme, GradeEntry(grade.value)), t.translate_scheme(grade.meaning))
         for grade in options.grades
     ]
     others = [KeyItem(finding.key, t.translate_scheme(finding.label)) for finding in options.findings]

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from ratui.errors import SchemeError, SettingsError, clean_text
 from ratui.reading import Entry, EntryOptions, FindingEntry, GradeEntry, NotAssessableEntry
-from ratui.scheme import Scheme
+from ratui.scheme import MAX_GRADES, Scheme
 from ratui.tui.input.action_table import ACTIONS, Action
 
 __all__ = [
@@ -63,6 +63,8 @@ _KEY_NAMES = frozenset(
 # Characters of a Japanese input method that Unicode's normalization does not map to the key that was pressed.
 _FULL_WIDTH = str.maketrans({"ー": "-", "−": "-", "・": "/", "。": ".", "、": ",", "「": "[", "」": "]", "〜": "~"})
 _KEYS_ABOVE_9 = "tq"  # keys of the grades 10 and 11, which have no digit
+_REPLY_CHARACTERS = frozenset(";:/?[\\$>")
+"""Characters between the numbers of terminal replies."""
 _KEY_LABELS = {
     "enter": "Enter",
     "escape": "Esc",
@@ -94,6 +96,9 @@ class Keymap:
         The scheme, whose findings have keys too; None to check no conflicts with findings.
     source
         The file of the changes, for error messages.
+    grade_keys
+        The user's own keys of grades, by grade, beside the digits; None for none. On a French keyboard the digits need
+        Shift.
 
     Raises
     ------
@@ -104,7 +109,12 @@ class Keymap:
     """
 
     def __init__(
-        self, changes: Mapping[str, str] | None = None, scheme: Scheme | None = None, *, source: str = "[keys]"
+        self,
+        changes: Mapping[str, str] | None = None,
+        scheme: Scheme | None = None,
+        *,
+        source: str = "[keys]",
+        grade_keys: Mapping[int, str] | None = None,
     ) -> None:
         changes = {id: _normalize_width(key) for id, key in (changes or {}).items()}
         self._source = source
@@ -131,6 +141,43 @@ class Keymap:
                     raise SchemeError(
                         f"the key {finding.key!r} of {finding.id} is taken by: {use}", "scheme", "Choose another key"
                     )
+
+        self._grade_keys = {grade: _normalize_width(key) for grade, key in (grade_keys or {}).items()}
+        """The user's own key of each grade that has one."""
+        for grade, key in self._grade_keys.items():
+            self._check_grade_key(grade, key, scheme)
+
+    def _check_grade_key(self, grade: int, key: str, scheme: Scheme | None) -> None:
+        """Raise SettingsError if `key` cannot enter `grade`."""
+        entry_keys = list_entry_keys(scheme) if scheme else frozenset()
+        used_by = next((found.id for screen in ENTRY_SCREENS if (found := self.find(screen, key))), "")
+        twice = [each for each, other in self._grade_keys.items() if other == key and each != grade]
+        if not 0 <= grade < MAX_GRADES:
+            why = f"belongs to no grade: the highest one is {MAX_GRADES - 1}"
+        elif len(key) != 1 or not key.isprintable() or key == " ":
+            why = "is not one character"
+        elif key in _REPLY_CHARACTERS:
+            why = "is part of replies of terminals, which must not enter a grade"
+        elif _is_grade_key(key) or key in entry_keys:
+            why = "is the key of another answer"
+        elif used_by:
+            why = f"is also the key of {used_by}"
+        elif twice:
+            why = f"is also the key of the grade {twice[0]}"
+        else:
+            return
+        problem = f"the key {clean_text(key)!r} of the grade {grade} {why}"
+        raise SettingsError(problem, self._source, "Choose another key; ratui keys lists the keys in use")
+
+    def find_answer_key(self, name: str) -> str:
+        """Return the key of the scheme that the pressed key `name` stands for: ``1`` for the user's own key of grade 1."""
+        grade = next((grade for grade, key in self._grade_keys.items() if key == name), None)
+        return name if grade is None else _grade_key(grade)
+
+    def label_answer(self, scheme: Scheme, entry: Entry) -> str:
+        """Return the key that makes `entry`, for display: the user's own key of a grade if there is one."""
+        own = self._grade_keys.get(entry.grade) if isinstance(entry, GradeEntry) else None
+        return own or key_for_entry(scheme, entry)
 
     def _check(self, action: Action) -> None:
         """Raise SettingsError if `action` cannot have its key."""
@@ -217,11 +264,15 @@ def _normalize_width(text: str) -> str:
     return unicodedata.normalize("NFKC", text.translate(_FULL_WIDTH))
 
 
+def _grade_key(grade: int) -> str:
+    return str(grade) if grade < 10 else _KEYS_ABOVE_9[grade - 10]
+
+
 def key_for_entry(scheme: Scheme, entry: Entry) -> str:
     """Return the key that makes `entry` under `scheme`."""
     match entry:
         case GradeEntry(grade):
-            return str(grade) if grade < 10 else _KEYS_ABOVE_9[grade - 10]
+            return _grade_key(grade)
         case FindingEntry(id):
             return scheme.finding(id).key
         case NotAssessableEntry(id):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ratui.reading import GradeEntry
 from ratui.scheme import Grade, Scheme
 from ratui.tui.i18n.catalog import Catalog
-from ratui.tui.input.actions import Keymap, format_key, key_for_entry
+from ratui.tui.input.actions import Keymap, format_key
 
 __all__ = ["Section", "key_section", "mouse_section", "scheme_sections"]
 
@@ -45,7 +45,7 @@ def key_section(
 
 def scheme_sections(scheme: Scheme, keymap: Keymap, t: Catalog) -> tuple[Section, ...]:
     """Return the grades of each scale, the findings and the reasons of `scheme`, with their keys."""
-    return (*_grade_sections(scheme, t), _finding_section(scheme, t), _reason_section(scheme, keymap, t))
+    return (*_grade_sections(scheme, keymap, t), _finding_section(scheme, t), _reason_section(scheme, keymap, t))
 
 
 def mouse_section(t: Catalog) -> Section:
@@ -55,7 +55,7 @@ def mouse_section(t: Catalog) -> Section:
     )
 
 
-def _grade_sections(scheme: Scheme, t: Catalog) -> list[Section]:
+def _grade_sections(scheme: Scheme, keymap: Keymap, t: Catalog) -> list[Section]:
     """Return a section for each different table of grades; its heading names the parts if a scale has several tables."""
     tables: dict[tuple[str, tuple[Grade, ...]], list[str]] = {}
     for joint in scheme.joints:
@@ -72,7 +72,8 @@ def _grade_sections(scheme: Scheme, t: Catalog) -> list[Section]:
         else:
             heading = t("help.grades_of_part", **ends, part=", ".join(labels[part] for part in parts))
         rows = tuple(
-            (key_for_entry(scheme, GradeEntry(grade.value)), t.translate_scheme(grade.meaning)) for grade in grades
+            (keymap.label_answer(scheme, GradeEntry(grade.value)), t.translate_scheme(grade.meaning))
+            for grade in grades
         )
         sections.append(Section(heading, rows))
     return sections

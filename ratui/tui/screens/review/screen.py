@@ -202,7 +202,8 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         if session is None:
             return super().process_key(name)
         if session.mode == "entry":
-            entry = map_keys_to_entries(self.reading.scheme, session.options).get(name)
+            key = self.ratui.keymap.find_answer_key(name)
+            entry = map_keys_to_entries(self.reading.scheme, session.options).get(key)
             if entry is not None and entry == self.reading.values.get(session.field):
                 self.action_keep()  # the same answer once more keeps the joint
                 return True

@@ -125,7 +125,14 @@ def format_scoring_keys(
     commands = _list_commands(t, keymap, "scoring", ("normal", "same", *_SCORING_COMMANDS), is_possible, labels)
     reasons_key = keymap.key_label("scoring.reasons")
     return texts.format_entry_keys(
-        t, session.reading.scheme, session, commands, width, reasons_key=reasons_key, row_count=row_count
+        t,
+        session.reading.scheme,
+        session,
+        commands,
+        width,
+        keymap=keymap,
+        reasons_key=reasons_key,
+        row_count=row_count,
     )
 
 
@@ -142,7 +149,7 @@ def format_review_keys(
     order = [*_REVIEW_COMMANDS, *(name for name in names if name not in (*_REVIEW_COMMANDS, "help")), "help"]
     commands = _list_commands(t, keymap, "review", [name for name in order if name in names], is_possible)
     reasons_key = keymap.key_label("review.reasons")
-    return texts.format_entry_keys(t, reading.scheme, session, commands, width, reasons_key=reasons_key)
+    return texts.format_entry_keys(t, reading.scheme, session, commands, width, keymap=keymap, reasons_key=reasons_key)
 
 
 def _list_commands(
