@@ -48,6 +48,23 @@ def wait(terminal: FakeTerminal, wanted: str | bytes | re.Pattern[bytes], since:
     return found
 
 
+def wait_for_films(terminal: FakeTerminal, since: float) -> None:
+    """Wait until both films of a joint were painted after `since`, and a person can have seen them."""
+    assert terminal.wait_for_fences(2, since), terminal.describe()
+    terminal.burst(since, quiet=0.5)
+
+
+def wait_for_answers(study: Study, count: int) -> None:
+    """Wait until the reading of the only case on the disk has `count` entries."""
+    ends = time.monotonic() + 60
+    while time.monotonic() < ends:
+        kept = study.reading("anna", study.cases()[0])
+        if kept is not None and len(kept.log) >= count:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"{count} answers are not on the disk")
+
+
 def stopped(process: int) -> bool:
     return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
 
@@ -170,7 +187,7 @@ def test_an_answer_that_comes_late_enters_nothing(tmp_path: Path) -> None:
 def test_the_end_of_an_answer_enters_nothing_and_grades_still_do(tmp_path: Path, parts: tuple[bytes, ...]) -> None:
     study = make_study(tmp_path, sides="L")
     with reading(study, "halfcell") as terminal:
-        terminal.burst(wait(terminal, "▀"), quiet=1.0)  # a half block, which only films have
+        wait_for_films(terminal, wait(terminal, "▀"))  # a half block, which only films have
         since = time.monotonic()
         for part in parts:
             terminal.press(part)
@@ -178,10 +195,11 @@ def test_the_end_of_an_answer_enters_nothing_and_grades_still_do(tmp_path: Path,
         if parts[0][:1] != b"\x1b":
             wait(terminal, "Input ignored", since)
         time.sleep(1.0)  # digits that arrive within 0.9 s can be the rest of the answer
-        for keys in ("01", "12"):  # two joints: an answer counts only after its films were painted
-            since = terminal.press(keys)
-            wait(terminal, "saved", since)
-            terminal.burst(since, quiet=0.5)
+        since = terminal.press("01")
+        wait_for_answers(study, 2)
+        wait_for_films(terminal, since)  # of the next joint
+        terminal.press("12")
+        wait_for_answers(study, 4)
         terminal.press("\x11")
         terminal.process.wait(20)
     kept = study.reading("anna", study.cases()[0])

@@ -31,6 +31,9 @@ _ASKED = re.compile(
     rb"|\x1bP\$(?P<style>qm)\x1b\\|(?P<letter>\xc3\xb1\x1b\[6n)"
     rb"|\x1b\]1337;(?P<size>ReportCellSize)(?:\x1b\\|\x07)"
 )
+_OTHER_TERMINAL = {"TMUX", "STY", "TERM_PROGRAM", "KITTY_WINDOW_ID", "COLUMNS", "LINES"}
+"""Variables that describe another terminal. In the workers of a test run COLUMNS and LINES are 80 and 24, and programs
+prefer them to the size of their own terminal."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,7 @@ class FakeTerminal:
         main, sub = pty.openpty()
         self._main = main
         self.resize(*size)
-        # Variables that identify another terminal are removed from the environment.
-        keep = {k: v for k, v in os.environ.items() if k not in ("TMUX", "STY", "TERM_PROGRAM", "KITTY_WINDOW_ID")}
+        keep = {k: v for k, v in os.environ.items() if k not in _OTHER_TERMINAL}
         self.begun = time.monotonic()
         self.process = subprocess.Popen(
             command,
@@ -204,6 +206,19 @@ class FakeTerminal:
             ended = self.process.poll() is not None
             time.sleep(0.2 if ended else 0.005)
         return None
+
+    def wait_for_fences(self, count: int, since: float, patience: float = 60.0) -> bool:
+        """Wait until `count` questions for the cursor asked after `since` are answered; return False if they are not.
+
+        The app asks this question after each film that it has drawn, and takes no answer for the film before the reply.
+        """
+        ends = time.monotonic() + patience
+        while time.monotonic() < ends:
+            asked = [each for each in self.questions if each.sequence.endswith(b"[6n") and each.asked >= since]
+            if sum(each.answered is not None for each in asked) >= count:
+                return True
+            time.sleep(0.005)
+        return False
 
     def cpu(self) -> float:
         """Return the CPU time of the program in seconds."""

@@ -93,3 +93,12 @@ def test_textual_image_asks_before_textual_reads_the_input(start: Start, protoco
     terminal = start(["-m", "benchmarks.frames_app", "stock", protocol], protocol)
     assert terminal.wait_for(re.compile(rb"\x1b\[\?1049h"), patience=60), terminal.describe()
     assert b"\x1b[c" in terminal.data.split(b"\x1b[?1049h")[0], terminal.describe()
+
+
+def test_a_program_sees_the_size_of_this_terminal_and_not_that_around_the_tests(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "33")
+    monkeypatch.setenv("LINES", "11")
+    terminal = start(["-c", "import shutil; print(*shutil.get_terminal_size())"], "mute")
+    assert terminal.wait_for(re.compile(rb"100 30"), patience=30), terminal.describe()
