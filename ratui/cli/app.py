@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,12 +13,13 @@ from ratui.cli.output import print_notices
 if TYPE_CHECKING:
     from ratui.study import Study
     from ratui.terminal import Display
+    from ratui.tui.tour.tour import Tour
 
 __all__ = ["prepare_display", "run_app"]
 
 
 def run_app(
-    study: Study, rater: str, case: str | None, graphics: str, language: str | None, *, tour: Path | None = None
+    study: Study, rater: str, case: str | None, graphics: str, language: str | None, *, tour: Tour | None = None
 ) -> None:
     """Start the app in this terminal, with `study` and `rater`.
 
@@ -34,7 +34,7 @@ def run_app(
     language
         ``en`` or ``ja``; None for the user's setting.
     tour
-        File that stores the progress of the tour; None for no tour.
+        The tour to show; None for no tour.
 
     Raises
     ------
@@ -47,15 +47,13 @@ def run_app(
         study.case(case)
     from ratui.tui import RatuiApp
     from ratui.tui.app_runner import run_in_terminal
-    from ratui.tui.tour.tour import Tour
     from ratui.tui.user_settings import read_user_settings
 
     settings = read_user_settings()
     if language:
         settings = replace(settings, language=language)
     display = prepare_display(graphics)
-    guide = Tour(tour) if tour else None
-    app = RatuiApp(study, rater, display, case=case, settings=settings, tour=guide)
+    app = RatuiApp(study, rater, display, case=case, settings=settings, tour=tour)
     run_in_terminal(app)
     print_notices(study)
     if display.can_show_films:

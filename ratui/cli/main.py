@@ -318,12 +318,13 @@ def demo(headless: Path | None, patients: int, minutes: float, seed: int, graphi
     With --headless: simulate a study and its readings, train both models, and write a report and proposals.
     """
     if headless is None:
-        from ratui.demo.sample import TOUR_FILE, copy_sample
+        from ratui.demo.sample import TOUR_FILE, copy_sample, load_known_grades
         from ratui.study import Study
+        from ratui.tui.tour.tour import Tour
 
         study, rater, case = copy_sample()
         click.echo(f"your copy of the sample study: {clean_text(study, 200)}")
-        run_app(Study.open(study), rater, case, graphics, language, tour=study / TOUR_FILE)
+        run_app(Study.open(study), rater, case, graphics, language, tour=Tour(study / TOUR_FILE, load_known_grades()))
         return
     from ratui.demo.headless import run_demo
 

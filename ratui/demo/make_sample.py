@@ -12,8 +12,9 @@ from pathlib import Path
 
 import click
 
-from ratui.demo.sample import SAMPLE_RATER
+from ratui.demo.sample import SAMPLE_RATER, TRUTH_FILE, format_known_grades
 from ratui.demo.simulate import Simulation, simulate_study
+from ratui.practice.truth import truth_of_patient
 
 __all__ = ["main"]
 
@@ -23,7 +24,7 @@ __all__ = ["main"]
 @click.option("--detector", type=click.Path(path_type=Path), help="Run that proposes regions, or: shipped.")
 @click.option("--seed", default=7, show_default=True)
 def main(folder: Path, detector: Path | None, seed: int) -> None:
-    """Generate a study of four simulated patients.
+    """Generate a study of four simulated patients, and beside it the file with their true grades.
 
     All raters have read two of them; the rater has yet to read one; no rater has read the last.
     """
@@ -31,7 +32,15 @@ def main(folder: Path, detector: Path | None, seed: int) -> None:
     simulation = Simulation(4, raters, size=(800, 656), seed=seed, title="Sample: phantom hands")
     with tempfile.TemporaryDirectory() as keys:
         unread = {SAMPLE_RATER: 2, "ada": 1, "ben": 1}
-        simulate_study(folder, simulation, key=Path(keys) / "key.json", progress=lambda *_: None, unread=unread)
+        simulated = simulate_study(
+            folder, simulation, key=Path(keys) / "key.json", progress=lambda *_: None, unread=unread
+        )
+    study = simulated.study
+    truth = {
+        case: truth_of_patient(patient, study.case(case).sites(study.scheme))
+        for case, patient in simulated.patients.items()
+    }
+    folder.with_name(TRUTH_FILE).write_text(format_known_grades(truth, study.scheme), encoding="utf-8")
     if detector is not None:
         subprocess.run(
             [sys.executable, "-m", "trainer", "propose", folder, "--detector", detector, "--name", "phantom-ssd"],

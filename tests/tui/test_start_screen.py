@@ -72,6 +72,7 @@ class TestRecentStudies:
         assert read_recent_studies(file)[0].rater == "ume"
 
     def test_the_file_is_for_its_owner_alone(self, tmp_path: Path) -> None:
+        tmp_path.chmod(0o2770)  # a folder that a group shares
         file = tmp_path / "recent.json"
         remember_study(tmp_path / "a", "kei", file)
         assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -10,13 +10,12 @@ from textual.screen import Screen, ScreenResultType
 from textual.widgets import Static
 
 from ratui.errors import RatuiError
-from ratui.reading import LogEntry
 from ratui.study import HeldByOther
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.lock_phrases import format_busy
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.input.actions import ENTRY_SCREENS, Action, normalize_key
-from ratui.tui.tour.panel import TourPanel
+from ratui.tui.tour.panel import TourPanel, TourPlace
 from ratui.tui.widgets.film_view import FilmView
 from ratui.tui.widgets.key_bar import KeyBar, KeyItem, format_key_rows, shorten_to_fit
 from ratui.tui.widgets.text_line import TextLine, join_lines
@@ -183,17 +182,23 @@ class KeyScreen(Screen[ScreenResultType]):
 
     # The tour.
 
-    def log_entries(self) -> tuple[LogEntry, ...]:
-        """Return the log of the reading on the screen; empty if the screen shows none."""
-        return ()
+    def tour_place(self) -> TourPlace | None:
+        """Return the reading on the screen and its marked field; None if no field is marked."""
+        return None
+
+    @property
+    def is_touring(self) -> bool:
+        """True while the screen shows the tour, during which it shows no warning about the terminal."""
+        tour = self.key_app.tour
+        return self.HAS_TOUR and tour is not None and tour.step is not None
 
     def show_tour_panel(self) -> None:
         """Show the tour if this screen has it and the rater has not seen it."""
         tour = self.key_app.tour
         for panel in self.query(TourPanel):
             panel.remove()
-        if self.HAS_TOUR and tour is not None and tour.step is not None:
-            panel = TourPanel(tour, self.key_app.keymap, self.log_entries)
+        if tour is not None and self.is_touring:
+            panel = TourPanel(tour, self.key_app.keymap, self.tour_place)
             self.mount(panel, before="#message")
             panel.update_step(self.t)
 

@@ -210,7 +210,12 @@ class FilmScreen(DisplayScreen[ScreenResultType]):
     # Resolution.
 
     def check_coarse(self) -> bool:
-        """Return whether the films are too coarse to judge erosions; the first time, show which keys help."""
+        """Return whether the films are too coarse to judge erosions; the first time, show which keys help.
+
+        During the tour, which names the grades of its films, nothing is reported; it is once the tour has ended.
+        """
+        if self.is_touring:
+            return False
         self._report_few_greys()
         resolution = self.joint_viewer.resolution
         # After a resize the message about the resolution is still on the screen: write it again, or remove it.

@@ -1,20 +1,33 @@
 """The tour: six keys, shown one after the other to a rater who opens the demo for the first time.
 
 The tour changes no key: each does what it always does, and Esc ends the tour. A file records the steps that a rater has
-seen, so that the tour is shown once.
+seen, so that the tour is shown once. Where the true grades of the films are known, the steps name them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
 from ratui.files import atomic_write
+from ratui.reading import Field
 
-__all__ = ["STEPS", "Tour", "TourStep"]
+__all__ = ["STEPS", "KnownGrade", "KnownGrades", "Tour", "TourStep"]
+
+
+class KnownGrade(NamedTuple):
+    """The true grade of a field of a simulated film, and the key that enters it."""
+
+    key: str
+    grade: int
+
+
+KnownGrades: TypeAlias = Mapping[str, Mapping[Field, KnownGrade]]
+"""The true grades by name of the case and by field."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +44,8 @@ class TourStep:
 STEPS = (
     TourStep("grade", "enter"),
     TourStep("undo", "undo", "scoring.undo"),
+    TourStep("again", "enter"),
+    TourStep("later", "enter"),
     TourStep("normal", "normal", "scoring.normal"),
     TourStep("zoom", "scoring.zoom", "scoring.zoom"),
     TourStep("overview", "scoring.overview", "scoring.overview"),
@@ -41,11 +56,13 @@ STEPS = (
 class Tour:
     """The progress of a rater in the tour.
 
-    `file` records it. Without a file, or if it cannot be written, the tour begins again the next time.
+    `file` records it. Without a file, or if it cannot be written, the tour begins again the next time. `known` are the
+    true grades of the films.
     """
 
-    def __init__(self, file: Path | None = None) -> None:
+    def __init__(self, file: Path | None = None, known: KnownGrades | None = None) -> None:
         self._file = file
+        self.known: KnownGrades = known or {}
         self._done = _read_names(file)
 
     @property

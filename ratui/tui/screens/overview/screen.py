@@ -16,7 +16,7 @@ from textual.containers import Vertical
 from textual.events import Click
 from textual.widgets import Static
 
-from ratui.reading import Field, LogEntry, Reading
+from ratui.reading import Field, Reading
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.model_comparison import count_unlike_films, find_differences, format_model_scores
 from ratui.tui.entry.text import clicked_site
@@ -165,10 +165,6 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
             case "take_over":
                 return self._can_take_over
         return True
-
-    def log_entries(self) -> tuple[LogEntry, ...]:
-        """Return the log of the reading."""
-        return self._reading.log
 
     @property
     def is_asking(self) -> bool:

@@ -152,10 +152,6 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         """The session with the active field, which a grade changes; None if the reading can only be looked at."""
         return self._session
 
-    def log_entries(self) -> tuple[LogEntry, ...]:
-        """Return the log of the reading."""
-        return self.reading.log
-
     def check_action(self, action: str, parameters: tuple[object, ...] = ()) -> bool:
         """Return whether `action` is possible at the joint on the screen."""
         if not self.can_show(action):

@@ -15,7 +15,7 @@ from textual.containers import Horizontal
 from textual.events import Resize
 from textual.widgets import Static
 
-from ratui.reading import Field, LogEntry, Reading
+from ratui.reading import Field, Reading
 from ratui.study import Case, ReadingSession
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.scoring_session import ScoringSession
@@ -30,6 +30,7 @@ from ratui.tui.screens.scoring.text import (
     format_status,
 )
 from ratui.tui.theme import ALARM, NOTE, QUIET
+from ratui.tui.tour.panel import TourPanel, TourPlace
 from ratui.tui.widgets.answer_panel import AnswerPanel
 from ratui.tui.widgets.joint_space_line import JointSpaceLine
 from ratui.tui.widgets.joint_viewer import JointViewer
@@ -142,9 +143,9 @@ class ScoringScreen(FilmScreen[CaseResult]):
     def _session(self) -> ScoringSession | None:
         return self._flow.scoring_session
 
-    def log_entries(self) -> tuple[LogEntry, ...]:
-        """Return the log of the reading."""
-        return self.reading.log
+    def tour_place(self) -> TourPlace:
+        """Return the reading and its active field."""
+        return TourPlace(self.reading, self._session.field if self._session else None)
 
     # Keys.
 
@@ -328,6 +329,9 @@ class ScoringScreen(FilmScreen[CaseResult]):
             films, session.site, lambda time: format_field_line(self.t, session, time), is_coarse=is_coarse
         )
         self._draw_message()
+        if self.is_touring:
+            for panel in self.query(TourPanel):
+                panel.update_step(self.t)  # the marked field may be another one
         summary = self.ratui.study.summarize_answers(reading)
         self.query_one(AnswerPanel).show(self.t, session, self.ratui.keymap, summary)
         for line in self.query(JointSpaceLine):  # in an adjudication, together with the answers of the raters
