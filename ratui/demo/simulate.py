@@ -6,7 +6,6 @@ All entries pass through `ratui.reading.enter` and all films through the import,
 from __future__ import annotations
 
 import os
-import signal
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -27,6 +26,7 @@ from ratui.phantom import (
     simulate_patient,
     write_patient_films,
 )
+from ratui.pool_worker import prepare_worker
 from ratui.practice.simulated_study import ProgressCallback, import_written_films, save_true_boxes
 from ratui.reading import (
     Entry,
@@ -306,7 +306,7 @@ def _write_all_films(
     """Draw and write the films of all patients, on all processor cores."""
     written: list[list[WrittenFilm]] = [[] for _ in patients]
     # Spawn, do not fork: a fork copies locks that the caller's threads may hold, and the child would wait for ever.
-    with ProcessPoolExecutor(os.cpu_count() or 1, get_context("spawn"), _ignore_interrupts) as pool:
+    with ProcessPoolExecutor(os.cpu_count() or 1, get_context("spawn"), prepare_worker) as pool:
         jobs = {
             pool.submit(_write_films_of_patient, patient, seed, folder, f"{number:04d}", simulation): number
             for number, (patient, seed) in enumerate(zip(patients, seeds, strict=True))
@@ -319,11 +319,6 @@ def _write_all_films(
             pool.shutdown(wait=False, cancel_futures=True)  # otherwise the pool would draw all films before it ends
             raise
     return written
-
-
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C, which reaches every process of a terminal, to the process that started this one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _write_films_of_patient(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import signal
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -24,12 +23,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from ratui.detection.finger_joints import JOINT_KINDS
 from ratui.errors import FilmError, RatuiError, StudyError
 from ratui.imaging import Box, Film
+from ratui.pool_worker import prepare_worker
 from ratui.scheme import Scheme, Site
 from ratui.study import Case, FilmRecord, Study
 from ratui.study.accounts import act_as_owner
 from ratui.study.config import SPLIT_FORMAT
 from ratui.study.film_files import load_film
 from ratui.study.joint_space import (
+    ImpossibleMeasurementsError,
     MeasuredChange,
     digest_inputs,
     hides_joint_space,
@@ -236,7 +237,7 @@ class _Run:
     def _plan_case(self, case: Case) -> tuple[dict[_Key, MeasuredChange], list[_Task]]:
         """Return the measurements that still hold, and the tasks. Raises RatuiError."""
         boxes = shown_boxes(self._study.regions(case), self._study.proposals(case))
-        stored = {(each.site, frozenset(each.films)): each for each in read_joint_space(self._study, case.id)}
+        stored = {(each.site, frozenset(each.films)): each for each in self._read_stored(case.id) or ()}
         valid: dict[_Key, MeasuredChange] = {}
         joints: dict[tuple[FilmRecord, FilmRecord], list[tuple[str, Box, Box]]] = {}
         for times in list_visit_pairs(case):
@@ -271,10 +272,17 @@ class _Run:
 
     def _save(self, name: str) -> None:
         found = self._plans[name].found.values()
-        if found or read_joint_space(self._study, name):  # a case without a pair gets no file
+        if found or self._read_stored(name) != ():  # a case without a pair gets no file
             # As root, act as the owner, because a file of root would exclude the owner and the members of its group.
             with act_as_owner(self._study.folder, PRIVATE if self._is_hidden else "models"):
                 save_joint_space(self._study, name, found)
+
+    def _read_stored(self, name: str) -> tuple[MeasuredChange, ...] | None:
+        """Return the stored measurements; None for impossible ones, which new ones replace. Raises StoreError."""
+        try:
+            return read_joint_space(self._study, name)
+        except ImpossibleMeasurementsError:
+            return None
 
     def _count(self, name: str) -> None:
         plan = self._plans.pop(name)
@@ -323,10 +331,10 @@ def _take_finished(waiting: dict[Future[_Result], _Task]) -> Iterator[tuple[_Tas
 
 
 def _start_worker() -> None:
-    """Leave Ctrl-C to the process that started this one, and use one processor only."""
+    """Prepare a worker, which uses one processor only."""
     import cv2  # imported here, because loading takes time
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    prepare_worker()
     cv2.setNumThreads(1)
 
 

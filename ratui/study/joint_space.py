@@ -37,6 +37,7 @@ __all__ = [
     "OUTDATED",
     "PRIVATE_JOINT_SPACE",
     "REASONS",
+    "ImpossibleMeasurementsError",
     "MeasuredChange",
     "check_joint_space",
     "digest_inputs",
@@ -76,6 +77,10 @@ _METHOD = 1  # to be raised when `ratui.imaging.joint_space_change` gives other 
 _MOST = 1e6
 _LONGEST_REASON = 40
 _REMEDY = "Run ratui measure again"
+
+
+class ImpossibleMeasurementsError(StoreError):
+    """Stored measurements are intact but not those of this study; ``ratui measure`` replaces them."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +171,7 @@ class MeasuredChange:
             if found.reason not in ({""} if found.ok else REASONS):
                 raise ValueError(f"the reason {clean_text(found.reason)}")
         except ODD_VALUE_ERRORS as error:
-            raise StoreError(f"not a measurement: {clean_text(error)}", where, _REMEDY) from error
+            raise ImpossibleMeasurementsError(f"not a measurement: {clean_text(error)}", where, _REMEDY) from error
         return found
 
 
@@ -315,14 +320,14 @@ def _read(study: Study, case: str, file: StudyFile, films: Case | None = None) -
     if about.get("format") != _FORMAT:
         raise StoreError(f"the measurements have format {clean_text(about.get('format'))}", file.path, "Update ratui")
     if about.get("scheme") != study.config.scheme:
-        raise StoreError("they are of another scheme", file.path, _REMEDY)
+        raise ImpossibleMeasurementsError("they are of another scheme", file.path, _REMEDY)
     found = [
         placed
         for record in stored.tables.get("changes", [])
         if (placed := _place(MeasuredChange.from_record(record, file.path), films, study, file.path)) is not None
     ]
     if len({(each.site, each.times) for each in found}) < len(found):
-        raise StoreError("it has two measurements of one joint and pair of visits", file.path, _REMEDY)
+        raise ImpossibleMeasurementsError("it has two measurements of one joint and pair of visits", file.path, _REMEDY)
     order = {site.key: place for place, site in enumerate(study.scheme.sites)}
     return tuple(sorted(found, key=lambda each: (order[each.site], each.times)))
 
@@ -334,11 +339,11 @@ def _place(found: MeasuredChange, case: Case, study: Study, file: object) -> Mea
         return None
     first, second = (times.get(film, -1) for film in found.films)
     if -1 in (first, second) or first == second:
-        raise StoreError("the films of a measurement are not those of the case", file, _REMEDY)
+        raise ImpossibleMeasurementsError("the films of a measurement are not those of the case", file, _REMEDY)
     try:
         study.scheme.site(found.site)
     except SchemeError as error:
-        raise StoreError(f"no site {clean_text(found.site)}", file, _REMEDY) from error
+        raise ImpossibleMeasurementsError(f"no site {clean_text(found.site)}", file, _REMEDY) from error
     placed = replace(found, times=(first, second))
     return placed if first < second else placed.exchanged()
 

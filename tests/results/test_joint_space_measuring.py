@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 import ratui.imaging
 from ratui.cli.main import commands
-from ratui.errors import StudyError
+from ratui.errors import StoreError, StudyError
 from ratui.imaging.joint_space import Unreliable
 from ratui.results.joint_space_measuring import list_measured_sites, list_visit_pairs, measure_joint_spaces
 from ratui.study import Case, FilmRecord, InProcessConverter, RegionSource, Study, StudyLocked, import_films
@@ -24,6 +24,7 @@ from ratui.study.joint_space import (
     load_joint_space,
     load_published_joint_space,
 )
+from ratui.study.store import StudyFile, read_intact, write_tables
 from ratui.study.study_closing import lock_study
 from tests.films import confirm_template, film_file, make_study
 from tests.support.fake_joint_space import FakeChange, FakeMeasure, fake_joint_space_change
@@ -49,6 +50,15 @@ def move_box(study: Study, case: str, site: str, time: int) -> None:
         for each in study.regions(case)
     ]
     study.save_regions(case, regions)
+
+
+def change_record(file: StudyFile, table: str, record: dict[str, object]) -> None:
+    """Change the first record of a stored table."""
+    stored = read_intact(file)
+    assert stored is not None
+    tables = {name: [dict(each) for each in records] for name, records in stored.tables.items()}
+    tables[table][0].update(record)
+    write_tables(file, tables)
 
 
 def test_the_pairs_are_successive_visits_and_those_with_the_baseline() -> None:
@@ -156,6 +166,35 @@ def test_a_damaged_file_of_one_case_stops_only_that_case(tmp_path: Path) -> None
     _, failures = measure(study)
     assert [each.partition(":")[0] for each in failures] == [first]
     assert len(load_joint_space(study, second)) == JOINTS
+
+
+@pytest.mark.parametrize("with_boxes", [True, False])
+@pytest.mark.parametrize("record", [("meta", {"scheme": "0" * 64}), ("changes", {"films": ["a", "b"]})])
+def test_measurements_that_are_not_of_this_study_are_replaced(
+    tmp_path: Path, record: tuple[str, dict[str, object]], with_boxes: bool
+) -> None:
+    study = make_study(tmp_path)
+    (case,) = study.cases()
+    measure(study)
+    change_record(study.folder.file(f"{JOINT_SPACE}/{case}.json"), *record)
+    with pytest.raises(StoreError) as raised:
+        load_joint_space(study, case)
+    assert raised.value.remedy == "Run ratui measure again"
+    if not with_boxes:
+        study.save_regions(case, [])
+    count = JOINTS if with_boxes else 0
+    fake, failures = measure(study)
+    assert (len(fake.calls), failures, len(load_joint_space(study, case))) == (count, [], count)
+
+
+def test_measurements_of_a_newer_format_are_kept(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    (case,) = study.cases()
+    measure(study)
+    change_record(study.folder.file(f"{JOINT_SPACE}/{case}.json"), "meta", {"format": 9})
+    stored = (study.path / JOINT_SPACE / f"{case}.json").read_bytes()
+    assert measure(study, again=True)[1] == [f"{case}: the measurements have format 9"]
+    assert (study.path / JOINT_SPACE / f"{case}.json").read_bytes() == stored
 
 
 def test_three_visits_give_all_pairs_and_one_visit_none(tmp_path: Path) -> None:
