@@ -112,7 +112,7 @@ def _count(names: Iterable[str]) -> dict[str, int]:
     return counted
 
 
-def _read_series(folder: Path) -> dict[str, list[tuple[_Grey, _Grey, _Grey]]]:
+def read_series(folder: Path) -> dict[str, list[tuple[_Grey, _Grey, _Grey]]]:
     """Return the pictures of each series with the masks of the distal and the proximal bone."""
     series = {}
     for each in sorted(path for path in folder.iterdir() if path.is_dir()):
@@ -135,7 +135,7 @@ def describe_pixels(name: str, errors: _Array) -> str:
 
 def measure_series(folder: Path, margin: float) -> None:
     """Print closure, antisymmetry and injected changes of real series. The box leaves `margin` of the crop on each side."""
-    series = _read_series(folder)
+    series = read_series(folder)
     found: dict[tuple[str, int, int], JointSpaceChange] = {}
     swapped = []
     for name, pictures in series.items():

@@ -38,6 +38,7 @@ __all__ = [
     "get_bones",
     "get_box_side",
     "get_middle",
+    "shift_finger",
 ]
 
 JOINTS = ("MCP1", "IP1", *(f"{kind}{finger}" for finger in range(2, 6) for kind in ("MCP", "PIP")))
@@ -123,7 +124,7 @@ def draw_pair(seed: int, *, focal: bool = False, flexed: bool = False) -> list[J
         before, now = _measure_space(layouts[0], joint)[0], _measure_space(layouts[1], joint)
         if not any(hand.finding(joint) for hand in hands):
             aim = max(before + float(rng.uniform(-1, 1)), min(before, 0.05))
-            _shift_finger(layouts[1], joint, now[1] * (aim - now[0]))
+            shift_finger(layouts[1], joint, now[1] * (aim - now[0]))
     mm = float(rng.uniform(0.1, 0.2))
     spacings = [mm, float(np.clip(mm * rng.uniform(0.85, 1.18), 0.1, 0.2)) if rng.random() < _OTHER_SPACING else mm]
     clinic = draw_machine(persistent_rng(patient, "machine"))
@@ -192,7 +193,7 @@ def _measure_space(layout: Layout, joint: str) -> tuple[float, _Array, _Array]:
     return width, axis, get_middle(layout, joint)
 
 
-def _shift_finger(layout: Layout, joint: str, by: _Array) -> None:
+def shift_finger(layout: Layout, joint: str, by: _Array) -> None:
     """Shift the bones of the finger beyond `joint` in place."""
     first = _find_bone(joint) + 1
     last = 3 if joint.endswith("1") else 3 + 4 * (int(joint[-1]) - 1)

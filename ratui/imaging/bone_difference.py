@@ -20,7 +20,7 @@ from PIL import Image
 from ratui.imaging.film import Film
 from ratui.imaging.geometry import Box, Matrix
 from ratui.imaging.joint_space import JointMotion, Unreliable, judge_motion, measure_motion
-from ratui.imaging.joint_space_crops import make_source
+from ratui.imaging.joint_space_crops import JointCrop, make_source
 from ratui.imaging.registration import Levels
 
 __all__ = ["BoneDifference", "compare_bones"]
@@ -119,22 +119,33 @@ def _subtract_bones(motion: JointMotion, pixels: float) -> BoneDifference:
     for bone in (0, 1):
         matrix = motion.bones[bone].matrix
         moved = np.asarray(cv2.warpAffine(there.levels, matrix, size, flags=flags), np.float32)
-        inside = _isolate(here.masks, bone, pixels) & (
-            cv2.warpAffine(_isolate(there.masks, bone, pixels).astype(np.float32), matrix, size, flags=flags) > 0.99
-        )
+        inside = _find_region(here, there, bone, pixels, matrix)
         if inside.sum() >= _MIN_PIXELS:
             difference[inside] = _subtract(here.levels, moved, inside, _SMOOTH * pixels)[inside]
     low, high = np.percentile(here.levels, _CONTRAST)
     return BoneDifference(difference * np.float32(255 / max(float(high - low), 1e-6)), here.to_film)
 
 
-def _isolate(masks: tuple[npt.NDArray[np.uint8], ...], bone: int, pixels: float) -> _Mask:
-    """Return the pixels of a bone and its margin without those of the other bone."""
+def _find_region(here: JointCrop, there: JointCrop, bone: int, pixels: float, matrix: Matrix) -> _Mask:
+    """Return the pixels that show a bone or its margin on one of the crops, and the other bone on none.
+
+    A large erosion can be missing in the mask of the film that has it, so that the bone on both films would leave it out.
+    """
     import cv2
 
-    own, other = masks[bone], masks[1 - bone]
-    near = cv2.dilate(own, _make_square(_MARGIN * pixels)) > 0
-    return np.asarray(near & (cv2.dilate(other, _make_square(_CUT * pixels)) == 0))
+    margins = _make_square(_MARGIN * pixels), _make_square(_CUT * pixels)
+    own, other = (
+        [cv2.dilate(crop.masks[part], margin) for crop in (here, there)]
+        for part, margin in zip((bone, 1 - bone), margins, strict=True)
+    )
+    size, flags = own[0].shape[::-1], cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    near, cut, covered = (
+        np.asarray(cv2.warpAffine(mask.astype(np.float32), matrix, size, flags=flags))
+        for mask in (own[1], other[1], there.covered)
+    )
+    return np.asarray(
+        ((own[0] > 0) | (near > 0.99)) & (other[0] == 0) & (cut < 0.01) & (here.covered > 0) & (covered > 0.99)
+    )
 
 
 def _make_square(half: float) -> npt.NDArray[np.uint8]:
@@ -145,11 +156,15 @@ def _subtract(first: Levels, second: Levels, inside: _Mask, deviation: float) ->
     """Return `second` minus `first` on the pixels `inside`, without what may be noise."""
     import cv2
 
-    residual = np.where(inside, _match_exposure(first, second, inside) - first, 0).astype(np.float32)
+    matched = _match_exposure(first, second, inside)
+    residual = np.where(inside, matched - first, 0).astype(np.float32)
     share = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), deviation)
     smooth = np.asarray(cv2.GaussianBlur(residual, (0, 0), deviation) / np.maximum(share, 1e-3), np.float32)
-    middle = np.asarray(cv2.GaussianBlur(first, (0, 0), deviation), np.float32)
-    noise = _estimate_noise(smooth, middle, inside)
+    # Of both films, so that an erosion on either does not count as the noise of dark pixels.
+    brighter = np.asarray(
+        np.maximum(*(cv2.GaussianBlur(each, (0, 0), deviation) for each in (first, matched))), np.float32
+    )
+    noise = _estimate_noise(smooth, brighter, inside)
     limit = noise * np.float32(np.sqrt(2 * np.log(inside.sum())))
     # Shrunk towards 0 without a step at the limit.
     return np.asarray(
@@ -159,16 +174,23 @@ def _subtract(first: Levels, second: Levels, inside: _Mask, deviation: float) ->
 
 def _match_exposure(first: Levels, second: Levels, inside: _Mask) -> Levels:
     """Return `second` with the gain, offset and slope across the joint that fit `first`, from the pixels that fit best."""
-    y, x = np.indices(first.shape, np.float32)
-    design = np.stack([second, np.ones_like(first), x / first.shape[1], y / first.shape[0]])
-    columns, target = design[:, inside].astype(np.float64), first[inside].astype(np.float64)
+    rows, columns = np.nonzero(inside)
+    height, width = first.shape
+    values, target = second[inside].astype(np.float64), first[inside].astype(np.float64)
+    middle, spread = float(values.mean()), max(float(values.std()), 1e-6)
+    design = np.stack([(values - middle) / spread, np.ones(len(target)), columns / width - 0.5, rows / height - 0.5])
     kept = np.ones(len(target), np.bool_)
     factors: npt.NDArray[np.floating[Any]] = np.zeros(4)
     for _ in range(4):
-        factors = np.linalg.lstsq(columns[:, kept].T, target[kept], rcond=None)[0]
-        errors = np.abs(factors @ columns - target)
+        part = design * kept
+        # Normal equations, which are far faster. The pseudo-inverse serves a picture of one grey level, too.
+        factors = np.linalg.pinv(part @ design.T, rcond=1e-9, hermitian=True) @ (part @ target)
+        errors = np.abs(factors @ design - target)
         kept = errors <= np.percentile(errors, _KEPT)
-    return np.asarray(np.tensordot(factors.astype(np.float32), design, 1), np.float32)
+    gain, offset, across, down = factors
+    x, y = np.arange(width) / width - 0.5, np.arange(height) / height - 0.5
+    matched = gain / spread * (second - middle) + offset + across * x[None, :] + down * y[:, None]
+    return np.asarray(matched, np.float32)
 
 
 def _estimate_noise(residual: Levels, middle: Levels, inside: _Mask) -> Levels:

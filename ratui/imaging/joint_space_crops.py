@@ -145,6 +145,8 @@ class JointCrop:
         Grey levels, bone bright.
     masks
         Pixels of the distal and of the proximal bone that the film covers, 1 or 0.
+    covered
+        1 where the film covers the crop, else 0.
     to_film
         Matrix from the crop to the film.
     """
@@ -157,6 +159,7 @@ class JointCrop:
     overlap: float
     levels: Levels
     masks: tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
+    covered: Levels
     to_film: Matrix
 
 
@@ -234,6 +237,7 @@ def crop_joint(source: JointSource, side: float, pixels: float) -> JointCrop | N
         measure_overlap(solid),
         levels,
         (solid[0] * (covered > 0), solid[1] * (covered > 0)),
+        covered,
         to_film,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +11,9 @@ import pytest
 
 from benchmarks.joint_space_films import JointPair, draw_pair
 from ratui.imaging import BoneDifference, Box, Film, compare_bones
-from ratui.imaging.bone_difference import _estimate_noise
+from ratui.imaging.bone_difference import _estimate_noise, _find_region
+from ratui.imaging.joint_space import measure_motion
+from ratui.imaging.joint_space_crops import make_source
 
 _GREY = 128
 _Picture = npt.NDArray[np.int64]
@@ -29,12 +33,12 @@ def make_films(pair: JointPair) -> tuple[Film, Film]:
     return a, b
 
 
-def erode(film: Film, centre: tuple[float, float], radius: float) -> Film:
+def erode(film: Film, centre: tuple[float, float], radius: float, depth: float = 0.5) -> Film:
     """Return a film whose bone is thinner around `centre`."""
     rows, columns = np.indices(film.pixels.shape)
     hole = np.exp(-((((columns - centre[0]) ** 2 + (rows - centre[1]) ** 2) / (2 * radius**2)) ** 2))
     darkest = float(np.percentile(film.pixels, 2))
-    values = film.pixels - 0.5 * hole * (film.pixels - darkest)
+    values = film.pixels - depth * hole * (film.pixels - darkest)
     return Film(np.clip(values, 0, 4095).astype(np.uint16), 12, spacing=film.spacing)
 
 
@@ -73,6 +77,48 @@ def test_shows_an_erosion_in_its_place(pair: JointPair, bone: int) -> None:
     assert len(dark) > 60
     assert np.hypot(*(dark.mean(axis=0) - [row, column])) < 14
     assert (seen > 10).sum() < 0.1 * len(dark)
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+def test_shows_a_large_erosion_on_either_film(pair: JointPair, is_first: bool) -> None:
+    """It does not count as the noise of dark pixels."""
+    films = make_films(pair)
+    bone = pair.bones[not is_first][1]
+    rows, columns = np.nonzero(bone)
+    near = rows < rows.min() + 0.14 * pair.boxes[not is_first].height
+    at = (2.0 * float(columns[near].min() + 4), 2.0 * float(rows[near].mean()))
+    radius = 0.11 * pair.boxes[not is_first].width
+    eroded = erode(films[not is_first], at, radius, depth=0.9)
+    films = (eroded, films[1]) if is_first else (films[0], eroded)
+    seen = show(compare_bones(films[0], pair.boxes[0], films[1], pair.boxes[1]), pair.boxes[0])
+    marked = (seen > 10).sum() if is_first else (seen < -10).sum()
+    lost = np.pi * (200 * 0.11) ** 2 / 2  # about half of the disc lies on the bone
+    assert marked > 1.2 * lost
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+def test_shows_what_the_mask_of_one_film_leaves_out(pair: JointPair, is_first: bool) -> None:
+    """The mask of a bone often leaves a large erosion out."""
+    sources = [make_source(film, box, None) for film, box in zip(make_films(pair), pair.boxes, strict=True)]
+    motion = measure_motion(*sources)
+    assert not isinstance(motion, str), motion
+    here, there = motion.crops
+    matrix, pixels = motion.bones[1].matrix, sources[0].side / motion.pitch
+    whole = _find_region(here, there, 1, pixels, matrix)
+    assert whole.mean() > 0.2
+    rows = np.indices(here.masks[1].shape)[0]
+    cut = np.where(rows < here.middle[1] + 0.1 * pixels, 0, here.masks[1]).astype(np.uint8)
+    if is_first:
+        here = replace(here, masks=(here.masks[0], cut))
+    else:
+        cut = np.where(rows < there.middle[1] + 0.1 * pixels, 0, there.masks[1]).astype(np.uint8)
+        there = replace(there, masks=(there.masks[0], cut))
+    assert _find_region(here, there, 1, pixels, matrix).sum() > 0.97 * whole.sum()
+    # What only one film covers cannot be compared.
+    covered = np.where(rows < rows.max() / 2, 0, here.covered).astype(np.float32)
+    half = _find_region(replace(here, covered=covered), there, 1, pixels, matrix)
+    assert half[: len(rows) // 2].sum() == 0
+    assert half.sum() > 0
 
 
 def test_exchanged_films_give_the_opposite_sign(pair: JointPair) -> None:
