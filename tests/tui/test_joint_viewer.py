@@ -87,9 +87,9 @@ class SlowLibrary(FilmStore):
 
 
 class Alone(App[None]):
-    def __init__(self, film_store: FilmStore) -> None:
+    def __init__(self, film_store: FilmStore, frame_cache: FrameCache | None = None) -> None:
         super().__init__()
-        self.joint = JointViewer(DISPLAY, FrameCache(), film_store, DisplayWatch())
+        self.joint = JointViewer(DISPLAY, frame_cache or FrameCache(), film_store, DisplayWatch())
         self.failures: list[FilmError] = []
 
     def compose(self) -> ComposeResult:
@@ -97,6 +97,17 @@ class Alone(App[None]):
 
     def on_film_failed(self, event: FilmFailed) -> None:
         self.failures.append(event.error)
+
+
+async def test_films_that_do_not_fit_into_the_cache_together_are_shown(tmp_path: Path) -> None:
+    study = make_study(tmp_path, sides="L")
+    app = Alone(FilmStore(study), FrameCache(limit=1))
+    async with app.run_test(size=(80, 24)) as pilot:
+        for site in ("L.MCP2", "L.MCP3"):
+            app.joint.show(films_of(study), site)
+            await settle(pilot)
+            assert all(view.painted_at is not None for view in app.joint.views)
+            assert not any(app.joint.is_loading(place) for place in (0, 1))
 
 
 async def test_the_image_of_a_hidden_view_is_removed_and_comes_back(tmp_path: Path) -> None:

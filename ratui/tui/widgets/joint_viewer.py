@@ -70,7 +70,14 @@ class JointViewer(FilmSlots):
         """The views have changed their size, and thus the pixels per millimetre of bone."""
 
     class Ready(Message):
-        """All pictures for the screen are encoded. The widget shows those that it still wants."""
+        """All pictures for the screen are encoded, or cannot be. The widget shows those that it still wants.
+
+        `pictures` are those that are encoded.
+        """
+
+        def __init__(self, pictures: Sequence[Picture] = ()) -> None:
+            super().__init__()
+            self.pictures = tuple(pictures)
 
     def __init__(
         self,
@@ -189,14 +196,8 @@ class JointViewer(FilmSlots):
         records = {place: films.record(self.site, place) for place in range(len(films.order))}
         ids = {place: record.id for place, record in records.items() if record is not None}
         changes = self.view_settings.display_settings.changes
-        self._display_watch.expect(
-            self.site,
-            expected,
-            ids,
-            changes,
-            display=self.views[0].graphics,
-            is_difference=self.mode == "difference",
-        )
+        display, is_difference = self.views[0].graphics, self.mode == "difference"
+        self._display_watch.expect(self.site, expected, ids, changes, display=display, is_difference=is_difference)
 
     def is_loading(self, place: int) -> bool:
         """Return True while the film at `place` is not on the screen because it has to be decoded."""
@@ -241,11 +242,9 @@ class JointViewer(FilmSlots):
         films = self._films
         records = [films.record(self.site, place) for place in range(len(films.order))] if films else []
         names = self._film_store.presets(films.case.id if films else "", *(record.id for record in records if record))
-        now = self.view_settings.display_settings.preset
-        preset = names[(names.index(now) + 1) % len(names)] if now in names else names[0]
-        self.set_view_settings(
-            replace(self.view_settings, display_settings=self.view_settings.display_settings.with_preset(preset))
-        )
+        settings = self.view_settings.display_settings
+        preset = names[(names.index(settings.preset) + 1) % len(names)] if settings.preset in names else names[0]
+        self.set_view_settings(replace(self.view_settings, display_settings=settings.with_preset(preset)))
         return preset
 
     @property
@@ -366,9 +365,10 @@ class JointViewer(FilmSlots):
         """Make and encode pictures. Runs in a thread."""
         worker = get_current_worker()
         urgent = sum(now for _, _, now in jobs)  # these come first
+        encoded: list[Picture] = []
         for place, (view, wanted, now) in enumerate(jobs):
             if place == urgent and urgent:
-                self.post_message(self.Ready())
+                self.post_message(self.Ready(encoded))
             if worker.is_cancelled:
                 return
             try:
@@ -383,14 +383,18 @@ class JointViewer(FilmSlots):
                 self._without_picture.add(wanted)  # otherwise each refresh would compute it again
             else:
                 view.prepare(image, wanted.key)
+                encoded.append(wanted)
             if now and (problem or self.mode == "difference") and not worker.is_cancelled:
                 self.post_message(FilmsAligned(self.site, problem))
         if urgent == len(jobs):
-            self.post_message(self.Ready())
+            self.post_message(self.Ready(encoded))
 
-    def on_joint_viewer_ready(self) -> None:
+    def on_joint_viewer_ready(self, event: Ready) -> None:
         """Show the encoded pictures that the views still have to show."""
+        is_lost = False
         with Painter.for_app(self.app).one_update():
             for view, wanted in self._wanted_pictures(self._viewports(self.site)):
-                if wanted is not None:
-                    view.show(wanted.key)
+                if wanted is not None and not view.show(wanted.key):
+                    is_lost = is_lost or wanted in event.pictures
+        if is_lost:  # the cache has dropped a picture for another one; those that are shown now stay in the cache
+            self._refresh()
