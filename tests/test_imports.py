@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.slow
+_ROOT = Path(__file__).parents[1]
 
 
 def test_the_import_contracts_hold() -> None:
@@ -50,6 +51,37 @@ def test_printing_the_version_imports_neither_app_nor_numpy() -> None:
         "assert not wrong, wrong\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+_SHOW_A_JOINT = """
+import sys
+from pathlib import Path
+import ratui.cli.main
+from ratui import open_study
+from ratui.tui import RatuiApp
+import ratui.tui.app_runner, ratui.tui.screens.scoring.screen, ratui.tui.screens.worklist.screen
+
+study = open_study(Path("sample_data/study"))
+case = study.case(study.cases()[0])
+assert study.film(case.id, case.films[0].id).pixels.size, "a film is decoded"
+"""
+_NOT_BEFORE_THE_FIRST_JOINT = {
+    "pydicom": "loads every decoder that is installed; `ratui.imaging.plain_dicom` reads the usual films",
+    "importlib.metadata": "loads readers of archives and e-mails",
+    "ratui.study.importing": "reads foreign films",
+    "ratui.results": "the results of all raters",
+    "multiprocessing": "nothing is computed in other processes",
+}
+
+
+def test_the_first_joint_appears_without_the_packages_that_only_other_commands_need() -> None:
+    script = (
+        f"{_SHOW_A_JOINT}\n"
+        f"wrong = sorted(name for name in sys.modules if name in {tuple(_NOT_BEFORE_THE_FIRST_JOINT)!r})\n"
+        "assert not wrong, wrong\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=_ROOT)
     assert done.returncode == 0, done.stderr
 
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ratui.cli.output import print_notices
+from ratui.garbage_collection import exempt_objects, pause_collection
 
 if TYPE_CHECKING:
     from ratui.study import Study
     from ratui.terminal import Display
+    from ratui.tui import RatuiApp
     from ratui.tui.tour.tour import Tour
 
 __all__ = ["prepare_display", "run_app"]
@@ -45,21 +47,31 @@ def run_app(
     study = study.as_rater(rater)
     if case is not None:
         study.case(case)
-    from ratui.tui import RatuiApp
-    from ratui.tui.app_runner import run_in_terminal
-    from ratui.tui.user_settings import read_user_settings
+    with pause_collection():  # modules, classes and functions are many values
+        app, display = _make_app(study, rater, case, graphics, language, tour)
+        from ratui.tui.app_runner import run_in_terminal
 
-    settings = read_user_settings()
-    if language:
-        settings = replace(settings, language=language)
-    display = prepare_display(graphics)
-    app = RatuiApp(study, rater, display, case=case, settings=settings, tour=tour)
+        exempt_objects()
     run_in_terminal(app)
     print_notices(study)
     if display.can_show_films:
         click.echo(f"films were displayed with {display.protocol}, {display.levels} greys: {display.why}")
     else:
         click.echo("no case could be scored here; ratui doctor shows why")
+
+
+def _make_app(
+    study: Study, rater: str, case: str | None, graphics: str, language: str | None, tour: Tour | None
+) -> tuple[RatuiApp, Display]:
+    """Return the app and what this terminal can display; parameters and errors are those of `run_app`."""
+    from ratui.tui import RatuiApp
+    from ratui.tui.user_settings import read_user_settings
+
+    settings = read_user_settings()
+    if language:
+        settings = replace(settings, language=language)
+    display = prepare_display(graphics)
+    return RatuiApp(study, rater, display, case=case, settings=settings, tour=tour), display
 
 
 def prepare_display(graphics: str) -> Display:

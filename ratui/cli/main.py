@@ -33,6 +33,7 @@ from ratui.cli import (
 from ratui.cli.app import run_app
 from ratui.cli.start import is_interactive, run_start_screen
 from ratui.errors import clean_text
+from ratui.garbage_collection import pause_collection
 from ratui.program import run_commands, run_program
 from ratui.progress_bar import ProgressBar
 
@@ -247,10 +248,11 @@ def import_(
 @_LANGUAGE
 def read(study: Path, rater: str, case: str | None, graphics: str, language: str | None) -> None:
     """Read the cases of STUDY."""
-    from ratui.study import Study
-    from ratui.tui.recent_studies import remember_study
+    with pause_collection():
+        from ratui.study import Study
+        from ratui.tui.recent_studies import remember_study
 
-    opened = Study.open(study)
+        opened = Study.open(study)
     opened.check_rater(rater)
     remember_study(study, rater)
     run_app(opened, rater, case, graphics, language)
@@ -318,9 +320,10 @@ def demo(headless: Path | None, patients: int, minutes: float, seed: int, graphi
     With --headless: simulate a study and its readings, train both models, and write a report and proposals.
     """
     if headless is None:
-        from ratui.demo.sample import TOUR_FILE, copy_sample, load_known_grades
-        from ratui.study import Study
-        from ratui.tui.tour.tour import Tour
+        with pause_collection():
+            from ratui.demo.sample import TOUR_FILE, copy_sample, load_known_grades
+            from ratui.study import Study
+            from ratui.tui.tour.tour import Tour
 
         study, rater, case = copy_sample()
         click.echo(f"your copy of the sample study: {clean_text(study, 200)}")

@@ -5,19 +5,26 @@ A damaged element is left out, with a note. No value is guessed.
 
 from __future__ import annotations
 
+from collections.abc import MutableSequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-import pydicom
-from pydicom.multival import MultiValue
 
 from ratui.errors import clean_text
 from ratui.imaging.film import Contrast, LookupTable, Pixels, Window, WindowFunction
 
-__all__ = ["GreyTransform", "parse_number", "read_aspect", "read_grey_transform"]
+__all__ = ["GreyTransform", "HeaderElements", "parse_number", "read_aspect", "read_grey_transform"]
 
 _FUNCTIONS: dict[str, WindowFunction] = {"LINEAR": "LINEAR", "LINEAR_EXACT": "LINEAR_EXACT", "SIGMOID": "SIGMOID"}
+
+
+class HeaderElements(Protocol):
+    """The elements of a header by keyword: a dataset of pydicom, or what reads the same values without it."""
+
+    def get(self, keyword: str, default: Any = None, /) -> Any:
+        """Return the value of an element, a list if it has several, or `default` if there is none."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class GreyTransform:
     notes: tuple[str, ...]
 
 
-def read_grey_transform(dataset: pydicom.Dataset, pixels: Pixels, bits: int) -> GreyTransform:
+def read_grey_transform(dataset: HeaderElements, pixels: Pixels, bits: int) -> GreyTransform:
     """Return the grey transformations in `dataset`. `pixels` are its stored values of `bits` bits; their type is used."""
     notes: list[str] = []
     # 1. Modality LUT Module (PS3.3 C.11.1): a table or a rescaling. A slope of 0 would make every pixel equal.
@@ -67,10 +74,10 @@ def read_grey_transform(dataset: pydicom.Dataset, pixels: Pixels, bits: int) -> 
     )
 
 
-def read_aspect(dataset: pydicom.Dataset) -> float:
+def read_aspect(dataset: HeaderElements) -> float:
     """Return the height of a pixel divided by its width, for a film without spacing (PS3.3 C.7.6.3.1.7)."""
     value = dataset.get("PixelAspectRatio")
-    if isinstance(value, MultiValue) and len(value) == 2:
+    if isinstance(value, MutableSequence) and len(value) == 2:
         down, across = parse_number(value[0]), parse_number(value[1])
         if down and across and 0.2 <= down / across <= 5:
             return down / across
@@ -79,7 +86,7 @@ def read_aspect(dataset: pydicom.Dataset) -> float:
 
 def parse_number(value: object, default: float | None = None) -> float | None:
     """Return the first number in a DICOM value, or `default` if it is missing, not a number or not finite."""
-    if isinstance(value, MultiValue):
+    if isinstance(value, MutableSequence):
         value = value[0] if len(value) else None
     try:
         number = float(str(value))
@@ -88,7 +95,7 @@ def parse_number(value: object, default: float | None = None) -> float | None:
     return number if np.isfinite(number) else default
 
 
-def _read_rescaling(dataset: pydicom.Dataset, notes: list[str]) -> tuple[float, float]:
+def _read_rescaling(dataset: HeaderElements, notes: list[str]) -> tuple[float, float]:
     """Return slope and intercept; (1, 0) with a note if one of them is damaged."""
     slope, intercept = (
         parse_number(dataset.get("RescaleSlope", 1.0)),
@@ -100,7 +107,7 @@ def _read_rescaling(dataset: pydicom.Dataset, notes: list[str]) -> tuple[float, 
     return 1.0, 0.0
 
 
-def _read_windows(dataset: pydicom.Dataset, notes: list[str]) -> list[Window]:
+def _read_windows(dataset: HeaderElements, notes: list[str]) -> list[Window]:
     """Return the windows of `dataset` (PS3.3 C.11.2.1.2), without damaged ones."""
     centres, widths = _as_list(dataset.get("WindowCenter")), _as_list(dataset.get("WindowWidth"))
     names = _as_list(dataset.get("WindowCenterWidthExplanation"))
@@ -124,9 +131,7 @@ def _read_windows(dataset: pydicom.Dataset, notes: list[str]) -> list[Window]:
     return windows
 
 
-def _read_table(
-    item: pydicom.Dataset, dataset: pydicom.Dataset, signed: bool, kind: str, notes: list[str]
-) -> LookupTable | None:
+def _read_table(item: HeaderElements, dataset: Any, signed: bool, kind: str, notes: list[str]) -> LookupTable | None:
     """Return the lookup table in a sequence `item` (PS3.3 C.11.1.1.1), or None with a note if it is damaged."""
     descriptor, data = _as_list(item.get("LUTDescriptor")), item.get("LUTData")
     try:
@@ -167,7 +172,7 @@ def _read_table_entries(data: Any, count: int, *, little: bool) -> np.ndarray[An
     return None
 
 
-def _read_padding(dataset: pydicom.Dataset, pixels: Pixels, bits: int, notes: list[str]) -> tuple[int, int] | None:
+def _read_padding(dataset: HeaderElements, pixels: Pixels, bits: int, notes: list[str]) -> tuple[int, int] | None:
     """Return the range of stored values without an image (PS3.3 C.7.5.1.1.2), or None.
 
     Its element is signed if the header calls the pixels signed. Their values may be otherwise.
@@ -188,11 +193,11 @@ def _read_padding(dataset: pydicom.Dataset, pixels: Pixels, bits: int, notes: li
     return min(ends), max(ends)
 
 
-def _read_items(dataset: pydicom.Dataset, keyword: str) -> list[pydicom.Dataset]:
+def _read_items(dataset: HeaderElements, keyword: str) -> list[Any]:
     return list(dataset.get(keyword) or [])
 
 
 def _as_list(value: object) -> list[Any]:
     if value is None or value == "":
         return []
-    return list(value) if isinstance(value, (MultiValue, list, tuple)) else [value]
+    return list(value) if isinstance(value, (MutableSequence, tuple)) else [value]

@@ -23,15 +23,13 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGLSLossless
 
 from ratui.errors import FilmError
-from ratui.imaging.dicom_header import GreyTransform, read_aspect, read_grey_transform
 from ratui.imaging.film import MAX_SIDE, Film
+from ratui.imaging.film_from_header import GREYS, make_film
+from ratui.imaging.film_limits import MAX_FILE_BYTES, MAX_PIXELS
 from ratui.imaging.pixel_decoder import COLOURS, decode_pixels
 from ratui.imaging.pydicom_internals import read_meta_information
-from ratui.imaging.spacing import read_spacing
 
 __all__ = [
-    "MAX_FILE_BYTES",
-    "MAX_PIXELS",
     "check_file",
     "check_header",
     "film_from_dataset",
@@ -40,14 +38,9 @@ __all__ = [
     "read_header_with_offset",
     "read_instance_uid",
     "read_stored_dataset",
-    "read_stored_film",
     "read_stored_header",
 ]
 
-MAX_FILE_BYTES = 600_000_000
-"""Maximum size of a film's file in bytes, also after inflating."""
-MAX_PIXELS = 80_000_000
-"""Maximum of rows times columns. A film of 43 cm × 43 cm at 50 µm has 74 million pixels."""
 _DEFLATED = "1.2.840.10008.1.2.1.99"  # Deflated Explicit VR Little Endian (PS3.5 A.5)
 _CHUNK_BYTES = 1 << 20
 _PIXEL_DATA = 0x7FE00010
@@ -55,7 +48,6 @@ _NO_FORMAT, _EXPORT_FILE = "its header does not state the pixel format", "Export
 _FORMAT_ELEMENTS = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PhotometricInterpretation")
 # Groups that each dataset of a film or of a DICOMDIR has. A dataset without them was parsed in a wrong way.
 _KNOWN_GROUPS = (0x0004, 0x0008, 0x0010, 0x0018, 0x0020, 0x0028, 0x0040)
-_GREYS = ("MONOCHROME1", "MONOCHROME2")
 _STORED_SYNTAXES = (JPEGLSLossless, ExplicitVRLittleEndian)  # in which `encode_dicom` and the import write
 
 # pydicom logs every deviation from the standard. Those that matter here become a FilmError or a note.
@@ -84,7 +76,7 @@ def read_film(path: Path) -> Film:
     """Return the film in the DICOM file at `path`, decoded in this process.
 
     A foreign file can make a decoder end its process. Only a process that exists to read such files calls this; others
-    call `ratui.read_film`, or `read_stored_film` for the films of a study.
+    call `ratui.read_film`, or `ratui.imaging.read_stored_film` for the films of a study.
 
     Raises
     ------
@@ -97,25 +89,6 @@ def read_film(path: Path) -> Film:
     return film_from_dataset(dataset, path)
 
 
-def read_stored_film(data: bytes, path: Path) -> Film:
-    """Return the film in `data`, the content of a file that ratui wrote.
-
-    Parameters
-    ----------
-    data
-        A DICOM file in one of the two forms that ratui writes: JPEG-LS Lossless or uncompressed. Content in another form is
-        refused before a decoder reads it.
-    path
-        The file, for error messages.
-
-    Raises
-    ------
-    FilmError
-        If it has another form, or for the reasons of `read_film`.
-    """
-    return film_from_dataset(read_stored_dataset(data, path), path, is_own=True)
-
-
 def read_stored_header(file: BinaryIO, path: Path) -> pydicom.Dataset:
     """Return the header of a film's file, open as `file`, and read no pixels. `path` is for error messages.
 
@@ -126,7 +99,7 @@ def read_stored_header(file: BinaryIO, path: Path) -> pydicom.Dataset:
 
 
 def read_stored_dataset(data: bytes, path: Path) -> pydicom.Dataset:
-    """Return the complete dataset in `data`; parameters and errors are those of `read_stored_film`."""
+    """Return the complete dataset in `data`; parameters and errors are those of `ratui.imaging.read_stored_film`."""
     try:
         syntax = read_meta_information(io.BytesIO(data)).get("TransferSyntaxUID", "")
     except Exception as error:  # pydicom raises many types for damaged headers
@@ -153,37 +126,14 @@ def film_from_dataset(dataset: pydicom.Dataset, path: Path, *, is_own: bool = Fa
     """
     check_header(dataset, path)
     decoded = decode_pixels(dataset, path, is_own=is_own)
-    values = decoded.values
-    is_grey = dataset.PhotometricInterpretation in _GREYS
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # Rescaling, windows and tables are defined for grey images only (PS3.3 C.11.1 and C.11.2).
-            grey: GreyTransform = read_grey_transform(
-                dataset if is_grey else pydicom.Dataset(), values.pixels, values.bits
+            return make_film(
+                dataset, decoded.values, notes=decoded.notes, lossy=decoded.lossy, lossy_ratio=decoded.lossy_ratio
             )
-            spacing = read_spacing(dataset)
-            aspect = spacing.value[0] / spacing.value[1] if spacing.value else read_aspect(dataset)
     except Exception as error:  # pydicom raises many types for damaged elements
         raise FilmError(f"its header is damaged ({type(error).__name__})", path, "Export it again") from error
-    return Film(
-        pixels=values.pixels,
-        bits_stored=values.bits,
-        is_inverted=dataset.PhotometricInterpretation == "MONOCHROME1",
-        slope=grey.slope,
-        intercept=grey.intercept,
-        modality_table=grey.modality_table,
-        contrasts=grey.contrasts,
-        spacing=spacing.value,
-        aspect=aspect,
-        padding=grey.padding,
-        notes=(*decoded.notes, *filter(None, [values.note, *spacing.notes]), *grey.notes),
-        spacing_source=spacing.source,
-        detector_spacing=spacing.detector,
-        magnification=spacing.magnification,
-        lossy=decoded.lossy,
-        lossy_ratio=decoded.lossy_ratio,
-    )
 
 
 def check_header(dataset: pydicom.Dataset, path: Path) -> None:
@@ -208,7 +158,7 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> None:
         return
     # A grey film may be stored in colours, such as a Secondary Capture. The pixels show whether it is grey.
     kind = dataset.get("PhotometricInterpretation")
-    if kind not in ((*_GREYS, "PALETTE COLOR") if samples == 1 else COLOURS if samples == 3 else ()):
+    if kind not in ((*GREYS, "PALETTE COLOR") if samples == 1 else COLOURS if samples == 3 else ()):
         refuse("its header does not state grey pixels", "Export the original radiograph")
     if not (16 <= rows <= MAX_SIDE and 16 <= columns <= MAX_SIDE):
         refuse(f"its size {columns} × {rows} is not that of a radiograph", f"Sides go from 16 to {MAX_SIDE}")

@@ -6,12 +6,10 @@ The kinds of spacing are those of PS3.3 section 10.7.1.3.
 
 from __future__ import annotations
 
+from collections.abc import MutableSequence
 from dataclasses import dataclass
 
-from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
-
-from ratui.imaging.dicom_header import parse_number
+from ratui.imaging.dicom_header import HeaderElements, parse_number
 from ratui.imaging.film import SpacingSource
 
 __all__ = ["PixelSpacing", "read_spacing"]
@@ -45,7 +43,7 @@ class PixelSpacing:
     notes: tuple[str, ...] = ()
 
 
-def read_spacing(dataset: Dataset) -> PixelSpacing:
+def read_spacing(dataset: HeaderElements) -> PixelSpacing:
     """Return the size of a pixel in `dataset`. Values that no detector has are left out.
 
     - Pixel Spacing with a calibration type, or smaller than Imager Pixel Spacing, is calibrated.
@@ -79,7 +77,7 @@ def read_spacing(dataset: Dataset) -> PixelSpacing:
     return PixelSpacing(pixel, SpacingSource.STATED if pixel else SpacingSource.UNKNOWN, notes=tuple(notes))
 
 
-def _read_magnification(dataset: Dataset, notes: list[str]) -> float:
+def _read_magnification(dataset: HeaderElements, notes: list[str]) -> float:
     """Return the magnification factor of a film, 1.0 if the header states none or an impossible one."""
     value = dataset.get("EstimatedRadiographicMagnificationFactor")
     if value in (None, ""):
@@ -95,12 +93,12 @@ def _is_same(one: tuple[float, float], other: tuple[float, float]) -> bool:
     return all(abs(a / b - 1.0) <= _SAME for a, b in zip(one, other, strict=True))
 
 
-def _read_pair(dataset: Dataset, keyword: str, notes: list[str]) -> tuple[float, float] | None:
+def _read_pair(dataset: HeaderElements, keyword: str, notes: list[str]) -> tuple[float, float] | None:
     """Return (row, column) in the value order of PS3.3 10.7.1.3, or None, with a note if the element is damaged."""
     value = dataset.get(keyword)
-    if value in (None, "") or (isinstance(value, MultiValue) and not len(value)):
+    if value in (None, "") or (isinstance(value, MutableSequence) and not len(value)):
         return None
-    if isinstance(value, MultiValue) and len(value) == 2:
+    if isinstance(value, MutableSequence) and len(value) == 2:
         row, column = parse_number(value[0]), parse_number(value[1])
         # Values outside this range are no detector's; a zero or a negative one is an error in the file.
         if row and column and 0.01 <= row <= 2 and 0.01 <= column <= 2:

@@ -1,18 +1,44 @@
 """A study folder on the disk: its films, regions and readings, and the import of films."""
 
-from ratui.study.answer_source import AnswerSummary, RevealedAnswers
-from ratui.study.case import Case, FilmRecord, Region, RegionSource
-from ratui.study.config import CONSENSUS, StudyConfig
-from ratui.study.importing import InProcessConverter
-from ratui.study.importing.import_plan import ImportPlan
-from ratui.study.importing.import_report import ImportedFilm, ImportReport, RejectedFile
-from ratui.study.importing.importer import OpenImport, import_films, open_import
-from ratui.study.importing.pseudonyms import KeyFile
-from ratui.study.reading_permission import ReadingClosed
-from ratui.study.reading_session import AutoSaver, DisplayUse, ReadingSession
-from ratui.study.store import HeldByOther, LockHolder, StudyLocked, TakenOver
-from ratui.study.study import Study
-from ratui.study.worklist import CaseState, Stage
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ratui.lazy_names import import_on_demand
+
+if TYPE_CHECKING:
+    from ratui.study.answer_source import AnswerSummary, RevealedAnswers
+    from ratui.study.case import Case, FilmRecord, Region, RegionSource
+    from ratui.study.config import CONSENSUS, StudyConfig
+    from ratui.study.importing import InProcessConverter
+    from ratui.study.importing.import_plan import ImportPlan
+    from ratui.study.importing.import_report import ImportedFilm, ImportReport, RejectedFile
+    from ratui.study.importing.importer import OpenImport, import_films, open_import
+    from ratui.study.importing.pseudonyms import KeyFile
+    from ratui.study.reading_permission import ReadingClosed
+    from ratui.study.reading_session import AutoSaver, DisplayUse, ReadingSession
+    from ratui.study.store import HeldByOther, LockHolder, StudyLocked, TakenOver
+    from ratui.study.study import Study
+    from ratui.study.worklist import CaseState, Stage
+else:
+    __getattr__ = import_on_demand(
+        __name__,
+        {
+            "answer_source": "AnswerSummary RevealedAnswers",
+            "case": "Case FilmRecord Region RegionSource",
+            "config": "CONSENSUS StudyConfig",
+            "importing": "InProcessConverter",
+            "importing.import_plan": "ImportPlan",
+            "importing.import_report": "ImportedFilm ImportReport RejectedFile",
+            "importing.importer": "OpenImport import_films open_import",
+            "importing.pseudonyms": "KeyFile",
+            "reading_permission": "ReadingClosed",
+            "reading_session": "AutoSaver DisplayUse ReadingSession",
+            "store": "HeldByOther LockHolder StudyLocked TakenOver",
+            "study": "Study",
+            "worklist": "CaseState Stage",
+        },
+    )
 
 __all__ = [
     "CONSENSUS",

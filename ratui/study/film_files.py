@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from io import BufferedReader, FileIO
-
-import pydicom
+from typing import TYPE_CHECKING
 
 from ratui.errors import FilmError, StoreError
 from ratui.imaging import MAX_FILE_BYTES, Film, Orientation, read_stored_film, turn_film
-from ratui.imaging.dicom_reader import read_stored_dataset, read_stored_header
 from ratui.study.case import Case
 from ratui.study.store import StudyFolder
+
+if TYPE_CHECKING:
+    import pydicom
 
 __all__ = ["is_lossy_film", "load_film", "read_film_data", "read_film_header", "read_intact_film_data", "write_films"]
 
@@ -46,6 +47,8 @@ def read_intact_film_data(folder: StudyFolder, case: Case, film: str) -> bytes:
 
 def is_lossy_film(folder: StudyFolder, case: str, film: str) -> bool:
     """Return whether the header of a film says that it was compressed with loss. Raises FilmError if it can't be read."""
+    from ratui.imaging.dicom_reader import read_stored_dataset
+
     path = folder.path / f"films/{case}/{film}.dcm"
     dataset = read_stored_dataset(read_film_data(folder, case, film), path)
     return str(dataset.get("LossyImageCompression", "")) == "01"
@@ -64,6 +67,8 @@ def read_film_data(folder: StudyFolder, case: str, film: str) -> bytes:
 
 def read_film_header(folder: StudyFolder, case: str, film: str) -> pydicom.Dataset:
     """Return the header of the file of a film, without reading its pixels. Raises FilmError if it can't be read."""
+    from ratui.imaging.dicom_reader import read_stored_header
+
     inside = f"films/{case}/{film}.dcm"
     try:
         with folder.opened_file(inside, MAX_FILE_BYTES) as (descriptor, _), FileIO(descriptor, closefd=False) as file:

@@ -95,7 +95,8 @@ class RatuiApp(KeyApp):
         worklist = WorklistScreen()
         self.push_screen(worklist)
         if self._initial_case is not None:
-            self.call_after_refresh(worklist.open_case, self._initial_case)
+            # After the worklist has its widgets, and before it draws them, because the case covers it.
+            worklist.call_later(worklist.open_case, self._initial_case)
 
     def list_commands(self) -> Iterator[Command]:
         """Yield the commands of the app that belong to no screen: the tour, and the cases."""

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.joint_space_width import WidthJoint, draw_hand
 from ratui.imaging import Film, JointSpaceWidth, joint_space_width
-from ratui.imaging.joint_space_width import _find_edges, _Profiles
+from ratui.imaging.joint_width import _find_edges, _Profiles
 
 HAND = 7_000  # a hand with narrow, fused and dislocated joints
 
