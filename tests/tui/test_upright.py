@@ -313,7 +313,7 @@ class TestScreen:
             await settle(pilot)
             assert all("turned" in each for each in titles(pilot))
 
-    async def test_without_room_on_one_title_no_title_states_the_turn(
+    async def test_without_room_on_one_title_all_titles_state_the_turn_by_a_sign(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         fake_axes(monkeypatch, BoneAxis(30.2, 1.0), BoneAxis(-50.0, 1.0))
@@ -327,8 +327,8 @@ class TestScreen:
             await pilot.press("z", "z", "z")  # the films are too coarse then, and the titles say so
             await settle(pilot)
             assert [each.strip(" ▼") for each in titles(pilot)] == [
-                "earlier · too coarse",
-                "later · +14 months · too coarse",
+                "earlier · ↺30° · too coarse",
+                "later · ↻50° · too coarse",
             ]
 
     async def test_an_unclear_axis_is_stated_with_its_film(
@@ -344,6 +344,25 @@ class TestScreen:
             await pilot.press("v")
             await settle(pilot)
             assert "not turned" not in message(pilot), "the whole film is never turned"
+
+    async def test_an_unclear_axis_pushes_neither_the_last_entry_nor_the_save_out_of_80_columns(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fake_axes(monkeypatch, BoneAxisFailure("unclear"))
+        async with reading_as(make_study(tmp_path), "anna") as pilot:
+            await pilot.press("enter")
+            await settle(pilot)
+            assert "not turned" in message(pilot), "there is no last entry yet"
+            await pilot.press("1")
+            await settle(pilot)
+            assert message(pilot).startswith(" last: LEFT IP1 ERO earlier: · → 1 ")
+            assert "saved" in message(pilot)
+            await pilot.press("z", "z", "z")
+            await settle(pilot)
+            assert [each.strip(" ▼") for each in titles(pilot)] == [
+                "earlier · ↻? · too coarse",
+                "later · +14 months · ↻? · too coarse",
+            ]
 
     async def test_a_site_of_the_wrist_is_not_turned_and_the_status_says_so(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

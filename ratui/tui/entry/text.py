@@ -299,17 +299,16 @@ def join_ends(left: Text, right: Text, width: int) -> Text:
     return line
 
 
-def add_note(line: Text, note: str, room: int, *, is_first: bool = False) -> Text:
+def add_note(line: Text, note: str, room: int) -> Text:
     """Return `line`, which begins with a space, with `note` behind it if both fit into `room` cells, else `line` alone.
 
-    If `is_first` is true or `line` is empty, the note comes first in any case.
+    If `line` is empty, return the note.
     """
     quiet = Text(f" {note}", QUIET)
     if not note or not line.plain.strip():
         return quiet if note else line
-    first, second = (quiet, line) if is_first else (line, quiet)
-    both = Text.assemble(first, (" ·", QUIET), second)
-    return both if is_first or both.cell_len <= room else line
+    both = Text.assemble(line, (" ·", QUIET), quiet)
+    return both if both.cell_len <= room else line
 
 
 def format_orientation(t: Catalog, orientation: Orientation) -> str:

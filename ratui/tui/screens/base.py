@@ -23,6 +23,7 @@ from ratui.tui.widgets.text_line import TextLine, join_lines
 if TYPE_CHECKING:
     from ratui.tui.app import RatuiApp
     from ratui.tui.key_app import KeyApp
+    from ratui.tui.screens.help.text import Section
 
 __all__ = ["KeyScreen"]
 
@@ -167,13 +168,23 @@ class KeyScreen(Screen[ScreenResultType]):
     def action_help(self) -> None:
         """Show all keys that are possible now and, where scores are entered, the meaning of the grades."""
         from ratui.tui.screens.help.screen import HelpScreen
-        from ratui.tui.screens.help.text import key_section, mouse_section, scheme_sections
+        from ratui.tui.screens.help.text import (
+            film_section,
+            key_section,
+            measurement_section,
+            mouse_section,
+            scheme_sections,
+        )
 
         keymap = self.key_app.keymap
         keys = key_section(self.NAME, keymap, self.t, self.check_action)
-        enters_scores = self.NAME in ENTRY_SCREENS
-        scheme = self.key_app.scheme
-        meanings = (*scheme_sections(scheme, keymap, self.t), mouse_section(self.t)) if enters_scores else ()
+        scheme, t = self.key_app.scheme, self.t
+        meanings: tuple[Section, ...] = ()
+        if self.NAME in ENTRY_SCREENS:
+            films = (film_section(self.NAME, keymap, t), measurement_section(t), mouse_section(t))
+            meanings = (*scheme_sections(scheme, keymap, t), *films)
+        elif self.NAME == "overview":
+            meanings = (measurement_section(t),)
         self.app.push_screen(HelpScreen(keys, meanings, self.t("help.footer")))
 
     def show_message(self, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from rich.cells import cell_len
 
@@ -14,6 +15,9 @@ from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.widgets.joint_viewer import JointViewer
 
 __all__ = ["FilmTitles"]
+
+_TurnForm: TypeAlias = Literal["words", "sign", "none"]
+"""How titles state the turns of the films."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,19 @@ class FilmTitles:
     def format(self, place: int) -> str:
         """Return the title of the film at `place`: its visit, and how it is shown or that it lacks the joint.
 
-        The turns are left out where any title would be too long for its place, then the days since the first film.
+        Where any title would be too long for its place, the turns are short signs in all titles. A title that is still too
+        long lacks the days since the first film. The signs are left out where they do not fit even then.
         """
-        has_turn = all(self._fits(self._format(each, self._days(each))) for each in self.viewer.window)
-        title = self._format(place, self._days(place), has_turn=has_turn)
-        return title if self._fits(title) else self._format(place, None, has_turn=has_turn)
+        form = self._choose_turn_form()
+        title = self._format(place, self._days(place), form)
+        return title if self._fits(title) else self._format(place, None, form)
+
+    def _choose_turn_form(self) -> _TurnForm:
+        """Return the longest form of the turns for which there is room in all titles."""
+        window = self.viewer.window
+        if all(self._fits(self._format(each, self._days(each), "words")) for each in window):
+            return "words"
+        return "sign" if all(self._fits(self._format(each, None, "sign")) for each in window) else "none"
 
     def _days(self, place: int) -> int | None:
         record = self.films.record(self.site, place)
@@ -60,14 +72,14 @@ class FilmTitles:
         room = self.viewer.title_width
         return not room or cell_len(title) <= room
 
-    def _format(self, place: int, days: int | None, *, has_turn: bool = True) -> str:
+    def _format(self, place: int, days: int | None, turn_form: _TurnForm) -> str:
         t, record = self.t, self.films.record(self.site, place)
         title = self._format_visit(place, days)
         if record is None:
             return f"{title} · {t('text.not_on_film' if self._has_film_of_part(place) else 'text.no_film')}"
         if record.orientation.is_mirrored:  # left and right differ from the stored film
             title = f"{title} · {t('text.shown_mirrored')}"
-        return self._add_display(place, title, has_turn)
+        return self._add_display(place, title, turn_form)
 
     def _format_visit(self, place: int, days: int | None) -> str:
         reading, count = self.reading, len(self.reading.order)
@@ -78,13 +90,12 @@ class FilmTitles:
         site, time = self.reading.site(self.site), self.reading.order[place]
         return self.films.case.film(time, site.side, site.part, self.reading.scheme) is not None
 
-    def _add_display(self, place: int, title: str, has_turn: bool) -> str:
+    def _add_display(self, place: int, title: str, turn_form: _TurnForm) -> str:
         """Return `title` with a note if the film is shown whole, alone, turned, as a difference or coarsely."""
         t, viewer = self.t, self.viewer
         parts = [title]
         behind = viewer.mode == "alone" and place != viewer.place
         shown = [each for each in range(len(self.reading.order)) if self.films.has(self.site, each)]
-        turn, is_unclear = self._find_turn(place)
         if viewer.shows_whole_film:
             parts.append(t("scoring.whole_film"))
         elif viewer.mode == "difference":
@@ -93,17 +104,29 @@ class FilmTitles:
             parts.append(t("scoring.other_film_hidden", key=self.blink_key))
         elif viewer.mode == "alone" and not behind and place != shown[0]:
             parts.append(t("scoring.not_aligned" if self.is_unaligned else "scoring.aligned"))
-        if has_turn and is_unclear and viewer.mode != "difference":
-            parts.append(t("scoring.axis_unclear"))
-        elif (
-            has_turn
-            and turn
-            and (viewer.mode == "pair" or (viewer.mode == "alone" and not behind and place == shown[0]))
-        ):
-            parts.append(t("scoring.turned", degrees=f"{turn:+d}"))
+        is_shown_by_itself = viewer.mode == "pair" or (viewer.mode == "alone" and not behind and place == shown[0])
+        if turn_form != "none" and (note := self._format_turn(place, turn_form, is_shown_by_itself)):
+            parts.append(note)
         if self.is_coarse and viewer.mode != "difference" and not behind:
             parts.append(t("scoring.coarse"))
         return " · ".join(parts)
+
+    def _format_turn(self, place: int, form: _TurnForm, is_shown_by_itself: bool) -> str:
+        """Return how the film at `place` is turned, or that its bone's axis is unclear; empty if there is nothing to say.
+
+        A film that is registered onto another one (`is_shown_by_itself` is false) has no turn of its own.
+        """
+        turn, is_unclear = self._find_turn(place)
+        if is_unclear:
+            is_difference = self.viewer.mode == "difference"
+            return (
+                "" if is_difference else self.t("scoring.axis_unclear" if form == "words" else "scoring.unclear_sign")
+            )
+        if not turn or not is_shown_by_itself:
+            return ""
+        if form == "words":
+            return self.t("scoring.turned", degrees=f"{turn:+d}")
+        return self.t("scoring.clockwise_sign" if turn > 0 else "scoring.anticlockwise_sign", degrees=abs(turn))
 
     def _find_turn(self, place: int) -> tuple[int, bool]:
         """Return the degrees by which the film at `place` is turned clockwise, and whether its bone's axis is unclear."""

@@ -13,7 +13,7 @@ from ratui.scheme import Grade, Scheme
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap, format_key
 
-__all__ = ["Section", "key_section", "mouse_section", "scheme_sections"]
+__all__ = ["Section", "film_section", "key_section", "measurement_section", "mouse_section", "scheme_sections"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,20 @@ def mouse_section(t: Catalog) -> Section:
     return Section(
         t("help.mouse"), tuple((t(f"help.{name}"), t(f"help.{name}_meaning")) for name in ("click", "wheel"))
     )
+
+
+def film_section(screen: str, keymap: Keymap, t: Catalog) -> Section:
+    """Return the meaning of the signs in the titles of turned films; `screen` is ``scoring`` or ``review``."""
+    key = keymap.key_label(f"{screen}.upright")
+    signs = ("clockwise", "anticlockwise")
+    rows = [(t(f"scoring.{sign}_sign", degrees=30), t(f"help.{sign}_meaning", key=key)) for sign in signs]
+    return Section(t("help.films"), (*rows, (t("scoring.unclear_sign"), t("help.unclear_meaning"))))
+
+
+def measurement_section(t: Catalog) -> Section:
+    """Return the meaning of the line with the measured joint space, and when it is shown."""
+    units = ("mm", "px")
+    return Section(t("help.joint_space"), tuple((unit, t(f"help.joint_space_{unit}")) for unit in units))
 
 
 def _grade_sections(scheme: Scheme, keymap: Keymap, t: Catalog) -> list[Section]:

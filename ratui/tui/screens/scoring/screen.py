@@ -370,9 +370,7 @@ class ScoringScreen(FilmScreen[CaseResult]):
             if message and left.cell_len + cell_len(saved) >= self.app.size.width:
                 saved = ""  # the message is cut only if it does not fit into the whole line
             note = self.format_turn_note(self._flow.films) if self._flow.films else ""
-            site, reading = self.scoring_session.site, self.reading
-            is_first = not message and site not in reading.flags and site not in reading.notes
-            left = texts.add_note(left, note, self.app.size.width - cell_len(saved) - 1, is_first=is_first)
+            left = texts.add_note(left, note, self.app.size.width - cell_len(saved) - 1)
             text = texts.join_ends(left, Text(saved, QUIET), self.app.size.width)
         self._update("message", text)
 
