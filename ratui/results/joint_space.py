@@ -24,6 +24,7 @@ __all__ = [
     "MeasuredChanges",
     "collect_measured_changes",
     "correlate",
+    "find_successive_changes",
     "graded_change_table",
     "joint_space_table",
     "load_released_measurements",
@@ -87,6 +88,17 @@ def load_released_measurements(
     return loaded
 
 
+def find_successive_changes(found: Sequence[MeasuredChange]) -> tuple[MeasuredChange, ...]:
+    """Return the measurements of one case between visits without another visit between them at which the joint was measured.
+
+    So no interval of time counts twice, and none is lost if a joint is not on the film of a visit.
+    """
+    times: dict[str, set[int]] = {}
+    for each in found:
+        times.setdefault(each.site, set()).update(each.times)
+    return tuple(each for each in found if not any(each.times[0] < time < each.times[1] for time in times[each.site]))
+
+
 def collect_measured_changes(study: Study, released: ReleasedReadings, final: FinalScores) -> MeasuredChanges | None:
     """Return the measurements between successive visits of the cases with a final score; None if nothing was measured.
 
@@ -106,10 +118,8 @@ def collect_measured_changes(study: Study, released: ReleasedReadings, final: Fi
     graded = _GradedChanges(final)
     for case in final.cases:
         numbers = released.visit_numbers[case]
-        for each in measured.get(case, ()):
+        for each in find_successive_changes(measured.get(case, ())):
             first, last = each.times
-            if last - first != 1:
-                continue
             cases.append(case)
             joints.append(study.scheme.site(each.site).joint.id)
             mm = each.mm if each.ok and each.mm is not None else np.nan

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -128,9 +128,8 @@ def list_measured_sites(scheme: Scheme) -> tuple[Site, ...]:
     return tuple(site for site in scheme.sites if site.joint.group in JOINT_KINDS)
 
 
-def list_visit_pairs(case: Case) -> tuple[tuple[int, int], ...]:
-    """Return the pairs of time points that are measured: successive ones, and the first with each later one."""
-    times = case.times
+def list_visit_pairs(times: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Return the pairs of a joint's time points that are measured: successive ones, and the first with each later one."""
     return tuple(sorted({*pairwise(times), *((times[0], later) for later in times[1:])}))
 
 
@@ -240,13 +239,12 @@ class _Run:
         stored = {(each.site, frozenset(each.films)): each for each in self._read_stored(case.id) or ()}
         valid: dict[_Key, MeasuredChange] = {}
         joints: dict[tuple[FilmRecord, FilmRecord], list[tuple[str, Box, Box]]] = {}
-        for times in list_visit_pairs(case):
-            for site in self._sites:
-                found = [case.film(time, site.side, site.part, self._study.scheme) for time in times]
-                films = sorted((film for film in found if film is not None), key=lambda film: film.id)
-                places = [boxes[site.key, film.id] for film in films if (site.key, film.id) in boxes]
-                if len(places) < 2:
-                    continue
+        for site in self._sites:
+            found = {time: case.film(time, site.side, site.part, self._study.scheme) for time in case.times}
+            shown = {time: film for time, film in found.items() if film is not None and (site.key, film.id) in boxes}
+            for times in list_visit_pairs(tuple(shown)):
+                films = sorted((shown[time] for time in times), key=lambda film: film.id)
+                places = [boxes[site.key, film.id] for film in films]
                 key = site.key, frozenset(film.id for film in films)
                 before = stored.get(key)
                 if before is not None and before.inputs == digest_inputs(films, places):

@@ -14,8 +14,9 @@ import ratui.imaging
 from ratui.cli.main import commands
 from ratui.errors import StoreError, StudyError
 from ratui.imaging.joint_space import Unreliable
+from ratui.results.joint_space import find_successive_changes
 from ratui.results.joint_space_measuring import list_measured_sites, list_visit_pairs, measure_joint_spaces
-from ratui.study import Case, FilmRecord, InProcessConverter, RegionSource, Study, StudyLocked, import_films
+from ratui.study import InProcessConverter, RegionSource, Study, StudyLocked, import_films
 from ratui.study.joint_space import (
     JOINT_SPACE,
     OUTDATED,
@@ -62,14 +63,34 @@ def change_record(file: StudyFile, table: str, record: dict[str, object]) -> Non
 
 
 def test_the_pairs_are_successive_visits_and_those_with_the_baseline() -> None:
-    def pairs(*times: int) -> tuple[tuple[int, int], ...]:
-        films = tuple(FilmRecord(f"f{time}", time, "L", "hand", 9, 9) for time in times)
-        return list_visit_pairs(Case("C-1", films))
+    assert list_visit_pairs(()) == list_visit_pairs((0,)) == ()
+    assert list_visit_pairs((0, 1)) == ((0, 1),)
+    assert list_visit_pairs((0, 1, 2, 3)) == ((0, 1), (0, 2), (0, 3), (1, 2), (2, 3))
+    assert list_visit_pairs((1, 3, 4)) == ((1, 3), (1, 4), (3, 4))
+    assert len(list_visit_pairs(range(8))) == 7 + 6
 
-    assert pairs() == pairs(0) == ()
-    assert pairs(0, 1) == ((0, 1),)
-    assert pairs(0, 1, 2, 3) == ((0, 1), (0, 2), (0, 3), (1, 2), (2, 3))
-    assert len(pairs(*range(8))) == 7 + 6
+
+def test_a_visit_that_does_not_show_a_joint_is_skipped_for_it(tmp_path: Path) -> None:
+    study = Study.create(tmp_path / "study", "fingers", ["anna"])
+    for number in range(4):
+        film_file(tmp_path / "in" / f"a{number}.dcm", day=f"202{number}0302", seed=number)
+    import_films(study, [tmp_path / "in"], key=tmp_path / "key.json", converter=InProcessConverter(), visits=4)
+    (case,) = study.cases()
+    confirm_template(study, case, "anna")
+    ids = {film.id: film.time for film in study.case(case).films}
+    absent = {("MCP2", 2), ("MCP3", 0)}
+    regions = study.regions(case)
+    study.save_regions(case, [each for each in regions if (each.site[2:], ids[each.film]) not in absent])
+    measure(study)
+    found = load_joint_space(study, case)
+    times = {joint: [each.times for each in found if each.site[2:] == joint] for joint in ("MCP2", "MCP3", "MCP4")}
+    assert times == {
+        "MCP2": [(0, 1), (0, 3), (1, 3)],
+        "MCP3": [(1, 2), (1, 3), (2, 3)],
+        "MCP4": [(0, 1), (0, 2), (0, 3), (1, 2), (2, 3)],
+    }
+    successive = [each.times for each in find_successive_changes(found) if each.site[2:] == "MCP2"]
+    assert successive == [(0, 1), (1, 3)]
 
 
 def test_each_finger_joint_is_measured_with_the_earlier_film_first(tmp_path: Path) -> None:

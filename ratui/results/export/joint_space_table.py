@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ratui.results.export.signed_readings import ExportSource
 from ratui.results.export.tables import Column, Table
-from ratui.results.joint_space import load_released_measurements
+from ratui.results.joint_space import find_successive_changes, load_released_measurements
 from ratui.study.joint_space import REASONS
 
 __all__ = ["build_joint_space_table"]
@@ -20,7 +20,7 @@ _COLUMNS = (
     Column("visit_to", "text", "name of the later visit"),
     Column("film_from", "id", "id of the earlier film in the study"),
     Column("film_to", "id", "id of the later film in the study"),
-    Column("successive", "integer", "1 if the case has no visit between these two", "0, 1"),
+    Column("successive", "integer", "1 if the joint was measured at no visit between these two", "0, 1"),
     Column(
         "change_mm",
         "number",
@@ -45,6 +45,7 @@ def build_joint_space_table(source: ExportSource) -> Table:
     rows: list[tuple[object, ...]] = []
     for case, found in load_released_measurements(study, source.released).items():
         visits = source.released.visit_numbers[case]
+        successive = set(find_successive_changes(found))
         for each in found:
             site = study.scheme.site(each.site)
             first, last = (visits[time] for time in each.times)
@@ -59,7 +60,7 @@ def build_joint_space_table(source: ExportSource) -> Table:
                     charter.visit_name(first),
                     charter.visit_name(last),
                     *each.films,
-                    int(each.times[1] - each.times[0] == 1),
+                    int(each in successive),
                     each.mm,
                     each.pixels,
                     each.sd,
