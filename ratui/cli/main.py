@@ -284,9 +284,38 @@ def keys(language: str | None, card: bool, scheme: str) -> None:
 
 
 @commands.command()
+@click.option("--reading-test", "tests", is_flag=True, help="Test which erosions and narrowing you can see here.")
+@click.option("--study", type=_FOLDER, help="Reading test: store the result in this study; with --rater.")
+@click.option("--rater", help="Reading test: ID of the rater who takes it; with --study.")
+@click.option(
+    "--json", "json_", type=_FOLDER, metavar="FILE", help="Reading test: write the result as JSON; - prints it."
+)
+@click.option("--seed", type=click.IntRange(0, 2**63), help="Reading test: seed of its films.  [default: drawn]")
 @_GRAPHICS
-def doctor(graphics: str) -> None:
-    """Show what this terminal can display, and a test card to check by eye."""
+@_LANGUAGE
+def doctor(
+    tests: bool,
+    study: Path | None,
+    rater: str | None,
+    json_: Path | None,
+    seed: int | None,
+    graphics: str,
+    language: str | None,
+) -> None:
+    """Show what this terminal can display, and a test card to check by eye.
+
+    With --reading-test: show pairs of simulated joints, and find the smallest erosion and the smallest narrowing that you
+    can see on this display, in 5 minutes. With --study and --rater the result is stored with the readings.
+    """
+    if (study is None) != (rater is None):
+        raise click.UsageError("--study and --rater need each other")
+    if tests:
+        from ratui.cli.reading_test import run_reading_test
+
+        run_reading_test(study, rater, json_, seed, graphics, language)
+        return
+    if study is not None or json_ is not None or seed is not None or language is not None:
+        raise click.UsageError("--study, --rater, --json, --seed and --lang need --reading-test")
     import shutil
 
     from ratui.terminal import TEST_CARD_CHECKS, describe_terminal, list_advice, probe, show_test_card

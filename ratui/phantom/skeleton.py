@@ -25,12 +25,13 @@ __all__ = ["build_layout"]
 _BOX_PIP, _BOX_MCP = 17.0, 21.0
 
 
-def build_layout(hand: Hand) -> Layout:
-    """Return the layout of `hand`."""
+def build_layout(hand: Hand, *, has_wrist: bool = True) -> Layout:
+    """Return the layout of `hand`; without the wrist, if `has_wrist` is False, for films of other parts."""
     layout = Layout()
     for finger in FINGERS:
         _add_finger(layout, hand, finger)
-    add_wrist(layout, hand)
+    if has_wrist:
+        add_wrist(layout, hand)
     add_palm(layout, hand)
     return layout
 

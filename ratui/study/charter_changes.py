@@ -23,6 +23,7 @@ from ratui.study.config import (
     settings_bytes,
     write_settings,
 )
+from ratui.study.display_tests import DISPLAY_TESTS
 from ratui.study.restored import RESTORED
 from ratui.study.store import StudyFolder, read_intact
 from ratui.study.study import Study
@@ -49,7 +50,9 @@ def has_reading_begun(folder: StudyFolder) -> bool:
     """Return whether a reading is stored in the study. Raises StoreError if a folder can't be listed."""
     for above in ("readings", RESTORED):
         for rater in folder.folders(above):
-            if any(not name.startswith(".") for name in folder.files(f"{above}/{rater}", ".json")):
+            if any(
+                name != DISPLAY_TESTS and not name.startswith(".") for name in folder.files(f"{above}/{rater}", ".json")
+            ):
                 return True
     return False
 

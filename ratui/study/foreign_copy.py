@@ -20,6 +20,7 @@ from ratui.reading import POSITION_FORMATS, Reading, to_times
 from ratui.study.case import Case, Region
 from ratui.study.check.copies import check_tables
 from ratui.study.config import read_settings
+from ratui.study.display_tests import DISPLAY_TESTS, DisplayTest, parse_display_tests
 from ratui.study.film_changes import stored_times
 from ratui.study.orientations import FilmOrientation, read_orientations
 from ratui.study.reading_evidence import find_evidence_faults
@@ -32,6 +33,7 @@ __all__ = ["ForeignCopy", "ForeignReading", "checked_values"]
 
 _LARGEST_READING = 16_000_000  # bytes; a reading of every joint of hands and feet, changed ten times, has 5 million
 _LARGEST_REGIONS = 4_000_000  # bytes
+_LARGEST_DISPLAY_TESTS = 16_000_000  # bytes; a test has 15,000
 _MOST_FILES = 200_000
 """Limit of the number of entries of a folder that is listed."""
 _LONGEST_TEXT = 1000
@@ -97,7 +99,16 @@ class ForeignCopy:
         found = {
             name.removesuffix(".bak").removesuffix(".json") for name in names if name.endswith((".json", ".json.bak"))
         }
+        found.discard(DISPLAY_TESTS.removesuffix(".json"))
         return sorted(name for name in found if not name.startswith("."))
+
+    def display_tests(self, rater: str) -> tuple[DisplayTest, ...]:
+        """Return the display tests of `rater`; errors as for readings."""
+        inside = f"readings/{rater}/{DISPLAY_TESTS}"
+        where = self.folder.path / inside
+        with checked_values("it contains no display tests", where):
+            found = self._read(inside, _LARGEST_DISPLAY_TESTS)
+            return parse_display_tests(found[1].tables, where) if found else ()
 
     def reading(self, rater: str, case: Case) -> ForeignReading | None:
         """Return the reading of `case`, as `rater` sees it in the study here, with positions; None if there is none.

@@ -1,9 +1,9 @@
 """Merge a copy of a study that was used at another site: take over readings of named raters, and report what differs.
 
-The other copy is foreign data, and a site speaks only for the raters it is named for. Their readings are taken over, and the
-boxes that they confirmed where none is confirmed here. A reading is replaced only by one that continues it, and never after
-it was signed here. Settings, raters, consensus, proposals, predictions, measurements and journals of the other copy are not
-taken over.
+The other copy is foreign data, and a site speaks only for the raters it is named for. Their readings and display tests are
+taken over, and the boxes that they confirmed where none is confirmed here. A reading is replaced only by one that continues
+it, and never after it was signed here. Settings, raters, consensus, proposals, predictions, measurements and journals of the
+other copy are not taken over.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ratui.reading import to_positions
 from ratui.study.accounts import account_name, act_as_owner, check_account
 from ratui.study.case import Case, Region
 from ratui.study.config import CONSENSUS
+from ratui.study.display_tests import load_display_tests, write_display_tests
 from ratui.study.foreign_copy import ForeignCopy, ForeignReading
 from ratui.study.merge_films import merge_films
 from ratui.study.merge_result import MergeOutcome, MergeResult
@@ -77,6 +78,7 @@ def merge(
             done += _regions(copy, case, raters, dry_run)
     for rater in dict.fromkeys(raters):
         done += _readings(copy, study.as_rater(rater), dry_run, waiting)
+        done += _display_tests(copy, study.as_rater(rater), dry_run)
     done += _skipped(copy, raters)
     return done
 
@@ -210,6 +212,24 @@ def _target_folder(study: Study, *, dry_run: bool = False) -> str:
     if not dry_run:
         take_over_restored(study.folder, study.view)
     return own
+
+
+def _display_tests(copy: ForeignCopy, study: Study, dry_run: bool) -> Iterator[MergeResult]:
+    """Add the display tests of the rater whose view `study` is to those here."""
+    rater = study.view
+    item = f"display tests by {rater}"
+    try:
+        known = {test.id for test in load_display_tests(study.folder, rater)}
+        new = [test for test in copy.display_tests(rater) if test.id not in known]
+        if new and not dry_run:
+            folder = _target_folder(study)
+            with act_as_owner(study.folder, folder):
+                study.folder.make_folder(folder.partition("/")[0], group=0o050)
+                write_display_tests(study.folder, folder, rater, new)
+        if new:
+            yield MergeResult("added", item, "1 test" if len(new) == 1 else f"{len(new)} tests")
+    except RatuiError as error:
+        yield MergeResult("conflict", item, f"{error.problem}; nothing was changed")
 
 
 # Regions.

@@ -21,6 +21,7 @@ from ratui.study.store.tables import sealed_name
 __all__ = [
     "RESTORED",
     "expected_account",
+    "find_rater_file",
     "find_reading",
     "has_readings",
     "save_accounts",
@@ -35,7 +36,12 @@ _ACCOUNTS = f"{RESTORED}/accounts.json"
 
 def find_reading(folder: StudyFolder, rater: str, case: str) -> StudyFile:
     """Return the file of a reading: in ``readings``, or in ``restored`` if it exists only there."""
-    name = f"{check_name(rater, 'rater')}/{check_name(case, 'case')}.json"
+    return find_rater_file(folder, rater, f"{check_name(case, 'case')}.json")
+
+
+def find_rater_file(folder: StudyFolder, rater: str, name: str) -> StudyFile:
+    """Return the file `name` beside the readings of `rater`: in ``readings``, or in ``restored`` if it exists only there."""
+    name = f"{check_name(rater, 'rater')}/{name}"
     file, waiting = folder.file(f"readings/{name}"), folder.file(f"{RESTORED}/{name}")
     try:
         return waiting if not _exists(file) and _exists(waiting) else file

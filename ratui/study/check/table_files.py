@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import stat
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from ratui.errors import DamagedError, RatuiError, StoreError
 from ratui.study.case import FilmsWithdrawn, regions_from_records
@@ -26,6 +28,7 @@ from ratui.study.check.evidence import check_evidence
 from ratui.study.check.findings import FindingList
 from ratui.study.check.readings import rebuild_fields, salvage_tables
 from ratui.study.config import CONSENSUS
+from ratui.study.display_tests import DISPLAY_TESTS, parse_display_tests
 from ratui.study.joint_space import check_joint_space
 from ratui.study.model_reports import read_evaluation
 from ratui.study.predictions import load_film_verdicts, load_predictions
@@ -158,6 +161,8 @@ class TableFileChecker:
         folders = file.parent.split("/")
         try:
             match folders:
+                case ["readings" | "restored", _] if file.name == DISPLAY_TESTS:
+                    parse_display_tests(_list_records(data), file.path)
                 case ["readings" | "restored", rater]:
                     if rater not in (*study.config.raters, CONSENSUS):
                         return  # reported as readings of an unknown rater
@@ -241,7 +246,16 @@ def report_copies(findings: FindingList, read: CopyBytes, copies: FileCopies, ad
 
 def is_reading(file: StudyFile) -> bool:
     """Return whether `file` is in the place of a reading."""
-    return file.inside.count("/") == 2 and file.inside.startswith(("readings/", "restored/"))
+    return (
+        file.name != DISPLAY_TESTS
+        and file.inside.count("/") == 2
+        and file.inside.startswith(("readings/", "restored/"))
+    )
+
+
+def _list_records(data: bytes) -> dict[str, list[Mapping[str, Any]]]:
+    """Return the records of a sealed file by their table."""
+    return {name: list(records.values()) for name, records in open_seal(data).tables.items()}
 
 
 def is_plain(file: StudyFile) -> bool:

@@ -25,6 +25,7 @@ __all__ = [
     "ExpectedFilm",
     "GateRefusal",
     "PaintedView",
+    "name_acknowledgement",
     "name_film",
 ]
 
@@ -190,15 +191,22 @@ class AnswerGate:
 
     def find_refusal(self, reading: Reading, fields: Collection[Field]) -> GateRefusal | None:
         """Return why the present key cannot fill `fields`, which belong to the joint on the screen; None if it can."""
+        return self.find_refusal_at(_places(reading, fields), has_more_films=len(reading.order) > 2)
+
+    def find_refusal_at(self, places: Collection[int], *, has_more_films: bool = False) -> GateRefusal | None:
+        """Return why the present key cannot be an answer to the films at `places`, 0 for the leftmost; None if it can.
+
+        `has_more_films` is true if not all films of the joint stand side by side.
+        """
         if self._repeats.is_held:
             return "held"
         problem = self._watch.find_display_problem()
         if problem is not None:
             return problem
-        since = self._watch.displayed_since(_places(reading, fields))
+        since = self._watch.displayed_since(places)
         if since is None:
             # All films that stand side by side are painted. Of more than two, others may wait to be shown.
-            return "unseen" if len(reading.order) > 2 else "not_painted"
+            return "unseen" if has_more_films else "not_painted"
         if self._repeats.key_time < since + REACTION_SECONDS:
             return "too_early"
         # The run began at another joint: a person would have stopped to look at this one.
@@ -222,14 +230,17 @@ class AnswerGate:
             is_sufficient=resolution.is_sufficient,
             greys=watch.grey_changes,
             seconds=round(self._repeats.key_time - since, 3),
-            acknowledged_by=(
-                "nothing" if display.round_trip is None else "multiplexer" if display.multiplexer else "terminal"
-            ),
+            acknowledged_by=name_acknowledgement(display),
         )
 
     def note_answer(self, number: int) -> None:
         """Record that the present key has made the answer with the number `number` in the log."""
         self._repeats.note_answer(number)
+
+
+def name_acknowledgement(display: Display) -> Literal["terminal", "multiplexer", "nothing"]:
+    """Return what confirms that `display` has drawn films."""
+    return "nothing" if display.round_trip is None else "multiplexer" if display.multiplexer else "terminal"
 
 
 def name_film(rater: str, case: str, film: str) -> str:

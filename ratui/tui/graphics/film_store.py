@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -32,7 +32,7 @@ from ratui.imaging import (
     render,
     warp_onto,
 )
-from ratui.study import FilmRecord, Study
+from ratui.study import FilmRecord
 from ratui.terminal import Display
 from ratui.tui.graphics.marks import draw_corner_marks, hatch_outside
 from ratui.tui.graphics.upright import BoneOnFilm, Turns, UprightJoint, find_turns
@@ -40,6 +40,7 @@ from ratui.tui.graphics.upright import BoneOnFilm, Turns, UprightJoint, find_tur
 __all__ = [
     "LENS_MAGNIFICATION",
     "AlignedView",
+    "FilmSource",
     "FilmStore",
     "ViewRequest",
     "make_joint_box",
@@ -115,22 +116,30 @@ class AlignedView:
 _FilmKey: TypeAlias = tuple[str, str, Orientation]
 
 
+class FilmSource(Protocol):
+    """A source of films, such as a study."""
+
+    def film(self, case: str, id: str, orientation: Orientation) -> Film:
+        """Return the film `id` of `case` in `orientation`, decoded. Raise FilmError if it fails."""
+        ...
+
+
 _MAX_BONES = 60  # differences of bones in memory, of about 0.3 MB each
 
 
 class FilmStore:
-    """A cache of the decoded films of a study.
+    """A cache of decoded films.
 
     Parameters
     ----------
-    study
-        The study.
+    source
+        The study, or another source of films.
     capacity
         Number of films to keep in memory. The least recently used one is dropped.
     """
 
-    def __init__(self, study: Study, capacity: int = 8) -> None:
-        self._study = study
+    def __init__(self, source: FilmSource, capacity: int = 8) -> None:
+        self._source = source
         self._capacity = capacity
         self._films: OrderedDict[_FilmKey, Film] = OrderedDict()
         self._lock = Lock()
@@ -154,7 +163,7 @@ class FilmStore:
                 if key in self._films:
                     self._films.move_to_end(key)
                     return self._films[key]
-            film = self._study.film(case, id, orientation)
+            film = self._source.film(case, id, orientation)
             with self._lock:
                 self._films[key] = film
                 while len(self._films) > self._capacity:

@@ -127,6 +127,8 @@ class KeyQueue:
         """Function to call when a key was ignored because the terminal was changed a moment before."""
         self.open_reading: OpenReading | None = None
         """The reading that keys change. Its time is counted. No key goes on after it was closed."""
+        self.on_withdrawn: Callable[[Collection[int], WithdrawalReason], None] = lambda numbers, reason: None
+        """Function to call like that of `open_reading`, while there is none."""
         self.repeats = KeyRepeats()
         """The keys that are held down, and the answers of their repeats."""
         self.time_of: Callable[[Key], float] = lambda key: key.time
@@ -238,8 +240,9 @@ class KeyQueue:
             self._withdraw(self.repeats.answers_since(self.time_of(first) - WITHDRAWN_SECONDS), "reply")
 
     def _withdraw(self, numbers: Collection[int], reason: WithdrawalReason) -> None:
-        if numbers and self.open_reading is not None:
-            self.open_reading.on_withdrawn(numbers, reason)
+        if numbers:
+            reading = self.open_reading
+            (reading.on_withdrawn if reading is not None else self.on_withdrawn)(numbers, reason)
 
     def _is_too_early(self, key: Key) -> bool:
         """Return True if `key` is unwanted and was typed before the user can have seen the new screen."""

@@ -23,6 +23,7 @@ from ratui.tui.entry.visit_names import UNNAMED
 from ratui.tui.screens.case_flow import CaseFlow, CaseResult, ScoringResult
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.scoring.hand_map import MAP_WIDTH, draw_hand_map
+from ratui.tui.screens.scoring.layout import MAP_FROM, count_key_rows
 from ratui.tui.screens.scoring.text import (
     format_field_line,
     format_head,
@@ -41,10 +42,6 @@ __all__ = ["ScoringScreen"]
 
 _PREPARED_JOINTS = 2
 """Number of joints whose pictures are prepared while one is scored."""
-_MAP_FROM = 140
-"""The map is shown on screens of at least so many columns; on smaller ones the films need the room."""
-_TWO_ROWS_FROM = 160
-"""Screens of at least so many columns list the keys in two rows instead of four."""
 
 
 class ScoringScreen(FilmScreen[CaseResult]):
@@ -113,13 +110,13 @@ class ScoringScreen(FilmScreen[CaseResult]):
         self.redraw()
 
     def _arrange(self) -> None:
-        self.query_one("#map").display = self.app.size.width >= _MAP_FROM
+        self.query_one("#map").display = self.app.size.width >= MAP_FROM
         self.set_class(self._key_rows == 2, "wide")
 
     @property
     def _key_rows(self) -> int:
         """Number of rows that list the keys."""
-        return 2 if self.app.size.width >= _TWO_ROWS_FROM else 4
+        return count_key_rows(self.app.size.width)
 
     # The reading.
 
