@@ -18,7 +18,7 @@ from ratui.study import CONSENSUS, Study
 from ratui.study.joint_space import REASONS, MeasuredChange, digest_inputs, save_joint_space, shown_boxes
 from ratui.tui.entry.joint_space import format_joint_space, format_joint_space_of_visits
 from ratui.tui.entry.visit_names import VisitNames
-from ratui.tui.i18n.catalog import Catalog
+from ratui.tui.i18n.catalog import LANGUAGES, Catalog
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.review.screen import ReviewScreen
 from ratui.tui.widgets.joint_space_line import JointSpaceLine
@@ -26,11 +26,14 @@ from tests.films import make_study
 from tests.results.studies import read_study
 from tests.tui.conftest import cells, reading_as, settle
 from tests.tui.readings import store_reading
+from tests.tui.snapshots import check
 
 SITE = "L.PIP2"
 CHANGE = MeasuredChange(SITE, ("a", "b"), -1.53, -0.23, 0.051, 0.9, True, "", "")
 FAILED = replace(CHANGE, ok=False, reason="overlap")
 EN, JA = Catalog("en"), Catalog("ja")
+SUFFIXES = {"en": "", "ja": ".ja"}
+"""Ends of the names of pictures by language."""
 
 
 def reading(visits: int, *, blinded: bool = False) -> Reading:
@@ -160,6 +163,40 @@ async def test_an_adjudicator_sees_them_with_the_answers_of_the_raters(tmp_path:
         assert "you 0→2" in cells(pilot)
         await pilot.press("A")
         assert str(line.content) == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_pictures_of_overview_and_second_look(tmp_path: Path, language: str) -> None:
+    study = make_study(tmp_path, sides="L")
+    (case,) = study.cases()
+    measure(study, case)
+    store_reading(study, case, signed=True)
+    async with reading_as(study.as_rater("anna"), "anna", case=case, language=language) as pilot:
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, OverviewScreen)
+        await pilot.press("left")
+        await settle(pilot)
+        check(pilot, f"overview-measured-80x24{SUFFIXES[language]}")
+        await pilot.press("enter")
+        await settle(pilot)
+        check(pilot, f"second-look-measured-80x24{SUFFIXES[language]}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_pictures_of_an_adjudication(tmp_path: Path, language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The order of the raters' answers is drawn by the ID of the case, which is another one in each study.
+    monkeypatch.setattr(Adjudication, "_shuffle_key", lambda queue, case, site, who: who.encode())
+    study = read_study(tmp_path, {"anna": {Field(SITE, "ERO", 1): GradeEntry(4)}, "bert": {}})
+    (case,) = study.cases()
+    measure(study, case)
+    queue = build_queue(find_disputes(study, released_readings(study), DisputeLimits(case=2)))
+    async with reading_as(Adjudication(study, queue), CONSENSUS, case=case, language=language) as pilot:
+        await settle(pilot)
+        await pilot.press("0", "2", "0", "0")
+        await settle(pilot)
+        check(pilot, f"adjudication-measured-80x24{SUFFIXES[language]}")
 
 
 def test_without_measurements_the_line_takes_no_room() -> None:
