@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from rich.style import Style
 from rich.text import Text
 
 from ratui.reading import (
@@ -11,12 +12,14 @@ from ratui.reading import (
     FindingEntry,
     GradeEntry,
     NotAssessableEntry,
+    Reading,
     enter,
     set_note,
     start_reading,
     toggle_flag,
 )
 from ratui.scheme import load_scheme, parse_scheme
+from ratui.tui.entry.text import clicked_site
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.screens.overview.case_map import CaseMap, format_missing, make_map_rows
 from ratui.tui.screens.overview.totals import format_totals_table
@@ -27,6 +30,8 @@ T = Catalog("en")
 MTSS = load_scheme("mtss")
 EMPTY = start_reading(MTSS, "C", "anna", MTSS.sites)
 FINGERS = load_scheme("fingers")
+EMPTY_FINGERS = start_reading(FINGERS, "C", "anna", FINGERS.sites)
+OTHER = Field("R.PIP2", "ERO", 1)
 
 
 def drawn(reading: object, width: int = 80, here: str = "L.MCP2", language: str = "en") -> list[str]:
@@ -218,3 +223,53 @@ class TestBlinded:
 
 def _styled(line: Text) -> tuple[str, list[str]]:
     return line.plain, [f"{span.start} {span.end} {span.style}" for span in line.spans]
+
+
+class TestTheDrawing:
+    def drawing(self, reading: Reading, width: int = 120, height: int = 29, language: str = "en") -> list[Text]:
+        lines = CaseMap(Catalog(language), reading).drawn_lines(width, height, "L.MCP2")
+        assert lines is not None
+        assert len(lines) <= height
+        assert all(line.cell_len <= width for line in lines)
+        return lines
+
+    def labels(self, lines: list[Text]) -> dict[str, list[str]]:
+        """Return the lines of the label of each joint, by the key of its site."""
+        found: dict[str, list[str]] = {}
+        for line in lines:
+            for span in line.spans:
+                site = clicked_site(span.style) if isinstance(span.style, Style) else None
+                if site is not None:
+                    found.setdefault(site, []).append(line.plain[span.start : span.end].strip())
+        return found
+
+    @pytest.mark.parametrize("language", ["en", "ja"])
+    def test_each_joint_has_its_name_and_its_values_between_the_bones(self, language: str) -> None:
+        reading = enter(EMPTY_FINGERS, Field("L.MCP3", "ERO", 0), GradeEntry(1))
+        for time in (0, 1):
+            reading = enter(reading, Field("R.PIP2", "ERO", time), FindingEntry("ankylosis"))
+        lines = self.drawing(reading, language=language)
+        labels = self.labels(lines)
+        assert sorted(labels) == sorted(reading.site_keys)
+        assert labels["L.MCP2"][0] == "▸MCP2"
+        assert [labels[site][1] for site in ("L.IP1", "L.MCP3", "R.PIP2")] == ["·→·", "1→· ·→·", "a→a a→a"]
+        assert sum(0x2800 <= ord(letter) <= 0x28FF for line in lines for letter in line.plain) > 300
+
+    def test_with_room_a_finding_stands_behind_its_score(self) -> None:
+        labels = self.labels(self.drawing(enter(EMPTY_FINGERS, OTHER, FindingEntry("ankylosis")), 200, 49))
+        assert labels["R.PIP2"][1] == "·→5a ·→4a"
+
+    def test_wrists_have_a_place_for_each_joint_on_a_tall_screen(self) -> None:
+        scheme = load_scheme("mtss-hands")
+        reading = start_reading(scheme, "C", "anna", scheme.sites)
+        assert sorted(self.labels(self.drawing(reading, 200, 49))) == sorted(reading.site_keys)
+        assert CaseMap(T, reading).drawn_lines(120, 29, "L.MCP2") is None
+
+    def test_blinded_values_stand_as_the_films_do(self) -> None:
+        reading = start_reading(FINGERS, "C", "anna", FINGERS.sites, blinded=True)
+        assert self.labels(self.drawing(reading))["L.PIP3"][1] == "· · · ·"
+
+    @pytest.mark.parametrize(("width", "height", "visits"), [(80, 40, 2), (120, 20, 2), (120, 40, 3)])
+    def test_without_room_there_is_none(self, width: int, height: int, visits: int) -> None:
+        reading = start_reading(FINGERS, "C", "anna", FINGERS.sites, order=tuple(range(visits)))
+        assert CaseMap(T, reading).drawn_lines(width, height, "L.MCP2") is None

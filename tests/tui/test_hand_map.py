@@ -17,8 +17,9 @@ from ratui.reading import (
 )
 from ratui.scheme import load_scheme
 from ratui.tui.entry.text import clicked_site
+from ratui.tui.graphics.limb_drawing import place_joints
 from ratui.tui.i18n.catalog import Catalog
-from ratui.tui.screens.scoring.hand_map import MAP_WIDTH, count_done_by_side, draw_hand_map, place_joints
+from ratui.tui.screens.scoring.hand_map import MAP_WIDTH, count_done_by_side, draw_hand_map
 
 T = Catalog("en")
 

@@ -14,11 +14,12 @@ from rich.style import Style
 from rich.text import Text
 
 from ratui.reading import Field, FindingEntry, Reading
-from ratui.scheme import Joint, Scheme, Side
+from ratui.scheme import Joint, Scheme, Side, Site
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.text import site_target
+from ratui.tui.graphics.limb_drawing import LabelLine, LimbLayout, draw_limb
 from ratui.tui.i18n.catalog import Catalog
-from ratui.tui.theme import BRIGHT, HEADING, PLAIN, QUIET, WAITING
+from ratui.tui.theme import BRIGHT, HEADING, NOTE, PLAIN, QUIET
 
 __all__ = ["CaseMap", "MapRow", "format_missing", "make_map_rows"]
 
@@ -28,6 +29,16 @@ _LONGEST_ROW = 6
 _LABEL, _GAP, _WIDEST = 5, 3, 12
 """Widths in cells: of the scale's name at the left, of the gap between the sides, and of a joint at most."""
 _SELECTED = "bold reverse"
+_LIMB_COLUMNS = 5
+"""Joints side by side in a drawing."""
+_WIDEST_DRAWN = 14
+"""Largest width of a joint in a drawing, in cells."""
+_LEAST_ROWS_DRAWN, _TALLEST = 22, 34
+"""Least and largest height of a drawing in rows."""
+_EASILY_PLACED = 16
+"""Number of joints that find a place of their own in a drawing of the least height."""
+_STRENGTH = (QUIET, PLAIN, BRIGHT, NOTE)
+"""Styles of values. The strongest one of a joint's scales counts for the line that has them all."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +158,66 @@ class CaseMap:
                 lines.append(Text(""))
         return lines, first
 
+    def drawn_lines(self, width: int, height: int, selected: str) -> list[Text] | None:
+        """Return the map as drawings of hands and feet with the values at the joints, or None if there is no room for it.
+
+        Hands stand side by side, and feet below them. Each joint has its name, and in the line below the scores of each
+        scale at all visits.
+        """
+        parts = [part.id for part in self._reading.scheme.parts if any(row.part == part.id for row in self.rows)]
+        span = (width - _GAP * (len(self.sides) - 1)) // max(len(self.sides), 1)
+        cell = min((span + 1) // _LIMB_COLUMNS, _WIDEST_DRAWN)
+        if not parts or cell < self._drawn_cell():
+            return None
+        rows = min((height - len(parts)) // len(parts), _TALLEST)
+        lines: list[Text] = []
+        for part in parts:
+            sites = {
+                side: [site for site in self._reading.sites if (site.part, site.side) == (part, side)]
+                for side in self.sides
+            }
+            most = max(len(each) for each in sites.values())
+            if rows < _LEAST_ROWS_DRAWN + 2 * max(most - _EASILY_PLACED, 0):
+                return None
+            layout = LimbLayout(_LIMB_COLUMNS * cell - 1, rows, cell, 2)
+            drawings = [
+                self._draw_side(sites[side], layout, selected) if sites[side] else [Text()] * (rows + 1)
+                for side in self.sides
+            ]
+            for pieces in zip(*drawings, strict=True):
+                line = Text(" ", no_wrap=True)
+                for place, piece in enumerate(pieces):
+                    line.append(" " * max(1 + place * (layout.width + _GAP) - line.cell_len, 0))
+                    line.append_text(piece)
+                lines.append(line)
+        return lines
+
+    def _drawn_cell(self) -> int:
+        """Return the least width of a joint in the drawing: for the scores of two scales at all visits, and a gap."""
+        visits = len(self._reading.order)
+        highest = max(
+            grades[-1].value for row in self.rows for joint in row.left_hand for grades in joint.grades.values()
+        )
+        return 4 * visits + visits * (highest > 9)
+
+    def _draw_side(self, sites: Sequence[Site], layout: LimbLayout, selected: str) -> list[Text]:
+        heading = Text(texts.format_hand_title(self._t, self._reading.scheme, sites[0]), HEADING)
+        return [
+            heading,
+            *draw_limb(self._reading.scheme, sites, layout, lambda key: self._label(key, layout, selected)),
+        ]
+
+    def _label(self, site: str, layout: LimbLayout, selected: str) -> list[LabelLine]:
+        """Return the name of `site` and its values, each in the width of a label."""
+        name, style = self._format_name(site, layout.label_width - 1, selected)
+        scales, room = self._reading.site(site).joint.scales, layout.label_width
+        values = [self._format_value(site, scale, (room + 1) // len(scales) - 1, is_short=True) for scale in scales]
+        strongest = max((value_style for _, value_style in values), key=_STRENGTH.index)
+        return [
+            (_center(f"{'▸' if site == selected else ''}{name}", room), site_target(style, site)),
+            (_center(" ".join(text for text, _ in values), room), site_target(strongest, site)),
+        ]
+
     def _joint_width(self, row: MapRow, width: int) -> int:
         room = (width - _LABEL - _GAP * (len(self.sides) - 1)) // len(self.sides)
         return min(room // len(row.left_hand), _WIDEST)
@@ -179,15 +250,19 @@ class CaseMap:
     def _format_names(self, row: MapRow, width: int, selected: str) -> Text:
         pieces: list[tuple[int, str, str | Style]] = []
         cell = self._joint_width(row, width)
-        for x, key, joint in self._columns(row, width):
-            marks = ("⚑" if key in self._reading.flags else "") + ("✎" if key in self._reading.notes else "")
-            marks += "≠" if key in self._differing_sites else ""
-            style = _SELECTED if key == selected else HEADING if key in self._open_sites else QUIET
+        for x, key, _ in self._columns(row, width):
             if key == selected:
                 pieces.append((x, "▸", "bold"))
-            name = _abbreviate(self._t.translate_scheme(joint.id), cell - 1 - len(marks)) + marks
+            name, style = self._format_name(key, cell - 1, selected)
             pieces.append((x + 1, name, site_target(style, key)))
         return _place_pieces(pieces)
+
+    def _format_name(self, site: str, width: int, selected: str) -> tuple[str, str]:
+        """Return the name of `site` with its marks in `width` cells, and its style."""
+        marks = ("⚑" if site in self._reading.flags else "") + ("✎" if site in self._reading.notes else "")
+        marks += "≠" if site in self._differing_sites else ""
+        style = _SELECTED if site == selected else HEADING if site in self._open_sites else QUIET
+        return _abbreviate(self._t.translate_scheme(site.partition(".")[2]), width - len(marks)) + marks, style
 
     def _format_values(self, row: MapRow, scale: str, width: int) -> Text:
         pieces: list[tuple[int, str, str | Style]] = [(1, scale, QUIET)]
@@ -197,8 +272,11 @@ class CaseMap:
                 pieces.append((x + 1, text, site_target(style, key)))
         return _place_pieces(pieces)
 
-    def _format_value(self, site: str, scale: str, width: int) -> tuple[str, str]:
-        """Return the scores of all visits, and the style that marks open, missing and changed ones."""
+    def _format_value(self, site: str, scale: str, width: int, *, is_short: bool = False) -> tuple[str, str]:
+        """Return the scores of all visits, and the style that marks open, missing and changed ones.
+
+        Without room for scores and findings, findings are left out; with `is_short`, they take the place of the scores.
+        """
         reading = self._reading
         fields = [Field(site, scale, time) for time in reading.order]
         scores = [texts.format_score(reading, field) for field in fields]
@@ -206,14 +284,16 @@ class CaseMap:
             reading, (score + self._finding_key(field) for score, field in zip(scores, fields, strict=True))
         )
         if len(text) > width:  # grade 10 with a finding; the line below the map names the finding
-            text = texts.join_time_points(reading, scores)
+            short = (self._finding_key(field) for field in fields)
+            pairs = zip(short, scores, strict=True)
+            text = texts.join_time_points(reading, (key if key and is_short else score for key, score in pairs))
         if len(text) > width and len(scores) > 2:  # the line below the map has them in full
             is_short = len(scores) <= width and all(len(score) == 1 for score in scores)
             text = "".join(scores) if is_short else f"{scores[0]}…{scores[-1]}"
         fields = [field for field in reading.joint_fields(site) if field.scale == scale]
         values = [reading.score(field) for field in fields]
         if any(field not in reading.values for field in fields):
-            return text, WAITING
+            return text, NOTE
         if None in values:
             return text, QUIET
         if len(set(values)) > 1:
@@ -254,3 +334,9 @@ def _abbreviate(name: str, width: int) -> str:
     if "-" in name:
         name = "-".join(part[:1] for part in name.split("-"))
     return name if cell_len(name) <= width else set_cell_size(name, max(width - 1, 0)).rstrip() + "…"
+
+
+def _center(text: str, width: int) -> str:
+    """Return `text` in the middle of `width` cells."""
+    room = max(width - cell_len(text), 0)
+    return " " * (room // 2) + text + " " * (room - room // 2)

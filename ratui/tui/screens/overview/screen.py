@@ -309,8 +309,12 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         self.update_key_bar()
 
     def _format_map(self, width: int) -> Text:
-        """Return the map; if it is taller than the screen, the part around the selected joint."""
+        """Return the map: drawn where there is room; if it is taller than the screen, the part around the selected joint."""
         room = max(self.app.size.height - _RESERVED_LINES - self.query_one(JointSpaceLine).display, 1)
+        drawn = self._map.drawn_lines(width, room, self._site)
+        if drawn is not None:
+            self.query_one("#chart").styles.height = len(drawn)
+            return Text("\n").join(drawn)
         lines, selected = self._map.lines(width, self._site)
         if len(lines) > room:
             lines, selected = self._map.lines(width, self._site, is_spaced=False)

@@ -1,0 +1,207 @@
+"""A drawing of one hand or foot in text: outlines of the long bones in Braille characters, and a label at each joint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from PIL import Image, ImageDraw
+from rich.style import Style
+from rich.text import Text
+
+from ratui.scheme import Scheme, Site
+from ratui.tui.theme import QUIET
+
+__all__ = ["LabelLine", "LimbLayout", "draw_limb", "place_joints"]
+
+LabelLine = tuple[str, str | Style]
+"""One line of a joint's label, and its style."""
+_LEAST_ROWS = 12
+"""Rows from which there is room for bones."""
+_TIPS, _SHAFTS = 4, 5
+"""Rows above the joints for the ends of fingers or toes, and below them for metacarpals or metatarsals."""
+_NARROWING = 0.78
+"""Distance of a metacarpal's base from the middle of the drawing, relative to that of its head."""
+_OUTLINE = ((0.0, 2.0), (0.12, 2.5), (0.3, 1.6), (0.7, 1.6), (0.88, 2.5), (1.0, 2.0))
+"""Half widths of a long bone at shares of its length, in dots of a drawing whose joints are 4 cells wide."""
+_WIDEST = 2.0
+"""Largest factor by which bones are wider where joints have more cells."""
+_PROXIMAL = {"IP": "MCP", "PIP": "MCP", "FIP": "MTP"}
+"""The joint at the other end of the bone, of the same number, for the letters of a joint's id."""
+_FINGER_LETTERS = ("PIP", "IP", "FIP", "MCP", "MTP")
+_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+"""Bits of the dots of a Braille character, by row and column."""
+_Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class LimbLayout:
+    """The measures of a drawing in terminal cells.
+
+    Attributes
+    ----------
+    width, rows
+        Size of the drawing.
+    cell
+        Width of a joint, with a gap behind its label.
+    label_rows
+        Height of a label.
+    """
+
+    width: int
+    rows: int
+    cell: int = 4
+    label_rows: int = 1
+
+    @property
+    def label_width(self) -> int:
+        """Cells of a label."""
+        return self.cell - 1
+
+
+def draw_limb(
+    scheme: Scheme, sites: Sequence[Site], layout: LimbLayout, format_label: Callable[[str], Sequence[LabelLine]]
+) -> list[Text]:
+    """Return the drawing of the hand or foot whose joints are `sites`, line by line.
+
+    Parameters
+    ----------
+    scheme
+        The scheme, whose template has the places of the joints.
+    sites
+        Sites of one side and part.
+    layout
+        The measures. Below 12 rows no bones are drawn.
+    format_label
+        Function that returns the lines of the label of a site, given its key.
+    """
+    has_bones = layout.rows >= _LEAST_ROWS
+    has_wrist = any(_split_id(site.joint.id)[0] not in _FINGER_LETTERS for site in sites)
+    above = _TIPS + layout.label_rows - 1 if has_bones else 0
+    below = _SHAFTS if has_bones and not has_wrist else 0
+    grid = max((layout.rows - above - below) // layout.label_rows, 1)
+    cells = {
+        key: (column, row * layout.label_rows + above)
+        for (column, row), key in place_joints(scheme, sites, layout.width, grid, layout.cell).items()
+    }
+    dots = _draw_bones(cells, sites, layout, above) if has_bones else None
+    pieces: dict[int, list[tuple[int, LabelLine]]] = {}
+    for key, (column, row) in cells.items():
+        for down, line in enumerate(format_label(key)):
+            pieces.setdefault(row + down, []).append((column, line))
+    lines = []
+    for row in range(layout.rows):
+        text = Text(no_wrap=True)
+        for column, (label, style) in sorted(pieces.get(row, []), key=lambda piece: piece[0]):
+            text.append(_format_dots(dots, row, text.cell_len, column), QUIET)
+            text.append(label, style)
+        text.append(_format_dots(dots, row, text.cell_len, layout.width), QUIET)
+        text.rstrip()
+        lines.append(text)
+    return lines
+
+
+def place_joints(
+    scheme: Scheme, sites: Sequence[Site], width: int, rows: int, cell: int = 4
+) -> dict[tuple[int, int], str]:
+    """Return the keys of `sites`, all of one side and part, by (column, row), about where a film shows the joints.
+
+    `width` and `rows` are the size in cells, `cell` the width of a joint. Thumbs and big toes are where a film of that side
+    has them. A joint whose place is taken gets the nearest free one.
+    """
+    views = [view for view in scheme.views.values() if view.part == sites[0].part]
+    view = max(views, key=lambda view: sum(site.joint.id in view.template for site in sites))
+    spots = {site: view.template[site.joint.id][:2] for site in sites if site.joint.id in view.template}
+    xs, ys = [x for x, _ in spots.values()] or [0.0], [y for _, y in spots.values()] or [0.0]
+    columns = max((width + 1) // cell, 1)
+    free = {(column, row) for column in range(columns) for row in range(rows)}
+    cells: dict[tuple[int, int], str] = {}
+    for site in sites:
+        x, y = spots.get(site, (max(xs), max(ys)))
+        across = (x - min(xs)) / ((max(xs) - min(xs)) or 1.0)
+        if site.side == "R":
+            across = 1 - across
+        down = (y - min(ys)) / ((max(ys) - min(ys)) or 1.0)
+        wanted = (across * (columns - 1), down * (rows - 1))
+        if not free:
+            break
+        best = min(free, key=lambda place: (2 * (place[0] - wanted[0])) ** 2 + (place[1] - wanted[1]) ** 2)
+        free.remove(best)
+        cells[best[0] * cell, best[1]] = site.key
+    return cells
+
+
+def _draw_bones(
+    places: Mapping[str, tuple[int, int]], sites: Sequence[Site], layout: LimbLayout, above: int
+) -> Image.Image:
+    """Return the outlines of the long bones around the joints at `places`, one pixel for each Braille dot."""
+    width, rows = 2 * layout.width, 4 * layout.rows
+    canvas = Image.new("1", (width, rows))
+    draw = ImageDraw.Draw(canvas)
+    by_joint = {site.joint.id: site.key for site in sites if site.key in places}
+    last = max(row for _, row in places.values()) + layout.label_rows
+
+    def middle(key: str) -> _Point:
+        column, row = places[key]
+        return (2 * column + layout.label_width, 4 * row + 2 * layout.label_rows)
+
+    for joint, key in by_joint.items():
+        letters, number = _split_id(joint)
+        x, y = middle(key)
+        before = by_joint.get(f"{_PROXIMAL.get(letters, '')}{number}")
+        lean = 0.0
+        if before is not None:
+            base = middle(before)
+            _draw_bone(draw, (x, y), base, layout)
+            lean = (x - base[0]) / max(base[1] - y, 1)
+        if letters in ("PIP", "IP", "FIP") or (letters == "MTP" and f"FIP{number}" not in by_joint):
+            # The phalanges beyond the last joint, along the finger.
+            tip_y = max(y - 4 * above + 4, -1)
+            tip_x = x + lean * (y - tip_y)
+            _draw_bone(draw, (min(max(tip_x, 3), width - 4), tip_y), (x, y), layout)
+        if letters in ("MCP", "MTP"):
+            # The base is nearer to the axis of the hand than the head. Without a wrist below, it ends with the drawing.
+            base_y = rows if last < layout.rows else min(y + 4 * _SHAFTS, rows)
+            _draw_bone(draw, (x, y), (width / 2 - 1 + (x - width / 2 + 1) * _NARROWING, base_y), layout)
+    return canvas
+
+
+def _draw_bone(draw: ImageDraw.ImageDraw, top: _Point, bottom: _Point, layout: LimbLayout) -> None:
+    """Draw the outline of a long bone between two joints: wide ends, a narrow shaft, and a gap at each joint."""
+    gap, scale = 2.0 * layout.label_rows + 2, min(layout.cell / 4, _WIDEST)
+    length = bottom[1] - top[1]
+    if length < 2 * gap + 4:
+        return
+
+    def at(share: float, aside: float) -> _Point:
+        y = top[1] + gap + share * (length - 2 * gap)
+        x = top[0] + (bottom[0] - top[0]) * (y - top[1]) / length
+        return (round(x + aside - 0.5), round(y))
+
+    left = [at(share, -half * scale) for share, half in _OUTLINE]
+    right = [at(share, half * scale) for share, half in reversed(_OUTLINE)]
+    for start, end in pairwise([*left, *right, left[0]]):
+        draw.line((*start, *end), fill=1)
+
+
+def _split_id(joint: str) -> tuple[str, str]:
+    """Return the letters and the number of a joint's id: ``("PIP", "2")``."""
+    letters = joint.rstrip("0123456789")
+    return letters, joint[len(letters) :]
+
+
+def _format_dots(dots: Image.Image | None, row: int, start: int, end: int) -> str:
+    """Return the Braille characters of `dots` in the columns from `start` to `end` of `row`, blanks where nothing is."""
+    if dots is None:
+        return " " * max(end - start, 0)
+    found = []
+    for column in range(start, end):
+        bits = sum(
+            bit
+            for y, line in enumerate(_DOTS)
+            for x, bit in enumerate(line)
+            if dots.getpixel((2 * column + x, 4 * row + y))
+        )
+        found.append(chr(0x2800 + bits) if bits else " ")
+    return "".join(found)
