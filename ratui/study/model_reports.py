@@ -18,13 +18,12 @@ from typing import Any, TypeAlias
 from ratui.errors import StoreError, StudyError, clean_text
 from ratui.files import check_name
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_list, as_text, as_time
+from ratui.study.evaluated_models import EVALUATION
 from ratui.study.intact import intact_reading
-from ratui.study.layout import list_models
 from ratui.study.store import StudyFile, StudyLock, read_intact, write_tables
 from ratui.study.study import Study
 
 __all__ = [
-    "EVALUATION",
     "Block",
     "Evaluation",
     "Heading",
@@ -32,14 +31,11 @@ __all__ = [
     "Picture",
     "ReportTable",
     "WithheldEvaluation",
-    "list_evaluated_models",
     "load_evaluation",
     "read_evaluation",
     "save_evaluation",
 ]
 
-EVALUATION = "evaluation.json"
-"""Name of the file in a run's folder."""
 _FORMAT = 1
 _LONGEST_TEXT = 1_000_000
 _REMEDY = "Make it again with: ratui-train evaluate … --to-study"
@@ -149,15 +145,6 @@ def _find_waiting_raters(study: Study, cases: Sequence[str]) -> list[str]:
     """Return the raters who have not signed all of `cases` that they read."""
     waiting = {rater for case in cases for rater in study.raters_of(case) if study.state(rater, case).stage != "signed"}
     return [rater for rater in study.config.raters if rater in waiting]
-
-
-def list_evaluated_models(study: Study) -> tuple[str, ...]:
-    """Return the names of the scorers that have an evaluation in the study, the newest first."""
-    has_models = study.folder.exists("models")  # an archive or a repository may leave out empty folders
-    found = study.folder.signatures_below("models", EVALUATION) if has_models else {}
-    usable = set(list_models(study.folder, "models")) if found else set()
-    ranked = sorted(((file[1], run) for run, file in found.items() if file and run in usable), reverse=True)
-    return tuple(run for _, run in ranked)
 
 
 def read_evaluation(study: Study, model: str) -> Evaluation | None:

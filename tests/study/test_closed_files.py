@@ -14,7 +14,7 @@ from ratui.results.released import released_readings
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.backup import back_up
 from ratui.study.check import check_study
-from ratui.study.model_reports import list_evaluated_models
+from ratui.study.evaluated_models import list_evaluated_models
 from ratui.study.predictions import list_prediction_models
 from tests.films import confirm_template, hospital
 from tests.support.accounts import MANAGER, OTHER, RATER, as_account, open_folder

@@ -10,15 +10,14 @@ from ratui.demo.sample import SAMPLE_RATER
 from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.study import Study
 from ratui.study.check import check_study
+from ratui.study.evaluated_models import EVALUATION, list_evaluated_models
 from ratui.study.model_reports import (
-    EVALUATION,
     Evaluation,
     Heading,
     Paragraph,
     Picture,
     ReportTable,
     WithheldEvaluation,
-    list_evaluated_models,
     load_evaluation,
     save_evaluation,
 )

@@ -10,6 +10,7 @@ import pytest
 from textual.widgets import Static
 
 from benchmarks.joint_space_films import draw_pair
+from ratui import imaging
 from ratui.imaging import BoneDifference, Box, Film, make_rotation
 from ratui.tui.graphics import film_store
 from ratui.tui.graphics.film_store import AlignedView, FilmStore, ViewRequest
@@ -64,13 +65,13 @@ def test_the_difference_of_a_finger_joint_is_that_of_its_bones(study: TwoFilms) 
 
 def test_bones_are_compared_once_for_all_zooms(study: TwoFilms, monkeypatch: pytest.MonkeyPatch) -> None:
     store, calls = FilmStore(study), []  # type: ignore[arg-type]
-    real = film_store.compare_bones
+    real = imaging.compare_bones
 
     def count(*arguments: object) -> object:
         calls.append(arguments)
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(film_store, "compare_bones", count)
+    monkeypatch.setattr(imaging, "compare_bones", count)
     for size in (SIZE, (80, 80)):
         view = ViewRequest("case", "a", study.boxes["a"], size, joint=study.boxes["a"])
         store.render_aligned(request(study, view=view))
@@ -81,7 +82,7 @@ def test_without_reliable_bones_the_joint_is_shown_and_said_so(
     study: TwoFilms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = FilmStore(study)  # type: ignore[arg-type]
-    monkeypatch.setattr(film_store, "compare_bones", lambda *_: "turned")
+    monkeypatch.setattr(imaging, "compare_bones", lambda *_: "turned")
     assert (grey(store, request(study)) == grey(store, request(study, has_two_bones=False))).all()
     assert store.find_problem(request(study)) == "bones"
     assert store.find_problem(request(study, has_two_bones=False)) == ""
@@ -92,7 +93,7 @@ def test_without_reliable_bones_the_joint_is_shown_and_said_so(
 def test_memory_is_bounded(study: TwoFilms, monkeypatch: pytest.MonkeyPatch) -> None:
     store = FilmStore(study)  # type: ignore[arg-type]
     monkeypatch.setattr(film_store, "_MAX_BONES", 2)
-    monkeypatch.setattr(film_store, "compare_bones", lambda *_: "turned")
+    monkeypatch.setattr(imaging, "compare_bones", lambda *_: "turned")
     shifted = [request(study, joint=study.boxes["b"].shift(n, 0)) for n in range(3)]
     for aligned in shifted:
         store.compare_bones(aligned)
@@ -116,7 +117,7 @@ def test_a_turned_picture_is_turned_about_the_joint() -> None:
 @pytest.mark.parametrize("are_found", [True, False])
 async def test_the_title_says_what_is_aligned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, are_found: bool) -> None:
     found = BoneDifference(np.zeros((40, 40), np.float32), np.eye(2, 3)) if are_found else "turned"
-    monkeypatch.setattr(film_store, "compare_bones", lambda *_: found)
+    monkeypatch.setattr(imaging, "compare_bones", lambda *_: found)
     monkeypatch.setattr(film_store, "align_joints", lambda *_: np.eye(2, 3))
     blinded = make_study(tmp_path, sides="L", blinded=True)
     async with reading_as(blinded, "anna", case=blinded.cases()[0], size=(120, 40)) as pilot:

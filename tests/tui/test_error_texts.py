@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from ratui.errors import FilmError, StoreError, StudyError
 from ratui.study import HeldByOther, LockHolder, Study
-from ratui.tui.i18n.catalog import Catalog, ErrorTexts
+from ratui.tui.i18n.catalog import Catalog, ErrorTexts, _read_errors
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
@@ -23,7 +23,7 @@ from tests.tui.error_templates import ROOT, app_modules, find_templates
 from tests.tui.readings import store_reading
 
 T = Catalog("ja")
-TEMPLATES = T._errors.templates
+TEMPLATES = _read_errors("ja", "errors").templates
 JAPANESE = re.compile(r"[ぁ-んァ-ヶ一-龠]")
 _WITHOUT_WORDS = {"[Errno {0}] {1}", "[Errno {0}] {1}: {2}"}
 _MADE_ELSEWHERE = {

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -17,7 +17,6 @@ from PIL import Image, ImageDraw
 from ratui.imaging import (
     DEFAULT_DISPLAY,
     AlignmentFailure,
-    BoneDifference,
     Box,
     DisplaySettings,
     Film,
@@ -25,7 +24,6 @@ from ratui.imaging import (
     Orientation,
     align_centres,
     align_joints,
-    compare_bones,
     compute_difference,
     list_presets,
     make_rotation,
@@ -36,6 +34,9 @@ from ratui.study import FilmRecord
 from ratui.terminal import Display
 from ratui.tui.graphics.marks import draw_corner_marks, hatch_outside
 from ratui.tui.graphics.upright import BoneOnFilm, Turns, UprightJoint, find_turns
+
+if TYPE_CHECKING:
+    from ratui.imaging import BoneDifference
 
 __all__ = [
     "LENS_MAGNIFICATION",
@@ -241,6 +242,8 @@ class FilmStore:
         with self._lock:
             if key in self._bones:
                 return self._bones[key]
+        from ratui.imaging import BoneDifference, compare_bones  # most raters see a joint before a difference
+
         first, second = self._both_films(aligned)
         found = compare_bones(first, view.joint or view.box, second, aligned.joint)
         bones = found if isinstance(found, BoneDifference) else None

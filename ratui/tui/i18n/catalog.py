@@ -1,7 +1,7 @@
 """Texts of the screens in the rater's language: one folder of TOML files for each language, one file for each screen.
 
-Screens get each text by its id (``scoring.saved``). Error messages are translated by templates, because
-their English texts are in the code that raises them.
+Screens get each text by its id (``scoring.saved``). A file is read when the first of its texts is needed. Error messages
+are translated by templates, because their English texts are in the code that raises them.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class Catalog:
 
     def __init__(self, language: str = "en") -> None:
         self.language = language
-        texts, self._scheme, self._errors, self._reasons = _read_texts(language)
-        self._texts = dict(texts)
+        self._texts: dict[str, str] = {}  # those of the files that were read
+        self._files_read: set[str] = set()
 
     def __call__(self, id: str, /, **values: object) -> str:
         """Return a text.
@@ -90,54 +90,73 @@ class Catalog:
         KeyError
             If there is no such text, or if it needs a value that is missing. Both are errors in the program.
         """
+        self._read_file_of(id)
         if values.get("count") == 1 and f"{id}_one" in self._texts:
             id = f"{id}_one"
         text = self._texts[id]
         return text.format_map(values) if values else text
 
+    def _read_file_of(self, id: str) -> None:
+        """Read the file with the text `id`, unless it has been read or there is no such file."""
+        name = id.partition(".")[0]
+        if name not in self._files_read:
+            self._files_read.add(name)
+            self._texts |= _read_texts(self.language, name)
+
     def __contains__(self, id: str) -> bool:
+        self._read_file_of(id)
         return id in self._texts
 
     @property
     def ids(self) -> frozenset[str]:
         """Ids of all texts."""
-        return frozenset(self._texts)
+        return frozenset(id for name in _list_files(self.language) for id in _read_texts(self.language, name))
 
     def translate_scheme(self, text: str) -> str:
         """Return a text of the scheme, such as the label of a finding, in this language; `text` itself if unknown.
 
         Users can edit schemes, so that a text without a translation is no error.
         """
-        return self._scheme.get(text, text)
+        return str(_read_table(self.language, "scheme").get(text, text))
 
     def translate_error(self, text: str) -> str:
         """Return the part `text` of an error message, or a notice, in this language; an unknown text stays English."""
-        return self._errors.translate(text)
+        return _read_errors(self.language, "errors").translate(text)
 
     def translate_reason(self, text: str) -> str:
         """Return a reason or an error of an import in this language; an unknown text stays English."""
-        found = self._reasons.translate(text)
+        found = _read_errors(self.language, "import_reasons").translate(text)
         return self.translate_error(text) if found == text else found
 
 
+_OTHER_FILES = ("scheme", "errors", "import_reasons")
+"""Files without texts that have an id."""
+
+
+def _list_files(language: str) -> list[str]:
+    """Return the names of the files with the texts of the screens."""
+    files = resources.files("ratui.tui.i18n").joinpath(language).iterdir()
+    names = sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
+    return [name for name in names if name not in _OTHER_FILES]
+
+
 @cache
-def _read_texts(language: str) -> tuple[Mapping[str, str], Mapping[str, str], ErrorTexts, ErrorTexts]:
-    """Return the texts of the screens by id, those of the schemes, error messages, and reasons; read once per process."""
-    texts: dict[str, str] = {}
-    scheme: Mapping[str, str] = {}
-    errors = reasons = ErrorTexts({})
-    for file in sorted(resources.files("ratui.tui.i18n").joinpath(language).iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".toml"):
-            name, tables = file.name.removesuffix(".toml"), tomllib.loads(file.read_text(encoding="utf-8"))
-            if name == "scheme":
-                scheme = tables
-            elif name == "errors":
-                errors = ErrorTexts(tables)
-            elif name == "import_reasons":
-                reasons = ErrorTexts(tables)
-            else:
-                texts.update(_flat(name, tables))
-    return MappingProxyType(texts), MappingProxyType(scheme), errors, reasons
+def _read_texts(language: str, name: str) -> Mapping[str, str]:
+    """Return the texts of one file by id, read once per process; none if there is no such file."""
+    return MappingProxyType({} if name in _OTHER_FILES else _flat(name, _read_table(language, name)))
+
+
+@cache
+def _read_errors(language: str, name: str) -> ErrorTexts:
+    """Return the templates in one file; none in English, in which the messages are written."""
+    return ErrorTexts(_read_table(language, name))
+
+
+@cache
+def _read_table(language: str, name: str) -> Mapping[str, Any]:
+    """Return the content of one file, empty if there is no such file."""
+    file = resources.files("ratui.tui.i18n").joinpath(language, f"{name}.toml")
+    return MappingProxyType(tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {})
 
 
 def _flat(prefix: str, table: Mapping[str, Any]) -> dict[str, str]:

@@ -31,6 +31,7 @@ from ratui.results.report import render_report
 from ratui.results.totals import get_rule
 from ratui.study import Region, RegionSource, Study
 from ratui.study.check import check_study
+from ratui.study.evaluated_models import list_evaluated_models
 from ratui.study.joint_space import JOINT_SPACE, load_joint_space
 from ratui.study.model_reports import (
     Evaluation,
@@ -38,7 +39,6 @@ from ratui.study.model_reports import (
     Paragraph,
     Picture,
     ReportTable,
-    list_evaluated_models,
     load_evaluation,
     save_evaluation,
 )

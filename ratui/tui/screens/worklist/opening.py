@@ -17,10 +17,10 @@ from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.lock_phrases import format_closed_case, format_closed_session, format_held
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
-from ratui.tui.screens.overview.screen import OverviewCommand, OverviewResult, OverviewScreen, Reopen
 
 if TYPE_CHECKING:
     from ratui.tui.screens.case_flow import CaseResult
+    from ratui.tui.screens.overview.screen import OverviewResult
 
 __all__ = ["CaseOpener"]
 
@@ -85,6 +85,7 @@ class CaseOpener:
 
     def _open_signed(self, case: str, site: str) -> None:
         """Show a signed reading: its review at `site`, or else its overview."""
+        from ratui.tui.screens.overview.screen import OverviewScreen
         from ratui.tui.screens.review.read_only import make_read_only_review
 
         app = self._worklist.ratui
@@ -98,6 +99,8 @@ class CaseOpener:
 
     def _open_changed(self, case: str) -> None:
         """Show the overview of a signed reading whose films have changed, with the key that reopens it."""
+        from ratui.tui.screens.overview.screen import OverviewScreen
+
         app = self._worklist.ratui
         reading = app.study.reading(app.rater, case)
         if reading is None:
@@ -108,6 +111,8 @@ class CaseOpener:
 
     def _open_held(self, case: str, site: str, held: HeldByOther) -> None:
         """Show the overview of a reading that is open in another session, with the key that takes it over."""
+        from ratui.tui.screens.overview.screen import OverviewScreen
+
         key = self._worklist.ratui.keymap.key_label("overview.take_over")
         overview = OverviewScreen(
             self._read(case),
@@ -119,6 +124,8 @@ class CaseOpener:
 
     def _open_closed(self, case: str, site: str, why: RatuiError) -> None:
         """Show the overview of a reading that can't be changed: in a locked study, or outside of its days of reading."""
+        from ratui.tui.screens.overview.screen import OverviewScreen
+
         overview = OverviewScreen(
             self._read(case), site=site, closed=True, notice=lambda t, width: format_error(t, why, with_location=False)
         )
@@ -142,6 +149,8 @@ class CaseOpener:
         )
 
     def _overview_closed(self, case: str, site: str, holder: LockHolder | None, result: OverviewResult | None) -> None:
+        from ratui.tui.screens.overview.screen import OverviewCommand, Reopen
+
         try:
             if isinstance(result, Reopen):
                 self._reopen(case, result.reason)
@@ -165,6 +174,7 @@ class CaseOpener:
     def _closed(self, case: str, result: CaseResult | None) -> None:
         """Show the outcome of a case. If it was closed, show why and what was not saved, and the reading as it is here."""
         from ratui.tui.screens.case_flow import CaseClosed, ScoringResult
+        from ratui.tui.screens.overview.screen import OverviewScreen
 
         worklist = self._worklist
         if result is ScoringResult.SIGNED:

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.widgets import Static
 
 from ratui.study import CaseState
-from ratui.study.model_reports import list_evaluated_models
+from ratui.study.evaluated_models import list_evaluated_models
 from ratui.study.reading_order import has_reading_order, load_reading_order, load_unlike_cases
 from ratui.tui.screens.list_screen import ListScreen
 from ratui.tui.screens.worklist import model as worklist_model
