@@ -37,7 +37,9 @@ def measure(study: Path, cases: tuple[str, ...], again: bool, workers: int | Non
     """
     from ratui.imaging import joint_space_change
     from ratui.results.joint_space_measuring import measure_joint_spaces
+    from ratui.results.text_table import format_count
     from ratui.study import Study
+    from ratui.study.activity import record_activity
 
     opened = Study.open(study)
     bar = ProgressBar()
@@ -52,6 +54,9 @@ def measure(study: Path, cases: tuple[str, ...], again: bool, workers: int | Non
         )
     finally:
         bar.close()
+    if summary.measured:
+        counts = f"{summary.measured} measured, {summary.kept} kept, {summary.ok} of them reliable"
+        record_activity(opened, "joint spaces measured", f"{counts}, in {format_count(summary.cases, 'case')}")
     for line in _format_summary(summary):
         click.echo(line)
     for failure in summary.failures:

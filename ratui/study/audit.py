@@ -7,8 +7,8 @@ are those of the machine on which something was done.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +31,9 @@ __all__ = ["AuditEntry", "list_audit_entries"]
 
 _ENTRIES = ("enter", "normal", "same", "clear", "undo", "flag", "note", "regions")
 """Kinds of log entries that are listed one by one only on request."""
+_MEASUREMENTS = "measured joint spaces"
+_RUN_GAP = 600.0
+"""Seconds between two writes of measurements from which they count as two runs of ``ratui measure``."""
 _FILES = (
     (re.compile(r"study\.toml()()"), "settings"),
     (re.compile(r"scheme\.toml()()"), "scheme"),
@@ -41,8 +44,8 @@ _FILES = (
     (re.compile(r"proposals/([^/]+)/([^/]+)\.json"), "proposed regions"),
     (re.compile(r"models/order\.json()()"), "reading order"),
     (re.compile(r"models/([^/]+)/answers/([^/]+)\.json"), "predictions"),
-    (re.compile(r"models/[^/]+/measurements/([^/]+)\.json()"), "measured joint spaces"),
-    (re.compile(r"private/joint_space/([^/]+)\.json()"), "measured joint spaces"),
+    (re.compile(r"models/[^/]+/measurements/([^/]+)\.json()"), _MEASUREMENTS),
+    (re.compile(r"private/joint_space/([^/]+)\.json()"), _MEASUREMENTS),
     (re.compile(r"models/([^/]+)/evaluation\.json()"), "evaluation of a model"),
     (re.compile(r"private/([^/]+)\.(?:json|toml)()"), "private table"),
 )
@@ -92,7 +95,7 @@ def list_audit_entries(study: Study, *, entries: bool = False) -> list[AuditEntr
     study
         The study. It contains unreleased readings and, in a blinded study, time points: only managers may see it.
     entries
-        Include each entry of each reading, with the values before and after.
+        Include each entry of each reading, with the values before and after, and each write of a measurement.
 
     Raises
     ------
@@ -103,7 +106,7 @@ def list_audit_entries(study: Study, *, entries: bool = False) -> list[AuditEntr
     """
     study.check_manager("see its audit trail")
     found = [
-        *_list_journals(study),
+        *_list_journals(study, entries),
         *_list_settings(study),
         *_list_withdrawals(study),
         *_list_examinations(study),
@@ -120,28 +123,68 @@ def list_audit_entries(study: Study, *, entries: bool = False) -> list[AuditEntr
 # Journals and settings.
 
 
-def _list_journals(study: Study) -> Iterator[AuditEntry]:
+def _list_journals(study: Study, entries: bool) -> Iterator[AuditEntry]:
     for above in (JOURNAL, PRIVATE_JOURNAL):
         for journal in load_journals(study.folder, above) or ():
             source = f"{above}/{journal.name}.jsonl"
             if journal.problem:
                 yield AuditEntry("", journal.name, "journal damaged", source, clean_text(journal.problem, 200))
             outcomes = journal.outcomes()
-            for record in journal.records:
+            merged = _merge_measurements(journal.records, outcomes)
+            for record, count in ((each, 1) for each in journal.records) if entries else merged:
                 if record.kind == "event":
                     detail = clean_text(record.detail, 1000)
                     yield AuditEntry(
                         _clean_time(record.at), _account(journal), clean_text(record.event), "", detail, "", source
                     )
                 elif record.path:
-                    yield _describe_record(journal, record, outcomes, source)
+                    yield _describe_record(journal, record, outcomes, source, count)
+
+
+def _merge_measurements(
+    records: Iterable[JournalRecord], outcomes: Mapping[int, str]
+) -> Iterator[tuple[JournalRecord, int]]:
+    """Yield each record with the number of writes that it stands for.
+
+    A run of ``ratui measure`` writes the file of a case once for each pair of films. These writes become one record, from
+    the content before the first to that after the last, if each of them began with what the one before it had written.
+    """
+    run: dict[str, tuple[JournalRecord, int]] = {}
+    for record in records:
+        if record.kind in ("done", "undone"):
+            continue
+        is_done = record.kind == "write" and record.after and outcomes.get(record.number) == "done"
+        if not (is_done and (match := _match_path(record.path)) and match[1] == _MEASUREMENTS):
+            yield from run.values()
+            run.clear()
+            yield record, 1
+            continue
+        before, count = run.pop(record.path, (None, 0))
+        if before is not None and (before.after != record.before or _seconds_between(before, record) > _RUN_GAP):
+            yield before, count
+            before, count = None, 0
+        run[record.path] = (replace(record, before=before.before) if before is not None else record, count + 1)
+    yield from run.values()
+
+
+def _seconds_between(first: JournalRecord, second: JournalRecord) -> float:
+    """Return the seconds from one record to another; infinity if a time is damaged."""
+    try:
+        return (datetime.fromisoformat(second.at) - datetime.fromisoformat(first.at)).total_seconds()
+    except (ValueError, OverflowError, TypeError):
+        return float("inf")
+
+
+def _match_path(path: str) -> tuple[re.Match[str], str] | None:
+    """Return the names in the path of a recorded file, and what it is; None for another file."""
+    return next(((found, kind) for pattern, kind in _FILES if (found := pattern.fullmatch(path))), None)
 
 
 def _describe_record(
-    journal: JournalFile, record: JournalRecord, outcomes: Mapping[int, str], source: str
+    journal: JournalFile, record: JournalRecord, outcomes: Mapping[int, str], source: str, count: int
 ) -> AuditEntry:
     path = clean_text(record.path, 200)
-    match = next(((found, kind) for pattern, kind in _FILES if (found := pattern.fullmatch(path))), None)
+    match = _match_path(path)
     kind, names = (match[1], [name for name in match[0].groups() if name]) if match else ("file", [path])
     if record.kind == "first":
         act = "known from here on"
@@ -151,7 +194,7 @@ def _describe_record(
         act = "removed" if not record.after else "changed" if record.before else "created"
         if outcomes.get(record.number) == "undone":
             act += " (did not take place)"
-    digests = f"{record.before[:12] or '–'} -> {record.after[:12] or '–'}"
+    digests = f"{record.before[:12] or '–'} -> {record.after[:12] or '–'}" + (f", {count} writes" if count > 1 else "")
     return AuditEntry(
         _clean_time(record.at), _account(journal), f"{kind} {act}", " ".join(reversed(names)), digests, "", source
     )

@@ -17,6 +17,7 @@ from ratui.imaging.joint_space import Unreliable
 from ratui.results.joint_space import find_successive_changes
 from ratui.results.joint_space_measuring import list_measured_sites, list_visit_pairs, measure_joint_spaces
 from ratui.study import InProcessConverter, RegionSource, Study, StudyLocked, import_films
+from ratui.study.audit import list_audit_entries
 from ratui.study.joint_space import (
     JOINT_SPACE,
     OUTDATED,
@@ -327,3 +328,30 @@ def test_the_command_prints_what_was_measured(tmp_path: Path, run: Callable[...,
     study.save_regions(case, [])
     assert "no finger joint has boxes on films of two visits" in run(study.path).output
     assert load_joint_space(study, case) == ()
+
+
+def test_the_audit_trail_has_one_line_for_a_run_and_one_for_each_case(
+    tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    study = make_study(tmp_path, patients=2)
+    for _ in range(2):
+        run(study.path)
+        for case in study.cases():
+            for site in ("L.MCP2", "R.MCP2"):
+                move_box(study, case, site, 0)
+    runs = [each for each in list_audit_entries(study) if each.action == "joint spaces measured"]
+    assert [each.detail for each in runs] == [
+        "40 measured, 0 kept, 40 of them reliable, in 2 cases",
+        "4 measured, 36 kept, 40 of them reliable, in 2 cases",
+    ]
+    for case in study.cases():
+        short, full = (
+            [each for each in found if each.action.startswith("measured joint spaces") and each.subject == case]
+            for found in (list_audit_entries(study), list_audit_entries(study, entries=True))
+        )
+        assert [each.action.rpartition(" ")[2] for each in short] == ["created", "changed"]
+        assert all(each.detail.endswith(", 2 writes") for each in short)
+        digests = [tuple(each.detail.removesuffix(", 2 writes").split(" -> ")) for each in (*full, *short)]
+        assert len(full) == 4, "each write on request"
+        assert [before for before, _ in digests[1:4]] == [after for _, after in digests[:3]]
+        assert digests[4:] == [(digests[0][0], digests[1][1]), (digests[2][0], digests[3][1])]
