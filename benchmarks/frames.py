@@ -39,7 +39,7 @@ Wrap = Callable[[Sequence[str]], list[str]]
 def swaps(kind: str, protocol: str, wrap: Wrap) -> dict[str, tuple[float, float, int]]:
     """Return median and slowest milliseconds and median bytes, for ``b`` and for ``f``."""
     command = wrap([sys.executable, "-m", "benchmarks.frames_app", kind, protocol])
-    terminal = FakeTerminal(command, protocol, folder=ROOT)
+    terminal = FakeTerminal(command, protocol, folder=ROOT, is_local=True)
     try:
         if terminal.wait_for(GRAPHICS, patience=60) is None:
             raise RuntimeError(f"{kind} shows no {protocol} image.\n{terminal.describe()}")
@@ -137,7 +137,9 @@ def app(protocol: str, **line: float) -> Iterator[tuple[FakeTerminal, float]]:
         study, rater, case = copy_sample(Path(folder) / "study")
         command = [sys.executable, "-m", "ratui", "read", str(study), "--rater", rater, "--case", str(case)]
         home = {"XDG_CONFIG_HOME": folder, "XDG_DATA_HOME": folder}
-        terminal = FakeTerminal(command, protocol, size=(104, 32), environment=home, folder=ROOT, **line)  # type: ignore[arg-type]
+        terminal = FakeTerminal(
+            command, protocol, size=(104, 32), environment=home, folder=ROOT, is_local=not line, **line
+        )  # type: ignore[arg-type]
         try:
             first = terminal.wait_for(GRAPHICS, patience=60)
             if first is None:

@@ -77,7 +77,13 @@ class Pairs(App[None]):
 
 
 class Ours(Pairs):
-    """The app with ratui's widget."""
+    """The app with ratui's widget, which asks the terminal first what it can show, as ratui does."""
+
+    def __init__(self, protocol: str) -> None:
+        from ratui.terminal import probe
+
+        super().__init__(protocol)
+        self.graphics = probe(protocol)
 
     def get_driver_class(self) -> Any:
         """Return ratui's driver."""
@@ -87,13 +93,12 @@ class Ours(Pairs):
 
     def widgets(self) -> tuple[Widget, Widget]:
         """Return two film views with a common cache."""
-        from ratui.terminal import Bandwidth, Display, FrameCache
+        from ratui.terminal import Bandwidth, FrameCache
         from ratui.tui.graphics.painter import Painter
         from ratui.tui.widgets.film_view import FilmView
 
-        levels = 64 if self.protocol == "sixel" else 256
-        display = Display(self.protocol, CELL, levels, round_trip=0.001)  # type: ignore[arg-type]
-        Painter(self, Bandwidth(display.round_trip)).uses_fences = True
+        display = self.graphics
+        Painter(self, Bandwidth(display.round_trip, display.rate)).uses_fences = True
         cache = FrameCache()
         self.views = (FilmView(display, cache), FilmView(display, cache))
         return self.views

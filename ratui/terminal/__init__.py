@@ -5,6 +5,7 @@ from ratui.terminal.colours import Colours, GreyPalette, detect_colours, make_gr
 from ratui.terminal.display import (
     FENCE,
     FENCE_ROW,
+    LOCAL_ROUND_TRIP,
     MIN_GREYS,
     MIN_PIXELS_PER_MM,
     NUMBERED_FENCE,
@@ -18,10 +19,11 @@ from ratui.terminal.display import (
 )
 from ratui.terminal.doctor import describe_terminal, list_advice, show_test_card
 from ratui.terminal.frames import Frame, FrameCache, HalfCellFrame, SixelFrame, encode, encode_coarse
+from ratui.terminal.image_files import remove_image_files
 from ratui.terminal.iterm2 import ITerm2Frame
-from ratui.terminal.kitty import KittyFrame, KittyPlaceholderFrame
+from ratui.terminal.kitty import KittyFileFrame, KittyFrame, KittyPlaceholderFrame
 from ratui.terminal.multiplexer import TmuxState, read_tmux
-from ratui.terminal.probe import LOCAL_ROUND_TRIP, probe, read_cell_size
+from ratui.terminal.probe import probe, read_cell_size
 from ratui.terminal.restore import SavedTerminal
 from ratui.terminal.sixel import decode_sixel, encode_sixel
 from ratui.terminal.test_card import TEST_CARD_CHECKS, draw_test_card
@@ -43,6 +45,7 @@ __all__ = [
     "GreyPalette",
     "HalfCellFrame",
     "ITerm2Frame",
+    "KittyFileFrame",
     "KittyFrame",
     "KittyPlaceholderFrame",
     "Resolution",
@@ -67,5 +70,6 @@ __all__ = [
     "probe",
     "read_cell_size",
     "read_tmux",
+    "remove_image_files",
     "show_test_card",
 ]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from ratui.errors import DisplayError, clean_text
 from ratui.terminal.colours import Colours, detect_colours, make_grey_palette
 from ratui.terminal.display import Display
+from ratui.terminal.image_files import MEDIA, Medium
 from ratui.terminal.iterm2 import parse_iterm2_cell
 from ratui.terminal.multiplexer import TmuxState
 from ratui.terminal.queries import (
@@ -32,6 +33,7 @@ def parse_answers(
     multiplexer: str = "",
     tmux: TmuxState | None = None,
     colours: tuple[Colours, str] = ("truecolor", ""),
+    medium: Medium = "",
 ) -> Display:
     """Return the capabilities that the terminal's `answer` describes.
 
@@ -53,6 +55,8 @@ def parse_answers(
         Clients of tmux; None if it did not answer.
     colours
         The colours of characters and the reason, from `detect_colours`.
+    medium
+        The way of Kitty images that the terminal has taken; empty for its line.
 
     Returns
     -------
@@ -92,6 +96,7 @@ def parse_answers(
             is_cell_measured=bool(size or iterm2_cell),
             max_sixel_size=room_size if min(room_size) >= 100 else (1000, 1000),
             uses_placeholders=protocol == "kitty" and multiplexer == "tmux",
+            medium=medium if protocol == "kitty" and not multiplexer else "",
             terminal=clean_text(version[1].decode()) if version else "",
             colours=colours[0],
             colours_why=colours[1],
@@ -110,7 +115,8 @@ def parse_answers(
     if override != "auto":
         return display(override, "asked for")
     if reply and reply[1] == b"OK":
-        return display("kitty", "the terminal speaks Kitty's graphics")
+        through = f", and takes images through {MEDIA[medium]}" if medium else ""
+        return display("kitty", f"the terminal speaks Kitty's graphics{through}")
     if iterm2_cell:  # before Sixel, which has fewer greys
         return display("iterm2", "the terminal shows inline images of iTerm2")
     if has_sixel:

@@ -12,11 +12,13 @@ from typing import Literal, TypeAlias
 
 from ratui.errors import DisplayError
 from ratui.terminal.colours import Colours
+from ratui.terminal.image_files import Medium
 from ratui.terminal.queries import CURSOR_POSITION
 
 __all__ = [
     "FENCE",
     "FENCE_ROW",
+    "LOCAL_ROUND_TRIP",
     "MIN_GREYS",
     "MIN_PIXELS_PER_MM",
     "NUMBERED_FENCE",
@@ -33,6 +35,8 @@ __all__ = [
 Protocol: TypeAlias = Literal["kitty", "iterm2", "sixel", "halfcell"]
 PROTOCOLS: tuple[Protocol, ...] = ("kitty", "iterm2", "sixel", "halfcell")
 """Ways to draw images: Kitty's protocol, inline images of iTerm2, Sixel, and characters with two grey values each."""
+LOCAL_ROUND_TRIP = 0.008
+"""Round trip in seconds below which a terminal counts as local, so that its bandwidth needs no measurement."""
 MIN_GREYS = 16
 """Number of greys below which films cannot be scored: with fewer, the edge of a bone disappears in flat areas."""
 
@@ -61,12 +65,19 @@ class Display:
     """Largest Sixel image that the terminal accepts, as (width, height) in pixels. xterm shows nothing of a larger one."""
     uses_placeholders: bool = False
     """True if Kitty images are placed by characters, through tmux."""
+    medium: Medium = ""
+    """Way of Kitty images to a terminal on this machine; empty for the terminal's line."""
     terminal: str = ""
     """Name and version that the terminal reported; empty if it reported none. Inside a multiplexer that of the latter."""
     colours: Colours = "truecolor"
     """Colours of characters."""
     colours_why: str = ""
     """Source of `colours`, such as ``TERM=xterm-256color``."""
+
+    @property
+    def is_near(self) -> bool:
+        """True if the terminal answers as soon as one on this machine, without a multiplexer between."""
+        return not self.multiplexer and self.round_trip is not None and self.round_trip < LOCAL_ROUND_TRIP
 
     @property
     def can_show_films(self) -> bool:

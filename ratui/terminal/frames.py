@@ -121,7 +121,9 @@ def encode(display: Display, image: Image.Image, *, slices: bool = False) -> Fra
     if image.mode != "L":
         raise DisplayError(f"films are grey, this image is {image.mode}")
     if display.protocol == "kitty":
-        return encode_kitty(image, effort=6 if slices else 1, placeholders=display.uses_placeholders)
+        return encode_kitty(
+            image, effort=6 if slices else 1, placeholders=display.uses_placeholders, medium=display.medium
+        )
     if display.protocol == "iterm2":
         return encode_iterm2(image, _count_cells(display, image), effort=6 if slices else 1, strips=6 if slices else 1)
     if display.protocol == "sixel":

@@ -1,5 +1,7 @@
 """Images for Kitty's graphics protocol, placed at the cursor or, through tmux, by characters (Unicode placeholders).
 
+A terminal on this machine gets the pixels through shared memory or a temporary file (`ratui.terminal.image_files`).
+
 tmux does not know about images. It passes an upload on to its clients if the sequence is wrapped (its option
 ``allow-passthrough``), but it would neither move nor remove an image that was placed at the cursor. A placeholder is a
 character: its colour is the number of the image, and its combining marks are its row and column in the image. tmux moves,
@@ -18,7 +20,17 @@ from typing import ClassVar
 
 from PIL import Image
 
-__all__ = ["PLACEHOLDER", "KittyFrame", "KittyPlaceholderFrame", "encode_kitty", "list_marks", "pass_through"]
+from ratui.terminal.image_files import ImageFile, Medium
+
+__all__ = [
+    "PLACEHOLDER",
+    "KittyFileFrame",
+    "KittyFrame",
+    "KittyPlaceholderFrame",
+    "encode_kitty",
+    "list_marks",
+    "pass_through",
+]
 
 _CHUNK = 4096  # Kitty's limit for the payload of one sequence
 PLACEHOLDER = "\U0010eeee"
@@ -92,11 +104,22 @@ class KittyFrame:
             Control sequences. Other text must not come between them.
         """
         show = f"\x1b[{row + 1};{column + 1}H\x1b_Ga=p,i={self.id},p={placement},c={columns},r={rows},C=1,q=2\x1b\\"
-        return [show] if self._sent else [*self.upload, show]
+        return [*self.upload_parts(), show]
+
+    def upload_parts(self) -> list[str]:
+        """Return the sequences that send the image without showing it, in their order; none if it was sent."""
+        return [] if self._sent else list(self.upload)
 
     def mark_shown(self) -> None:
-        """Record that all parts have been written."""
+        """Record that all parts of the upload have been written."""
         self._sent[:] = [True]
+
+    def is_received(self) -> bool:
+        """Return False if the terminal has answered a later question without having taken the image."""
+        return True
+
+    def send_directly(self) -> None:
+        """Send the image through the terminal's line from now on, because the terminal did not take it otherwise."""
 
     def mark_lost(self) -> None:
         """Record that the terminal may have lost the image, because another program used it."""
@@ -145,7 +168,11 @@ class KittyPlaceholderFrame(KittyFrame):
         show = virtual + "".join(
             f"\x1b[{row + y + 1};{column + 1}H{line}" for y, line in enumerate(self._lines(columns, rows))
         )
-        return [show] if self._sent else [*map(pass_through, self.upload), show]
+        return [*self.upload_parts(), show]
+
+    def upload_parts(self) -> list[str]:
+        """Return the sequences that send the image through tmux; none if it was sent."""
+        return [pass_through(part) for part in super().upload_parts()]
 
     def _lines(self, columns: int, rows: int) -> list[str]:
         """Return the placeholders of each row, with the number of the image as their colour."""
@@ -176,7 +203,79 @@ class KittyPlaceholderFrame(KittyFrame):
         return pass_through(super()._free)
 
 
-def encode_kitty(image: Image.Image, *, effort: int, placeholders: bool = False) -> KittyFrame:
+@dataclass(frozen=True)
+class KittyFileFrame(KittyFrame):
+    """A Kitty image that the terminal reads from shared memory or from a file. `upload` is empty.
+
+    The file is written when the image is sent. If there is no room for it, the image goes through the terminal's line.
+    """
+
+    levels: bytes = field(default=b"", repr=False)
+    """Grey levels of the pixels, row by row."""
+    size: tuple[int, int] = (0, 0)
+    """Width and height in pixels."""
+    medium: Medium = "s"
+    """The medium."""
+    _file: list[ImageFile] = field(default_factory=list, repr=False, compare=False)
+    _is_direct: list[bool] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that the frame takes here and in the terminal."""
+        return len(self.levels) + 4 * self.pixels
+
+    @property
+    def byte_count(self) -> int:
+        """Bytes that have to be sent to show the image now: without its pixels, unless these go through the line."""
+        if self._is_direct and not self._sent:
+            return len(self.levels)  # before compression
+        return 60 if self._sent else 260
+
+    def upload_parts(self) -> list[str]:
+        """Write the file, and return the sequence that has the terminal read it; none if it was sent."""
+        if self._sent:
+            return []
+        if not self._is_direct:
+            self._delete_file()
+            image = Image.frombytes("L", self.size, self.levels)
+            try:
+                file = ImageFile.write(self.medium, Image.merge("RGB", (image, image, image)).tobytes())
+            except OSError:
+                self.send_directly()
+            else:
+                self._file.append(file)
+                width, height = self.size
+                return [f"\x1b_Ga=t,f=24,t={self.medium},s={width},v={height},i={self.id},q=2;{file.name}\x1b\\"]
+        return list(_make_upload(Image.frombytes("L", self.size, self.levels), self.id, effort=1))
+
+    def is_received(self) -> bool:
+        """Return False if the file of the image still exists, which the terminal deletes after it has read it.
+
+        Also return False if the image has to be sent again.
+        """
+        return bool(self._sent) and (not self._file or self._file[-1].is_taken())
+
+    def send_directly(self) -> None:
+        """Send the image through the terminal's line from now on."""
+        self._is_direct[:] = [True]
+        self.mark_lost()
+
+    def mark_lost(self) -> None:
+        """Record that the terminal may have lost the image, and delete its file."""
+        super().mark_lost()
+        self._delete_file()
+
+    def forget(self) -> str:
+        """Delete the file, and return the sequence that frees the terminal's memory of the image, if it was sent."""
+        self._delete_file()
+        return super().forget()
+
+    def _delete_file(self) -> None:
+        while self._file:
+            self._file.pop().delete()
+
+
+def encode_kitty(image: Image.Image, *, effort: int, placeholders: bool = False, medium: Medium = "") -> KittyFrame:
     """Return an image as a frame for Kitty's graphics protocol, without loss.
 
     Parameters
@@ -187,20 +286,30 @@ def encode_kitty(image: Image.Image, *, effort: int, placeholders: bool = False)
         Effort of the compression, from 1 (fast) to 9 (small).
     placeholders
         True to place the image by characters, through tmux.
+    medium
+        Way to a terminal on this machine; empty to send the pixels through the terminal's line.
 
     Returns
     -------
     KittyFrame
         The frame, with a random number that no other image in the terminal has.
     """
+    id = secrets.randbelow(2**31 - 1) + 1
+    pixels = image.width * image.height
+    if medium:
+        return KittyFileFrame(id, (), pixels, levels=image.tobytes(), size=image.size, medium=medium)
+    return (KittyPlaceholderFrame if placeholders else KittyFrame)(id, _make_upload(image, id, effort), pixels)
+
+
+def _make_upload(image: Image.Image, id: int, effort: int) -> tuple[str, ...]:
+    """Return the sequences that send `image` through the terminal's line, as a compressed picture in pieces."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=effort)
     payload = base64.b64encode(buffer.getvalue()).decode()
-    id = secrets.randbelow(2**31 - 1) + 1
     pieces = [payload[start : start + _CHUNK] for start in range(0, len(payload), _CHUNK)]
     parts = []
     for number, piece in enumerate(pieces):
         more = int(number < len(pieces) - 1)
         head = f"a=t,f=100,t=d,i={id},q=2,m={more}" if number == 0 else f"m={more},q=2"
         parts.append(f"\x1b_G{head};{piece}\x1b\\")
-    return (KittyPlaceholderFrame if placeholders else KittyFrame)(id, tuple(parts), image.width * image.height)
+    return tuple(parts)

@@ -16,14 +16,15 @@ import termios
 import time
 import tty
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from fcntl import ioctl
 from struct import unpack
 
 from ratui.errors import DisplayError, clean_text
 from ratui.terminal.answers import parse_answers
 from ratui.terminal.colours import COLOUR_QUERY, detect_colours, parse_colours
-from ratui.terminal.display import PROTOCOLS, Display
+from ratui.terminal.display import LOCAL_ROUND_TRIP, PROTOCOLS, Display
+from ratui.terminal.image_files import Medium, list_media, offer_pixel, remove_leftovers
 from ratui.terminal.iterm2 import may_be_iterm2
 from ratui.terminal.multiplexer import TmuxClient, identify_multiplexer, read_tmux, suspect_multiplexer
 from ratui.terminal.queries import (
@@ -31,7 +32,9 @@ from ratui.terminal.queries import (
     CURSOR_POSITION,
     DEVICE_ATTRIBUTES,
     ITERM2_CELL_SIZE,
+    KITTY_FILE,
     KITTY_GRAPHICS,
+    KITTY_SHARED_MEMORY,
     LARGEST_SIXEL,
     SECONDARY_ATTRIBUTES,
     SIXEL_REGISTERS,
@@ -43,7 +46,6 @@ __all__ = [
     "FILLER",
     "GRAPHICS_QUERY",
     "HELLO",
-    "LOCAL_ROUND_TRIP",
     "QUERY",
     "UTF8_QUERY",
     "probe",
@@ -79,8 +81,7 @@ GRAPHICS_QUERY = KITTY_GRAPHICS.data + COLOUR_QUERY + HELLO
 """Questions for Kitty's graphics and for true colour, and the fence. Only for terminals that are not multiplexers."""
 FILLER = b"\x1b[m" * 8192 + HELLO
 """24 kB without a visible effect, and the fence. The time until the answer measures the bandwidth."""
-LOCAL_ROUND_TRIP = 0.008
-"""Round trip in seconds below which a terminal counts as local, so that its bandwidth needs no measurement."""
+_MEDIUM_QUERIES = {"s": KITTY_SHARED_MEMORY, "t": KITTY_FILE}
 _FENCE = DEVICE_ATTRIBUTES.pattern
 
 
@@ -125,7 +126,9 @@ def probe(override: str = "auto", *, deadline: float = 2.0) -> Display:
                 )
         require_utf8_locale(os.environ)
         suspected = suspect_multiplexer(os.environ)
-        answer, seconds, rate = _ask(terminal, deadline, suspected)
+        remove_leftovers()
+        asks_media = override in ("auto", "kitty") and not _is_remote(os.environ)
+        answer, seconds, rate, medium = _ask(terminal, deadline, suspected, asks_media=asks_media)
         cell = read_cell_size(terminal)
     finally:
         os.close(terminal)
@@ -148,7 +151,13 @@ def probe(override: str = "auto", *, deadline: float = 2.0) -> Display:
             tmux_clients=clients,
             reported=parse_colours(answer),
         ),
+        medium=medium,
     )
+
+
+def _is_remote(environment: Mapping[str, str]) -> bool:
+    """Return True if the terminal is on another machine, according to the environment: one question less on a slow line."""
+    return any(environment.get(name) for name in ("SSH_CONNECTION", "SSH_TTY"))
 
 
 def read_cell_size(terminal: int) -> tuple[int, int] | None:
@@ -200,36 +209,64 @@ def require_utf8_terminal(answer: bytes, tmux_clients: Sequence[TmuxClient] = ()
         )
 
 
-def _ask(terminal: int, deadline: float, suspected: str) -> tuple[bytes, float | None, float | None]:
-    """Return the answers to all questions, the round trip in seconds, and the bandwidth in bytes per second.
+def _ask(
+    terminal: int, deadline: float, suspected: str, *, asks_media: bool
+) -> tuple[bytes, float | None, float | None, Medium]:
+    """Return the answers to all questions, the round trip in seconds, the bytes per second, and the medium for images.
 
     `suspected` is the multiplexer that the environment names. It counts if the terminal does not identify itself.
+    The terminal is asked for a medium if `asks_media` is true and it speaks Kitty's graphics.
     """
+    medium: Medium = ""
     try:
         with _raw(terminal):
             hello, first = _exchange(terminal, HELLO, deadline)
             if first is None:
-                return hello, None, None
+                return hello, None, None, medium
             patience = max(deadline, 10 * first)
             answer, second = _exchange(terminal, QUERY, patience)
             if second is None:
-                return hello, first, None
+                return hello, first, None, medium
             round_trip = min(first, second)
             identified = identify_multiplexer(answer)
             if not (suspected if identified is None else identified):
                 query = ITERM2_CELL_SIZE.data if may_be_iterm2(answer, os.environ) else b""
                 graphics, third = _exchange(terminal, query + GRAPHICS_QUERY, patience)
                 if third is None:
-                    return answer, round_trip, None
+                    return answer, round_trip, None, medium
                 answer += graphics
                 round_trip = min(round_trip, third)
+                reply = KITTY_GRAPHICS.pattern.search(answer)
+                if asks_media and reply and reply[1] == b"OK":
+                    medium, is_answered = _ask_media(terminal, patience)
+                    if not is_answered:
+                        return answer, round_trip, None, medium
             rate = None
             if round_trip > LOCAL_ROUND_TRIP:
                 _, took = _exchange(terminal, FILLER, patience + 5.0)
                 rate = len(FILLER) / max(took - round_trip, 1e-3) if took else None
-            return answer, round_trip, rate
+            return answer, round_trip, rate, medium
     except (termios.error, OSError):
-        return b"", None, None
+        return b"", None, None, medium
+
+
+def _ask_media(terminal: int, patience: float) -> tuple[Medium, bool]:
+    """Return the first medium of which the terminal took an image, empty for none, and whether it answered the fence."""
+    with ExitStack() as stack:
+        offered = {medium: image for medium in list_media() if (image := stack.enter_context(offer_pixel(medium)))}
+        if not offered:
+            return "", True
+        queries = {medium: _MEDIUM_QUERIES[medium] for medium in offered}
+        question = b"".join(queries[medium].data.replace(b"NAME", offered[medium].name.encode()) for medium in offered)
+        answer, took = _exchange(terminal, question + HELLO, patience)
+        if took is None:
+            return "", False
+        for medium, image in offered.items():
+            reply = queries[medium].pattern.search(answer)
+            # A terminal that says OK to everything has not deleted the image.
+            if reply and reply[1] == b"OK" and image.is_taken():
+                return medium, True
+        return "", True
 
 
 def _exchange(terminal: int, question: bytes, deadline: float) -> tuple[bytes, float | None]:

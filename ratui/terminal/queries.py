@@ -15,7 +15,9 @@ __all__ = [
     "CURSOR_POSITION",
     "DEVICE_ATTRIBUTES",
     "ITERM2_CELL_SIZE",
+    "KITTY_FILE",
     "KITTY_GRAPHICS",
+    "KITTY_SHARED_MEMORY",
     "LARGEST_SIXEL",
     "QUERIES",
     "SECONDARY_ATTRIBUTES",
@@ -144,6 +146,24 @@ KITTY_GRAPHICS = Query(
     ("\x1b_Gi=4211;OK\x1b\\", "\x1b_Gi=4211;EINVAL:unsupported\x1b\\", "\x1b_Gi=4211;ENOTSUP:no graphics\x1b\\"),
 )
 
+# The same with the pixel in shared memory or in a file, whose name in base64 replaces `NAME`.
+_TAKEN = r"\x1b_Gi={id};(OK|E[A-Z]{{2,20}}(?::[ -~]{{0,120}})?)\x1b\\"
+_REFUSED = "EBADF:Failed to open file for graphics transmission with error: [2] No such file or directory"
+KITTY_SHARED_MEMORY = Query(
+    "Kitty's graphics through shared memory",
+    "probe",
+    "\x1b_Gi=4212,s=1,v=1,a=q,t=s,f=24;NAME\x1b\\",
+    _TAKEN.format(id=4212),
+    ("\x1b_Gi=4212;OK\x1b\\", f"\x1b_Gi=4212;{_REFUSED}\x1b\\"),
+)
+KITTY_FILE = Query(
+    "Kitty's graphics through a temporary file",
+    "probe",
+    "\x1b_Gi=4213,s=1,v=1,a=q,t=t,f=24;NAME\x1b\\",
+    _TAKEN.format(id=4213),
+    ("\x1b_Gi=4213;OK\x1b\\", f"\x1b_Gi=4213;{_REFUSED}\x1b\\"),
+)
+
 ITERM2_CELL_SIZE = Query(
     "size of a cell in points, as iTerm2 and WezTerm report it",
     "probe",
@@ -201,6 +221,8 @@ QUERIES: tuple[Query, ...] = (
     SIXEL_REGISTERS,
     LARGEST_SIXEL,
     KITTY_GRAPHICS,
+    KITTY_SHARED_MEMORY,
+    KITTY_FILE,
     ITERM2_CELL_SIZE,
     STYLE,
     CURSOR_POSITION,

@@ -15,10 +15,10 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 from textual import events
 from textual.message import Message
 
-from ratui.terminal import FENCE, FENCE_ROW, NUMBERED_FENCE
+from ratui.terminal import FENCE, FENCE_ROW, NUMBERED_FENCE, Display
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.input.key_queue import KeyBurst, KeyQueue
-from ratui.tui.input.terminal_input import Burst, InputSplitter, Kind
+from ratui.tui.input.terminal_input import NEAR, Burst, InputSplitter, Kind
 from ratui.tui.textual_internals import LONGEST_SEQUENCE, SYNC_END, SYNC_START, TerminalDriver, XTermParser
 
 __all__ = ["ListeningDriver", "classify_sequence", "tokens_to_keys"]
@@ -177,6 +177,9 @@ class ListeningDriver(TerminalDriver):
         This replaces Textual's loop, which does not report which keys arrived together.
         """
         splitter = InputSplitter(classify_sequence, self._awaits_reply)
+        graphics = getattr(self.owner, "graphics", None)
+        if isinstance(graphics, Display) and graphics.is_near:
+            splitter.together = NEAR
         parser = self.make_parser()
         decode = getincrementaldecoder("utf-8")("replace").decode
         with selectors.SelectSelector() as selector:

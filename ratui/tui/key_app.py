@@ -14,7 +14,7 @@ from textual.widgets import Input
 
 from ratui.errors import DisplayError, SettingsError
 from ratui.scheme import Scheme
-from ratui.terminal import Bandwidth, Display, FrameCache, read_cell_size
+from ratui.terminal import Bandwidth, Display, FrameCache, read_cell_size, remove_image_files
 from ratui.tui.command_palette import Command, CommandProvider, Palette
 from ratui.tui.driver import ListeningDriver
 from ratui.tui.graphics.client_watch import ClientWatch
@@ -158,6 +158,7 @@ class KeyApp(GuardedApp):
         self.graphics = replace(display, cell=before.cell)
         if self.graphics == before:
             if is_attached:  # the new terminal has none of the images
+                self.painter.abandon_ahead()
                 self.frame_cache.mark_lost()
                 for view in self._list_film_views():
                     view.redraw()
@@ -244,6 +245,7 @@ class KeyApp(GuardedApp):
 
     def free_images(self) -> str:
         """Return the sequences that free every image which the terminal holds or is being sent."""
+        remove_image_files()
         return self.painter.abandon_uploads() + self.frame_cache.release()
 
     def action_command_palette(self) -> None:

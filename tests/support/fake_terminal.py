@@ -6,6 +6,7 @@ measured and tested from outside.
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import os
 import pty
@@ -26,6 +27,8 @@ __all__ = ["GRAPHICS", "Burst", "FakeTerminal", "Question"]
 GRAPHICS = re.compile(rb"\x1b_Ga=p|\x1bP[0-9;]*q|\xe2\x96\x80|\x1b\[48;2;(?!0;0;0m)(\d+);\1;\1m")
 """A placed Kitty image, a Sixel image, an upper half block, or a grey cell."""
 _ASKED = re.compile(
+    rb"\x1b_Ga=t,(?P<sent>[^;\x1b]*t=[st],[^;\x1b]*);(?P<sent_name>[^\x1b]*)\x1b\\|"
+    rb"\x1b_Gi=(?P<file>\d+),(?P<offer>[^;\x1b]*a=q,t=[st],[^;\x1b]*);(?P<file_name>[^\x1b]*)\x1b\\|"
     rb"\x1b_Gi=(?P<kitty>\d+)[^\x1b]*a=q[^\x1b]*\x1b\\|(?:\x1b\[(?P<at>\d+;\d+)H)?"
     rb"\x1b\[(?P<asked>c|>c|>0?q|16t|6n|\?2026\$p|\?1;1;0S|14t|18t)"
     rb"|\x1bP\$(?P<style>qm)\x1b\\|(?P<letter>\xc3\xb1\x1b\[6n)"
@@ -66,7 +69,8 @@ class FakeTerminal:
     `rate` is the capacity of the line in bytes per second, `delay` its one-way delay in seconds. `size` is columns and
     rows, `cell` the pixels of a character. `version` is the name and version that the terminal reports; empty for none.
     `style` is the reply to the query for the style (DECRQSS). If `is_utf8` is false, each byte is a character.
-    The line collects keys for `packet_seconds` and delivers them together.
+    The line collects keys for `packet_seconds` and delivers them together. If `is_local`, a Kitty terminal takes images from
+    shared memory and files, and deletes them; otherwise it is on another machine and cannot.
     """
 
     def __init__(
@@ -84,9 +88,13 @@ class FakeTerminal:
         style: bytes = b"",
         is_utf8: bool = True,
         packet_seconds: float = 0.0,
+        is_local: bool = False,
     ) -> None:
         self.kind, self.cell, self.size, self.version = kind, cell, size, version
         self._style, self._is_utf8 = style, is_utf8
+        self.is_local = is_local
+        self.images: dict[int, bytes] = {}
+        """Pixels of the images that were taken from shared memory or a file, by number."""
         self._rate, self._delay, self._packet_seconds = rate, delay, packet_seconds
         main, sub = pty.openpty()
         self._main = main
@@ -114,6 +122,7 @@ class FakeTerminal:
         """If false, the terminal reads nothing, as after Ctrl-S or on a hanging line."""
         self.answer_delay: Callable[[Question], float | None] = lambda question: 0.0
         """Function that returns by how many seconds the answer to a question is late; None if the answer is lost."""
+        self._wake_source, self._wake_sink = os.pipe()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -126,6 +135,7 @@ class FakeTerminal:
             due = (now // self._packet_seconds + 1) * self._packet_seconds
         with self._lock:
             self._due.append((due + self._delay, keys.encode() if isinstance(keys, str) else keys, None))
+        os.write(self._wake_sink, b"k")  # otherwise the key would wait for the end of the pause in `_run`
         return now
 
     def resize(self, columns: int, rows: int) -> None:
@@ -136,8 +146,10 @@ class FakeTerminal:
     def hang_up(self) -> None:
         """Close the terminal's window, or cut its line: the program gets SIGHUP, and its terminal is gone."""
         self._closed = True
+        os.write(self._wake_sink, b"c")
         self._thread.join(2)
-        os.close(self._main)
+        for descriptor in (self._main, self._wake_source, self._wake_sink):
+            os.close(descriptor)
 
     # Observations.
 
@@ -245,11 +257,14 @@ class FakeTerminal:
             now = time.monotonic()
             self._deliver(now)
             wait = 0.002 if self._due or self._rate else 0.02
-            readable, _, _ = select.select([self._main], [], [], wait)
+            readable, _, _ = select.select([self._main, self._wake_source], [], [], wait)
+            if self._wake_source in readable:
+                os.read(self._wake_source, 4096)
+                self._deliver(time.monotonic())
             if not self.takes_output:
                 time.sleep(0.01)
                 continue
-            if not readable or now < ready_at:
+            if self._main not in readable or now < ready_at:
                 continue
             try:
                 chunk = os.read(self._main, 1024 if self._rate else 65_536)
@@ -280,15 +295,38 @@ class FakeTerminal:
         end = 0
         for found in _ASKED.finditer(data):
             end = found.end()
+            if found["sent"] is not None:
+                self._take_image(found["sent"], found["sent_name"])
+                continue
             question = Question(found[0], at, b"" if self.kind == "mute" else self._to(found))
             with self._lock:
                 self._questions.append(question)
                 late = self.answer_delay(question)
                 if question.answer and late is not None:
                     self._due.append((at + late + self._delay, question.answer, question))
-        return data[max(end, len(data) - 200) :]
+        return data[max(end, len(data) - 400) :]
+
+    def _take_image(self, settings: bytes, name: bytes) -> bool:
+        """Read and delete an image in shared memory or a file; return False if it is not there or too small."""
+        values = dict(each.split(b"=") for each in settings.split(b","))
+        path = Path(os.fsdecode(base64.b64decode(name)))
+        if values[b"t"] == b"s":
+            path = Path("/dev/shm") / path.name
+        if self.kind != "kitty" or not self.is_local or not path.exists():
+            return False
+        data = path.read_bytes()
+        path.unlink()
+        if len(data) < 3 * int(values[b"s"]) * int(values[b"v"]):
+            return False
+        if values.get(b"a") != b"q":
+            self.images[int(values[b"i"])] = data
+        return True
 
     def _to(self, asked: re.Match[bytes]) -> bytes:
+        if asked["file"]:
+            taken = self._take_image(asked["offer"], asked["file_name"])
+            answer = b"OK" if taken else b"EBADF:Failed to open file for graphics transmission"
+            return b"\x1b_Gi=%s;%s\x1b\\" % (asked["file"], answer) if self.kind == "kitty" else b""
         if asked["kitty"]:
             return b"\x1b_Gi=%s;OK\x1b\\" % asked["kitty"] if self.kind == "kitty" else b""
         if asked["style"]:

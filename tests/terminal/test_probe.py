@@ -179,7 +179,7 @@ def terminal(*answers: bytes, after: float = 0.0, pieces: bool = False, rate: fl
 
 
 def test_a_capable_terminal() -> None:
-    display, _ = in_terminal(terminal(DA1_PLAIN, CELL + DA1_PLAIN, KITTY_OK + DA1_PLAIN))
+    display, _ = in_terminal(terminal(DA1_PLAIN, CELL + DA1_PLAIN, KITTY_OK + DA1_PLAIN, DA1_PLAIN))
     assert (display["protocol"], display["cell"]) == ("kitty", [9, 20])
 
 
@@ -189,7 +189,7 @@ def test_answers_in_pieces() -> None:
 
 
 def test_a_slow_line_is_probed_correctly_and_measured() -> None:
-    long = terminal(DA1_PLAIN, CELL + DA1_PLAIN, KITTY_OK + DA1_PLAIN, DA1_PLAIN, after=0.4, rate=100_000)
+    long = terminal(DA1_PLAIN, CELL + DA1_PLAIN, KITTY_OK + DA1_PLAIN, DA1_PLAIN, DA1_PLAIN, after=0.4, rate=100_000)
     display, _ = in_terminal(long, deadline=2.0)
     assert display["protocol"] == "kitty"
     assert 0.4 <= display["round_trip"] < 2.0
@@ -197,7 +197,7 @@ def test_a_slow_line_is_probed_correctly_and_measured() -> None:
 
 
 def test_a_near_terminal_is_not_measured() -> None:
-    display, _ = in_terminal(terminal(DA1_PLAIN, CELL + DA1_PLAIN, KITTY_OK + DA1_PLAIN))
+    display, _ = in_terminal(terminal(DA1_PLAIN, CELL + DA1_PLAIN, KITTY_OK + DA1_PLAIN, DA1_PLAIN))
     if display["round_trip"] < 0.008:
         assert display["rate"] is None
 
@@ -308,5 +308,5 @@ def test_a_terminal_started_inside_tmux_is_none(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("TMUX", "/tmp/tmux-0/default,1,0")
     monkeypatch.setenv("TERM", "screen-256color")
     name = b"\x1bP>|kitty(0.32.2)\x1b\\\x1b[>1;4000;32c"
-    display, _ = in_terminal(terminal(DA1_PLAIN, name + CELL + DA1_PLAIN, KITTY_OK + DA1_PLAIN))
+    display, _ = in_terminal(terminal(DA1_PLAIN, name + CELL + DA1_PLAIN, KITTY_OK + DA1_PLAIN, DA1_PLAIN))
     assert (display["protocol"], display["multiplexer"], display["terminal"]) == ("kitty", "", "kitty(0.32.2)")

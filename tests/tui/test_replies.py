@@ -340,6 +340,8 @@ def test_all_queries_are_listed_and_keys_are_ignored_after_the_program_was_conti
         terminal.close()
     listed = {query.sequence for query in QUERIES}
     written = SEQUENCE.findall(terminal.data.decode("utf-8", "replace"))
+    # The name of an image in shared memory or a file is another one each time.
+    written = [re.sub(r"(?<=f=24;)[A-Za-z0-9+/=]{40,}(?=\x1b)", "NAME", each) for each in written]
     asked = set(itertools.filterfalse(NO_QUERY.fullmatch, written))
     assert "\x1b[c" in asked
     assert "\x1b[?2026$p" in asked

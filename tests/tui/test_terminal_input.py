@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from ratui.reading import Reading
 from ratui.tui.driver import classify_sequence, tokens_to_keys
 from ratui.tui.i18n.catalog import Catalog
-from ratui.tui.input.terminal_input import Burst, InputSplitter
+from ratui.tui.input.terminal_input import NEAR, Burst, InputSplitter
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from ratui.tui.textual_internals import XTermParser
@@ -221,6 +221,16 @@ class TestSplitter:
         assert splitter.take(1.016) == Burst(("1",), 1.0, 1.0)
         splitter.feed("\x1b[C", 2.0)
         assert splitter.take(2.0) == Burst(("\x1b[C",), 2.0, 2.0)
+
+    def test_of_a_near_terminal_a_key_waits_less_and_what_comes_together_is_still_one_burst(self) -> None:
+        splitter = InputSplitter(classify_sequence, together=NEAR)
+        splitter.feed("1", 1.0)
+        assert splitter.deadline == pytest.approx(1.005)
+        assert splitter.take(1.006) == Burst(("1",), 1.0, 1.0)
+        splitter.feed("62;", 2.0)
+        splitter.feed("4c", 2.004)
+        assert splitter.take(2.0085) is None
+        assert splitter.take(2.0091) == Burst(tuple("62;4c"), 2.0, 2.004)
 
     def test_moving_the_mouse_does_not_delay_a_key(self) -> None:
         splitter = InputSplitter(classify_sequence)

@@ -1,5 +1,7 @@
 """The painter, which sends frames to the terminal: at once over a fast connection, coarse before fine over a slow one.
 
+Kitty images that are likely to be needed next are sent ahead while no key is pressed, so that a key only has to place them.
+
 A frame that is replaced before it is complete is dropped, with its parts that were not sent yet. A fence follows each frame.
 Its answer shows that the terminal has processed the frame, and the painter then reports the frame as painted.
 """
@@ -16,7 +18,8 @@ from weakref import WeakKeyDictionary
 
 from textual.app import App
 
-from ratui.terminal import LOCAL_ROUND_TRIP, Bandwidth, Display, Frame, KittyFrame, make_grey_palette
+from ratui.terminal import LOCAL_ROUND_TRIP, Bandwidth, Display, Frame, FrameCache, KittyFrame, make_grey_palette
+from ratui.tui.graphics.sent_ahead import SentAhead
 from ratui.tui.textual_internals import get_driver
 
 __all__ = ["Painter", "Place"]
@@ -31,6 +34,8 @@ _SLICE = 0.1
 """Seconds that one slice of a fine frame may take. A key has to wait for at most one slice."""
 _REST = 0.3
 """Seconds without a key after which fine frames are sent."""
+_REST_AHEAD = 0.1
+"""Seconds without a key after which images are sent ahead over a fast connection."""
 _MIN_MEASURED_BYTES = 6_000
 LONGEST_HOLD = 0.06
 """Seconds for which output is held back at most, so that films and texts of a joint change together."""
@@ -99,6 +104,8 @@ class Painter:
         """By fence: the places and frames sent before it, with the number of frames that the place had been sent."""
         self._ask_timer: asyncio.TimerHandle | None = None
         self._hold_timer: asyncio.TimerHandle | None = None
+        self.ahead = SentAhead(self)
+        """Images that are sent before they are shown."""
         Painter._all[app] = self
 
     @classmethod
@@ -138,10 +145,10 @@ class Painter:
             self._whole(place, frame, where, freed)
             return
         # The old picture must not stay on the screen under the name of the new joint.
-        self._write(self._erase_text(place, where) + freed)
+        self._write(self.ahead.abort() + self._erase_text(place, where) + freed)
         place._coarse, place._fine = coarse, frame
         self._slow.append(place)
-        self._later(0.02)  # let Textual send the text first: it is short, and names the joint
+        self.later(0.02)  # let Textual send the text first: it is short, and names the joint
 
     # One synchronized update for films and texts.
 
@@ -176,7 +183,7 @@ class Painter:
         """Remove the frame that is shown at `place`."""
         self.drop(place)
         if isinstance(place.shown, KittyFrame):
-            self._write(place.shown.remove(place.number))
+            self._write(self.ahead.abort() + place.shown.remove(place.number))
         place.shown = None
 
     def drop(self, place: Place) -> None:
@@ -189,19 +196,34 @@ class Painter:
     def abandon_uploads(self) -> str:
         """Drop everything that has not been sent; return the sequences that end the uploads of which a part was sent."""
         places, self._slow = self._slow, []
-        sequences = "".join(_end_upload(place) for place in places)
+        sequences = self.ahead.stop() + "".join(_end_upload(place) for place in places)
         for place in places:
             place._coarse = place._fine = None
         return sequences
+
+    def send_ahead(self, frames: Sequence[KittyFrame], cache: FrameCache) -> None:
+        """Send `frames` of `cache` while no key is pressed, instead of those of the last call, and show none of them."""
+        if self.uses_fences:  # only the answers tell when the connection is free
+            self._write(self.ahead.plan(frames, cache))
+
+    def abandon_ahead(self) -> None:
+        """Send no images ahead any more, because the terminal may have lost those that were sent in part."""
+        self._write(self.ahead.stop())
 
     def note_key(self, now: float) -> None:
         """Record a key at the time `now`, after which fine frames have to wait."""
         self._last_key = now
 
+    @property
+    def last_key(self) -> float:
+        """Time of the last key."""
+        return self._last_key
+
     def record_answer(self, number: int, now: float) -> None:
         """Record the answer to the fence `number` at the time `now`, report the painted frames, and send the next data."""
         for answered in self.bandwidth.record_answer(number, now):
             self._report_painted(self._sent.pop(answered, []), now)
+            self.ahead.record_answer(answered)
         if not any(self._sent.values()) and self._ask_timer is not None:
             self._ask_timer.cancel()
             self._ask_timer = None
@@ -211,7 +233,12 @@ class Painter:
         """Report the frames in `sent` that were not replaced or removed since."""
         for place, frame, count in sent:
             if place.shown is frame and place._sent_count == count:
-                place.on_painted(frame, now)
+                if isinstance(frame, KittyFrame) and not frame.is_received():
+                    # The terminal could not read the image: it gets the same one through its line.
+                    frame.send_directly()
+                    self.paint(place, frame)
+                else:
+                    place.on_painted(frame, now)
 
     def _ask_again(self) -> None:
         """Send another fence, because an answer may have been lost. Its answer counts for all frames before it."""
@@ -228,12 +255,12 @@ class Painter:
             self._ask_timer = asyncio.get_running_loop().call_later(_ASK_AGAIN, self._ask_again)
 
     def pump(self) -> None:
-        """Send the data that are due now: first all coarse frames, then slices of the fine ones."""
+        """Send the data that are due now: first all coarse frames, then slices of the fine ones, then images ahead."""
         now = self.clock()
-        if not self._slow:
+        if not self._slow and not self.ahead.is_due:
             return
         if self.uses_fences and self.bandwidth.is_busy(now):
-            self._later(0.5)  # in case the answer is lost: usually `record_answer` calls `pump` earlier
+            self.later(0.5)  # in case the answer is lost: usually `record_answer` calls `pump` earlier
             return
         waiting = [place for place in self._slow if place._coarse is not None]
         if waiting:
@@ -248,13 +275,22 @@ class Painter:
                     painted.append((place, coarse))
             if painted:
                 self._send(data, painted)
-            self._later(0.02)
+            self.later(0.02)
             return
-        rest = self._last_key + _REST - now
+        rest = self._last_key + (_REST if self._slow or self.is_slow() else _REST_AHEAD) - now
         if rest > 0:
-            self._later(rest)
+            self.later(rest)
             return
-        self._slice(self._slow[0])
+        if self._slow:
+            self._slice(self._slow[0])
+        else:
+            self._send_ahead()
+
+    def _send_ahead(self) -> None:
+        """Send the next part of the images that are sent ahead, and go on after the terminal has processed it."""
+        if data := self.ahead.take_part():
+            self._send(data, is_ahead=True)
+            self.later(0.5)  # in case the answer is lost: usually `record_answer` calls `pump` earlier
 
     def _slice(self, place: Place) -> None:
         """Send the next parts of the fine frame of `place`."""
@@ -277,7 +313,7 @@ class Painter:
             place._fine = None
             complete = [(place, fine)]
         self._send(data, complete)
-        self._later(0.02)
+        self.later(0.02)
 
     def _whole(self, place: Place, frame: Frame, where: tuple[int, int, int, int], freed: str) -> None:
         """Send all parts of `frame` in one write."""
@@ -308,24 +344,28 @@ class Painter:
         black = make_grey_palette(graphics.colours if isinstance(graphics, Display) else "truecolor").background[0]
         return f"\x1b[?2026h\x1b7\x1b[m{black}" + "".join(lines) + "\x1b[m\x1b8\x1b[?2026l"
 
-    def _later(self, seconds: float) -> None:
+    def later(self, seconds: float) -> None:
         """Call `pump` after `seconds`, instead of at the time that was planned before."""
         if self._timer is not None:
             self._timer.cancel()
         # A timer of Textual would skip a call whose time has passed before it gets to run.
         self._timer = asyncio.get_running_loop().call_later(max(seconds, 0.0), self.pump)
 
-    def _send(self, data: str, complete: Sequence[tuple[Place, Frame]] = ()) -> None:
+    def _send(self, data: str, complete: Sequence[tuple[Place, Frame]] = (), *, is_ahead: bool = False) -> None:
         """Write `data` at once, as a synchronized update (mode 2026) so that the terminal shows no incomplete image.
 
-        `complete` names the frames of which `data` contains the last part.
+        `complete` names the frames of which `data` contains the last part. `is_ahead` is true for images to be shown later.
         """
+        if not is_ahead:
+            data = self.ahead.abort() + data
         sent = [(place, frame, place._sent_count) for place, frame in complete]
         now = self.clock()
         fence = ""
-        if self.uses_fences and (sent or self._slow or len(data) > _MIN_MEASURED_BYTES):
+        if self.uses_fences and (sent or self._slow or is_ahead or len(data) > _MIN_MEASURED_BYTES):
             fence = self.bandwidth.record_sent(len(data), now)
             self._sent[self.bandwidth.last_number] = sent
+            if is_ahead:
+                self.ahead.note_fence(self.bandwidth.last_number)
             self._ask_later()
         self._write(f"\x1b[?2026h\x1b7{data}\x1b8\x1b[?2026l{fence}")
         if not self.uses_fences:

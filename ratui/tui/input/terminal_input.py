@@ -13,13 +13,15 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["Burst", "InputSplitter", "Kind", "continues_tail", "ends_reply", "is_reply_tail"]
+__all__ = ["NEAR", "Burst", "InputSplitter", "Kind", "continues_tail", "ends_reply", "is_reply_tail"]
 
 Kind = Literal["key", "event", "reply"]
 """Kinds of control sequences: a key, another input such as the mouse, or a reply of the terminal."""
 
 _TOGETHER = 0.015
 """Longest time in seconds between two characters of one burst. A typing person takes at least 0.02."""
+NEAR = 0.005
+"""The same for a terminal on this machine without a multiplexer, which writes a reply at once."""
 _LONGEST = 0.25
 """Seconds after which a burst ends even if more characters follow."""
 _ESCAPE = 0.1
@@ -92,6 +94,8 @@ class InputSplitter:
     """Function that returns the kind of a control sequence. Unknown sequences are replies."""
     awaits_reply: Callable[[], bool] = lambda: False
     """Function that returns True while the terminal has not replied to the last query."""
+    together: float = _TOGETHER
+    """Longest time in seconds between two characters of one burst, for which a key has to wait."""
     _rest: str = ""
     _tokens: list[str] = field(default_factory=list)
     _events: list[str] = field(default_factory=list)
@@ -109,7 +113,7 @@ class InputSplitter:
         times = []
         if self._tokens or self._ignored:
             held = any(len(token) == 1 and token.isprintable() for token in self._tokens)
-            times.append(min(self._last + _TOGETHER, self._began + _LONGEST) if held else self._last)
+            times.append(min(self._last + self.together, self._began + _LONGEST) if held else self._last)
         if not self._pasting and (self._rest.endswith("\x1b") or self._rest == "\x1bO"):
             may_be_reply = self._rest == "\x1b" and self.awaits_reply()
             times.append(self._last + (_ESCAPE_OF_REPLY if may_be_reply else _ESCAPE))
@@ -146,7 +150,7 @@ class InputSplitter:
             return None
         if not self._tokens and not self._ignored:
             self._end_escape()
-        unfinished = now - self._last < _TOGETHER and self._last - self._began >= _LONGEST - _TOGETHER
+        unfinished = now - self._last < self.together and self._last - self._began >= _LONGEST - self.together
         burst = Burst(tuple(self._tokens), self._began, self._last, self._ignored, unfinished)
         self._tokens, self._ignored = [], False
         return burst

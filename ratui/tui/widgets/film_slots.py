@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Hashable, Sequence
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Static
+from textual.worker import Worker
 
-from ratui.terminal import Display, FrameCache
+from ratui.terminal import Display, FrameCache, KittyFrame
 from ratui.tui.graphics.film_window import MAX_SIDE_BY_SIDE
+from ratui.tui.graphics.painter import Painter
 from ratui.tui.widgets.film_view import FilmView
 
 __all__ = ["FilmSlots"]
+
+_PAINTING = 0.2
+"""Seconds for which pictures in advance wait at most for the terminal to paint the present ones."""
 
 
 class FilmSlots(Vertical):
@@ -34,6 +40,9 @@ class FilmSlots(Vertical):
 
     def __init__(self, display: Display, frame_cache: FrameCache, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._frame_cache = frame_cache
+        self._coming: Sequence[tuple[FilmView, Hashable]] = ()
+        """The views and keys of pictures that are likely to be needed next."""
         self.window: tuple[int, ...] = (0, 1)
         """The places of the slots, in order."""
         self.is_side_by_side = True
@@ -124,3 +133,22 @@ class FilmSlots(Vertical):
     def is_loading(self, place: int) -> bool:
         """Return True while the film at `place` is not on the screen because it has to be decoded."""
         raise NotImplementedError
+
+    def plan_ahead(self, coming: Sequence[tuple[FilmView, Hashable]]) -> None:
+        """Send the pictures in `coming`, each a view and the key of its picture, to a terminal that keeps images."""
+        self._coming = coming
+        self.send_ahead()
+
+    def send_ahead(self) -> None:
+        """Have the painter send the planned pictures that are encoded, while no key is pressed."""
+        frames = [view.find_frame(key) for view, key in self._coming]
+        kept = [frame for frame in frames if isinstance(frame, KittyFrame)]
+        Painter.for_app(self.app).send_ahead(kept, self._frame_cache)
+
+    def wait_until_painted(self, worker: Worker[None]) -> None:
+        """Wait in the thread of `worker` until the present pictures are painted, so that work in advance delays no key."""
+        ends = time.monotonic() + _PAINTING
+        while time.monotonic() < ends and not worker.is_cancelled:
+            if all(view.painted_at is not None for view in self.views if view.key is not None):
+                return
+            time.sleep(0.01)

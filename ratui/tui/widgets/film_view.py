@@ -134,6 +134,10 @@ class FilmView(Widget):
         if self._frame_cache.get(name) is None:
             self._frame_cache.put(name, encode(display, image, slices=slow))
 
+    def find_frame(self, key: Hashable) -> Frame | None:
+        """Return the frame of `key` for the present size; None if it is not encoded."""
+        return self._frame_cache.get((self.pixel_size, key))
+
     def show(self, key: Hashable, image: Image.Image | None = None) -> bool:
         """Show the image of a key.
 
@@ -195,7 +199,9 @@ class FilmView(Widget):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return the cells under the image. They bypass Textual's cache, so that each write of a cell is noticed."""
-        return [self.render_line(y).crop(crop.x, crop.right) for y in range(crop.y, crop.bottom)]
+        if self.HAS_OVERLAY:
+            return [self.render_line(y).crop(crop.x, crop.right) for y in range(crop.y, crop.bottom)]
+        return [self.render_line(crop.y).crop(crop.x, crop.right)] * crop.height  # all lines are alike
 
     def render_line(self, y: int) -> Strip:
         """Return line `y`: black cells that notify when they are written, or half-cells under an overlay."""
@@ -230,6 +236,7 @@ class FilmView(Widget):
 
     def _app_resumed(self, app: App[object]) -> None:
         """Draw everything again, because another program may have removed images from the terminal."""
+        Painter.for_app(app).abandon_ahead()
         self._frame_cache.mark_lost()
         self.redraw()
 

@@ -171,8 +171,6 @@ class JointViewer(FilmSlots):
         """Places of the two films whose difference can be shown; of fewer, if no other film shows the joint."""
         return find_pair(self._has_film(self.site), self.place, self._beside)
 
-    # The films that were displayed.
-
     def _note_painted(self, view: FilmView) -> None:
         """Record since when the film in `view` is displayed, if the view shows the film that it has to show."""
         self._end_loading(view)
@@ -296,9 +294,9 @@ class JointViewer(FilmSlots):
                 jobs.append((view, wanted, True))
                 if not is_decoded(self._film_store, wanted):
                     self._loading.add(view)
-        for view, wanted in self._likely_next():
-            if not view.has_frame(wanted.key):
-                jobs.append((view, wanted, False))
+        coming = self._likely_next()
+        self.plan_ahead([(view, wanted.key) for view, wanted in coming])
+        jobs += [(view, wanted, False) for view, wanted in coming if not view.has_frame(wanted.key)]
         if jobs:
             run_in_thread(self, lambda: self._prepare(jobs), group="films")
 
@@ -316,11 +314,8 @@ class JointViewer(FilmSlots):
         found: list[tuple[FilmView, Picture | None]] = []
         for site, place in coming:
             if self.mode == "pair":
-                viewports = self._viewports(site)
-                found += [
-                    (view, viewports[each])
-                    for view, each in zip(self.views, self._window_for(site, place), strict=False)
-                ]
+                viewports, window = self._viewports(site), self._window_for(site, place)
+                found += [(view, viewports[each]) for view, each in zip(self.views, window, strict=False)]
             else:
                 found.append((self.views[0], self._single_picture(site, place)))
         return [(view, wanted) for view, wanted in found if wanted is not None]
@@ -367,8 +362,10 @@ class JointViewer(FilmSlots):
         urgent = sum(now for _, _, now in jobs)  # these come first
         encoded: list[Picture] = []
         for place, (view, wanted, now) in enumerate(jobs):
-            if place == urgent and urgent:
-                self.post_message(self.Ready(encoded))
+            if place == urgent:
+                if urgent:
+                    self.post_message(self.Ready(encoded))
+                self.wait_until_painted(worker)
             if worker.is_cancelled:
                 return
             try:
@@ -388,6 +385,8 @@ class JointViewer(FilmSlots):
                 self.post_message(FilmsAligned(self.site, problem))
         if urgent == len(jobs):
             self.post_message(self.Ready(encoded))
+        else:
+            self.call_later(self.send_ahead)
 
     def on_joint_viewer_ready(self, event: Ready) -> None:
         """Show the encoded pictures that the views still have to show."""

@@ -82,7 +82,7 @@ def _break_rows(items: Sequence[KeyItem], width: int) -> list[list[KeyItem]]:
     rows: list[list[KeyItem]] = []
     room = 0
     for item in items:
-        needed = cell_len(format_key_rows([item]).plain)
+        needed = sum(cell_len(part) + 1 for part in item if part)
         if not rows or needed > room:
             rows.append([])
             room = width

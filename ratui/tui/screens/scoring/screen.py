@@ -37,6 +37,7 @@ from ratui.tui.widgets.joint_space_line import JointSpaceLine
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.key_bar import KeyBar
 from ratui.tui.widgets.text_line import TextLine
+from ratui.tui.widgets.text_rows import TextRows
 
 __all__ = ["ScoringScreen"]
 
@@ -79,7 +80,7 @@ class ScoringScreen(FilmScreen[CaseResult]):
             yield Static(id="edgeL", classes="edge", markup=False)
             yield JointViewer(ratui.graphics, ratui.frame_cache, ratui.film_store, self.display_watch, id="joint")
             yield Static(id="edgeR", classes="edge", markup=False)
-            yield Static(id="map")
+            yield TextRows(id="map")
         if self.ratui.study.reveals:
             yield JointSpaceLine(ratui.study, self.reading, self.redraw, is_answered=True)
         yield AnswerPanel(ratui.study.reveals)
@@ -339,7 +340,8 @@ class ScoringScreen(FilmScreen[CaseResult]):
         self.update_key_bar()
         if self.query_one("#map").display:
             height = self.query_one("#map").size.height or 20  # the height is 0 before the first layout
-            self._update("map", draw_hand_map(self.t, reading, session.site, MAP_WIDTH, height, films.visits))
+            rows = draw_hand_map(self.t, reading, session.site, MAP_WIDTH, height, films.visits)
+            self.query_one(TextRows).show_rows(rows)
 
     def format_keys(self) -> Text:
         """Return the keys that are possible at the active field."""

@@ -1,0 +1,87 @@
+"""A text of which only the changed rows are drawn: the screen shows what it would show if all were."""
+
+from __future__ import annotations
+
+import pytest
+from rich.text import Text
+from textual.app import App, ComposeResult
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from ratui.tui.widgets.text_rows import TextRows
+
+
+class Both(App[None]):
+    """An app that shows the same text in both widgets."""
+
+    CSS = "Screen { layout: horizontal; } Static { width: 12; height: 8; padding: 1 0 0 1; color: red; }"
+
+    def compose(self) -> ComposeResult:
+        yield TextRows(id="rows")
+        yield Static(id="static", markup=False)
+
+    def show(self, text: Text) -> None:
+        self.query_one(TextRows).show_rows(text)
+        self.query_one("#static", Static).update(text, layout=False)
+
+
+def drawn(pilot: Pilot[None]) -> tuple[list[list[object]], list[list[object]]]:
+    """Return the characters of both widgets on the screen, with their colours."""
+    cells = [
+        [
+            (char, part.style.color if char.strip() else None, part.style.bgcolor, part.style.bold and char.strip())
+            for part in strip
+            for char in part.text
+            if part.style
+        ]
+        for strip in pilot.app.screen._compositor.render_strips()[:8]
+    ]
+    return [row[:12] for row in cells], [row[12:24] for row in cells]
+
+
+TEXTS = [
+    "",
+    "one\ntwo\nthree",
+    "one\n2\nthree",
+    "0\n2\nthree\nfour\nfive\nsix\nseven\neight\nnine",
+    "0\n2",
+]
+
+
+@pytest.mark.parametrize("hides", [False, True])
+async def test_it_shows_what_a_static_shows(hides: bool) -> None:
+    app = Both()
+    async with app.run_test(size=(30, 10)) as pilot:
+        for text in TEXTS + TEXTS[::-1]:
+            rows = [Text(row, "bold blue" if number % 2 else "") for number, row in enumerate(text.split("\n"))]
+            for each in rows:
+                each.no_wrap = True
+            app.show(Text("\n", no_wrap=True).join(rows))
+            if hides:
+                app.query_one(TextRows).display = False
+                await pilot.pause()
+                app.query_one(TextRows).display = True
+            await pilot.pause()
+            left, right = drawn(pilot)
+            assert left == right, text
+            assert "".join(cell[0] for cell in left[1]).strip() == text.split("\n")[0][:11]
+
+
+async def test_only_changed_rows_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = Both()
+    async with app.run_test(size=(30, 10)) as pilot:
+        app.show(Text("one\ntwo\nthree"))
+        await pilot.pause()
+        drawn: list[int] = []
+        monkeypatch.setattr(
+            TextRows, "render_line", lambda self, y, render=TextRows.render_line: drawn.append(y) or render(self, y)
+        )
+        app.show(Text("one\n2\nthree"))
+        await pilot.pause()
+        assert drawn == [1]
+        app.show(Text("one\n2\nthree"))
+        await pilot.pause()
+        assert drawn == [1]
+        app.query_one(TextRows).refresh()
+        await pilot.pause()
+        assert set(drawn) == set(range(7))
