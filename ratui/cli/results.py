@@ -17,6 +17,7 @@ from ratui.errors import StudyError, clean_text
 from ratui.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
+    from ratui.results.display_tests import DisplayTestSummary
     from ratui.results.progress import ProgressRow, StudyProgress
 
 __all__ = ["COMMANDS"]
@@ -37,24 +38,33 @@ def status(study: Path, html: Path | None, table: Path | None, json_: bool) -> N
 
     Minutes count the time spent reading; only the first minute of a pause counts. No scores are shown.
     """
+    from ratui.results.display_tests import summarize_display_tests
     from ratui.results.progress import measure_progress
     from ratui.study import Study
 
     opened = Study.open(study)
     bar = ProgressBar()
     found = measure_progress(opened, on_progress=lambda done, of: bar("reading cases", done, of))
+    displays = summarize_display_tests(opened)
     if json_:
-        click.echo(to_json(found.to_document()), nl=False)
+        tests = {"display_tests": displays.to_document()} if opened.is_manager else {}
+        click.echo(to_json(found.to_document() | tests), nl=False)
     if table is not None:
         rows = ([row.to_record()[head] for head in _HEADERS] for row in found.rows)
         write_output(to_csv(_HEADERS, rows, ids=("rater",)), table)
     if html is not None:
-        from ratui.results.html import page
+        from ratui.results.html import page, section
+        from ratui.results.html import table as html_table
         from ratui.results.progress import progress_html
 
-        write_output(page(f"{found.title}: progress", progress_html(found)), html)
+        shown = displays.to_table()
+        body = progress_html(found)
+        if shown.rows:
+            listed = html_table(shown.headers, shown.rows, text_columns=shown.text_columns, caption=shown.note)
+            body.append(section(shown.title, [listed], 3))
+        write_output(page(f"{found.title}: progress", body), html)
     if not (json_ or table or html):
-        for line in _status_lines(found):
+        for line in (*_status_lines(found), *_display_lines(displays)):
             click.echo(line)
         if lock := opened.config.lock:
             click.echo(f"locked at {lock.at} by {clean_text(lock.account)}: {clean_text(lock.reason, 200)}")
@@ -99,6 +109,15 @@ def _status_lines(found: StudyProgress) -> list[str]:
     if found.consensus_signed:
         lines.append(f"consensus signed: {format_count(found.consensus_signed, 'case')}")
     return lines
+
+
+def _display_lines(found: DisplayTestSummary) -> list[str]:
+    """Return what each rater could see on each display; nothing without a test."""
+    table = found.to_table()
+    if not table.rows:
+        return []
+    columns = format_columns(table.headers, table.rows, text_columns=table.text_columns)
+    return ["", f"displays: {table.note}", *columns]
 
 
 def _describe_missing(found: StudyProgress) -> list[str]:
