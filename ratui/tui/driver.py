@@ -25,6 +25,8 @@ __all__ = ["ListeningDriver", "classify_sequence", "tokens_to_keys"]
 
 _FENCE_AT_END = re.compile(rf";(\d+)H{re.escape(FENCE)}\x1b8\Z")
 _LONGEST_FENCE = 32
+_LARGE_PART = 8192
+"""Characters of a joined update from which they are written before its end."""
 _REPLY_SECONDS = 1.2
 """Seconds after a fence in which the head of its answer may arrive. A lone escape character waits for the rest."""
 
@@ -83,11 +85,34 @@ def tokens_to_keys(tokens: Iterable[str], parser: XTermParser) -> tuple[list[eve
     return keys, others
 
 
-def join_updates(data: str) -> str:
-    """Return the synchronized updates and other text in `data` as one synchronized update, with the fences after its end."""
-    fences = "".join(NUMBERED_FENCE.findall(data))
-    inner = NUMBERED_FENCE.sub("", data).replace(SYNC_START, "").replace(SYNC_END, "")
-    return f"{SYNC_START}{inner}{SYNC_END}{fences}"
+class JoinedUpdate:
+    """Several synchronized updates, and text between them, as one, with the fences after its end.
+
+    Large parts, such as films, are written as they come, so that the terminal has received them when the texts are ready.
+    It shows all parts when the update ends.
+    """
+
+    def __init__(self) -> None:
+        self._has_begun = False
+        self._waiting = ""
+        self._fences = ""
+
+    def add(self, data: str) -> str:
+        """Return what has to be written now for `data`; empty if it can wait for more."""
+        self._fences += "".join(NUMBERED_FENCE.findall(data))
+        self._waiting += NUMBERED_FENCE.sub("", data).replace(SYNC_START, "").replace(SYNC_END, "")
+        return self._take() if len(self._waiting) >= _LARGE_PART else ""
+
+    def end(self) -> str:
+        """Return the rest of the update, its end and the fences."""
+        rest = self._take() if self._waiting else ""
+        return f"{rest}{SYNC_END if self._has_begun else ''}{self._fences}"
+
+    def _take(self) -> str:
+        start = "" if self._has_begun else SYNC_START
+        self._has_begun = True
+        part, self._waiting = self._waiting, ""
+        return start + part
 
 
 @runtime_checkable
@@ -111,43 +136,43 @@ class ListeningDriver(TerminalDriver):
     It passes answers to fences on to the app's painter, which measures the connection with them.
     """
 
-    _held: list[str] | None = None
-    """Output that is held back; None while none is."""
+    _joined: JoinedUpdate | None = None
+    """The update that is being written; None while there is none."""
     _on_text: Callable[[], None] | None = None
     _asked_at = float("-inf")
     _asked_number = ""
     """Time and number of the last fence, see `ratui.terminal.Bandwidth`. No number if it was answered."""
 
     def write(self, data: str) -> None:
-        """Write `data` to the terminal, or keep it while the output is held."""
-        if self._held is not None:
-            self._held.append(data)
+        """Write `data` to the terminal, as a part of the joined update if there is one."""
+        if self._joined is not None:
+            if part := self._joined.add(data):
+                super().write(part)
             return
         if fence := _FENCE_AT_END.search(data, max(len(data) - _LONGEST_FENCE, 0)):
             self._asked_at, self._asked_number = time.monotonic(), fence[1]
         super().write(data)
 
     def flush(self) -> None:
-        """Flush the output. While it is held, this is the end of an update of Textual's, with which it can be released."""
-        if self._held is None:
-            super().flush()
-        elif self._on_text is not None:
+        """Flush the output. In a joined update this is the end of an update of Textual's, with which it can end too."""
+        super().flush()
+        if self._joined is not None and self._on_text is not None:
             on_text, self._on_text = self._on_text, None
             on_text()
 
     def hold_output(self, on_text: Callable[[], None]) -> None:
-        """Keep what is written from now on, until `release_output` writes it as one synchronized update.
+        """Make one synchronized update of what is written from now on until `release_output`.
 
         `on_text` is called when Textual has written its next update.
         """
-        if self._held is None:
-            self._held, self._on_text = [], on_text
+        if self._joined is None:
+            self._joined, self._on_text = JoinedUpdate(), on_text
 
     def release_output(self) -> None:
-        """Write what was kept since `hold_output`, as one synchronized update."""
-        held, self._held, self._on_text = self._held, None, None
-        if held:
-            self.write(join_updates("".join(held)))
+        """End the update that `hold_output` has begun. The terminal shows it now."""
+        joined, self._joined, self._on_text = self._joined, None, None
+        if joined is not None and (end := joined.end()):
+            self.write(end)
             self.flush()
 
     def note_continued(self) -> None:

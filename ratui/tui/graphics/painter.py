@@ -38,20 +38,20 @@ _REST_AHEAD = 0.1
 """Seconds without a key after which images are sent ahead over a fast connection."""
 _MIN_MEASURED_BYTES = 6_000
 LONGEST_HOLD = 0.06
-"""Seconds for which output is held back at most, so that films and texts of a joint change together."""
+"""Seconds for which the end of an update is held back at most, so that films and texts of a joint change together."""
 _ASK_AGAIN = 1.0
 """Seconds without an answer after which the painter asks again whether the terminal has processed the frames."""
 
 
 @runtime_checkable
 class HoldsOutput(Protocol):
-    """A driver that can hold back its output."""
+    """A driver that can hold back the end of an update, so that the terminal shows nothing of it yet."""
 
     def hold_output(self, on_text: Callable[[], None]) -> None:
-        """Keep what is written from now on, and call `on_text` when Textual has written its next update."""
+        """Join what is written from now on to one update, and call `on_text` when Textual has written its next one."""
 
     def release_output(self) -> None:
-        """Write what was kept as one synchronized update."""
+        """End the update, so that the terminal shows it."""
 
 
 @dataclass(eq=False)
@@ -153,14 +153,14 @@ class Painter:
     # One synchronized update for films and texts.
 
     def hold(self) -> None:
-        """Hold back all output until Textual has updated the texts, or for at most `LONGEST_HOLD` seconds."""
+        """Let the terminal show nothing until Textual has updated the texts, or for at most `LONGEST_HOLD` seconds."""
         driver = get_driver(self._app)
         if isinstance(driver, HoldsOutput) and self._hold_timer is None:
             driver.hold_output(self.release)
             self._hold_timer = asyncio.get_running_loop().call_later(LONGEST_HOLD, self.release)
 
     def release(self) -> None:
-        """Write the output that was held back as one synchronized update."""
+        """Let the terminal show the output since `hold` as one synchronized update."""
         if self._hold_timer is not None:
             self._hold_timer.cancel()
             self._hold_timer = None

@@ -1,0 +1,46 @@
+"""Updates that are joined: the terminal shows the films and the texts of a joint at once, and gets the films early."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ratui.terminal import FENCE, NUMBERED_FENCE, Bandwidth
+from ratui.tui import driver
+from ratui.tui.driver import JoinedUpdate
+from ratui.tui.textual_internals import SYNC_END, SYNC_START
+
+FILM = f"{SYNC_START}\x1b7{'f' * driver._LARGE_PART}\x1b8{SYNC_END}"
+TEXT = f"{SYNC_START}\x1b[1;1Htext{SYNC_END}"
+
+
+def fences(count: int) -> list[str]:
+    bandwidth = Bandwidth()
+    return [bandwidth.record_sent(1, 0.0) for _ in range(count)]
+
+
+def test_a_film_is_written_before_the_update_ends() -> None:
+    update, (fence,) = JoinedUpdate(), fences(1)
+    first = update.add(FILM + fence)
+    assert first.startswith(SYNC_START)
+    assert "fff" in first
+    assert FENCE not in first, "its answer would say that the film is displayed"
+    assert update.add(TEXT) == ""
+    assert update.end() == f"\x1b[1;1Htext{SYNC_END}{fence}"
+
+
+def test_an_update_without_content_is_none() -> None:
+    assert JoinedUpdate().end() == ""
+
+
+@given(st.lists(st.sampled_from(["film", "text", "fence"]), max_size=8))
+def test_it_is_one_update_with_all_parts_in_order_and_the_fences_after_it(kinds: list[str]) -> None:
+    update, asked = JoinedUpdate(), fences(8)
+    parts = [{"film": FILM, "text": TEXT, "fence": asked[number]}[kind] for number, kind in enumerate(kinds)]
+    written = "".join(update.add(part) for part in parts) + update.end()
+    has_content = set(kinds) - {"fence"}
+    assert written.count(SYNC_START) == written.count(SYNC_END) == (1 if has_content else 0)
+    inner, _, after = written.partition(SYNC_END) if has_content else ("", "", written)
+    assert after == "".join(part for part in parts if NUMBERED_FENCE.fullmatch(part))
+    content = "".join(part for part in parts if not NUMBERED_FENCE.fullmatch(part))
+    assert inner == (SYNC_START if has_content else "") + content.replace(SYNC_START, "").replace(SYNC_END, "")
