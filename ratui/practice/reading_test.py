@@ -100,17 +100,25 @@ class Trial:
         """Width in mm of the joint space that is not narrowed."""
         return measure_joint_space(simulate_healthy_patient(self._draws[0], _load_scheme()), self.site)
 
+    @property
+    def erosion(self) -> JointErosion | None:
+        """The erosion on the film at `place`; None in the other part of the test."""
+        if self.part != "erosion":
+            return None
+        _, is_distal, sign, along = self._draws
+        return JointErosion(self.size, CONTRAST, is_distal, sign, along)
+
     def render(self, place: int) -> PhantomFilm:
         """Return the film at `place`, 0 for the left one."""
-        anatomy, is_distal, sign, along = self._draws
-        patient = simulate_healthy_patient(anatomy, _load_scheme())
-        rng = np.random.default_rng([*self.seed, 2, place])
         if place != self.place:
-            return render_joint(patient, self.site, rng, pixel_size=PIXEL_SIZE)
-        if self.part == "narrowing":
-            return render_joint(patient, self.site, rng, narrowing=self.size, pixel_size=PIXEL_SIZE)
-        erosion = JointErosion(self.size, CONTRAST, is_distal, sign, along)
-        return render_joint(patient, self.site, rng, erosion=erosion, pixel_size=PIXEL_SIZE)
+            return self.render_with(place)
+        return self.render_with(place, self.erosion, self.size if self.part == "narrowing" else 0.0)
+
+    def render_with(self, place: int, erosion: JointErosion | None = None, narrowing: float = 0.0) -> PhantomFilm:
+        """Return the film that would be at `place` with this erosion and this lost share of the joint space."""
+        patient = simulate_healthy_patient(self._draws[0], _load_scheme())
+        rng = np.random.default_rng([*self.seed, 2, place])
+        return render_joint(patient, self.site, rng, erosion=erosion, narrowing=narrowing, pixel_size=PIXEL_SIZE)
 
 
 class ReadingTest:
