@@ -1,4 +1,4 @@
-"""How good the reading test is: its intervals over simulated observers, and what a model observer sees on displays.
+"""Measure the reading test: its intervals over simulated observers, and what a model observer sees on displays.
 
 ``python -m benchmarks.reading_test observers`` simulates observers with known thresholds, and ``python -m
 benchmarks.reading_test displays`` runs whole tests with a model observer on the pictures of several displays.
@@ -31,8 +31,8 @@ from ratui.tui.graphics.film_store import make_joint_box
 from ratui.tui.graphics.viewport import ZOOMS
 
 Array = npt.NDArray[np.float64]
-_SURROUND_MM = 1.5
-"""Standard deviation of the surroundings with which the observer compares a place."""
+_SURROUND_MM = 5.0
+"""Side of the surroundings with which the observer compares a place."""
 
 DISPLAYS = (
     ("Sixel or Kitty, 200 × 60", Display("kitty"), (89, 54)),
@@ -85,7 +85,7 @@ def show(film: PhantomFilm, box: Box, size: tuple[int, int], display: Display) -
 
 def subtract_surround(pattern: Array, across: float, down: float) -> Array:
     """Return `pattern` minus its local mean: a difference in brightness of the whole film is no damage."""
-    return pattern - np.asarray(cv2.GaussianBlur(pattern, (0, 0), across, sigmaY=down))
+    return pattern - np.asarray(cv2.blur(pattern, (2 * round(across / 2) + 1, 2 * round(down / 2) + 1)))
 
 
 def list_changes(trial: Trial) -> list[tuple[JointErosion | None, float]]:
