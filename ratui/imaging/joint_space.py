@@ -14,7 +14,14 @@ import numpy.typing as npt
 
 from ratui.imaging.film import Film
 from ratui.imaging.geometry import Box
-from ratui.imaging.joint_space_crops import SUPPORTED_JOINTS, JointCrop, JointSource, crop_joint, make_source
+from ratui.imaging.joint_space_crops import (
+    SUPPORTED_JOINTS,
+    JointCrop,
+    JointSource,
+    crop_joint,
+    make_source,
+    map_point,
+)
 from ratui.imaging.joint_space_registration import BoneMotion, register_bone
 
 __all__ = ["JointMotion", "JointSpaceChange", "Unreliable", "joint_space_change", "judge_motion", "measure_motion"]
@@ -27,16 +34,18 @@ Unreliable: TypeAlias = Literal[
 ``unsupported``: no joint of this name can be measured; ``small``: the box has too few pixels; ``bones``: two bones were
 not found; ``unlike``: a bone does not look the same on both films; ``scale``: the bones have other sizes; ``turned``: the
 bones turned too much against each other; ``displaced``: they moved sideways; ``overlap``: one bone hides the other;
-``uncertain``: parts of the bones moved differently.
+``uncertain``: parts of the bones moved differently, or a bone's surface did not move as the bone.
 """
 
 _MAX_SIDE, _MIN_SIDE = 230.0, 56.0  # of a box in pixels of the compared crops
-_MIN_CORRELATION = 0.6
+_NEAR_SHARE = 1 / 3  # of the registration of the parts near the joint
+_MIN_CORRELATION = 0.55
 _MAX_SCALE = 0.04  # logarithm of the scale
 _MAX_TURN = 0.25  # radians
 _MAX_ASIDE = 0.12  # boxes
-_MAX_OVERLAP = 0.3
-_MAX_SCATTER = 1.5  # pixels of the crops
+_MAX_OVERLAP = 0.08
+_MAX_SLIP = 0.045  # boxes
+_MAX_SCATTER, _MAX_DISAGREEMENT = 1.5, 0.35  # pixels of the crops
 _SD = (0.08, 0.6, 0.6, 2.0)
 """Standard error in pixels of the crops: constant, by 1 - correlation, by the scatter of the parts, and by the turn."""
 
@@ -72,7 +81,28 @@ class JointSpaceChange:
 
 @dataclass(frozen=True)
 class JointMotion:
-    """Motion of the distal against the proximal bone in the unit of the sources: along the axis and across it."""
+    """Motion of the distal against the proximal bone.
+
+    Attributes
+    ----------
+    along, across
+        Motion along the axis of the joint and across it, in the unit of the sources.
+    turn
+        Angle in radians.
+    bones
+        Motions of the distal and of the proximal bone.
+    pitch
+        Size of a pixel of the crops.
+    overlap
+        Part of the smaller bone that the other one covers.
+    disagreement
+        By how much `along` differs if only the parts near the joint count, in pixels of the crops.
+    slip
+        Distance along the axis between the surface of a bone on one film and where its motion takes that of the other film,
+        in boxes: the larger one of both bones.
+    crops
+        The crops.
+    """
 
     along: float
     across: float
@@ -80,6 +110,8 @@ class JointMotion:
     bones: tuple[BoneMotion, BoneMotion]
     pitch: float
     overlap: float
+    disagreement: float
+    slip: float
     crops: tuple[JointCrop, JointCrop]
 
 
@@ -144,6 +176,8 @@ def joint_space_change(
 
 def measure_motion(first: JointSource, second: JointSource) -> JointMotion | Unreliable:
     """Return the motion of the distal bone against the proximal one, or why it cannot be measured."""
+    import cv2
+
     side = float(np.sqrt(first.side * second.side))
     pixels = min(side / min(*first.pitch, *second.pitch), _MAX_SIDE)
     if pixels < _MIN_SIDE:
@@ -154,28 +188,41 @@ def measure_motion(first: JointSource, second: JointSource) -> JointMotion | Unr
     distal, proximal = (_register(a, b, bone) for bone in (0, 1))
     if distal is None or proximal is None:
         return "unlike"
-    d, p = (np.vstack([motion.matrix, [0, 0, 1]]) for motion in (distal, proximal))
-    # The same point of the proximal bone and the same axis, from both crops.
-    point = (a.middle + (np.linalg.inv(p) @ [*b.middle, 1.0])[:2]) / 2
-    c, s = np.cos(distal.turn), np.sin(distal.turn)
-    axis = a.axis + np.array([[c, s], [-s, c]]) @ b.axis
+    # The same point of each bone on both crops: the mean of what both crops say.
+    slips = [
+        mine - map_point(np.asarray(cv2.invertAffineTransform(bone.matrix), np.float64), other)
+        for bone, mine, other in zip((distal, proximal), a.ends, b.ends, strict=True)
+    ]
+    base, tip = (mine - slip / 2 for mine, slip in zip(a.ends, slips, strict=True))
+    # The axis of the joint turns half as much as both bones together.
+    c, s = np.cos((distal.turn + proximal.turn) / 2), np.sin((distal.turn + proximal.turn) / 2)
+    half = np.array([[c, -s], [s, c]])
+    axis = a.axis + half.T @ b.axis
     axis = axis / np.hypot(*axis)
-    moved = point - (np.linalg.inv(d) @ p @ [*point, 1.0])[:2]
+    across = np.array([-axis[1], axis[0]])
+    before = base - tip
+    whole, near = (
+        map_point(moved[0], base) - map_point(moved[1], tip)
+        for moved in ((distal.matrix, proximal.matrix), (distal.near, proximal.near))
+    )
+    after = (1 - _NEAR_SHARE) * whole + _NEAR_SHARE * near
     pitch = side / pixels
     return JointMotion(
-        float(moved @ axis) * pitch,
-        float(moved @ [-axis[1], axis[0]]) * pitch,
+        float(after @ (half @ axis) - before @ axis) * pitch,
+        float(after @ (half @ across) - before @ across) * pitch,
         proximal.turn - distal.turn,
         (distal, proximal),
         pitch,
         max(a.overlap, b.overlap),
+        abs(float((near - whole) @ (half @ axis))),
+        max(abs(float(slip @ axis)) for slip in slips) / pixels,
         (a, b),
     )
 
 
 def _register(a: JointCrop, b: JointCrop, bone: int) -> BoneMotion | None:
     return register_bone(
-        a.bands[bone], b.bands[bone], (a.weights[bone], b.weights[bone]), (a.starts[bone], b.starts[bone])
+        a.bands[bone], b.bands[bone], (a.weights[bone], b.weights[bone]), (a.starts[bone], b.starts[bone]), a.near
     )
 
 
@@ -194,7 +241,8 @@ def judge_motion(motion: JointMotion, side: float) -> tuple[float, Unreliable]:
         ("turned", abs(motion.turn) > _MAX_TURN),
         ("displaced", abs(motion.across) > _MAX_ASIDE * side),
         ("overlap", motion.overlap > _MAX_OVERLAP),
-        ("uncertain", scatter > _MAX_SCATTER),
+        ("uncertain", motion.slip > _MAX_SLIP),
+        ("uncertain", max(scatter / _MAX_SCATTER, motion.disagreement / _MAX_DISAGREEMENT) > 1),
     )
     return sd, next((reason for reason, applies in limits if applies), "")
 

@@ -45,7 +45,10 @@ class Bones:
     middle
         Middle of the joint, shape (2,).
     tip
-        Middle of the articular surface of the proximal bone, shape (2,).
+        Middle of the articular surface of the proximal bone, above the middle of its head, shape (2,).
+    ends
+        Middle of the articular surface of the distal bone, midway between the sides of its base, and of the proximal bone,
+        on its midline, which may lean: two arrays of shape (2,).
     """
 
     distal: Levels
@@ -53,6 +56,7 @@ class Bones:
     axis: Point
     middle: Point
     tip: Point
+    ends: tuple[Point, Point]
 
 
 @cache
@@ -111,10 +115,24 @@ def _describe(distal: Levels, proximal: Levels, upper: _Mask, lower: _Mask) -> B
     head = v[(u < top - _HEAD[0] * NETWORK_SIDE) & (u > top - _HEAD[1] * NETWORK_SIDE)]
     if len(head) < least / 4:
         return None
-    base = (points[0] - middle) @ axis
-    sides = ((points[0] - middle) @ across)[base < base.min() + _HEAD[1] * NETWORK_SIDE]
-    tip = middle + axis * top + across * float(head.mean())
-    return Bones(distal, proximal, axis, middle + across * float(sides.mean() + head.mean()) / 2, tip)
+    base, aside = (points[0] - middle) @ axis, (points[0] - middle) @ across
+    sides = aside[base < base.min() + _HEAD[1] * NETWORK_SIDE]
+    bottom = float(np.quantile(base, 0.015))
+    wide = aside[(base > bottom + _HEAD[0] * NETWORK_SIDE) & (base < bottom + _HEAD[1] * NETWORK_SIDE)]
+    if len(wide) < least / 4:
+        return None
+    midline = np.polyfit(u[np.abs(u) < reach], v[np.abs(u) < reach], 1)
+    return Bones(
+        distal,
+        proximal,
+        axis,
+        middle + across * float(sides.mean() + head.mean()) / 2,
+        middle + axis * top + across * float(head.mean()),
+        (
+            middle + axis * bottom + across * float(wide.min() + wide.max()) / 2,
+            middle + axis * top + across * float(np.polyval(midline, top)),
+        ),
+    )
 
 
 def _fit_midline(points: Point, axis: Point, across: Point) -> Point:

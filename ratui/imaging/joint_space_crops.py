@@ -44,6 +44,7 @@ _UNIT = 1 / 240  # of the bands, in boxes: the finest structure has twice this w
 _GROW, _CUT, _SOFT = 0.05, 0.03, 0.008  # margin of a bone, of the other bone, and softness of the weights, in boxes
 _APART, _SPREAD = 0.012, 0.06  # margin of a bone that is replaced by soft tissue, and smoothness of that, in boxes
 _FALL = 0.35  # distance from the joint at which a bone counts 1 / e, in boxes
+_NEAR = 0.2  # the same for the part near the joint, beside `_FALL`
 _START = 0.18  # distance from the joint of the point at which a search starts, in boxes
 _SHRINKING = 1.15  # from this reduction on, the film is smoothed before it is sampled
 
@@ -133,12 +134,14 @@ class JointCrop:
         Structure at several resolutions for the distal and for the proximal bone.
     weights
         Weight of each pixel for the distal and for the proximal bone, from 0 to 1.
-    middle
-        Middle of the joint space, on the axis of the proximal bone's head.
+    ends
+        Middle of the articular surface of the distal and of the proximal bone.
     axis
         Unit vector along the joint's axis, towards the fingertip.
     starts
         About the same point of the distal and of the proximal bone on each crop.
+    near
+        Part of its weight that a pixel keeps if only the part near the joint counts.
     overlap
         Part of the smaller bone that the other one covers, near the joint.
     levels
@@ -153,9 +156,10 @@ class JointCrop:
 
     bands: tuple[Bands, Bands]
     weights: tuple[Levels, Levels]
-    middle: Point
+    ends: tuple[Point, Point]
     axis: Point
     starts: tuple[Point, Point]
+    near: Levels
     overlap: float
     levels: Levels
     masks: tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
@@ -225,15 +229,16 @@ def crop_joint(source: JointSource, side: float, pixels: float) -> JointCrop | N
         for each in (bones.distal, bones.proximal)
     ]
     to_crop = np.linalg.inv(np.vstack([to_view, [0, 0, 1]]))[:2]
-    middle, tip = map_point(to_crop, bones.middle), map_point(to_crop, bones.tip)
+    middle = map_point(to_crop, bones.middle)
     axis = to_crop[:, :2] @ bones.axis
     down = np.array([0.0, _START * pixels])
     return JointCrop(
         _make_bone_bands(levels, solid, covered, pixels),
         _weigh(solid, covered, float(middle[1]), pixels),
-        tip,
+        (map_point(to_crop, bones.ends[0]), map_point(to_crop, bones.ends[1])),
         np.asarray(axis / np.hypot(*axis)),
         (middle - down, middle + down),
+        np.broadcast_to(_fall_off(size[1], float(middle[1]), _NEAR * pixels), levels.shape),
         measure_overlap(solid),
         levels,
         (solid[0] * (covered > 0), solid[1] * (covered > 0)),
@@ -273,8 +278,7 @@ def _weigh(solid: list[npt.NDArray[np.uint8]], covered: Levels, middle: float, p
     """Return the weights of both bones: with their outlines, without the other bone, and less far from the joint."""
     import cv2
 
-    far = (np.arange(covered.shape[0], dtype=np.float32)[:, None] - np.float32(middle)) / np.float32(_FALL * pixels)
-    fall = np.exp(-far * far) * covered
+    fall = _fall_off(covered.shape[0], middle, _FALL * pixels) * covered
     weights = []
     for bone, other in (solid, solid[::-1]):
         near = np.asarray(cv2.dilate(bone, _make_disc(_GROW * pixels)), np.bool_)
@@ -282,6 +286,12 @@ def _weigh(solid: list[npt.NDArray[np.uint8]], covered: Levels, middle: float, p
         soft = cv2.GaussianBlur(own.astype(np.float32), (0, 0), max(_SOFT * pixels, 0.6))
         weights.append(np.asarray(soft * fall, np.float32))
     return weights[0], weights[1]
+
+
+def _fall_off(rows: int, middle: float, distance: float) -> Levels:
+    """Return the weight of each row, 1 at `middle` and 1 / e at `distance` from it: shape (rows, 1)."""
+    far = (np.arange(rows, dtype=np.float32)[:, None] - np.float32(middle)) / np.float32(distance)
+    return np.asarray(np.exp(-far * far), np.float32)
 
 
 def measure_overlap(solid: list[npt.NDArray[np.uint8]]) -> float:

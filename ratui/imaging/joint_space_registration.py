@@ -52,6 +52,8 @@ class BoneMotion:
         Rotation in radians.
     windows
         Displacement that parts of the bone still have, and their weights: shape (N, 3), columns x, y, weight.
+    near
+        Similarity transform of the part near the joint alone, shape (2, 3).
     """
 
     matrix: Matrix
@@ -59,6 +61,7 @@ class BoneMotion:
     scale: float
     turn: float
     windows: npt.NDArray[np.float64]
+    near: Matrix
 
 
 def make_bands(crop: Levels, unit: float) -> Bands:
@@ -81,7 +84,7 @@ def make_bands(crop: Levels, unit: float) -> Bands:
 
 
 def register_bone(
-    first: Bands, second: Bands, weights: tuple[Levels, Levels], starts: tuple[_Point, _Point]
+    first: Bands, second: Bands, weights: tuple[Levels, Levels], starts: tuple[_Point, _Point], near: Levels
 ) -> BoneMotion | None:
     """Find the motion of a bone; None if it is hardly visible.
 
@@ -93,6 +96,8 @@ def register_bone(
         Weight of each pixel of the bone on both crops, 0 to 1, in pixels of the crops.
     starts
         About the same point of the bone on both crops.
+    near
+        Part of its weight that a pixel of the first crop has for `BoneMotion.near`, 0 to 1.
     """
     candidates = []
     scaled = [tuple(_fit_size(each, image) for each in weights) for image in first.images]
@@ -120,13 +125,18 @@ def register_bone(
         motion, correlation, final = fitted
         correlations.append(correlation)
     assert final is not None
-    matrix = _to_matrix(motion, _reduce_point(starts[0], ratio))
+    origin = _reduce_point(starts[0], ratio)
+    own, other = scaled[-1]
+    closer = _refine(first.images[-1], second.images[-1], (own * _fit_size(near, own), other), motion, origin, 6)
+    if closer is None:
+        return None
     return BoneMotion(
-        _enlarge(matrix, ratio),
+        _enlarge(_to_matrix(motion, origin), ratio),
         tuple(correlations),
         float(np.exp(motion[1])),
         float(motion[0]),
         _measure_windows(final) * np.array([ratio, ratio, 1.0]),
+        _enlarge(_to_matrix(closer[0], origin), ratio),
     )
 
 

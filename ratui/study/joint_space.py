@@ -73,7 +73,7 @@ REASONS: Mapping[str, str] = {
 }
 """The reasons of `ratui.imaging.JointSpaceChange`, and `OUTDATED`, in words."""
 _FORMAT = 1
-_METHOD = 1  # to be raised when `ratui.imaging.joint_space_change` gives other values for the same films and boxes
+_METHOD = 2  # to be raised when `ratui.imaging.joint_space_change` gives other values for the same films and boxes
 _MOST = 1e6
 _LONGEST_REASON = 40
 _REMEDY = "Run ratui measure again"

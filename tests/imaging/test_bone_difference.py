@@ -107,11 +107,11 @@ def test_shows_what_the_mask_of_one_film_leaves_out(pair: JointPair, is_first: b
     whole = _find_region(here, there, 1, pixels, matrix)
     assert whole.mean() > 0.2
     rows = np.indices(here.masks[1].shape)[0]
-    cut = np.where(rows < here.middle[1] + 0.1 * pixels, 0, here.masks[1]).astype(np.uint8)
+    cut = np.where(rows < here.ends[1][1] + 0.1 * pixels, 0, here.masks[1]).astype(np.uint8)
     if is_first:
         here = replace(here, masks=(here.masks[0], cut))
     else:
-        cut = np.where(rows < there.middle[1] + 0.1 * pixels, 0, there.masks[1]).astype(np.uint8)
+        cut = np.where(rows < there.ends[1][1] + 0.1 * pixels, 0, there.masks[1]).astype(np.uint8)
         there = replace(there, masks=(there.masks[0], cut))
     assert _find_region(here, there, 1, pixels, matrix).sum() > 0.97 * whole.sum()
     # What only one film covers cannot be compared.

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.joint_space_films import JointPair, draw_pair
 from ratui.imaging import SUPPORTED_JOINTS, Box, Film, JointSpaceChange, joint_space_change, joint_space_width
+from ratui.imaging.joint_space import JointMotion, judge_motion, measure_motion
 from ratui.imaging.joint_space_bones import NETWORK_SIDE, find_bones
 from ratui.imaging.joint_space_crops import make_source
 from ratui.imaging.joint_space_registration import make_bands, register_bone
@@ -306,7 +307,11 @@ def test_registers_a_known_motion() -> None:
     second = cv2.warpAffine(weight, truth, (240, 264))
     start = np.array([120.0, 130.0])
     motion = register_bone(
-        make_bands(texture, 1.0), make_bands(moved, 1.0), (weight, second), (start, start + np.array([4.0, -3.0]))
+        make_bands(texture, 1.0),
+        make_bands(moved, 1.0),
+        (weight, second),
+        (start, start + np.array([4.0, -3.0])),
+        np.ones_like(weight),
     )
     assert motion is not None
     assert min(motion.correlations) > 0.9
@@ -315,7 +320,50 @@ def test_registers_a_known_motion() -> None:
     assert motion.matrix @ point == pytest.approx(truth @ point, abs=0.1)
 
 
+def test_registers_the_part_near_the_joint_by_itself() -> None:
+    """The lower half of the second picture is shifted by one more pixel: far parts share in the whole motion only."""
+    rng = np.random.default_rng(6)
+    texture = np.asarray(cv2.GaussianBlur(rng.normal(0, 1, (264, 240)).astype(np.float32), (0, 0), 3.0), np.float32)
+    shifted = np.array([[1.0, 0, 0], [0, 1, 1]])
+    second = texture.copy()
+    second[130:] = cv2.warpAffine(texture, shifted, (240, 264))[130:]
+    weight = np.zeros((264, 240), np.float32)
+    weight[70:190, 60:180] = 1
+    near = np.zeros_like(weight)
+    near[140:] = 1
+    start = np.array([120.0, 130.0])
+    motion = register_bone(make_bands(texture, 1.0), make_bands(second, 1.0), (weight, weight), (start, start), near)
+    assert motion is not None
+    point = np.array([120.0, 165.0, 1.0])
+    assert (motion.near @ point)[1] == pytest.approx(166.0, abs=0.1)
+    assert (motion.matrix @ np.array([120.0, 130.0, 1.0]))[1] < 130.8
+
+
+def test_refuses_a_motion_that_a_part_or_a_surface_contradicts(clear: JointPair) -> None:
+    sources = [
+        make_source(crop, box, (spacing,) * 2)
+        for crop, box, spacing in zip(clear.crops, clear.boxes, clear.spacings, strict=True)
+    ]
+    motion = measure_motion(*sources)
+    assert isinstance(motion, JointMotion)
+    assert motion.disagreement < 0.2
+    assert motion.slip < 0.03
+    side = min(source.side for source in sources)
+    assert judge_motion(motion, side)[1] == ""
+    for change in ({"disagreement": 0.4}, {"slip": 0.06}):
+        assert judge_motion(dataclasses.replace(motion, **change), side)[1] == "uncertain"
+    moved = dataclasses.replace(
+        motion.crops[1], ends=tuple(end + np.array([0.0, 15.0]) for end in motion.crops[1].ends)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        crops = iter((motion.crops[0], moved))
+        patch.setattr("ratui.imaging.joint_space.crop_joint", lambda *_: next(crops))
+        slipped = measure_motion(*sources)
+    assert isinstance(slipped, JointMotion)
+    assert slipped.slip == pytest.approx(15 * motion.pitch / np.sqrt(sources[0].side * sources[1].side), abs=0.03)
+
+
 def test_registers_nothing_without_weights() -> None:
     bands = make_bands(np.random.default_rng(0).normal(0, 1, (120, 120)).astype(np.float32), 0.5)
     nothing = np.zeros((120, 120), np.float32)
-    assert register_bone(bands, bands, (nothing, nothing), (np.array([60.0, 60.0]), np.array([60.0, 60.0]))) is None
+    assert register_bone(bands, bands, (nothing, nothing), (np.array([60.0, 60.0]),) * 2, nothing) is None
