@@ -20,7 +20,7 @@ from textual.content import Content
 from ratui.tui.i18n.catalog import LANGUAGES, Catalog
 from ratui.tui.input.actions import Action, format_key
 from ratui.tui.screens.base import KeyScreen
-from ratui.tui.theme import KEY
+from ratui.tui.theme import KEY, PALETTES
 
 if TYPE_CHECKING:
     from ratui.tui.key_app import KeyApp
@@ -71,6 +71,10 @@ def list_commands(app: KeyApp, screen: KeyScreen[Any]) -> Iterator[Command]:
             yield make_general_command(
                 _catalog(language), "language", "language", partial(app.change_language, language)
             )
+    for palette in PALETTES:
+        if palette != app.palette:
+            run = partial(app.change_palette, palette)
+            yield make_general_command(t, f"palette_{palette.replace('-', '_')}", "palette", run)
     yield from app.list_commands()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from textual.binding import Binding
 from textual.driver import Driver
@@ -26,9 +27,9 @@ from ratui.tui.input.key_queue import KeyBurst, KeyQueue
 from ratui.tui.input.terminal_input import is_reply_tail
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.textual_internals import GuardedApp, LinuxDriver, get_driver, set_text_colours
-from ratui.tui.theme import THEME
+from ratui.tui.theme import PALETTES, make_console_theme, make_theme, use_palette
 from ratui.tui.tour.tour import Tour
-from ratui.tui.user_settings import UserSettings, save_language
+from ratui.tui.user_settings import UserSettings, save_setting
 from ratui.tui.widgets.film_view import FilmView
 
 __all__ = ["KeyApp"]
@@ -68,10 +69,11 @@ class KeyApp(GuardedApp):
         self, scheme: Scheme, display: Display, settings: UserSettings | None = None, tour: Tour | None = None
     ) -> None:
         super().__init__()
-        self.register_theme(THEME)
-        self.theme = THEME.name
         self.scheme = scheme
         self.settings = settings or UserSettings(language="en")
+        self.palette = self.settings.palette or next(iter(PALETTES))
+        """The name of the palette."""
+        self._use_palette(self.palette)
         self.keymap = Keymap(
             self.settings.keys,
             scheme,
@@ -253,15 +255,33 @@ class KeyApp(GuardedApp):
         if isinstance(self.screen, KeyScreen) and not isinstance(self.focused, Input):
             self.push_screen(Palette(placeholder=self.t("commands.search"), id="--command-palette"))
 
+    def _use_palette(self, name: str) -> None:
+        """Show everything in the palette `name`."""
+        self.palette = name
+        use_palette(name)
+        self.console.push_theme(make_console_theme(name), inherit=False)
+        theme = make_theme(name)
+        self.register_theme(theme)
+        self.theme = theme.name
+
+    async def change_palette(self, name: str) -> None:
+        """Show everything in the palette `name`, and save it in the settings file if there is one."""
+        self._use_palette(name)
+        await self._draw_anew(name, "palette", "commands.palette_saved")
+
     async def change_language(self, language: str) -> None:
         """Show all texts in `language`, and save it in the settings file if there is one."""
         self.t = Catalog(language)
+        await self._draw_anew(language, "language", "commands.language_saved")
+
+    async def _draw_anew(self, value: str, setting: Literal["language", "palette"], message: str) -> None:
+        """Make the texts of all screens again, and save the `value` of `setting` if there is a file for it."""
         for screen in self.screen_stack:
             if isinstance(screen, KeyScreen):
                 await screen.retranslate()
         if isinstance(self.screen, KeyScreen) and self.settings.source is not None:
             try:
-                save_language(language, self.settings.source)
-                self.screen.show_message(self.t("commands.language_saved"))
+                save_setting(setting, value, self.settings.source)
+                self.screen.show_message(self.t(message))
             except SettingsError as error:
                 self.screen.show_message(format_error(self.t, error))

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from platformdirs import user_config_path
 
@@ -16,8 +17,9 @@ from ratui.bounded_parsing import parse_toml, read_bounded
 from ratui.errors import SettingsError, clean_text
 from ratui.files import atomic_write
 from ratui.tui.i18n.catalog import choose_language
+from ratui.tui.theme import PALETTES
 
-__all__ = ["UserSettings", "read_user_settings", "save_language", "settings_file"]
+__all__ = ["UserSettings", "read_user_settings", "save_setting", "settings_file"]
 
 _MAX_BYTES = 100_000
 _EARLIER_SCREENS = {"second_look": "review"}
@@ -42,6 +44,8 @@ class UserSettings:
     """Keys by the id of their action: ``{"scoring.undo": "U"}``."""
     grades: Mapping[int, str] = field(default_factory=dict)
     """The user's own keys of grades beside the digits, by grade: ``{1: "&"}``."""
+    palette: str = ""
+    """Name of the palette, as in `ratui.tui.theme.PALETTES`. If empty, the usual one."""
     source: Path | None = field(default=None, compare=False)
     """File of the settings, for error messages and to save the language in; None if there is none."""
 
@@ -76,16 +80,18 @@ def read_user_settings(path: Path | None = None) -> UserSettings:
         return UserSettings(source=path)
     except (OSError, ValueError) as error:
         raise SettingsError(f"the settings can't be read: {error}", path, "Correct the file, or remove it") from error
-    unknown = sorted(set(raw) - {"language", "keys", "grades"})
+    unknown = sorted(set(raw) - {"language", "keys", "grades", "palette"})
     if unknown:
-        raise SettingsError(
-            f"unknown setting {clean_text(unknown[0])}", path, "The known settings are language, [keys] and [grades]"
-        )
+        known = "The known settings are language, palette, [keys] and [grades]"
+        raise SettingsError(f"unknown setting {clean_text(unknown[0])}", path, known)
     language, keys = raw.get("language", ""), raw.get("keys", {})
     if not isinstance(language, str):
         raise SettingsError("language must be a text", path, 'Write language = "en" or "ja"')
     if language:
         choose_language(wanted=language)
+    palette = raw.get("palette", "")
+    if palette not in ("", *PALETTES):
+        raise SettingsError(f"unknown palette {clean_text(palette)}", path, f"Write one of: {', '.join(PALETTES)}")
     if not isinstance(keys, dict):
         raise SettingsError("keys must be a table", path, 'Write [keys], and below it "scoring.undo" = "U"')
     flat: dict[str, str] = {}
@@ -98,7 +104,7 @@ def read_user_settings(path: Path | None = None) -> UserSettings:
                     f'the key of {clean_text(id)} must be a text such as "U" or "f5"', path, "Correct it"
                 )
             flat[_current_action(id)] = key
-    return UserSettings(language, flat, _read_grades(raw.get("grades", {}), path), path)
+    return UserSettings(language, flat, _read_grades(raw.get("grades", {}), path), palette, path)
 
 
 def _read_grades(raw: object, path: Path) -> dict[int, str]:
@@ -122,34 +128,38 @@ def _current_action(id: str) -> str:
     return _EARLIER_ACTIONS.get(id, id)
 
 
-def save_language(language: str, path: Path) -> None:
-    """Write `language` into the settings file at `path`, and leave all other lines as they are.
+def save_setting(name: Literal["language", "palette"], value: str, path: Path) -> None:
+    """Write the setting `name` into the settings file at `path`, and leave all other lines as they are.
 
     Raises
     ------
     SettingsError
-        If the language is unknown, or if the file cannot be changed.
+        If there is no such language or palette, or if the file cannot be changed.
     """
-    line = f'language = "{choose_language(wanted=language)}"'
+    if name == "language":
+        value = choose_language(wanted=value)
+    elif value not in PALETTES:
+        raise SettingsError(f"unknown palette {clean_text(value)}", path, f"Write one of: {', '.join(PALETTES)}")
+    line = f'{name} = "{value}"'
     try:
         text = read_bounded(path, _MAX_BYTES).decode() if path.exists() else ""
         lines = text.splitlines()
-        # Only lines before the first table header are at the top level, where `language` belongs.
+        # Only lines before the first table header are at the top level, where these settings belong.
         top = next((i for i, each in enumerate(lines) if each.lstrip().startswith("[")), len(lines))
-        found = [i for i in range(top) if re.match(r"\s*language\s*=", lines[i])]
+        found = [i for i in range(top) if re.match(rf"\s*{name}\s*=", lines[i])]
         if found:
             lines[found[0]] = line
         else:
             lines.insert(0, line)
-        wanted = {**parse_toml(text), "language": language}
+        wanted = {**parse_toml(text), name: value}
         new = "\n".join(lines) + "\n"
         # The text was changed without a TOML writer, which would lose comments: check that nothing else changed.
         if parse_toml(new) != wanted:
             raise SettingsError(
-                "the language can't be written without changing other settings", path, f"Write {line} yourself"
+                "the setting can't be written without changing other settings", path, f"Write {line} yourself"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as temporary:
             temporary.write_text(new, encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise SettingsError(f"the language can't be saved: {error}", path, f"Write {line} there yourself") from error
+        raise SettingsError(f"the setting can't be saved: {error}", path, f"Write {line} there yourself") from error

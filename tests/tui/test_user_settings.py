@@ -9,7 +9,7 @@ from ratui.errors import RatuiError, SettingsError
 from ratui.reading import GradeEntry
 from ratui.scheme import load_scheme
 from ratui.tui.input.actions import ACTIONS, ENTRY_SCREENS, TEXT_INPUT_SCREENS, Keymap, format_key
-from ratui.tui.user_settings import UserSettings, read_user_settings, save_language
+from ratui.tui.user_settings import UserSettings, read_user_settings, save_setting
 
 
 def settings(tmp_path: Path, text: str) -> UserSettings:
@@ -169,7 +169,7 @@ def test_keys_are_printed_as_on_a_keyboard(key: str, shown: str) -> None:
 
 class TestTheLanguageIsKept:
     def test_the_file_is_created(self, tmp_path: Path) -> None:
-        save_language("ja", tmp_path / "new" / "settings.toml")
+        save_setting("language", "ja", tmp_path / "new" / "settings.toml")
         assert read_user_settings(tmp_path / "new" / "settings.toml").language == "ja"
 
     @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ class TestTheLanguageIsKept:
     def test_nothing_else_in_the_file_changes(self, tmp_path: Path, text: str) -> None:
         file = tmp_path / "settings.toml"
         file.write_text(text, encoding="utf-8")
-        save_language("ja", file)
+        save_setting("language", "ja", file)
         assert read_user_settings(file) == UserSettings("ja", {"scoring.undo": "U"})
         kept = [line for line in text.splitlines() if not line.startswith("language")]
         assert set(kept) <= set(file.read_text(encoding="utf-8").splitlines())
@@ -192,5 +192,5 @@ class TestTheLanguageIsKept:
         file = tmp_path / "settings.toml"
         file.write_text("language =", encoding="utf-8")
         with pytest.raises(SettingsError, match="yourself"):
-            save_language("ja", file)
+            save_setting("language", "ja", file)
         assert file.read_text(encoding="utf-8") == "language ="

@@ -28,7 +28,7 @@ from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.entry.visit_names import UNNAMED, VisitNames
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap
-from ratui.tui.theme import ACCENT, BRIGHT, NOTE, QUIET, WAITING
+from ratui.tui.theme import BRIGHT, EDGE, NOTE, QUIET, WAITING, find_style
 from ratui.tui.widgets.key_bar import KeyItem, drop_to_fit, format_key_rows, shorten_to_fit
 
 __all__ = [
@@ -333,7 +333,7 @@ def format_edge(edge: str, side: str, height: int) -> Text:
 
     The letter keeps the side in view, so that left and right are not confused.
     """
-    return Text("\n".join(side for _ in range(height)), f"{ACCENT} reverse") if edge == side else Text("")
+    return Text("\n".join(side for _ in range(height)), EDGE) if edge == side else Text("")
 
 
 # Parts of a text that stand for a field or a site, which a click selects.
@@ -341,12 +341,12 @@ def format_edge(edge: str, side: str, height: int) -> Text:
 
 def field_target(style: str, field: Field) -> Style:
     """Return `style` for a text that stands for `field`."""
-    return Style.parse(style) + Style(meta={"field": tuple(field)})
+    return find_style(style) + Style(meta={"field": tuple(field)})
 
 
 def site_target(style: str, site: str) -> Style:
     """Return `style` for a text that stands for the site with the key `site`."""
-    return Style.parse(style) + Style(meta={"site": site})
+    return find_style(style) + Style(meta={"site": site})
 
 
 def clicked_field(style: Style) -> Field | None:

@@ -9,7 +9,7 @@ from textual.events import Click
 from textual.message import Message
 from textual.widgets import Static
 
-from ratui.tui.theme import BRIGHT, SELECTED
+from ratui.tui.theme import CHOSEN, SELECTED
 
 __all__ = ["ChoicePanel"]
 
@@ -49,7 +49,7 @@ class ChoicePanel(Static):
         self._first = min(max((selected or 0) - room // 2, 0), max(len(lines) - room, 0))
         visible = lines[self._first : self._first + room]
         self._shown = len(visible)
-        chosen = f"{BRIGHT} reverse" if self.app.no_color else SELECTED
+        chosen = CHOSEN if self.app.no_color else SELECTED
         text = Text(no_wrap=True)
         for row, line in enumerate(visible, self._first):
             text.append("\n" if row > self._first else "")

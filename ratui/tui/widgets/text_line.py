@@ -24,7 +24,7 @@ class LineInput(Input):
     """Textual's `Input` in one line without a border. Pasted text becomes one line and is cut to the greatest length."""
 
     DEFAULT_CSS = """
-    LineInput, LineInput:focus { border: none; height: 1; width: 1fr; padding: 0; background: black; color: $waiting;
+    LineInput, LineInput:focus { border: none; height: 1; width: 1fr; padding: 0; background: $background; color: $waiting;
                                  background-tint: transparent; }
     LineInput > .input--cursor, LineInput:focus > .input--cursor { text-style: reverse; }
     """

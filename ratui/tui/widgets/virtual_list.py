@@ -28,7 +28,7 @@ class VirtualList(ScrollView, can_focus=False):
         Textual's ID of the widget.
     """
 
-    DEFAULT_CSS = "VirtualList { background: black; height: 1fr; scrollbar-size: 1 1; }"
+    DEFAULT_CSS = "VirtualList { background: $background; height: 1fr; scrollbar-size: 1 1; }"
 
     class RowPicked(Message):
         """The user clicked on `row`. `was_selected` is true if it was selected before."""

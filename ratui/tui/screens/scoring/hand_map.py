@@ -15,7 +15,7 @@ from ratui.tui.entry import text as texts
 from ratui.tui.entry.visit_names import UNNAMED, VisitNames
 from ratui.tui.graphics.limb_drawing import LabelLine, LimbLayout, draw_limb
 from ratui.tui.i18n.catalog import Catalog
-from ratui.tui.theme import ACCENT, BRIGHT, NOTE, QUIET, WAITING
+from ratui.tui.theme import BRIGHT, HEADING, NOTE, QUIET, WAITING
 
 __all__ = ["MAP_WIDTH", "count_done_by_side", "draw_hand_map"]
 
@@ -41,7 +41,7 @@ def draw_hand_map(
     progress = count_done_by_side(reading)
     room = height - len(progress) - 3
     rows = max(min(room - (_LATEST if room >= _LEAST_WITH_ENTRIES else 0), _MOST_ROWS), 3)
-    lines = [Text(_center(texts.format_hand_title(t, reading.scheme, here), width), f"bold {ACCENT}")]
+    lines = [Text(_center(texts.format_hand_title(t, reading.scheme, here), width), HEADING)]
     open_sites = {field.site for field in reading.open_fields}
     lines += draw_limb(
         reading.scheme,
@@ -57,7 +57,7 @@ def draw_hand_map(
         lines.append(Text(f"{name} {count}", BRIGHT if (side, part) == (here.side, here.part) else QUIET))
     entries = _list_latest(t, reading, width, visits)[: max(min(height - len(lines) - 2, _LATEST), 0)]
     if entries:
-        lines += [Text(), Text(t("scoring.latest"), f"bold {ACCENT}"), *entries]
+        lines += [Text(), Text(t("scoring.latest"), HEADING), *entries]
     text = Text("\n").join(lines)
     text.no_wrap = True
     return text

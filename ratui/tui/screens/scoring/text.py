@@ -15,7 +15,7 @@ from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.entry.visit_names import UNNAMED, VisitNames
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap, key_for_entry
-from ratui.tui.theme import ACCENT, BRIGHT, NOTE, QUIET
+from ratui.tui.theme import ACCENT, BRIGHT, CHOSEN, NOTE, QUIET
 from ratui.tui.widgets.key_bar import KeyItem
 
 __all__ = [
@@ -262,8 +262,8 @@ def _format_change(t: Catalog, change: str) -> str:
 
 def _list_names(t: Catalog, reading: Reading, asked: Site, scale: str) -> Iterator[Text]:
     """Yield the name of the joint with its scales, without them, without the part of the body, without words in brackets."""
-    style = f"{BRIGHT} reverse" if scale else BRIGHT
-    side = (f" {asked.side} ", f"{BRIGHT} reverse")
+    style = CHOSEN if scale else BRIGHT
+    side = (f" {asked.side} ", CHOSEN)
     name = Text.assemble(side, (f" {texts.format_site_title(t, reading.scheme, asked)} ", style))
     if scale:
         scales = Text()

@@ -24,7 +24,7 @@ from ratui.tui.screens.worklist.text import (
     has_column_of_visits,
     measure_name_width,
 )
-from ratui.tui.theme import BRIGHT, PLAIN, QUIET, SELECTED
+from ratui.tui.theme import CHOSEN, PLAIN, QUIET, SELECTED
 from ratui.tui.widgets.key_bar import KeyBar, KeyItem, drop_to_fit, format_key_rows
 from ratui.tui.widgets.virtual_list import VirtualList
 
@@ -284,7 +284,7 @@ class WorklistScreen(ListScreen[None]):
 
     def _format_row(self, row: int, width: int, selected: bool) -> Text:
         state = self._states[self._visible[row]]
-        chosen = f"{BRIGHT} reverse" if self.app.no_color else SELECTED
+        chosen = CHOSEN if self.app.no_color else SELECTED
         style = chosen if selected else PLAIN if worklist_model.is_open(state) else QUIET
         line = format_case(self.t, state, self._name_width, width - 1, visits=self._shows_visits)
         return Text(f"{'▸' if selected else ' '}{line}", style, no_wrap=True)
