@@ -70,7 +70,9 @@ def test_measurements_return_as_they_were_saved(tmp_path: Path) -> None:
     assert not save_joint_space(study, case, found), "an unchanged file is not written again"
     assert save_joint_space(study, case, found[:1])
     assert check_study(study.path).findings == ()
-    assert [each.subject for each in list_audit_entries(study) if "measured joint spaces" in each.action] == [case] * 2
+    assert [
+        each.subject for each in list_audit_entries(study, entries=True) if "measured joint spaces" in each.action
+    ] == [case] * 2
 
 
 def test_the_file_does_not_contain_the_order_of_the_films(tmp_path: Path) -> None:
