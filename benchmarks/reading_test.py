@@ -130,10 +130,9 @@ def measure_displays(tests: int, seed: int = 1) -> None:
         for part, (unit, digits) in enumerate(((1.0, 2), (100.0, 0))):
             parts = [each[part] for each in results]
             mean = float(np.exp(np.mean([np.log(each.threshold) for each in parts])))
-            row += [
-                f"{unit * mean:.{digits}f}",
-                f"{unit * parts[0].low:.{digits}f} to {unit * parts[0].high:.{digits}f}",
-            ]
+            smallest = parts[0].smallest
+            size = f"< {unit * smallest:.{digits}f}" if mean < smallest else f"{unit * mean:.{digits}f}"
+            row += [size, f"{unit * parts[0].low:.{digits}f} to {unit * parts[0].high:.{digits}f}"]
         print(f"| {' | '.join(row)} |", flush=True)
 
 
