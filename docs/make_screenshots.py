@@ -2,7 +2,8 @@
 
 ``python docs/make_screenshots.py`` makes those of the documentation, in ``docs/images``.
 ``python docs/make_screenshots.py --all FOLDER`` makes all, for a person to look at: each screen in three terminals, three
-sizes and two languages. ``--terminal``, ``--size``, ``--lang`` and ``--screen`` restrict them.
+sizes and two languages. ``--terminal``, ``--size``, ``--lang`` and ``--screen`` restrict them. ``--palette`` chooses the
+colours.
 
 It needs the programs Xvfb, xterm, kitty, tmux, xdotool and import (ImageMagick). On Debian:
 ``apt-get install xvfb xterm kitty tmux xdotool imagemagick fonts-dejavu-core fonts-vlgothic``.
@@ -26,6 +27,7 @@ from pathlib import Path
 from ratui.demo.simulate import Simulation, simulate_study
 from ratui.reading import Field, FindingEntry, GradeEntry, Reading, enter, enter_normal, set_note, toggle_flag
 from ratui.study import Study
+from ratui.tui.theme import PALETTES
 
 IMAGES = Path(__file__).parent / "images"
 PROGRAMS = ("Xvfb", "xterm", "kitty", "tmux", "xdotool", "import")
@@ -87,6 +89,7 @@ def main() -> None:
     parser.add_argument("--terminal", nargs="+", choices=TERMINALS, default=TERMINALS)
     parser.add_argument("--size", nargs="+", default=SIZES, help="columns x rows, as in 120x40")
     parser.add_argument("--lang", nargs="+", choices=LANGUAGES, default=LANGUAGES)
+    parser.add_argument("--palette", choices=PALETTES, default="dark")
     parser.add_argument("--screen", nargs="+", help="names of screens")
     options = parser.parse_args()
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
@@ -95,13 +98,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home, _virtual_display():
         names = _make_study(Path(home))
         if options.all is None:
-            for screen, image in _take("xterm", "120x40", "en", names, Path(home), tuple(DOCUMENTED)):
+            for screen, image in _take("xterm", "120x40", "en", "dark", names, Path(home), tuple(DOCUMENTED)):
                 _save(image, IMAGES / f"{DOCUMENTED[screen]}.png")
             return
         for terminal in options.terminal:
             for size in options.size:
                 for language in options.lang:
-                    for screen, image in _take(terminal, size, language, names, Path(home), options.screen):
+                    for screen, image in _take(
+                        terminal, size, language, options.palette, names, Path(home), options.screen
+                    ):
                         _save(image, options.all / f"{screen}.{terminal}.{size}.{language}.png")
 
 
@@ -150,7 +155,13 @@ def _virtual_display() -> Iterator[None]:
 
 
 def _take(
-    terminal: str, size: str, language: str, names: dict[str, str], home: Path, wanted: Sequence[str] | None
+    terminal: str,
+    size: str,
+    language: str,
+    palette: str,
+    names: dict[str, str],
+    home: Path,
+    wanted: Sequence[str] | None,
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the name and the picture, as PNG, of each of the `wanted` screens; None for all."""
     environment = {
@@ -164,7 +175,7 @@ def _take(
     }
     settings = Path(environment["XDG_CONFIG_HOME"]) / "ratui" / "settings.toml"
     settings.parent.mkdir(parents=True, exist_ok=True)
-    settings.write_text(f'language = "{language}"\n')
+    settings.write_text(f'language = "{language}"\npalette = "{palette}"\n')
     for session in SESSIONS:
         if wanted is not None and not any(name in wanted for name, _ in session.screens):
             continue

@@ -95,7 +95,10 @@ def draw_limb(
         text = Text(no_wrap=True)
         for column, (label, style) in sorted(pieces.get(row, []), key=lambda piece: piece[0]):
             text.append(_format_dots(dots, row, text.cell_len, column), QUIET)
-            text.append(label, style)
+            # Bones do not show through the blanks of a label, but only its letters have its style.
+            text.append(label[: len(label) - len(label.lstrip())])
+            text.append(label.strip(), style)
+            text.append(label[len(label.rstrip()) :] if label.strip() else "")
         text.append(_format_dots(dots, row, text.cell_len, layout.width), QUIET)
         text.rstrip()
         lines.append(text)
