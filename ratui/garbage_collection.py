@@ -6,7 +6,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["exempt_objects", "pause_collection"]
+__all__ = ["exempt_from_collection", "pause_collection"]
 
 
 @contextmanager
@@ -26,10 +26,13 @@ def pause_collection() -> Iterator[None]:
             gc.enable()
 
 
-def exempt_objects() -> None:
-    """Exempt all objects that exist now from the search for reference cycles.
+@contextmanager
+def exempt_from_collection() -> Iterator[None]:
+    """Do not search during the block, and never search through what exists at its end.
 
-    Call it when a program has started: its modules, classes and functions live until its end. Searching through them takes
+    For the start of a program: its modules, classes and functions live until the program ends. Searching through them takes
     tens of milliseconds, in which a screen stands still.
     """
-    gc.freeze()
+    with pause_collection():
+        yield
+        gc.freeze()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ratui.cli.output import print_notices
-from ratui.garbage_collection import exempt_objects, pause_collection
+from ratui.garbage_collection import exempt_from_collection
 
 if TYPE_CHECKING:
     from ratui.study import Study
@@ -47,11 +47,10 @@ def run_app(
     study = study.as_rater(rater)
     if case is not None:
         study.case(case)
-    with pause_collection():  # modules, classes and functions are many values
+    with exempt_from_collection():
         app, display = _make_app(study, rater, case, graphics, language, tour)
         from ratui.tui.app_runner import run_in_terminal
 
-        exempt_objects()
     run_in_terminal(app)
     print_notices(study)
     if display.can_show_films:

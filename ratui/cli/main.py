@@ -33,7 +33,7 @@ from ratui.cli import (
 from ratui.cli.app import run_app
 from ratui.cli.start import is_interactive, run_start_screen
 from ratui.errors import clean_text
-from ratui.garbage_collection import pause_collection
+from ratui.garbage_collection import exempt_from_collection
 from ratui.program import run_commands, run_program
 from ratui.progress_bar import ProgressBar
 
@@ -248,7 +248,7 @@ def import_(
 @_LANGUAGE
 def read(study: Path, rater: str, case: str | None, graphics: str, language: str | None) -> None:
     """Read the cases of STUDY."""
-    with pause_collection():
+    with exempt_from_collection():
         from ratui.study import Study
         from ratui.tui.recent_studies import remember_study
 
@@ -349,7 +349,7 @@ def demo(headless: Path | None, patients: int, minutes: float, seed: int, graphi
     With --headless: simulate a study and its readings, train both models, and write a report and proposals.
     """
     if headless is None:
-        with pause_collection():
+        with exempt_from_collection():
             from ratui.demo.sample import TOUR_FILE, copy_sample, load_known_grades
             from ratui.study import Study
             from ratui.tui.tour.tour import Tour
