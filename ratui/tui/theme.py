@@ -22,6 +22,7 @@ __all__ = [
     "EDGE",
     "HEADING",
     "KEY",
+    "LINE",
     "NOTE",
     "PALETTES",
     "PLAIN",
@@ -37,6 +38,8 @@ __all__ = [
 
 PLAIN = "$plain"
 """Style of ordinary text."""
+LINE = "$line"
+"""Style of the borders of panels."""
 QUIET = "$quiet"
 """Style of secondary text: labels, empty fields, signed cases. Its contrast with the background is 4.5:1 or more."""
 BRIGHT = "bold $bright"
@@ -59,7 +62,7 @@ EDGE = "$accent on $background reverse"
 """Style of the edge of the screen that shows the side of the hand."""
 ALARM = "bold $alarm on $background reverse"
 """Style of alarms: an entry could not be saved."""
-_STYLES = (PLAIN, QUIET, BRIGHT, ACCENT, HEADING, WAITING, NOTE, SELECTED, CHOSEN, EDGE, ALARM)
+_STYLES = (PLAIN, LINE, QUIET, BRIGHT, ACCENT, HEADING, WAITING, NOTE, SELECTED, CHOSEN, EDGE, ALARM)
 
 
 @dataclass(frozen=True)

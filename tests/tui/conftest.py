@@ -182,10 +182,10 @@ def cells(pilot: Pilot[None]) -> str:
 
 
 def rows(pilot: Pilot[None]) -> list[str]:
-    """Return the visible lines of the worklist, top to bottom."""
+    """Return the visible lines of a list, top to bottom, without the names and the borders of the worklist's groups."""
     seen = pilot.app.screen.query_one(VirtualList)
     lines = ["".join(segment.text for segment in seen.render_line(y)).rstrip() for y in range(seen.size.height)]
-    return [line for line in lines if line]
+    return [line.strip("│").rstrip() for line in lines if line and line[0] not in "─╭╰"]
 
 
 @contextmanager

@@ -113,10 +113,10 @@ SCENES = (
     Scene("scoring-note", ("enter", "m", "o")),
     Scene("overview-unfinished", ("down", "enter", "o"), part_read),
     Scene("overview-to-sign", ("enter", "enter", "enter"), part_read),
-    Scene("overview-signed", ("home", "enter"), part_read),
+    Scene("overview-signed", ("end", "enter"), part_read),
     Scene("overview-wrist", ("enter", "o"), feet_and_hands),
-    Scene("overview-help", ("home", "enter", "question_mark"), part_read),
-    Scene("look-only", ("up", "enter", "down", "enter"), part_read),
+    Scene("overview-help", ("end", "enter", "question_mark"), part_read),
+    Scene("look-only", ("end", "enter", "down", "enter"), part_read),
     Scene("contact-sheet", ("tab",), part_read),
     Scene("contact-sheet-help", ("tab", "question_mark"), part_read),
 )

@@ -8,7 +8,8 @@ from rich.cells import cell_len
 from ratui.study import CaseState, Stage
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.screens.worklist import model as worklist_model
-from ratui.tui.screens.worklist.text import format_case, format_columns, has_column_of_visits
+from ratui.tui.screens.worklist.groups import count_groups, find_group, lay_out, step_group
+from ratui.tui.screens.worklist.text import format_case, format_columns, format_progress_panel, has_column_of_visits
 
 EN, JA = Catalog("en"), Catalog("ja")
 
@@ -75,10 +76,67 @@ class TestProgress:
         assert (progress.signed, progress.remaining, progress.total) == (1, 4, 5)
 
     def test_the_remaining_time_is_estimated_from_the_open_fields(self) -> None:
-        states = [state("B1", "signed", 76, seconds=76), state("B2", "reading", 70), state("B3", "regions")]
+        signed = [state(f"A{number}", "signed", 76, seconds=seconds) for number, seconds in enumerate((76, 760, 38))]
+        states = [*signed, state("B2", "reading", 70), state("B3", "regions")]
         progress = worklist_model.WorklistProgress.from_states(states)
         assert progress.case_seconds == 76
         assert progress.seconds_left == 6 + 76
+
+    def test_the_cases_that_were_signed_last_count(self) -> None:
+        old = [state(f"A{number}", "signed", 76, seconds=760) for number in range(30)]
+        new = [
+            replace(state(f"B{number}", "signed", 76, seconds=76), history=f"sign 2027-01-{number + 1:02}T09:00:00.000")
+            for number in range(20)
+        ]
+        progress = worklist_model.WorklistProgress.from_states([*new, *old, state("C", "reading")])
+        assert (progress.case_seconds, progress.seconds_left, progress.timed) == (76, 76, 20)
+
+    def test_fewer_than_three_signed_cases_are_no_pace(self) -> None:
+        states = [state(f"A{number}", "signed", 76, seconds=76) for number in range(2)]
+        assert worklist_model.WorklistProgress.from_states([*states, state("B", "reading")]).case_seconds is None
+
+    @pytest.mark.parametrize(
+        ("minutes", "span"),
+        [
+            (0.2, "1 minute"),
+            (99, "99 minutes"),
+            (129, "2 h 10 min"),
+            (121, "2 hours"),
+            (599, "10 hours"),
+            (1300, "22 hours"),
+        ],
+    )
+    def test_the_remaining_time_in_words(self, minutes: float, span: str) -> None:
+        progress = worklist_model.WorklistProgress(3, 14, 60.0, 60 * minutes, 3)
+        assert f"14 cases left, about {span} at your pace" in format_progress_panel(EN, progress, 40)
+
+
+class TestGroups:
+    def test_a_case_is_in_progress_due_done_or_unreadable(self) -> None:
+        groups = [find_group(each) for each in (*STATES, state("A7", "changed", 76))]
+        assert groups == ["done", "due", "unreadable", "progress", "due", "progress", "progress"]
+        assert count_groups(STATES) == {"progress": 2, "due": 2, "done": 1, "unreadable": 1}
+
+    def test_they_are_shown_one_after_the_other_and_then_all(self) -> None:
+        states = [STATES[0], STATES[1]]
+        assert [step_group(states, group, 1) for group in (None, "due", "done", "progress")] == [
+            "due",
+            "done",
+            None,
+            "due",
+        ]
+        assert step_group(states, None, -1) == "done"
+
+    @pytest.mark.parametrize("has_bottoms", [True, False])
+    def test_lines_of_the_list(self, has_bottoms: bool) -> None:
+        lines = lay_out(STATES, [0, 1, 3, 4], has_bottoms=has_bottoms)
+        assert [line.number for line in lines if line.kind == "case"] == [3, 1, 4, 0]
+        assert [(line.group, line.total) for line in lines if line.kind == "top"] == [
+            ("progress", 1),
+            ("due", 2),
+            ("done", 1),
+        ]
+        assert sum(line.kind == "bottom" for line in lines) == 3 * has_bottoms
 
     def test_without_signed_cases_nothing_is_estimated(self) -> None:
         progress = worklist_model.WorklistProgress.from_states([state("B1", "signed", 76), state("B2", "reading")])

@@ -44,6 +44,14 @@ class VirtualList(ScrollView, can_focus=False):
         self.count = 0
         self.cursor = 0
 
+    def find_heading(self, row: int) -> int:
+        """Return the first row to show together with the selected `row`: its heading, or the row itself."""
+        return row
+
+    def can_select(self, row: int) -> bool:
+        """Return whether `row` can be selected with the mouse; a heading can't."""
+        return True
+
     @property
     def page_size(self) -> int:
         """Number of rows that are visible at once."""
@@ -56,11 +64,12 @@ class VirtualList(ScrollView, can_focus=False):
         self.select(cursor)
 
     def select(self, row: int) -> None:
-        """Select `row`, or the nearest one that exists, and scroll no further than needed to show it."""
+        """Select `row`, or the nearest one that exists, and scroll no further than needed to show it and its heading."""
         self.cursor = min(max(row, 0), max(self.count - 1, 0))
         top, page = int(self.scroll_offset.y), self.page_size
-        if self.cursor < top:
-            top = self.cursor
+        heading = self.find_heading(self.cursor)
+        if heading < top and self.cursor - heading < page:
+            top = heading
         elif self.cursor >= top + page:
             top = self.cursor - page + 1
         # Without animation: the user would have to wait for its end.
@@ -84,7 +93,7 @@ class VirtualList(ScrollView, can_focus=False):
     def on_click(self, event: Click) -> None:
         """Select the row under the mouse."""
         row = event.y + int(self.scroll_offset.y)
-        if row < self.count:
+        if row < self.count and self.can_select(row):
             was_selected = row == self.cursor
             self.select(row)
             self.post_message(self.RowPicked(row, was_selected))

@@ -7,11 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from ratui.study import CaseState
 from ratui.tui.i18n.catalog import Catalog
 
-__all__ = ["WorklistProgress", "find_matches", "find_next_case", "format_state", "is_open", "make_search_text"]
+__all__ = [
+    "FEWEST_TIMED",
+    "WorklistProgress",
+    "find_matches",
+    "find_next_case",
+    "format_state",
+    "is_open",
+    "make_search_text",
+]
+
+FEWEST_TIMED = 3
+"""Number of timed cases from which a pace is stated."""
+_LAST_CASES = 20
+"""Number of cases that were signed last, from which the pace comes: raters become faster."""
 
 
 def is_open(state: CaseState) -> bool:
@@ -64,9 +78,11 @@ class WorklistProgress:
     remaining: int
     """Number of cases that are not signed."""
     case_seconds: float | None
-    """Mean time of a signed case in seconds, long pauses left out; None before a case was timed."""
+    """Median time of the last signed cases in seconds, long pauses left out; None before `FEWEST_TIMED` were timed."""
     seconds_left: float | None
-    """Expected time for the open fields in seconds; None before a case was timed."""
+    """Expected time for the open fields in seconds; None like `case_seconds`."""
+    timed: int = 0
+    """Number of cases from which the times come."""
 
     @property
     def total(self) -> int:
@@ -79,10 +95,15 @@ class WorklistProgress:
         signed = [state for state in states if state.stage == "signed"]
         remaining = [state for state in states if is_open(state)]
         timed = [state for state in signed if state.seconds > 0 and state.total]
-        if not timed:
+        last = sorted(timed, key=_signed_at)[-_LAST_CASES:]
+        if len(last) < FEWEST_TIMED:
             return cls(len(signed), len(remaining), None, None)
-        spent = sum(state.seconds for state in timed)
         # The pace is per field, not per case: a case that was begun has fewer fields left, and one with feet has more.
-        pace = spent / sum(state.total for state in timed)
+        pace = median(state.seconds / state.total for state in last)
         left = pace * sum(state.total - state.done for state in remaining)
-        return cls(len(signed), len(remaining), spent / len(timed), left)
+        return cls(len(signed), len(remaining), median(state.seconds for state in last), left, len(last))
+
+
+def _signed_at(state: CaseState) -> str:
+    """Return the time of the last signature of a case, as a text that sorts by time; empty if it is unknown."""
+    return state.history.rpartition(" ")[2]

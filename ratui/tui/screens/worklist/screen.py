@@ -1,13 +1,15 @@
 """The worklist: all cases of the study with their states. The next case is selected, and one key opens it.
 
-The cases stand in the order of their names, which are random, or in the order that ``ratui-train propose --order`` has
-stored. Neither the order nor a state tells which time point is the earlier.
+The cases stand in groups: in progress, due, done, and those that cannot be read. Within a group they stand in the order of
+their names, which are random, or in the order that ``ratui-train propose --order`` has stored. Neither the order nor a
+state tells which time point is the earlier.
 """
 
 from __future__ import annotations
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
 from ratui.study import CaseState
@@ -15,16 +17,17 @@ from ratui.study.evaluated_models import list_evaluated_models
 from ratui.study.reading_order import has_reading_order, load_reading_order, load_unlike_cases
 from ratui.tui.screens.list_screen import ListScreen
 from ratui.tui.screens.worklist import model as worklist_model
+from ratui.tui.screens.worklist.case_list import CaseList
+from ratui.tui.screens.worklist.groups import Group, count_groups, find_group, step_group
 from ratui.tui.screens.worklist.loader import CaseStateLoader
 from ratui.tui.screens.worklist.opening import CaseOpener
+from ratui.tui.screens.worklist.side_panel import SidePanel
 from ratui.tui.screens.worklist.text import (
-    format_case,
     format_columns,
     format_study_progress,
     has_column_of_visits,
     measure_name_width,
 )
-from ratui.tui.theme import CHOSEN, PLAIN, QUIET, SELECTED
 from ratui.tui.widgets.key_bar import KeyBar, KeyItem, drop_to_fit, format_key_rows
 from ratui.tui.widgets.virtual_list import VirtualList
 
@@ -32,12 +35,18 @@ __all__ = ["WorklistScreen"]
 
 _FIRST = 60
 """Number of cases examined before the list is shown: a screenful. The others may have to wait for the study's index."""
+_PANELS_FROM = 120
+"""Columns from which the groups are panels, with the pictures of the selected case beside them."""
 
 
 class WorklistScreen(ListScreen[None]):
     """The list of cases, one line each. Typing filters the list."""
 
     NAME = "worklist"
+    DEFAULT_CSS = """
+    WorklistScreen #body { height: 1fr; }
+    WorklistScreen #cases { width: 1fr; }
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,6 +54,10 @@ class WorklistScreen(ListScreen[None]):
         self._states: list[CaseState] = []
         self._search_texts: list[str] = []
         """The text that the filter searches, for each of the states."""
+        self._is_filtering = False
+        """True while the filter is open without a text, after its key."""
+        self._group: Group | None = None
+        """The group that is shown; None for all."""
         self._visible: list[int] = []  # indices of the states that match the filter
         self._selected: int | None = None  # index of the selected state
         self._total = 0
@@ -60,16 +73,19 @@ class WorklistScreen(ListScreen[None]):
         self._unlike_count = 0
         """Number of cases without a place in the model's order, because it has not learned from films like theirs."""
         self._name_width = 6
-        self._shows_visits = False
         self._contact_sheet_site = ""
         self._evaluated_models: tuple[str, ...] = ()
         self._opener = CaseOpener(self, on_opening=self._note_opened_case, on_changed=self._refresh_case)
 
     def compose(self) -> ComposeResult:
         """Make the widgets: title, column heads, cases, message, progress and keys."""
+        ratui = self.ratui
         yield Static(id="head", classes="line title", markup=False)
-        yield Static(id="heads", classes="line title", markup=False)
-        yield VirtualList(self._format_row)
+        with Horizontal(id="body"):
+            with Vertical(id="cases"):
+                yield Static(id="heads", classes="line title", markup=False)
+                yield CaseList(lambda: self.t)
+            yield SidePanel(ratui.study, ratui.rater, ratui.film_store, ratui.graphics, ratui.frame_cache)
         yield Static(id="message", classes="message", markup=False)
         yield Static(id="progress", classes="line", markup=False)
         yield KeyBar()
@@ -102,7 +118,7 @@ class WorklistScreen(ListScreen[None]):
 
     def on_resize(self) -> None:
         """Fit the lines to the new size."""
-        self._update_lines()
+        self._list_cases(self._selected)
 
     # The states of the cases.
 
@@ -150,8 +166,12 @@ class WorklistScreen(ListScreen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...] = ()) -> bool:
         """Return whether `action` is possible in the list as it is now."""
         match action:
-            case "clear_filter" | "delete_character":
+            case "delete_character":
                 return bool(self._typed)
+            case "clear_filter":
+                return self.is_asking
+            case "next_group" | "previous_group":
+                return len(count_groups(self._states)) > 1
             case "contact_sheet":
                 return any(state.done for state in self._states)
             case "evaluation":
@@ -163,7 +183,7 @@ class WorklistScreen(ListScreen[None]):
     @property
     def is_asking(self) -> bool:
         """True while there is a filter, which Esc clears."""
-        return bool(self._typed)
+        return bool(self._typed) or self._is_filtering or self._group is not None
 
     @property
     def types_text(self) -> bool:
@@ -184,6 +204,23 @@ class WorklistScreen(ListScreen[None]):
         self._filter(self._typed + text)
         return True
 
+    def action_filter(self) -> None:
+        """Open the filter. Typing does so too."""
+        self._is_filtering = True
+        self._filter(self._typed)
+
+    def action_next_group(self) -> None:
+        """Show the cases of the next group alone, or those of all groups."""
+        self._show_group(step_group(self._states, self._group, 1))
+
+    def action_previous_group(self) -> None:
+        """Show the cases of the previous group alone, or those of all groups."""
+        self._show_group(step_group(self._states, self._group, -1))
+
+    def _show_group(self, group: Group | None) -> None:
+        self._group, self._has_moved = group, True
+        self._filter(self._typed)
+
     def _filter(self, typed: str) -> None:
         self.show_message("")
         self._typed = typed.lstrip()
@@ -196,7 +233,8 @@ class WorklistScreen(ListScreen[None]):
         self._filter(self._typed[:-1])
 
     def action_clear_filter(self) -> None:
-        """Clear the filter."""
+        """Show all cases again."""
+        self._is_filtering, self._group = False, None
         self._filter("")
 
     @property
@@ -208,7 +246,8 @@ class WorklistScreen(ListScreen[None]):
         """Select the next open case behind the selected one."""
         upcoming = worklist_model.find_next_case(self._states, after=self._selected)
         if upcoming is not None:
-            self._typed = self._typed if upcoming in self._visible else ""
+            if upcoming not in self._visible:
+                self._typed, self._group = "", None
             self._has_moved = True
             self._list_cases(upcoming)
 
@@ -249,18 +288,21 @@ class WorklistScreen(ListScreen[None]):
     def on_virtual_list_row_picked(self, event: VirtualList.RowPicked) -> None:
         """Select the case that was clicked; open it if it was selected before."""
         self._has_moved = True
-        self._selected = self._visible[event.row]
+        self._note_selected()
         if event.was_selected:
             self.action_open()
 
     def step(self, by: int) -> None:
         """Select the case that is `by` lines below the selected one, or else the last or the first one."""
         if self._visible:
-            rows = self.query_one(VirtualList)
             self._has_moved = True
-            rows.select(rows.cursor + by)
-            self._selected = self._visible[rows.cursor]
+            self.query_one(CaseList).step(by)
+            self._note_selected()
         self.show_message("")
+
+    def _note_selected(self) -> None:
+        self._selected = self.query_one(CaseList).selected
+        self._show_selected()
 
     def open_case(self, case: str, site: str = "") -> None:
         """Open `case` at `site`, or where the rater stopped; a signed case opens as its overview."""
@@ -273,31 +315,36 @@ class WorklistScreen(ListScreen[None]):
 
     def _list_cases(self, wanted: int | None = None) -> None:
         """List the cases that match the filter. Select the state with the index `wanted`, or else the next open case."""
-        rows = self.query_one(VirtualList)
-        self._visible = worklist_model.find_matches(self._typed, self._search_texts)
+        states = self._states
+        if self._group not in count_groups(states):
+            self._group = None
+        found = worklist_model.find_matches(self._typed, self._search_texts)
+        self._visible = [index for index in found if self._group in (None, find_group(states[index]))]
         if wanted not in self._visible:
-            shown = [self._states[index] for index in self._visible]
+            shown = [states[index] for index in self._visible]
             wanted = self._visible[worklist_model.find_next_case(shown) or 0] if shown else None
         self._selected = wanted
-        rows.set_rows(len(self._visible), self._visible.index(wanted) if wanted is not None else 0)
+        self.query_one(CaseList).show_cases(
+            states, self._visible, wanted, name_width=self._name_width, has_panels=self._has_panels
+        )
         self._update_lines()
 
-    def _format_row(self, row: int, width: int, selected: bool) -> Text:
-        state = self._states[self._visible[row]]
-        chosen = CHOSEN if self.app.no_color else SELECTED
-        style = chosen if selected else PLAIN if worklist_model.is_open(state) else QUIET
-        line = format_case(self.t, state, self._name_width, width - 1, visits=self._shows_visits)
-        return Text(f"{'▸' if selected else ' '}{line}", style, no_wrap=True)
+    @property
+    def _has_panels(self) -> bool:
+        return self.app.size.width >= _PANELS_FROM
 
     def _update_lines(self) -> None:
         """Draw all lines but the cases."""
         t, study = self.t, self.ratui.study
-        self._shows_visits = has_column_of_visits(self._states)
-        heads = format_columns(t, self._name_width, visits=self._shows_visits)
-        self.query_one("#heads", Static).update(f" {heads}")
+        heads = format_columns(t, self._name_width, visits=has_column_of_visits(self._states))
+        self._show_line("heads", f"{'  ' if self._has_panels else ' '}{heads}")
         head = f" {study.config.title} · {self.ratui.rater}"
-        if self._typed:
-            head += f" · {t('worklist.filter', typed=self._typed)}"
+        if self.is_asking:
+            if self._group:
+                name = t(f"worklist.group_{self._group}")
+                head += f" · {t('worklist.shown_group', group=name)}"
+            if self._typed or self._is_filtering:
+                head += f" · {t('worklist.filter', typed=self._typed)}"
             head += f" · {t('worklist.matches', count=len(self._visible), total=self._total)}"
         elif self._unlike_count:
             name = "sorted_in_part" if self._is_sorted else "not_sorted"
@@ -305,9 +352,32 @@ class WorklistScreen(ListScreen[None]):
             head += f" · {text}"
         elif self._has_own_order:
             head += f" · {t('worklist.sorted_by_model')}"
-        self.query_one("#head", Static).update(head)
-        self.query_one("#progress", Static).update(f" {self._format_progress()}")
+        self._show_line("head", head)
+        self._update_progress()
+        self._show_selected()
         self.update_key_bar()
+
+    def _show_line(self, id: str, text: str) -> None:
+        """Show `text` in the line `id` if it has changed. The lines have fixed heights, so the layout stays."""
+        line = self.query_one(f"#{id}", Static)
+        if line.content != text:
+            line.update(text, layout=False)
+
+    def _update_progress(self) -> None:
+        """Show the progress in a panel once it is known and if there is room, otherwise in the line above the keys."""
+        side, line = self.query_one(SidePanel), self.query_one("#progress", Static)
+        side.display = self._has_panels
+        is_in_panel = self._has_panels and self._is_loaded and bool(self._total)
+        line.display = not is_in_panel
+        progress = worklist_model.WorklistProgress.from_states(self._states) if is_in_panel else None
+        side.show_progress(self.t, progress)
+        if not is_in_panel:
+            self._show_line("progress", f" {self._format_progress()}")
+
+    def _show_selected(self) -> None:
+        if self._has_panels:
+            state = self._states[self._selected] if self._selected is not None else None
+            self.query_one(SidePanel).show_case(self.t, state)
 
     def _format_progress(self) -> str:
         t = self.t
@@ -320,5 +390,7 @@ class WorklistScreen(ListScreen[None]):
     def format_keys(self) -> Text:
         """Return the keys that fit in one row. Behind the first stands the filter, which needs no key."""
         first, *others = self.list_key_items()
+        group_key = self.ratui.keymap.key_label("worklist.next_group")
+        others.sort(key=lambda item: item.key == group_key)  # the first to go where there is no room
         items = [first, KeyItem("", self.t("worklist.type_to_filter")), *others]
         return format_key_rows(*drop_to_fit(items, self.app.size.width, keep=self.help_key))

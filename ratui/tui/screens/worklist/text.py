@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.cells import cell_len, set_cell_size
+from rich.text import Text
 
 from ratui.errors import clean_text
 from ratui.study import CaseState
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.lock_phrases import shorten
-from ratui.tui.screens.worklist.model import WorklistProgress, format_state
+from ratui.tui.screens.worklist.groups import Group, ListLine
+from ratui.tui.screens.worklist.model import FEWEST_TIMED, WorklistProgress, format_state
+from ratui.tui.theme import HEADING, LINE
 
-__all__ = ["format_case", "format_columns", "format_study_progress", "has_column_of_visits", "measure_name_width"]
+__all__ = [
+    "format_case",
+    "format_case_summary",
+    "format_columns",
+    "format_group_bottom",
+    "format_group_top",
+    "format_progress_panel",
+    "format_study_progress",
+    "has_column_of_visits",
+    "measure_name_width",
+]
+
+_SIGNS: Mapping[Group, str] = {"progress": "◐", "due": "○", "done": "●", "unreadable": "✗"}
+"""The sign of each group, so that it is known by its shape too."""
 
 _BAR = 12
 """Width of the progress bar of a case, in cells."""
@@ -58,6 +74,21 @@ def format_case(t: Catalog, state: CaseState, name_width: int, width: int, *, vi
     return shorten((line + note).rstrip(), width)
 
 
+def format_group_top(t: Catalog, line: ListLine, width: int, *, is_panel: bool) -> Text:
+    """Return the top of a group in `width` cells: its sign, its name and the number of its cases, in a thin line."""
+    left, right = ("╭─", "╮") if is_panel else ("──", "─")
+    title = f" {_SIGNS[line.group]} {t(f'worklist.group_{line.group}')} · {line.total} "
+    text = Text(left, LINE, no_wrap=True)
+    text.append(title, HEADING)
+    text.append("─" * max(width - cell_len(title) - 3, 0) + right, LINE)
+    return text
+
+
+def format_group_bottom(width: int) -> Text:
+    """Return the bottom of a group's panel in `width` cells."""
+    return Text(f"╰{'─' * max(width - 2, 0)}╯", LINE, no_wrap=True)
+
+
 def format_study_progress(t: Catalog, progress: WorklistProgress, width: int) -> str:
     """Return the signed and the remaining cases with the expected time, after a bar if `width` has room for one."""
     if progress.remaining:
@@ -71,6 +102,35 @@ def format_study_progress(t: Catalog, progress: WorklistProgress, width: int) ->
     text = " · ".join(parts)
     room = min(width - cell_len(text) - 4, _LONGEST_STUDY_BAR)
     return f"{_bar(room, progress.signed, progress.total)} {text}" if room >= _SHORTEST_STUDY_BAR else text
+
+
+def format_progress_panel(t: Catalog, progress: WorklistProgress, width: int) -> str:
+    """Return the lines of the panel of the progress, each of at most `width` cells where the words allow it."""
+    lines = [_bar(width, progress.signed, progress.total)]
+    if not progress.remaining:
+        lines.append(t("worklist.done_all", count=progress.total))
+    else:
+        lines.append(t("worklist.signed_of", signed=progress.signed, total=progress.total))
+        if progress.seconds_left is None:
+            lines.append(t("worklist.cases_left", count=progress.remaining))
+            lines.append(t("worklist.no_pace_yet", count=FEWEST_TIMED))
+        else:
+            span = _format_span(t, progress.seconds_left)
+            lines.append(t("worklist.cases_left_at_pace", count=progress.remaining, span=span))
+    if progress.case_seconds is not None:
+        lines.append(t("worklist.pace_of_last", minutes=f"{progress.case_seconds / 60:.1f}", count=progress.timed))
+    return "\n".join(lines)
+
+
+def format_case_summary(t: Catalog, state: CaseState) -> str:
+    """Return the name and the state of a case in one line, for the panel with its pictures."""
+    parts = [state.case, format_state(t, state)]
+    if state.joints_total:
+        parts.append(t("text.joints_done", done=state.joints, total=state.joints_total))
+    if state.flags:
+        parts.append(f"⚑ {state.flags}")
+    text = " · ".join(parts)
+    return f"{text}\n{clean_text(t.translate_error(state.note), 300)}" if state.note else text
 
 
 def _line(name_width: int, cells: Sequence[str], *, visits: bool) -> str:
@@ -87,7 +147,11 @@ def _bar(width: int, done: int, total: int) -> str:
 
 
 def _format_span(t: Catalog, seconds: float) -> str:
+    """Return a time in minutes, from 100 minutes on in hours and steps of ten minutes, from ten hours on in hours."""
     minutes = max(round(seconds / 60), 1)
     if minutes < 100:
         return t("worklist.span_minutes", count=minutes)
-    return t("worklist.span_hours", count=round(minutes / 60))
+    if minutes >= 600:
+        return t("worklist.span_hours", count=round(minutes / 60))
+    hours, rest = divmod(10 * round(minutes / 10), 60)
+    return t("worklist.span_both", hours=hours, minutes=rest) if rest else t("worklist.span_hours", count=hours)
