@@ -149,10 +149,12 @@ async def test_a_click_in_the_worklist_selects_and_a_second_one_opens(tmp_path: 
     async with reading_as(study, "anna") as pilot:
         await settle(pilot)
         rows = pilot.app.screen.query_one(VirtualList)
-        await click(pilot, (10, rows.region.y + 2))
+        await click(pilot, (10, rows.region.y))  # the name of the group
+        assert rows.cursor == 1
+        await click(pilot, (10, rows.region.y + 3))
         assert isinstance(pilot.app.screen, WorklistScreen)
-        assert rows.cursor == 2
-        await click(pilot, (10, rows.region.y + 2))
+        assert rows.cursor == 3
+        await click(pilot, (10, rows.region.y + 3))
         await settle(pilot)
         assert scoring(pilot).reading.case == study.cases()[2]
 

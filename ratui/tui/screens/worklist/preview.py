@@ -111,7 +111,7 @@ class CasePreview(Vertical):
 
     def _load_later(self) -> None:
         if self.is_attached and self.display:
-            self.run_worker(self._load_after_rest(), exclusive=True, group="rest")
+            self.run_worker(self._load_after_rest, exclusive=True, group="rest")
 
     async def _load_after_rest(self) -> None:
         await asyncio.sleep(_REST)
