@@ -111,7 +111,8 @@ class CasePreview(Vertical):
 
     def _load_later(self) -> None:
         if self.is_attached and self.display:
-            self.run_worker(self._load_after_rest, exclusive=True, group="rest")
+            # Not a coroutine: one that is never awaited, because the screen closes, would be reported.
+            self.run_worker(self._load_after_rest, exclusive=True, group="rest")  # type: ignore[arg-type]
 
     async def _load_after_rest(self) -> None:
         await asyncio.sleep(_REST)
