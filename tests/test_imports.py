@@ -57,7 +57,7 @@ def test_printing_the_version_imports_neither_app_nor_numpy() -> None:
 _SHOW_A_JOINT = """
 import sys
 from pathlib import Path
-import ratui.cli.main
+import ratui.cli.main, ratui.demo.sample
 from ratui import open_study
 from ratui.tui import RatuiApp
 import ratui.tui.app_runner, ratui.tui.screens.scoring.screen, ratui.tui.screens.worklist.screen
