@@ -17,7 +17,7 @@ from ratui.tui.widgets.joint_viewer import JointViewer
 __all__ = ["FilmTitles"]
 
 _TurnForm: TypeAlias = Literal["words", "sign", "none"]
-"""How titles state the turns of the films."""
+"""The form in which titles state the turns of the films."""
 
 
 @dataclass(frozen=True)
