@@ -1,6 +1,9 @@
 """Measure the time from a key press to the display.
 
-Run ``python -m benchmarks.frames [local] [ssh] [slow] [case] [start]``; all parts by default.
+Run ``python -m benchmarks.frames [local] [ssh] [slow] [case] [start] [--before COMMIT]``; all parts by default.
+
+With ``--before`` the parts ``local``, ``ssh`` and ``case`` also measure the program of an earlier commit, in turn with the
+present one.
 
 The parts measure ratui's widget and those of textual-image in one run, in a pty and over SSH on this machine; the whole app
 on a slow connection; a case at the pace of a fast rater; and the start. Times run from the key press to the last byte of
@@ -9,6 +12,7 @@ the frame, on the terminal's side.
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import resource
@@ -20,13 +24,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ratui.terminal import FENCE_ROW
 from tests.support.fake_terminal import GRAPHICS, FakeTerminal
 
 ROOT = Path(__file__).resolve().parents[1]
+BEFORE: list[Path] = []
+"""Folder with the program of an earlier commit, if it is measured too."""
 FRESH = 10  # pairs that ``frames_app`` has never shown
 
 PROTOCOLS = ("kitty", "sixel", "halfcell")
@@ -36,10 +42,35 @@ _FENCE = re.compile(rb"\x1b\[%d;\d+H\x1b\[6n" % FENCE_ROW)
 Wrap = Callable[[Sequence[str]], list[str]]
 
 
-def swaps(kind: str, protocol: str, wrap: Wrap) -> dict[str, tuple[float, float, int]]:
-    """Return median and slowest milliseconds and median bytes, for ``b`` and for ``f``."""
-    command = wrap([sys.executable, "-m", "benchmarks.frames_app", kind, protocol])
-    terminal = FakeTerminal(command, protocol, folder=ROOT, is_local=True)
+@contextmanager
+def checkout(commit: str) -> Iterator[Path]:
+    """Yield a folder with the files of `commit`, which exists until the end of the block."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "ratui"
+        git = ["git", "-C", str(ROOT)]
+        subprocess.run([*git, "worktree", "add", "--quiet", "--detach", str(folder), commit], check=True)
+        try:
+            yield folder
+        finally:
+            subprocess.run([*git, "worktree", "remove", "--force", str(folder)], check=True)
+
+
+def swaps(kind: str, protocol: str, wrap: Wrap, folder: Path = ROOT) -> dict[str, tuple[float, float, int]]:
+    """Return median and slowest milliseconds and median bytes, for ``b`` and for ``f``, of the program in `folder`."""
+    command = wrap(
+        [
+            "env",
+            "-C",
+            str(folder),
+            f"PYTHONPATH={folder}",
+            sys.executable,
+            "-m",
+            "benchmarks.frames_app",
+            kind,
+            protocol,
+        ]
+    )
+    terminal = FakeTerminal(command, protocol, folder=folder, is_local=True)
     try:
         if terminal.wait_for(GRAPHICS, patience=60) is None:
             raise RuntimeError(f"{kind} shows no {protocol} image.\n{terminal.describe()}")
@@ -66,14 +97,18 @@ def compare(title: str, wrap: Wrap) -> None:
     print("|---|---|---|---|---|---|---|---|")
     for protocol in PROTOCOLS:
         ours, stock = (swaps(kind, protocol, wrap) for kind in ("ours", "stock"))
-        for name, found in (("ours", ours), ("textual-image", stock)):
+        earlier = [("before", swaps("ours", protocol, wrap, folder)) for folder in BEFORE]
+        for name, found in (("ours", ours), *earlier, ("textual-image", stock)):
             first, again = found["f"], found["b"]
             shares = (
-                (f"{first[0] / stock['f'][0]:.0%}", f"{again[2] / stock['b'][2]:.1%}") if name == "ours" else ("", "")
+                (f"{first[0] / stock['f'][0]:.0%}", f"{again[2] / stock['b'][2]:.1%}")
+                if found is not stock
+                else ("", "")
             )
             print(
-                f"| {protocol}, {name} | {first[0]:.0f} ms | {first[2]:,} | {shares[0]} "
-                f"| {again[0]:.0f} ms | {again[1]:.0f} ms | {again[2]:,} | {shares[1]} |"
+                f"| {protocol}, {name} | {first[0]:.1f} ms | {first[2]:,} | {shares[0]} "
+                f"| {again[0]:.1f} ms | {again[1]:.0f} ms | {again[2]:,} | {shares[1]} |",
+                flush=True,
             )
 
 
@@ -129,16 +164,19 @@ def ssh() -> Iterator[Wrap]:
 
 
 @contextmanager
-def app(protocol: str, **line: float) -> Iterator[tuple[FakeTerminal, float]]:
-    """Run ratui on a copy of the sample study; yield its terminal and the time at which the first film was displayed."""
+def app(protocol: str, program: Path = ROOT, **line: float) -> Iterator[tuple[FakeTerminal, float]]:
+    """Run ratui on a copy of the sample study; yield its terminal and the time at which the first film was displayed.
+
+    `program` is the folder with the program, `line` the rate and the delay of a `FakeTerminal`.
+    """
     from ratui.demo.sample import copy_sample
 
     with tempfile.TemporaryDirectory() as folder:
         study, rater, case = copy_sample(Path(folder) / "study")
         command = [sys.executable, "-m", "ratui", "read", str(study), "--rater", rater, "--case", str(case)]
-        home = {"XDG_CONFIG_HOME": folder, "XDG_DATA_HOME": folder}
+        home = {"XDG_CONFIG_HOME": folder, "XDG_DATA_HOME": folder, "PYTHONPATH": str(program)}
         terminal = FakeTerminal(
-            command, protocol, size=(104, 32), environment=home, folder=ROOT, is_local=not line, **line
+            command, protocol, size=(104, 32), environment=home, folder=program, is_local=not line, **line
         )  # type: ignore[arg-type]
         try:
             first = terminal.wait_for(GRAPHICS, patience=60)
@@ -195,28 +233,59 @@ def slow() -> None:
             print(f"| {protocol}, 0 typed meanwhile | {statistics.median(typed):.0f} | | {max(typed):.0f} | | |")
 
 
-_ROUNDS, _JOINTS = 3, 18
+_ROUNDS, _JOINTS = 4, 18
 """Number of times the case is read, and joints read of the 20 of the sample: the last two would end the case."""
+_PATIENCE = 3.0
+"""Seconds after which a key has had no effect."""
+
+
+def read_case(protocol: str, program: Path) -> tuple[list[float], list[int]]:
+    """Read the case once; return the milliseconds from each key to both final frames, and the bytes until then.
+
+    A key every 1/3 s is a fast reader. The next key waits for the frames of the one before, as a reader would: ratui
+    refuses an answer to films that were not displayed.
+    """
+    took, sizes = [], []
+    with app(protocol, program) as (terminal, _):
+        terminal.burst(terminal.begun, quiet=1.5)
+        for _ in range(_JOINTS):
+            since = terminal.press("n")
+            time.sleep(1 / 3)
+            while not (frames := frames_after(terminal, since, time.monotonic())):
+                if time.monotonic() - since > _PATIENCE:
+                    raise RuntimeError(f"the next joint does not appear ({protocol}).\n{terminal.describe()}")
+                time.sleep(0.05)
+            took.append(1000 * frames[-1])
+            sizes.append(terminal.count_bytes(since, since + frames[-1]))
+            if took[-1] > 150:
+                time.sleep(0.3)  # the films were late, and an answer to them counts only after a person could see them
+    return took, sizes
 
 
 def case() -> None:
-    """Print the times of a case at the pace of a fast reader."""
+    """Print the times of a case at the pace of a fast reader, of each program in turn."""
     print("\n### A whole case at three keys a second: from the key to both final frames of the next joint\n")
-    print("| | joints | median | 95 % within | within 50 ms |\n|---|---|---|---|---|")
+    print(
+        "| | joints | median | 95 % within | 99 % within | within 50 ms | bytes until then |\n|---|---|---|---|---|---|---|"
+    )
+    programs = [("ours", ROOT), *(("before", folder) for folder in BEFORE)]
     for protocol in PROTOCOLS:
-        took: list[float] = []
+        took: dict[str, list[float]] = {name: [] for name, _ in programs}
+        sizes: dict[str, list[int]] = {name: [] for name, _ in programs}
         for _ in range(_ROUNDS):
-            with app(protocol) as (terminal, _):
-                terminal.burst(terminal.begun, quiet=1.5)
-                for _ in range(_JOINTS):
-                    since = terminal.press("n")
-                    time.sleep(1 / 3)
-                    frames = frames_after(terminal, since, time.monotonic())
-                    took.append(1000 * frames[-1] if frames else 1e6)
-        took.sort()
-        share = sum(each <= 50 for each in took) / len(took)
-        near = took[min(round(0.95 * len(took)), len(took) - 1)]
-        print(f"| {protocol} | {len(took)} | {statistics.median(took):.0f} ms | {near:.0f} ms | {share:.0%} |")
+            for name, program in programs:
+                times, counts = read_case(protocol, program)
+                took[name] += times
+                sizes[name] += counts
+        for name, times in took.items():
+            times.sort()
+            near, nearly = (times[min(round(share * len(times)), len(times) - 1)] for share in (0.95, 0.99))
+            share = sum(each <= 50 for each in times) / len(times)
+            print(
+                f"| {protocol}, {name} | {len(times)} | {statistics.median(times):.1f} ms | {near:.1f} ms "
+                f"| {nearly:.1f} ms | {share:.0%} | {statistics.median(sizes[name]):,.0f} |",
+                flush=True,
+            )
 
 
 def cpu_of(code: str) -> float:
@@ -262,19 +331,38 @@ def start() -> None:
 
 def main() -> None:
     """Run the chosen parts."""
-    parts = sys.argv[1:] or ["local", "ssh", "slow", "case", "start"]
-    if "local" in parts:
-        compare("in a pty", list)
-    if "ssh" in parts:
+    parser = argparse.ArgumentParser(description="Measure the time from a key press to the display.")
+    parser.add_argument("parts", nargs="*", metavar="part", help="local, ssh, slow, case or start; all by default")
+    parser.add_argument("--before", metavar="COMMIT", help="an earlier commit to be measured in the same run")
+    options = parser.parse_args()
+    chosen = options.parts or list(_PARTS)
+    if unknown := set(chosen) - set(_PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    with ExitStack() as stack:
+        if options.before:
+            BEFORE.append(stack.enter_context(checkout(options.before)))
+        for name, part in _PARTS.items():
+            if name in chosen:
+                part()
+
+
+def local() -> None:
+    """Compare the widgets in a pty."""
+    compare("in a pty", list)
+
+
+def over_ssh() -> None:
+    """Compare the widgets over SSH, where it is installed."""
+    with ExitStack() as stack:
         try:
-            with ssh() as wrap:
-                compare("over SSH on this machine", wrap)
+            wrap = stack.enter_context(ssh())
         except RuntimeError as reason:
             print(f"\nOver SSH: skipped, {reason}")
-    for name, part in (("slow", slow), ("case", case), ("start", start)):
-        if name in parts:
-            part()
+            return
+        compare("over SSH on this machine", wrap)
 
+
+_PARTS: dict[str, Callable[[], None]] = {"local": local, "ssh": over_ssh, "slow": slow, "case": case, "start": start}
 
 if __name__ == "__main__":
     main()

@@ -199,6 +199,11 @@ class FakeTerminal:
                 return Burst(size, first, last, data)
             time.sleep(0.005)
 
+    def count_bytes(self, since: float, until: float) -> int:
+        """Return the number of bytes that arrived from `since` to `until`, both on the monotonic clock."""
+        with self._lock:
+            return sum(len(chunk) for when, chunk in self._log if since <= when <= until)
+
     def wait_for(self, wanted: re.Pattern[bytes], since: float = 0.0, patience: float = 20.0) -> float | None:
         """Return the time at which the first match of `wanted` after `since` was complete; None after `patience` seconds."""
         ends, ended = time.monotonic() + patience, False
