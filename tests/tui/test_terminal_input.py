@@ -225,12 +225,12 @@ class TestSplitter:
     def test_of_a_near_terminal_a_key_waits_less_and_what_comes_together_is_still_one_burst(self) -> None:
         splitter = InputSplitter(classify_sequence, together=NEAR)
         splitter.feed("1", 1.0)
-        assert splitter.deadline == pytest.approx(1.005)
-        assert splitter.take(1.006) == Burst(("1",), 1.0, 1.0)
+        assert splitter.deadline == pytest.approx(1.002)
+        assert splitter.take(1.003) == Burst(("1",), 1.0, 1.0)
         splitter.feed("62;", 2.0)
-        splitter.feed("4c", 2.004)
-        assert splitter.take(2.0085) is None
-        assert splitter.take(2.0091) == Burst(tuple("62;4c"), 2.0, 2.004)
+        splitter.feed("4c", 2.001)
+        assert splitter.take(2.0025) is None
+        assert splitter.take(2.0031) == Burst(tuple("62;4c"), 2.0, 2.001)
 
     def test_moving_the_mouse_does_not_delay_a_key(self) -> None:
         splitter = InputSplitter(classify_sequence)

@@ -20,7 +20,7 @@ Kind = Literal["key", "event", "reply"]
 
 _TOGETHER = 0.015
 """Longest time in seconds between two characters of one burst. A typing person takes at least 0.02."""
-NEAR = 0.005
+NEAR = 0.002
 """The same for a terminal on this machine without a multiplexer, which writes a reply at once."""
 _LONGEST = 0.25
 """Seconds after which a burst ends even if more characters follow."""
