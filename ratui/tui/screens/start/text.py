@@ -27,7 +27,8 @@ def format_action(t: Catalog, keymap: Keymap, action: str, width: int) -> Text:
     """Return the line of `action` in `width` cells: key, name and description."""
     label_width = max(cell_len(t(f"actions.start.{name}.label")) for name in ACTIONS) + 2
     key_width = max(cell_len(keymap.key_label(f"start.{name}")) for name in ACTIONS) + 2
-    text = Text(set_cell_size(keymap.key_label(f"start.{action}"), key_width), KEY, no_wrap=True)
+    text = Text(no_wrap=True)  # a style of its own would apply to the appended parts too
+    text.append(set_cell_size(keymap.key_label(f"start.{action}"), key_width), KEY)
     text.append(set_cell_size(t(f"actions.start.{action}.label"), label_width), PLAIN)
     text.append(shorten(t(f"actions.start.{action}.help"), max(width - key_width - label_width, 0)), QUIET)
     return text
@@ -42,7 +43,8 @@ def format_study(t: Catalog, study: RecentStudy, width: int, *, missing: bool) -
     rater = t("start.rater", rater=clean_text(study.rater, 40)) if study.rater else ""
     room = max(width - _NAME - _RATER - cell_len(state) - 2, 0)
     style = QUIET if missing else PLAIN
-    text = Text(_column(clean_text(study.folder.name or "/", 200), _NAME), style, no_wrap=True)
+    text = Text(no_wrap=True)
+    text.append(_column(clean_text(study.folder.name or "/", 200), _NAME), style)
     text.append(_column(rater, _RATER), QUIET)
     text.append(set_cell_size(_shorten_path(study.folder.parent, room), room), QUIET)
     text.append(f"  {state}", ACCENT if missing else PLAIN)
