@@ -22,6 +22,7 @@ from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.preview import CasePreview
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from ratui.tui.widgets.film_view import FilmView
+from ratui.tui.widgets.virtual_list import VirtualList
 from tests.films import confirm_template, exchange_positions, make_study, without_pairs
 from tests.tui.conftest import cells, label_text, reading_as, rows, settle
 from tests.tui.readings import store_reading
@@ -168,6 +169,18 @@ class TestPictures:
             await pilot.press("down", "down")
             assert selected(pilot) == study.cases()[2]
             go_on.set()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+async def test_lines_have_their_colours(tmp_path: Path, width: int) -> None:
+    study = study_of(tmp_path, 2)
+    async with reading_as(study, "anna", size=(width, 24)) as pilot:
+        await settle(pilot)
+        seen = pilot.app.screen.query_one(VirtualList)
+        colours = [{segment.style.color for segment in seen.render_line(y) if segment.style} for y in range(seen.count)]
+        bold = [any(segment.style and segment.style.bold for segment in seen.render_line(y)) for y in range(seen.count)]
+        assert all(None not in each for each in colours)
+        assert bold[:3] == [True, True, False], "the name of the group, the selected case, and another one"
 
 
 async def test_only_ones_own_readings_count(tmp_path: Path) -> None:

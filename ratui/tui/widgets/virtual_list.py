@@ -84,6 +84,7 @@ class VirtualList(ScrollView, can_focus=False):
             return Strip.blank(width, self.rich_style)
         text = self._line(row, width, row == self.cursor)
         text.truncate(width, pad=True)
+        text.stylize_before(text.style)  # `Text.render` leaves out the style of a text without spans
         return Strip(text.render(self.app.console), width).apply_style(self.rich_style)
 
     def on_resize(self, event: Resize) -> None:

@@ -86,7 +86,7 @@ def format_group_top(t: Catalog, line: ListLine, width: int, *, is_panel: bool) 
 
 def format_group_bottom(width: int) -> Text:
     """Return the bottom of a group's panel in `width` cells."""
-    return Text(f"╰{'─' * max(width - 2, 0)}╯", LINE, no_wrap=True)
+    return Text.assemble((f"╰{'─' * max(width - 2, 0)}╯", LINE), no_wrap=True)
 
 
 def format_study_progress(t: Catalog, progress: WorklistProgress, width: int) -> str:
