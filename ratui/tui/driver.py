@@ -19,7 +19,14 @@ from ratui.terminal import FENCE, FENCE_ROW, NUMBERED_FENCE, Display
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.input.key_queue import KeyBurst, KeyQueue
 from ratui.tui.input.terminal_input import NEAR, Burst, InputSplitter, Kind
-from ratui.tui.textual_internals import LONGEST_SEQUENCE, SYNC_END, SYNC_START, TerminalDriver, XTermParser
+from ratui.tui.textual_internals import (
+    LONGEST_SEQUENCE,
+    SYNC_END,
+    SYNC_START,
+    TerminalDriver,
+    XTermParser,
+    has_synchronized_updates,
+)
 
 __all__ = ["ListeningDriver", "classify_sequence", "tokens_to_keys"]
 
@@ -89,10 +96,17 @@ class JoinedUpdate:
     """Several synchronized updates, and text between them, as one, with the fences after its end.
 
     Large parts, such as films, are written as they come, so that the terminal has received them when the texts are ready.
-    It shows all parts when the update ends.
+    It shows all parts when the update ends. A terminal without synchronized updates would show a film under the name of
+    another joint until then: it gets everything at the end.
+
+    Parameters
+    ----------
+    is_synchronized
+        True if the terminal supports synchronized updates.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_synchronized: bool) -> None:
+        self._is_synchronized = is_synchronized
         self._has_begun = False
         self._waiting = ""
         self._fences = ""
@@ -101,7 +115,7 @@ class JoinedUpdate:
         """Return what has to be written now for `data`; empty if it can wait for more."""
         self._fences += "".join(NUMBERED_FENCE.findall(data))
         self._waiting += NUMBERED_FENCE.sub("", data).replace(SYNC_START, "").replace(SYNC_END, "")
-        return self._take() if len(self._waiting) >= _LARGE_PART else ""
+        return self._take() if self._is_synchronized and len(self._waiting) >= _LARGE_PART else ""
 
     def end(self) -> str:
         """Return the rest of the update, its end and the fences."""
@@ -166,7 +180,7 @@ class ListeningDriver(TerminalDriver):
         `on_text` is called when Textual has written its next update.
         """
         if self._joined is None:
-            self._joined, self._on_text = JoinedUpdate(), on_text
+            self._joined, self._on_text = JoinedUpdate(is_synchronized=has_synchronized_updates(self.owner)), on_text
 
     def release_output(self) -> None:
         """End the update that `hold_output` has begun. The terminal shows it now."""

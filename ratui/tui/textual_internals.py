@@ -39,6 +39,7 @@ __all__ = [
     "TerminalDriver",
     "XTermParser",
     "get_driver",
+    "has_synchronized_updates",
     "run_in_thread",
     "set_text_colours",
 ]
@@ -51,6 +52,11 @@ _COLOUR_SYSTEMS = {"truecolor": ColorSystem.TRUECOLOR, "256": ColorSystem.EIGHT_
 def get_driver(app: App[Any]) -> Driver | None:
     """Return the driver through which `app` writes to its terminal, or None if the app is not running."""
     return app._driver
+
+
+def has_synchronized_updates(app: App[Any]) -> bool:
+    """Return True if the terminal of `app` has said that it supports synchronized updates (mode 2026)."""
+    return app._sync_available
 
 
 def run_in_thread(node: DOMNode, work: Callable[[], None], *, group: str) -> Worker[None]:

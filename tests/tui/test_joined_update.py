@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +21,7 @@ def fences(count: int) -> list[str]:
 
 
 def test_a_film_is_written_before_the_update_ends() -> None:
-    update, (fence,) = JoinedUpdate(), fences(1)
+    update, (fence,) = JoinedUpdate(is_synchronized=True), fences(1)
     first = update.add(FILM + fence)
     assert first.startswith(SYNC_START)
     assert "fff" in first
@@ -29,13 +30,23 @@ def test_a_film_is_written_before_the_update_ends() -> None:
     assert update.end() == f"\x1b[1;1Htext{SYNC_END}{fence}"
 
 
-def test_an_update_without_content_is_none() -> None:
-    assert JoinedUpdate().end() == ""
+def test_a_terminal_that_would_show_parts_gets_everything_at_the_end() -> None:
+    update, (fence,) = JoinedUpdate(is_synchronized=False), fences(1)
+    assert update.add(FILM + fence) == ""
+    assert update.add(TEXT) == ""
+    assert update.end() == f"{FILM.removesuffix(SYNC_END)}\x1b[1;1Htext{SYNC_END}{fence}"
 
 
-@given(st.lists(st.sampled_from(["film", "text", "fence"]), max_size=8))
-def test_it_is_one_update_with_all_parts_in_order_and_the_fences_after_it(kinds: list[str]) -> None:
-    update, asked = JoinedUpdate(), fences(8)
+@pytest.mark.parametrize("is_synchronized", [True, False])
+def test_an_update_without_content_is_none(is_synchronized: bool) -> None:
+    assert JoinedUpdate(is_synchronized=is_synchronized).end() == ""
+
+
+@given(st.lists(st.sampled_from(["film", "text", "fence"]), max_size=8), st.booleans())
+def test_it_is_one_update_with_all_parts_in_order_and_the_fences_after_it(
+    kinds: list[str], is_synchronized: bool
+) -> None:
+    update, asked = JoinedUpdate(is_synchronized=is_synchronized), fences(8)
     parts = [{"film": FILM, "text": TEXT, "fence": asked[number]}[kind] for number, kind in enumerate(kinds)]
     written = "".join(update.add(part) for part in parts) + update.end()
     has_content = set(kinds) - {"fence"}

@@ -18,6 +18,7 @@ from textual.drivers._writer_thread import MAX_QUEUED_WRITES, WriterThread
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.events import CursorPosition, Key
 from textual.geometry import Region
+from textual.messages import TerminalSupportsSynchronizedOutput
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
@@ -31,6 +32,7 @@ from ratui.tui.textual_internals import (
     TerminalDriver,
     XTermParser,
     get_driver,
+    has_synchronized_updates,
     run_in_thread,
 )
 from tests.internals import relying_on
@@ -89,6 +91,16 @@ async def test_an_app_has_a_driver_while_it_runs() -> None:
             assert driver is not None
             driver.write("")
             driver.flush()
+
+
+async def test_the_app_knows_whether_its_terminal_has_synchronized_updates() -> None:
+    app = App[None]()
+    with relying_on("`App._sync_available` tells that the terminal has answered", textual_internals):
+        async with app.run_test() as pilot:
+            assert not has_synchronized_updates(app)
+            app.post_message(TerminalSupportsSynchronizedOutput())
+            await pilot.pause()
+            assert has_synchronized_updates(app)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Textual has another driver there")
