@@ -37,6 +37,11 @@ class TestTheNextCase:
     def test_without_an_unfinished_case_it_is_the_first_open_one(self) -> None:
         assert worklist_model.find_next_case([STATES[0], STATES[2], STATES[1]]) == 2
 
+    def test_after_a_signed_case_it_is_another_one_cyclically(self) -> None:
+        find = worklist_model.find_case_after
+        assert [find(STATES, case) for case in ("A1", "A2", "A5", "A6")] == ["A2", "A4", "A6", "A2"]
+        assert find(STATES[:3], "A2") == "", "its state may not have been read again"
+
     def test_after_a_case_it_is_the_next_one_cyclically(self) -> None:
         assert worklist_model.find_next_case(STATES, after=3) == 4
         assert worklist_model.find_next_case(STATES, after=5) == 1

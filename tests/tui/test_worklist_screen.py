@@ -214,7 +214,7 @@ class TestWhatIsSelected:
             await pilot.press("S")
             await settle(pilot)
             assert isinstance(pilot.app.screen, WorklistScreen)
-            assert f"{cases[1]} is signed" in label_text(pilot)
+            assert f"{cases[1]} is signed. Next case {cases[2]}: Enter" in label_text(pilot)
             assert selected(pilot) == cases[2], "the one behind, not the one that was left for later"
             await pilot.press("enter")
             await settle(pilot)

@@ -15,6 +15,7 @@ from ratui.tui.i18n.catalog import Catalog
 __all__ = [
     "FEWEST_TIMED",
     "WorklistProgress",
+    "find_case_after",
     "find_matches",
     "find_next_case",
     "format_state",
@@ -67,6 +68,14 @@ def find_next_case(states: Sequence[CaseState], after: int | None = None) -> int
         after = -1
     rotated = (*indices[after + 1 :], *indices[: after + 1])
     return next((index for index in rotated if is_open(states[index])), None)
+
+
+def find_case_after(states: Sequence[CaseState], case: str) -> str:
+    """Return the ID of the open case to read after `case`, which itself does not count; empty if there is none."""
+    place = next((index for index, state in enumerate(states) if state.case == case), 0)
+    others = [state for state in states if state.case != case]
+    index = find_next_case(others, after=place - 1)
+    return "" if index is None else others[index].case
 
 
 @dataclass(frozen=True)

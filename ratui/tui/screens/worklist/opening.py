@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from ratui import reading as rd
 from ratui.errors import RatuiError
 from ratui.reading import Reading
-from ratui.study import HeldByOther, LockHolder, ReadingClosed, StudyLocked
+from ratui.study import CaseState, HeldByOther, LockHolder, ReadingClosed, StudyLocked
 from ratui.study.rater_access import OutsideWindow
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.lock_phrases import format_closed_case, format_closed_session, format_held
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
+from ratui.tui.screens.worklist.model import find_case_after
 
 if TYPE_CHECKING:
     from ratui.tui.screens.case_flow import CaseResult
@@ -36,14 +37,21 @@ class CaseOpener:
         Called with the ID of each case that is opened.
     on_changed
         Called with the ID of a case whose reading has been reopened.
+    list_states
+        Function that returns the states of all cases.
     """
 
     def __init__(
-        self, worklist: KeyScreen[None], *, on_opening: Callable[[str], None], on_changed: Callable[[str], None]
+        self,
+        worklist: KeyScreen[None],
+        on_opening: Callable[[str], None],
+        on_changed: Callable[[str], None],
+        list_states: Callable[[], Sequence[CaseState]],
     ) -> None:
         self._worklist = worklist
         self._on_opening = on_opening
         self._on_changed = on_changed
+        self._list_states = list_states
 
     def open(self, case: str, site: str = "") -> None:
         """Open `case` at `site`, or where the rater stopped; a signed case opens as its overview."""
@@ -178,7 +186,12 @@ class CaseOpener:
 
         worklist = self._worklist
         if result is ScoringResult.SIGNED:
-            worklist.show_message(worklist.t("scoring.signed", case=case))
+            key, following = (
+                worklist.ratui.keymap.key_label("worklist.open"),
+                find_case_after(self._list_states(), case),
+            )
+            text = "worklist.signed_next" if following else "scoring.signed"
+            worklist.show_message(worklist.t(text, case=case, next=following, key=key))
         elif isinstance(result, CaseClosed):
             error = result.error
 

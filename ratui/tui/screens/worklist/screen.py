@@ -75,7 +75,7 @@ class WorklistScreen(ListScreen[None]):
         self._name_width = 6
         self._contact_sheet_site = ""
         self._evaluated_models: tuple[str, ...] = ()
-        self._opener = CaseOpener(self, on_opening=self._note_opened_case, on_changed=self._refresh_case)
+        self._opener = CaseOpener(self, self._note_opened_case, self._refresh_case, lambda: self._states)
 
     def compose(self) -> ComposeResult:
         """Make the widgets: title, column heads, cases, message, progress and keys."""
