@@ -219,8 +219,9 @@ def _display_tests(copy: ForeignCopy, study: Study, dry_run: bool) -> Iterator[M
     rater = study.view
     item = f"display tests by {rater}"
     try:
-        known = {test.id for test in load_display_tests(study.folder, rater)}
-        new = [test for test in copy.display_tests(rater) if test.id not in known]
+        offered = copy.display_tests(rater)
+        known = {test.id for test in load_display_tests(study.folder, rater)} if offered else set()
+        new = [test for test in offered if test.id not in known]
         if new and not dry_run:
             folder = _target_folder(study)
             with act_as_owner(study.folder, folder):

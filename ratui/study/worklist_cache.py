@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from ratui.errors import StoreError
 from ratui.files import write_bytes
 
@@ -67,8 +69,6 @@ class WorklistCache:
     @contextmanager
     def _opened(self, *, create: bool) -> Iterator[int]:
         """Yield the descriptor of the study's folder in the cache. Raises OSError, or RuntimeError without a home folder."""
-        from platformdirs import user_cache_path  # imported late: not every command needs it
-
         caches = user_cache_path("ratui") / "worklists"
         if create:
             caches.mkdir(mode=0o700, parents=True, exist_ok=True)

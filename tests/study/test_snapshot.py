@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import grp
 import os
 import resource
@@ -53,6 +54,7 @@ def note(study: Study, rater: str = "anna") -> str:
 
 
 def open_files() -> int:
+    gc.collect()  # objects of earlier tests may hold files
     with os.scandir("/proc/self/fd") as entries:
         return sum(1 for _ in entries)
 

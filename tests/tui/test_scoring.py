@@ -17,7 +17,7 @@ from ratui.tui.i18n.catalog import LANGUAGES, Catalog
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
-from ratui.tui.theme import WAITING
+from ratui.tui.theme import WAITING, find_style
 from ratui.tui.user_settings import UserSettings
 from ratui.tui.widgets.film_view import FilmView
 from ratui.tui.widgets.joint_viewer import JointViewer
@@ -50,7 +50,7 @@ def waiting(pilot: Pilot[None]) -> list[str]:
 
 def is_waiting(style: str | Style) -> bool:
     """Return whether `style` is that of an active field, whatever a click on it selects."""
-    return isinstance(style, Style) and style.clear_meta_and_links() == Style.parse(WAITING)
+    return isinstance(style, Style) and style.clear_meta_and_links() == find_style(WAITING)
 
 
 class TestWhatIsAsked:
