@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -66,9 +65,7 @@ def _make_app(
     from ratui.tui import RatuiApp
     from ratui.tui.user_settings import read_user_settings
 
-    settings = read_user_settings()
-    if language:
-        settings = replace(settings, language=language)
+    settings = read_user_settings(language=language)
     display = prepare_display(graphics)
     return RatuiApp(study, rater, display, case=case, settings=settings, tour=tour), display
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -50,9 +49,7 @@ def review_plan(
     if not plan.rows:
         click.echo("there is no file to review")
         sys.exit(1)
-    settings = read_user_settings()
-    if language:
-        settings = replace(settings, language=language)
+    settings = read_user_settings(language=language)
     earlier = read_draft(draft)
     display = prepare_display(graphics)
     folder = find_common_folder(plan)

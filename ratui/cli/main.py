@@ -268,8 +268,8 @@ def keys(language: str | None, card: bool, scheme: str) -> None:
     from ratui.tui.input.actions import Keymap, format_key
     from ratui.tui.user_settings import read_user_settings
 
-    settings = read_user_settings()
-    t = Catalog(choose_language(wanted=language or settings.language))
+    settings = read_user_settings(language=language)
+    t = Catalog(choose_language(wanted=settings.language))
     if card:
         from ratui.scheme import load_scheme
         from ratui.tui.screens.help.rater_card import format_rater_card

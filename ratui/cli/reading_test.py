@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ratui.cli.app import prepare_display
 from ratui.cli.output import to_json, write_output
 from ratui.errors import clean_text
 
@@ -45,7 +44,6 @@ def run_reading_test(
     from ratui.practice.reading_test import ReadingTest
     from ratui.study import Study
     from ratui.study.display_tests import add_display_tests
-    from ratui.terminal import probe
     from ratui.tui.app_runner import run_in_terminal
     from ratui.tui.i18n.catalog import Catalog, choose_language
     from ratui.tui.screens.reading_test.app import ReadingTestApp
@@ -62,13 +60,9 @@ def run_reading_test(
         assert rater is not None
         add_display_tests(opened, rater, [test])
 
-    settings = read_user_settings()
-    if language:
-        settings = replace(settings, language=language)
-    display = probe(graphics)
+    settings = read_user_settings(language=language)
+    display = prepare_display(graphics)
     display.require_films()
-    if display.colours == "none":
-        os.environ["NO_COLOR"] = "1"
     app = ReadingTestApp(
         ReadingTest(secrets.randbits(63) if seed is None else seed),
         display,

@@ -67,25 +67,11 @@ class ThresholdEstimate:
         Median of the posterior.
     low, high
         2.5 % and 97.5 % quantiles of the posterior.
-    smallest, largest
-        Smallest and largest size that was possible.
     """
 
     threshold: float
     low: float
     high: float
-    smallest: float
-    largest: float
-
-    @property
-    def is_reached(self) -> bool:
-        """False if even the largest size is probably not recognised in 75 % of the choices."""
-        return self.threshold <= self.largest
-
-    @property
-    def is_below_smallest(self) -> bool:
-        """True if even the smallest size is probably recognised in 75 % of the choices."""
-        return self.threshold < self.smallest
 
 
 class AdaptiveThreshold:
@@ -134,7 +120,7 @@ class AdaptiveThreshold:
         # The mass of each grid point lies around it, so half of it lies below.
         middle = cumulative - np.diff(cumulative, prepend=0.0) / 2
         low, median, high = np.exp(np.interp([_TAIL, 0.5, 1 - _TAIL], middle, np.log(self._thresholds)))
-        return ThresholdEstimate(float(median), float(low), float(high), float(self.sizes[0]), float(self.sizes[-1]))
+        return ThresholdEstimate(float(median), float(low), float(high))
 
 
 def _expected_entropy(joint: Array) -> Array:

@@ -137,32 +137,27 @@ LARGEST_SIXEL = Query(
     ("\x1b[?2;0;1000;1000S", "\x1b[?2;0;820;620S", "\x1b[?2;3S"),
 )
 
-# A query about an image of one pixel. GNU screen and tmux show an APC string as the window's title: never send it to them.
-KITTY_GRAPHICS = Query(
-    "Kitty's graphics",
-    "probe",
-    "\x1b_Gi=4211,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\",
-    r"\x1b_Gi=4211;(OK|E[A-Z]{2,20}(?::[ -~]{0,80})?)\x1b\\",
-    ("\x1b_Gi=4211;OK\x1b\\", "\x1b_Gi=4211;EINVAL:unsupported\x1b\\", "\x1b_Gi=4211;ENOTSUP:no graphics\x1b\\"),
-)
-
-# The same with the pixel in shared memory or in a file, whose name in base64 replaces `NAME`.
-_TAKEN = r"\x1b_Gi={id};(OK|E[A-Z]{{2,20}}(?::[ -~]{{0,120}})?)\x1b\\"
 _REFUSED = "EBADF:Failed to open file for graphics transmission with error: [2] No such file or directory"
-KITTY_SHARED_MEMORY = Query(
-    "Kitty's graphics through shared memory",
-    "probe",
-    "\x1b_Gi=4212,s=1,v=1,a=q,t=s,f=24;NAME\x1b\\",
-    _TAKEN.format(id=4212),
-    ("\x1b_Gi=4212;OK\x1b\\", f"\x1b_Gi=4212;{_REFUSED}\x1b\\"),
-)
-KITTY_FILE = Query(
-    "Kitty's graphics through a temporary file",
-    "probe",
-    "\x1b_Gi=4213,s=1,v=1,a=q,t=t,f=24;NAME\x1b\\",
-    _TAKEN.format(id=4213),
-    ("\x1b_Gi=4213;OK\x1b\\", f"\x1b_Gi=4213;{_REFUSED}\x1b\\"),
-)
+
+
+def _ask_kitty(name: str, id: int, medium: str, data: str, *refusals: str) -> Query:
+    """Return a query about an image of one pixel.
+
+    GNU screen and tmux show an APC string as the window's title: never send it to them.
+    """
+    return Query(
+        name,
+        "probe",
+        f"\x1b_Gi={id},s=1,v=1,a=q,t={medium},f=24;{data}\x1b\\",
+        rf"\x1b_Gi={id};(OK|E[A-Z]{{2,20}}(?::[ -~]{{0,120}})?)\x1b\\",
+        tuple(f"\x1b_Gi={id};{reply}\x1b\\" for reply in ("OK", *refusals)),
+    )
+
+
+KITTY_GRAPHICS = _ask_kitty("Kitty's graphics", 4211, "d", "AAAA", "EINVAL:unsupported", "ENOTSUP:no graphics")
+# The same with the pixel in shared memory or in a file, whose name in base64 replaces `NAME`.
+KITTY_SHARED_MEMORY = _ask_kitty("Kitty's graphics through shared memory", 4212, "s", "NAME", _REFUSED)
+KITTY_FILE = _ask_kitty("Kitty's graphics through a temporary file", 4213, "t", "NAME", _REFUSED)
 
 ITERM2_CELL_SIZE = Query(
     "size of a cell in points, as iTerm2 and WezTerm report it",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -55,18 +55,20 @@ def settings_file() -> Path:
     return user_config_path("ratui") / "settings.toml"
 
 
-def read_user_settings(path: Path | None = None) -> UserSettings:
+def read_user_settings(path: Path | None = None, *, language: str | None = None) -> UserSettings:
     """Read the user's settings.
 
     Parameters
     ----------
     path
         A TOML file; without it, the file `settings_file()`.
+    language
+        Code of a language that replaces the one in the file; None or empty for the one in the file.
 
     Returns
     -------
     UserSettings
-        The settings in the file. If the file does not exist, every setting has its default value.
+        The settings in the file, with this language. If the file does not exist, every setting has its default value.
 
     Raises
     ------
@@ -74,6 +76,12 @@ def read_user_settings(path: Path | None = None) -> UserSettings:
         If the file cannot be read, or if a setting is unknown or invalid.
     """
     path = path or settings_file()
+    settings = _read_file(path)
+    return replace(settings, language=language) if language else settings
+
+
+def _read_file(path: Path) -> UserSettings:
+    """Return the settings in the file at `path`; the defaults if there is none. Raise SettingsError for invalid ones."""
     try:
         raw = parse_toml(read_bounded(path, _MAX_BYTES).decode())
     except FileNotFoundError:

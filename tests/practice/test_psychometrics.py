@@ -46,14 +46,13 @@ def test_the_interval_contains_the_threshold_of_most_simulated_observers_and_the
 def test_an_observer_who_guesses_does_not_reach_the_largest_size() -> None:
     rng = np.random.default_rng(2)
     found = [measure(lambda size: rng.random() < 0.5) for _ in range(8)]
-    assert not any(each.is_reached for each in found)
+    assert all(each.threshold > SIZES[-1] for each in found)
     assert all(each.high > SIZES[-1] for each in found)
 
 
 def test_an_observer_who_is_always_right_is_below_the_smallest_size() -> None:
     found = measure(lambda size: True)
-    assert found.is_below_smallest
-    assert found.is_reached
+    assert found.threshold < SIZES[0]
     assert found.low < found.threshold < found.high
 
 

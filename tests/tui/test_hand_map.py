@@ -17,7 +17,7 @@ from ratui.reading import (
 )
 from ratui.scheme import load_scheme
 from ratui.tui.entry.text import clicked_site
-from ratui.tui.graphics.limb_drawing import place_joints
+from ratui.tui.graphics.limb_drawing import center_text, place_joints
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.screens.scoring.hand_map import MAP_WIDTH, count_done_by_side, draw_hand_map
 
@@ -28,6 +28,13 @@ def shown_at(text: Text) -> dict[str, str]:
     """Return what the map shows at each joint, by the key of the site."""
     spans = [(span, clicked_site(span.style)) for span in text.spans if isinstance(span.style, Style)]
     return {site: text.plain[span.start : span.end] for span, site in spans if site is not None}
+
+
+@pytest.mark.parametrize(
+    ("text", "centered"), [("ab", " ab  "), ("右手", "右手 "), ("abcdef", "abcdef"), ("", "     ")]
+)
+def test_a_centered_text_fills_its_cells(text: str, centered: str) -> None:
+    assert center_text(text, 5) == centered
 
 
 @pytest.mark.parametrize("name", ["fingers", "mtss-hands", "mtss"])

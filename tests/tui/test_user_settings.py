@@ -22,6 +22,14 @@ def test_a_missing_file_means_default_settings(tmp_path: Path) -> None:
     assert read_user_settings(tmp_path / "none.toml") == UserSettings()
 
 
+def test_a_language_of_the_command_line_replaces_the_one_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('language = "ja"\n[keys]\n"scoring.undo" = "U"\n', encoding="utf-8")
+    assert read_user_settings(file, language="en") == UserSettings("en", {"scoring.undo": "U"})
+    assert read_user_settings(file, language=None) == UserSettings("ja", {"scoring.undo": "U"})
+    assert read_user_settings(tmp_path / "none.toml", language="ja") == UserSettings("ja")
+
+
 def test_keys_may_be_quoted_or_in_tables(tmp_path: Path) -> None:
     text = 'language = "ja"\n[keys]\n"scoring.undo" = "U"\nscoring.zoom = "Z"\n'
     assert settings(tmp_path, text) == UserSettings("ja", {"scoring.undo": "U", "scoring.zoom": "Z"})

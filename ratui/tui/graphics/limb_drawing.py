@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from PIL import Image, ImageDraw
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 
 from ratui.scheme import Scheme, Site
 from ratui.tui.theme import QUIET
 
-__all__ = ["LabelLine", "LimbLayout", "draw_limb", "place_joints"]
+__all__ = ["LabelLine", "LimbLayout", "center_text", "draw_limb", "place_joints"]
 
 LabelLine = tuple[str, str | Style]
 """One line of a joint's label, and its style."""
@@ -103,6 +104,12 @@ def draw_limb(
         text.rstrip()
         lines.append(text)
     return lines
+
+
+def center_text(text: str, width: int) -> str:
+    """Return `text` in the middle of `width` cells, with blanks at both sides; a wider text as it is."""
+    room = max(width - cell_len(text), 0)
+    return " " * (room // 2) + text + " " * (room - room // 2)
 
 
 def place_joints(

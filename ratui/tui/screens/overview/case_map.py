@@ -17,7 +17,7 @@ from ratui.reading import Field, FindingEntry, Reading
 from ratui.scheme import Joint, Scheme, Side, Site
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.text import site_target
-from ratui.tui.graphics.limb_drawing import LabelLine, LimbLayout, draw_limb
+from ratui.tui.graphics.limb_drawing import LabelLine, LimbLayout, center_text, draw_limb
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.theme import BRIGHT, HEADING, NOTE, PLAIN, QUIET
 
@@ -214,8 +214,8 @@ class CaseMap:
         values = [self._format_value(site, scale, (room + 1) // len(scales) - 1, is_short=True) for scale in scales]
         strongest = max((value_style for _, value_style in values), key=_STRENGTH.index)
         return [
-            (_center(f"{'▸' if site == selected else ''}{name}", room), site_target(style, site)),
-            (_center(" ".join(text for text, _ in values), room), site_target(strongest, site)),
+            (center_text(f"{'▸' if site == selected else ''}{name}", room), site_target(style, site)),
+            (center_text(" ".join(text for text, _ in values), room), site_target(strongest, site)),
         ]
 
     def _joint_width(self, row: MapRow, width: int) -> int:
@@ -334,9 +334,3 @@ def _abbreviate(name: str, width: int) -> str:
     if "-" in name:
         name = "-".join(part[:1] for part in name.split("-"))
     return name if cell_len(name) <= width else set_cell_size(name, max(width - 1, 0)).rstrip() + "…"
-
-
-def _center(text: str, width: int) -> str:
-    """Return `text` in the middle of `width` cells."""
-    room = max(width - cell_len(text), 0)
-    return " " * (room // 2) + text + " " * (room - room // 2)

@@ -13,7 +13,7 @@ from rich.text import Text
 from ratui.reading import Reading, Slot
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.visit_names import UNNAMED, VisitNames
-from ratui.tui.graphics.limb_drawing import LabelLine, LimbLayout, draw_limb
+from ratui.tui.graphics.limb_drawing import LabelLine, LimbLayout, center_text, draw_limb
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.theme import BRIGHT, HEADING, NOTE, QUIET, WAITING
 
@@ -41,7 +41,7 @@ def draw_hand_map(
     progress = count_done_by_side(reading)
     room = height - len(progress) - 3
     rows = max(min(room - (_LATEST if room >= _LEAST_WITH_ENTRIES else 0), _MOST_ROWS), 3)
-    lines = [Text(_center(texts.format_hand_title(t, reading.scheme, here), width), HEADING)]
+    lines = [Text(center_text(texts.format_hand_title(t, reading.scheme, here), width), HEADING)]
     open_sites = {field.site for field in reading.open_fields}
     lines += draw_limb(
         reading.scheme,
@@ -112,7 +112,3 @@ def _list_latest(t: Catalog, reading: Reading, width: int, visits: VisitNames) -
         if len(found) == _LATEST:
             break
     return found
-
-
-def _center(text: str, width: int) -> str:
-    return " " * max((width - cell_len(text)) // 2, 0) + text
