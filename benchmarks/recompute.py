@@ -21,6 +21,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from benchmarks.recompute_charter import read_settings, version_rows
+from benchmarks.recompute_displays import DISPLAYS, check_entries
 from benchmarks.recompute_exports import read_exports
 from benchmarks.recompute_formulas import Formulas
 from benchmarks.recompute_joint_space import JOINT_SPACE
@@ -41,6 +42,7 @@ _KNOWN = {
     **TABLES,
     **OUTCOME,
     **JOINT_SPACE,
+    **DISPLAYS,
     "Versions of the charter": (1, lambda of: {} if of.settings is None else version_rows(of.settings)),
     "Models against the raters": (2, model_rows),
 }
@@ -62,6 +64,8 @@ _HEADERS = {
         "Fields without a score": "reason",
         "Measured joint spaces": "joint | measured | not reliable | in mm | mean change, mm | SD, mm | graded | correlation",
         "Measured change by graded change": "graded change | joints | mean change, mm | SD, mm",
+        "Displays": "rater | date | terminal | display | greys | px/mm | erosion mm (95 %) | narrowing % (95 %)"
+        " | entries made here",
         "Versions of the charter": "version | time (UTC) | account | reason | changes",
         "Models against the raters": "model | scale | cases | error of change | “no change” | raters"
         " | where a change was read | “no change” | error of status | raters",
@@ -155,6 +159,8 @@ def compare(
     of = Sources(exports, formulas, raters.split(", "), limit, int(cases[0]), known, predicted)
     found = Comparison()
     found.counts["totals.csv and final.csv"], found.wrong = check_exports(of)
+    found.counts["display_tests.csv"], wrong = check_entries(of)
+    found.wrong += wrong
     for kind, heading, content in parsed.parts:
         if isinstance(content, list):
             _compare_table(of, found, heading, content)

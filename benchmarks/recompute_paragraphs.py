@@ -6,6 +6,7 @@ import re
 from statistics import median
 
 from benchmarks.recompute_charter import count_readings, methods_term
+from benchmarks.recompute_displays import count_tests
 from benchmarks.recompute_joint_space import count_compared_patients
 from benchmarks.recompute_models import count_single
 from benchmarks.recompute_outcome import count_disputes
@@ -22,6 +23,7 @@ _NOTES = {
     "Drift of each rater": "mean ± 3 · mean moving range / 1.128, from 8 repeats on",
     "Sites": "with fewer than ten",
     "Measured joint spaces": "95 % intervals",
+    "Displays": "recognised in 75 % of the choices",
 }
 """Words of the notes whose only figures are those of a formula or of a level of confidence."""
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?!\w)")
@@ -44,6 +46,8 @@ def expected_paragraph(of: Sources, heading: str, label: str, words: str) -> lis
     exports = of.exports
     if (heading, label) in _OTHER:
         return _OTHER[heading, label]
+    if label == "display tests":
+        return count_tests(of)
     if "Report of " in words and not label:
         return "date of the report"
     if match := re.match(r"(\S+) has left \((\d{4}-\d\d-\d\d)\): (.*)\. The signed readings ", words):

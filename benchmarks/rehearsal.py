@@ -19,7 +19,7 @@ import argparse
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,12 +29,15 @@ import numpy as np
 from benchmarks.recompute import print_comparison
 from ratui.demo.simulate import SimulatedStudy, Simulation, choose_entry, simulate_study
 from ratui.phantom import SimulatedRater
-from ratui.reading import GradeEntry, enter, find_next_open_field, reopen, sign
+from ratui.practice.psychometrics import probability_correct
+from ratui.practice.reading_test import ReadingTest
+from ratui.reading import DisplayRecord, GradeEntry, enter, find_next_open_field, reopen, sign
 from ratui.results.adjudication import Adjudication, build_queue
 from ratui.results.disputes import DisputeLimits, find_disputes
 from ratui.results.released import released_readings
 from ratui.results.totals import choose_rule
 from ratui.study import CONSENSUS, Study
+from ratui.study.display_tests import DisplayFacts, DisplayTest, add_display_tests
 from ratui.study.predictions import Prediction, save_predictions
 
 __all__ = ["Campaign", "rehearse", "rehearse_without_charter"]
@@ -45,6 +48,10 @@ _START = datetime(2024, 2, 1, 18, 0, tzinfo=UTC)
 """Time of the first entry. Readings after the amendment begin a day after the present, which is the amendment's time."""
 _KINDS = ("shared-shift", "mixed", "own-borders", "independent", "threshold")
 _MISSING = 0.01
+_DISPLAYS = {"r1": ("sixel", 120, 13.0), "r2": ("kitty", 120, 19.0), "r9": ("halfcell", 80, 3.1)}
+"""Protocol, columns, and pixels per mm of the displays that raters have tested; r2 reads on another one."""
+_TESTS = (("r1", 1.5), ("r1", 1.2), ("r2", 0.1), ("r9", 9.0))
+"""Tests of displays and the erosion in mm that the rater can see there: r1 twice on one display, r9 sees none."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,7 @@ def rehearse(folder: Path, campaign: Campaign, run: RunCommand) -> None:
     work = _put_half_first(work, "r1", list(simulated.patients))
     half = len(work) // 2
     _read(simulated, kinds, work[:half], rng, _START)
+    _test_displays(simulated.study, _TESTS[:2])
     run("raters", path, "--replace", "r1", "r9", "--reason", "parental leave")
     kinds["r9"] = "mixed"
     (folder / "amended.toml").write_text(_charter(campaign, 8.0))
@@ -109,6 +117,7 @@ def rehearse(folder: Path, campaign: Campaign, run: RunCommand) -> None:
     _read(simulated, kinds, left, rng, resumed)
     _change_after_release(simulated.study, resumed + timedelta(days=100))
     _adjudicate(simulated, rng, resumed + timedelta(days=120))
+    _test_displays(simulated.study, _TESTS[2:])
     run("measure", path)
     run("lock", path, "--reason", "data cleaned")
     run("export", path, folder / "out", "--format", "csv", "--format", "adam", "--with-notes")
@@ -211,7 +220,28 @@ def _read(
 ) -> None:
     for number, (rater, case) in enumerate(work):
         begun = start + timedelta(hours=3 * number)
-        simulated.read(case, rater, kinds[rater], rng, begun=begun, missing_share=_MISSING)
+        protocol, _, pixels = ("sixel", 120, 11.0) if rater == "r2" else _DISPLAYS.get(rater, ("kitty", 120, 12.0))
+        pixels = round(pixels * (0.7, 1.0, 1.2)[number % 3], 2)
+        display = DisplayRecord(("a", "b"), protocol, pixels, protocol != "halfcell", (), 2.0, "terminal")
+        simulated.read(case, rater, kinds[rater], rng, begun=begun, missing_share=_MISSING, display=display)
+
+
+def _test_displays(study: Study, tests: Sequence[tuple[str, float]]) -> None:
+    """Let raters take the reading test: by rater, the erosion in mm that the rater can see; a fifth of it in narrowing."""
+    for number, (rater, threshold) in enumerate(tests):
+        test, rng = ReadingTest(number), np.random.default_rng(number)
+        while (trial := test.trial) is not None:
+            size = threshold if trial.part == "erosion" else 0.2 * threshold
+            is_seen = rng.random() < probability_correct(trial.size, size, 3.0, 0.02)
+            test.answer(trial.place if is_seen else 1 - trial.place, 1.5)
+        protocol, columns, pixels = _DISPLAYS[rater]
+        facts = DisplayFacts(
+            "xterm(390)", protocol, columns, 40, (10, 20), (430, 640), pixels, True, 256, (), 1.7, "terminal"
+        )
+        at = (_START - timedelta(days=3 - number)).isoformat()
+        add_display_tests(
+            study, rater, [DisplayTest(f"{rater}-{number}", at, "1.0", str(number), facts, test.list_results())]
+        )
 
 
 def _change_after_release(study: Study, at: datetime) -> None:

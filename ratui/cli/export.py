@@ -56,6 +56,7 @@ def export(
 ) -> None:
     """Write the signed readings of STUDY into FOLDER, without patient identities, notes or dates.
 
+    The only dates are those of the raters' tests of their displays.
     Notes may identify a patient, and subject IDs do: they are written only with --with-notes and --key.
 
     \b

@@ -29,6 +29,7 @@ from ratui.phantom import (
 from ratui.pool_worker import prepare_worker
 from ratui.practice.simulated_study import ProgressCallback, import_written_films, save_true_boxes
 from ratui.reading import (
+    DisplayRecord,
     Entry,
     Field,
     FindingEntry,
@@ -41,6 +42,7 @@ from ratui.reading import (
 )
 from ratui.scheme import load_scheme
 from ratui.study import KeyFile, Study
+from ratui.study.reading_session import add_entry
 from ratui.study.repeats import load_repeats
 
 __all__ = ["SimulatedStudy", "Simulation", "choose_entry", "read_case", "simulate_study"]
@@ -146,13 +148,14 @@ class SimulatedStudy:
         *,
         begun: datetime | None = None,
         missing_share: float = 0.0,
+        display: DisplayRecord | None = None,
     ) -> Reading:
         """Read and sign `case`, which may be a hidden repeat.
 
         `kind` is the rater's in `ratui.phantom.RATERS`; the others are as in `read_case`.
         """
         seen = RATERS[kind].read(self.patients[self._original(case)], rng)
-        return read_case(self.study, rater, case, seen, rng, begun=begun, missing_share=missing_share)
+        return read_case(self.study, rater, case, seen, rng, begun=begun, missing_share=missing_share, display=display)
 
 
 def simulate_study(
@@ -237,6 +240,7 @@ def read_case(
     *,
     begun: datetime | None = None,
     missing_share: float = 0.0,
+    display: DisplayRecord | None = None,
 ) -> Reading:
     """Enter a simulated reading into a case as `rater`, field by field in the app's order, and sign it.
 
@@ -254,6 +258,8 @@ def read_case(
         Time of the first entry; drawn if None.
     missing_share
         Proportion of the fields that are not assessable.
+    display
+        The display of the entries; None if it is not recorded.
 
     Returns
     -------
@@ -264,17 +270,20 @@ def read_case(
     at = drawn if begun is None else begun
     visits = {film.time: film.number for film in study.case(case).films}
     with study.open_reading(rater, case) as session:
-        reading, first = session.reading, at
+        reading, first, displays = session.reading, at, session.displays
         field = find_next_open_field(reading)
         while field is not None:
             at += timedelta(seconds=float(rng.uniform(0.6, 2.4)))
             entry = choose_entry(reading, field, visits[field.time], simulated)
             if missing_share and rng.random() < missing_share:
                 entry = NotAssessableEntry(reading.scheme.reasons[int(rng.integers(len(reading.scheme.reasons)))].id)
-            reading = enter(reading, field, entry, timestamp=at, key=_entry_key(reading, entry))
+            reading = enter(reading, field, entry, timestamp=at, key=_entry_key(reading, entry), display=display)
+            if display is not None:
+                enough = display.is_sufficient
+                displays = add_entry(displays, display.protocol, display.pixels_per_mm, enough=enough)
             field = find_next_open_field(reading, after=field)
         reading = sign(reading, timestamp=at + timedelta(seconds=3))
-        session.save(reading, seconds=(at - first).total_seconds())
+        session.save(reading, seconds=(at - first).total_seconds(), displays=displays)
     return reading
 
 

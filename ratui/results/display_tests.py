@@ -1,20 +1,46 @@
-"""The reading tests of a study: the display of each rater, and what it shows. Only managers get them."""
+"""The reading tests of a study: the display of each rater, and what it shows. Only managers get them.
+
+A reading stores the protocol and the resolution of each entry, and not the size of the terminal. So an entry counts as made
+on the display of a test if it has the test's protocol and about its resolution. Only entries at the joints of the test are
+compared, because the pixels per millimetre depend on the width of the joint.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ratui.errors import StoreError
-from ratui.results.text_table import TextTable
+from ratui.reading import Reading
+from ratui.reading.log import find_origins
+from ratui.results.text_table import TextTable, format_count
 from ratui.study import Study
 from ratui.study.display_tests import DisplayFacts, DisplayTest, PartResult, load_display_tests
 
-__all__ = ["DisplayTestSummary", "summarize_display_tests"]
+__all__ = [
+    "SAME_RESOLUTION",
+    "TESTED_JOINTS",
+    "DisplayTestSummary",
+    "ReadingDisplays",
+    "find_last_tests",
+    "name_display",
+    "summarize_display_tests",
+]
+
+TESTED_JOINTS = tuple(f"{kind}{finger}" for kind in ("MCP", "PIP") for finger in range(2, 6))
+"""Joints of the test."""
+SAME_RESOLUTION = 4 / 3
+"""Largest factor between two resolutions of one display at joints of different width. On terminals of 80 × 24, 120 × 40 and
+200 × 60 characters they differ by 1.6 from one to the next."""
 
 _HEADERS = ("rater", "date", "terminal", "display", "greys", "px/mm", "erosion mm (95 %)", "narrowing % (95 %)")
 _NOTE = "smallest size recognised in 75 % of the choices; >: not reached on this display"
+_READING_NOTE = (
+    f"Forced choices between simulated joints: {_NOTE}. Entries made here: share of the entries at MCP and PIP joints "
+    "2 to 5 with the same protocol and about the same pixels per mm; a low share means that the test does not describe the "
+    "display of the readings, and has to be repeated there."
+)
 
 
 @dataclass(frozen=True)
@@ -34,12 +60,31 @@ class DisplayTestSummary:
 
     def to_table(self) -> TextTable:
         """Return the last test of each rater on each display as a table."""
-        rows = []
-        for rater, tests in self.tests.items():
-            last = {_name_display(test.display): test for test in tests}
-            rows += [_make_row(rater, test) for test in last.values()]
+        rows = [_make_row(rater, test) for rater, tests in self.tests.items() for test in find_last_tests(tests)]
         rows += [(rater, problem, *[""] * (len(_HEADERS) - 2)) for rater, problem in self.problems.items()]
         return TextTable("Displays", _HEADERS, rows, text_columns=4, note=_NOTE)
+
+    def to_reading_table(self, displays: Mapping[str, ReadingDisplays]) -> TextTable:
+        """Return the table with a column more: the share of each rater's entries that were made on the display.
+
+        `displays` are those of the readings by rater. Tests of other raters are left out.
+        """
+        rows = [
+            (*_make_row(rater, test), displays[rater].format_share(test))
+            for rater, tests in self.tests.items()
+            if rater in displays
+            for test in find_last_tests(tests)
+        ]
+        return TextTable("Displays", (*_HEADERS, "entries made here"), rows, text_columns=4, note=_READING_NOTE)
+
+    def describe(self, raters: Sequence[str]) -> str:
+        """Return how many of `raters` have tested what their display shows."""
+        tested = [rater for rater in raters if rater in self.tests]
+        count = format_count(sum(len(self.tests[rater]) for rater in tested), "test")
+        of = format_count(len(raters), "rater")
+        found = f"{count} by {len(tested)} of {of}, see the table of displays" if tested else f"none by {of}"
+        damaged = any(rater in self.problems for rater in raters)
+        return found + "; the file of a rater is damaged" * damaged
 
     def to_document(self) -> list[dict[str, Any]]:
         """Return all tests without their trials as plain values for JSON."""
@@ -65,7 +110,52 @@ def summarize_display_tests(study: Study) -> DisplayTestSummary:
     return DisplayTestSummary(tests, problems)
 
 
-def _name_display(display: DisplayFacts) -> str:
+@dataclass(frozen=True)
+class ReadingDisplays:
+    """The displays of a rater's entries at the joints of the test.
+
+    Attributes
+    ----------
+    entries
+        Protocol and pixels per millimetre of each field whose display is known.
+    """
+
+    entries: Sequence[tuple[str, float]]
+
+    @classmethod
+    def of(cls, readings: Iterable[Reading]) -> ReadingDisplays:
+        """Return the displays of `readings`, which are of one rater."""
+        return cls([entry for reading in readings for entry in _list_entries(reading)])
+
+    def count_on(self, test: DisplayTest) -> int:
+        """Return the number of entries that were made on the display of `test`."""
+        tested = test.display.pixels_per_mm
+        return sum(
+            protocol == test.display.protocol
+            and tested <= pixels * SAME_RESOLUTION
+            and pixels <= tested * SAME_RESOLUTION
+            for protocol, pixels in self.entries
+        )
+
+    def format_share(self, test: DisplayTest) -> str:
+        """Return the share of the entries that were made on the display of `test` in percent; a dash without entries."""
+        return f"{100 * self.count_on(test) / len(self.entries):.0f} %" if self.entries else "–"
+
+
+def _list_entries(reading: Reading) -> list[tuple[str, float]]:
+    origins = find_origins(reading)
+    shown = [origins[field].display for field in reading.values if reading.site(field.site).joint.id in TESTED_JOINTS]
+    return [(each.protocol, each.pixels_per_mm) for each in shown if each is not None]
+
+
+def find_last_tests(tests: Sequence[DisplayTest]) -> list[DisplayTest]:
+    """Return the last of `tests`, the oldest of which comes first, on each display."""
+    return list(
+        {(test.display.terminal, name_display(test.display), test.display.greys): test for test in tests}.values()
+    )
+
+
+def name_display(display: DisplayFacts) -> str:
     """Return the protocol and the size of `display`, such as ``sixel 120 × 40 of 10 × 20 px``."""
     across, down = display.cell
     return f"{display.protocol} {display.columns} × {display.rows} of {across} × {down} px"
@@ -77,7 +167,7 @@ def _make_row(rater: str, test: DisplayTest) -> tuple[object, ...]:
         rater,
         test.at[:10],
         display.terminal or "unknown",
-        _name_display(display),
+        name_display(display),
         display.greys,
         f"{display.pixels_per_mm:.1f}",
         _format_part(test.part("erosion"), 1.0, 2),

@@ -17,6 +17,7 @@ from statistics import median
 from ratui.garbage_collection import pause_collection
 from ratui.results.agreement import Agreement, compared_cases, measure_agreement
 from ratui.results.agreement_tables import agreement_tables, summarize_agreement
+from ratui.results.display_tests import ReadingDisplays, summarize_display_tests
 from ratui.results.disputes import (
     CaseDispute,
     DisputeLimits,
@@ -149,6 +150,7 @@ def _methods(sources: _Sources) -> Iterator[str]:
         and (earlier := _day(case.films, case.times[0])) is not None
         and (later := _day(case.films, case.times[-1])) is not None
     )
+    tests = summarize_display_tests(study)
     repeats = format_count(hidden, "hidden repeat") if hidden else "no hidden repeat was drawn"
     most = max((len(case.times) for case in cases), default=2)
     apart = f"{median(days):g} days, from {days[0]} to {days[-1]}" if days else "not known"
@@ -160,6 +162,10 @@ def _methods(sources: _Sources) -> Iterator[str]:
             ("films", f"{len(films)}, of {', '.join(sorted({study.scheme.views[film.view].label for film in films}))}"),
             *([("between the first and the last visit", f"median {apart}" if days else apart)] if most > 1 else []),
             ("shown on", _displays(sources)),
+            (
+                "display tests",
+                tests.describe(sources.released.raters) if study.is_manager else "only managers see them",
+            ),
             ("software", _software()),
         ]
     )
@@ -198,6 +204,13 @@ def _methods(sources: _Sources) -> Iterator[str]:
     elif kept:
         yield paragraph(f"Included: {format_count(len(released.readings), 'case')}.{kept}")
     yield from describe_versions(study, _count_by_version(sources), 3)
+    readings = released.readings.values()
+    displays = {
+        rater: ReadingDisplays.of(each[rater] for each in readings if rater in each) for rater in released.raters
+    }
+    with_entries = tests.to_reading_table(displays)
+    if with_entries.rows:
+        yield _table_html(with_entries)
 
 
 def _departures(sources: _Sources) -> list[tuple[str, str]]:

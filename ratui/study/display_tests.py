@@ -38,6 +38,8 @@ _PARTS = ("erosion", "narrowing")
 _MOST_TESTS, _MOST_TRIALS = 1000, 1000
 """Largest number of tests of a rater, and of answers in one part."""
 _LONGEST = 200
+_EASY = 2.0
+"""Size of an easy trial, in thresholds. There a Weibull function with a slope of 1.5 or more is above 0.92."""
 
 Tables: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -118,6 +120,10 @@ class PartResult:
     def correct(self) -> int:
         """Number of correct answers."""
         return sum(trial.is_correct for trial in self.trials)
+
+    def list_easy_trials(self) -> list[TrialResult]:
+        """Return the trials with at least twice the threshold, of which an attentive observer recognises nearly all."""
+        return [trial for trial in self.trials if trial.size >= _EASY * self.threshold]
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,13 @@ from ratui.reading import (
     toggle_flag,
 )
 from ratui.study import InProcessConverter, KeyFile, Study, import_films
+from ratui.study.display_tests import add_display_tests
 from ratui.study.importing.burned_in_text import seems_to_contain_text
 from ratui.study.importing.deidentification import new_uid
 from tests.films import confirm_template, film_file, make_study
 from tests.planted import BORN, DAYS, PATIENT, SECRET, TEXT, UID, everything, planted, png, traces, with_comment
 from tests.study.conftest import RunRatui
+from tests.study.test_display_tests import TEST
 
 pytestmark = pytest.mark.slow
 
@@ -149,11 +151,13 @@ def test_no_trace_in_study_exports_or_terminal(tmp_path: Path, run_ratui: RunRat
     assert b"5 films of 2 cases imported, 4 files refused" in first
     assert b"1 film of 1 case imported" in second  # the PNG file
     assert read_and_sign(Study.open(study)) == 3
+    add_display_tests(Study.open(study), "anna", [TEST])
     out.mkdir()
     for command in OVER_A_STUDY:
         printed += run_ratui(*(each.format(study=study, out=out) for each in command))
     printed += first + second
     assert traces(printed.replace(str(tmp_path).encode(), b"")) == []
+    assert list(out.rglob("display_tests.csv"))
     for folder in (study, out):
         assert list(folder.rglob("*"))
         assert traces(everything(folder)) == []

@@ -108,13 +108,15 @@ def relink_table(table: Table, study: str, subjects: Mapping[str, str]) -> Table
     Parameters
     ----------
     table
-        A table with the column ``case``, or with the columns of CDISC.
+        A table with the column ``case``, or with the columns of CDISC. Other tables stay as they are.
     study
         ID of the study, with which USUBJID begins.
     subjects
         ID of the subject of each case. Other cases have no subject, and in the columns of CDISC keep their pseudonym.
     """
     names = [column.name for column in table.columns]
+    if not {"case", "USUBJID"} & set(names):  # a table of raters
+        return table
     if "case" in names:
         place = names.index("case")
         columns = [*table.columns]

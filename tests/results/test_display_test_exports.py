@@ -1,0 +1,171 @@
+"""The reading tests in the exports and in the report: what each display shows, and which readings were made there."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.recompute import compare_report
+from ratui.reading import DisplayRecord, Field, GradeEntry, enter, sign
+from ratui.results.display_tests import ReadingDisplays, find_last_tests, summarize_display_tests
+from ratui.results.export import export
+from ratui.results.export.display_tests_table import build_display_tests_table
+from ratui.results.export.signed_readings import ExportSource
+from ratui.results.export.tables import relink_table
+from ratui.results.released import released_readings
+from ratui.results.report import render_report
+from ratui.results.totals import choose_rule
+from ratui.study import Study
+from ratui.study.display_tests import DISPLAY_TESTS, TrialResult, add_display_tests
+from tests.results.studies import read_study
+from tests.study.test_display_tests import EROSION, NARROWING, TEST
+
+HERE, SHARPER = TEST.display.pixels_per_mm, 2 * TEST.display.pixels_per_mm
+ENTRIES = (
+    ("L.MCP2", "sixel", HERE),
+    ("L.PIP2", "sixel", 1.3 * HERE),
+    ("L.PIP3", "kitty", HERE),
+    ("L.PIP4", "sixel", SHARPER),
+    ("L.IP1", "sixel", HERE),  # no joint of the test
+)
+
+OTHER_DISPLAYS: dict[str, Any] = {
+    "terminal": "kitty(0.40)",
+    "protocol": "kitty",
+    "rows": 60,
+    "cell": (5, 10),
+    "greys": 30,
+}
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """Return a study of two raters, of whom anna took two tests on one display and one, without narrowing, on another."""
+    study = read_study(tmp_path, {"anna": {}, "ben": {}}, signed=False)
+    for rater in ("anna", "ben"):
+        with study.open_reading(rater, study.cases()[0]) as session:
+            reading = session.reading
+            for site, protocol, pixels in ENTRIES if rater == "anna" else ():
+                display = DisplayRecord(("a",), protocol, pixels, True, (), 2.0, "terminal")
+                reading = enter(reading, Field(site, "ERO", 0), GradeEntry(2), display=display)
+            session.save(sign(reading, timestamp=datetime(2026, 1, 1, tzinfo=UTC)))
+    trials = (*EROSION.trials, TrialResult(3, 1.6, "L.MCP3", 1, 0, 2.0))
+    half = replace(TEST.display, protocol="halfcell", columns=80, terminal="=cmd|x")
+    hidden = replace(EROSION, threshold=9.0, low=4.5, high=20.0)
+    tests = (
+        replace(TEST, id="1", at="2025-12-02T03:04:05+00:00"),
+        replace(TEST, id="2", parts=(replace(EROSION, trials=trials), NARROWING)),
+        replace(TEST, id="3", display=half, parts=(hidden,)),
+    )
+    add_display_tests(study, "anna", tests)
+    return study
+
+
+def exported(study: Study, folder: Path, **options: bool) -> list[dict[str, str]]:
+    released = released_readings(study)
+    export(study, released, folder, ["csv"], choose_rule(released, "observed", study=study), **options)
+    path = folder / "display_tests.csv"
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def report(study: Study) -> str:
+    released = released_readings(study)
+    rule = choose_rule(released, "observed", study=study)
+    return render_report(study, released, rule, today=date(2026, 1, 2), plots=False)
+
+
+def column(rows: Sequence[dict[str, str]], name: str) -> list[str]:
+    return [row[name] for row in rows]
+
+
+def test_the_table_has_each_test_with_its_display_thresholds_and_trials(study: Study, tmp_path: Path) -> None:
+    rows = exported(study, tmp_path / "out")
+    assert column(rows, "test") == ["1", "2", "3"]
+    assert column(rows, "latest") == ["0", "1", "1"]
+    assert column(rows, "terminal") == ["xterm(390)", "xterm(390)", "_=cmd|x"]
+    row = rows[1]
+    expected = {
+        "reader": "anna", "date": "2026-01-02", "protocol": "sixel", "columns": "120", "rows": "40", "cell_width": "10",
+        "cell_height": "20", "picture_width": "430", "picture_height": "640", "pixels_per_mm": "13.4", "coarse": "0",
+        "greys": "256", "grey_changes": "none", "zoom": "1.7", "acknowledged": "terminal", "erosion_mm": "0.8",
+        "erosion_mm_low": "0.5", "erosion_mm_high": "1.3", "erosion_range": "inside", "erosion_contrast": "0.6",
+        "erosion_trials": "3", "erosion_correct": "1", "erosion_left": "3", "erosion_catch_trials": "2",
+        "erosion_catch_correct": "1", "narrowing": "0.2", "narrowing_joint_space": "1.3", "narrowing_trials": "1",
+    }  # fmt: skip
+    assert {name: row[name] for name in expected} == expected
+    assert (rows[2]["erosion_range"], rows[2]["narrowing"], rows[2]["narrowing_range"]) == ("above", "", "")
+    with (tmp_path / "out" / "dictionary.csv").open(encoding="utf-8", newline="") as file:
+        described = [line["column"] for line in csv.DictReader(file) if line["table"] == "display_tests"]
+    assert described == list(row)
+
+
+def test_a_test_of_another_display_than_that_of_the_readings_is_known_by_its_entries(
+    study: Study, tmp_path: Path
+) -> None:
+    rows = exported(study, tmp_path / "out")
+    assert column(rows, "entries") == ["4", "4", "4"]
+    assert column(rows, "entries_here") == ["2", "2", "0"]
+    displays = ReadingDisplays([("sixel", HERE * factor) for factor in (0.74, 0.76, 1.32, 1.34)])
+    assert displays.count_on(TEST) == 2
+    assert ReadingDisplays([]).format_share(TEST) == "–"
+    again = [replace(TEST, display=replace(TEST.display, **{name: value})) for name, value in OTHER_DISPLAYS.items()]
+    assert find_last_tests([TEST, *again, TEST]) == [TEST, *again]
+
+
+def test_raters_can_be_numbered_and_the_table_has_no_subjects(study: Study, tmp_path: Path) -> None:
+    assert set(column(exported(study, tmp_path / "out", numbered=True), "reader")) == {"READER 1"}
+    source = ExportSource(study, released_readings(study))
+    table = build_display_tests_table(source, summarize_display_tests(study))
+    assert relink_table(table, "study", dict.fromkeys(study.cases(), "P-1")) is table
+
+
+def test_only_managers_get_the_tests(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Study, "is_manager", False)
+    assert exported(study, tmp_path / "out") == []
+    assert "display_tests" not in (tmp_path / "out" / "dictionary.csv").read_text()
+    page = report(study)
+    assert "only managers see them" in page
+    assert "xterm(390)" not in page
+
+
+def test_the_report_has_the_last_test_of_each_display_and_its_figures_follow_from_the_export(
+    study: Study, tmp_path: Path
+) -> None:
+    page = report(study)
+    assert "3 tests by 1 of 2 raters" in page
+    assert page.count(">2026-01-02</td>") == 2
+    assert "2025-12-02" not in page
+    for cell in ("0.80 (0.50–1.30)", "20 (10–40)", "&gt; 4.50", "50 %", "0 %"):
+        assert f">{cell}</td>" in page, cell
+    exported(study, tmp_path / "out")
+    (tmp_path / "report.html").write_text(page.replace("=cmd|x", "_=cmd|x"), encoding="utf-8")
+    wrong = compare_report(tmp_path / "report.html", tmp_path / "out")
+    assert [line for line in wrong if line.startswith(("Displays", "display", "Methods"))] == []
+    changed = (
+        page.replace("0.80 (0.50–1.30)", "0.80 (0.60–1.30)").replace(">50 %<", ">75 %<").replace("3 tests", "4 tests")
+    )
+    (tmp_path / "report.html").write_text(changed.replace("=cmd|x", "_=cmd|x"), encoding="utf-8")
+    wrong = compare_report(tmp_path / "report.html", tmp_path / "out")
+    assert len([line for line in wrong if line.startswith(("Displays", "display", "Methods"))]) == 3
+
+
+def test_a_report_without_tests_says_so(tmp_path: Path) -> None:
+    study = read_study(tmp_path, {"anna": {}, "ben": {}})
+    assert "none by 2 raters" in report(study)
+    assert exported(study, tmp_path / "out") == []
+
+
+def test_a_damaged_file_is_named_and_no_reason_to_stop(study: Study, tmp_path: Path) -> None:
+    for copy in ("", ".bak"):
+        (study.path / f"readings/anna/{DISPLAY_TESTS}{copy}").write_text("{")
+    assert exported(study, tmp_path / "out") == []
+    assert "none by 2 raters; the file of a rater is damaged" in report(study)
