@@ -21,7 +21,8 @@ from ratui.reading import (
 from ratui.scheme import load_scheme, parse_scheme
 from ratui.tui.entry.text import clicked_site
 from ratui.tui.i18n.catalog import Catalog
-from ratui.tui.screens.overview.case_map import CaseMap, format_missing, make_map_rows
+from ratui.tui.screens.overview.case_map import CaseMap, make_map_rows
+from ratui.tui.screens.overview.text import format_missing
 from ratui.tui.screens.overview.totals import format_totals_table
 from tests.strategies import TINY_TOML
 from tests.tui.readings import fill_reading
@@ -273,3 +274,16 @@ class TestTheDrawing:
     def test_without_room_there_is_none(self, width: int, height: int, visits: int) -> None:
         reading = start_reading(FINGERS, "C", "anna", FINGERS.sites, order=tuple(range(visits)))
         assert CaseMap(T, reading).drawn_lines(width, height, "L.MCP2") is None
+
+    def test_feet_stand_beside_the_hands_or_have_a_line_with_their_totals(self) -> None:
+        reading = enter(start_reading(MTSS, "C", "anna", MTSS.sites), Field("L.MTP2", "ERO", 1), GradeEntry(7))
+        assert sorted(self.labels(self.drawing(reading, 190, 49))) == sorted(reading.site_keys)
+        for here, shown, line in (
+            ("L.MCP2", "hand", " ▼ foot: ERO 0→7  JSN 0→0"),
+            ("L.MTP2", "foot", " ▲ hand: ERO 0→0  JSN 0→0"),
+        ):
+            lines = CaseMap(T, reading).drawn_lines(140, 49, here)
+            assert lines is not None
+            assert len(lines) <= 49
+            assert set(self.labels(lines)) == {site.key for site in reading.sites if site.part == shown}
+            assert line in [line.plain for line in lines]

@@ -21,7 +21,7 @@ from ratui.tui.graphics.limb_drawing import LabelLine, LimbLayout, center_text, 
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.theme import BRIGHT, HEADING, NOTE, PLAIN, QUIET
 
-__all__ = ["CaseMap", "MapRow", "format_missing", "make_map_rows"]
+__all__ = ["CaseMap", "MapRow", "make_map_rows"]
 
 _SIDES: tuple[Side, ...] = ("L", "R")
 _LONGEST_ROW = 6
@@ -161,44 +161,105 @@ class CaseMap:
     def drawn_lines(self, width: int, height: int, selected: str) -> list[Text] | None:
         """Return the map as drawings of hands and feet with the values at the joints, or None if there is no room for it.
 
-        Hands stand side by side, and feet below them. Each joint has its name, and in the line below the scores of each
-        scale at all visits.
+        Each joint has its name, and in the line below the scores of each scale at all visits. The feet stand below the
+        hands or beside them. Where there is room for neither, only the part of the site `selected` is drawn, and a line has
+        the totals of each other part.
         """
-        parts = [part.id for part in self._reading.scheme.parts if any(row.part == part.id for row in self.rows)]
-        span = (width - _GAP * (len(self.sides) - 1)) // max(len(self.sides), 1)
-        cell = min((span + 1) // _LIMB_COLUMNS, _WIDEST_DRAWN)
-        if not parts or cell < self._drawn_cell():
+        parts = list(dict.fromkeys(row.part for row in self.rows))
+        return (
+            self._draw_below(parts, width, height, selected)
+            or self._draw_beside(parts, width, height, selected)
+            or self._draw_one(parts, width, height, selected)
+        )
+
+    def _draw_below(self, parts: Sequence[str], width: int, height: int, selected: str) -> list[Text] | None:
+        """Return the drawings of `parts` one below the other, or None if there is no room for them."""
+        rows = min((height - len(parts)) // max(len(parts), 1), _TALLEST)
+        layouts = [self._find_layout(part, width, rows) for part in parts]
+        if not layouts or None in layouts:
             return None
-        rows = min((height - len(parts)) // len(parts), _TALLEST)
-        lines: list[Text] = []
-        for part in parts:
-            sites = {
-                side: [site for site in self._reading.sites if (site.part, site.side) == (part, side)]
-                for side in self.sides
-            }
-            most = max(len(each) for each in sites.values())
-            if rows < _LEAST_ROWS_DRAWN + 2 * max(most - _EASILY_PLACED, 0):
+        pairs = zip(parts, layouts, strict=True)
+        return [line for part, layout in pairs if layout for line in self._draw_part(part, layout, selected)]
+
+    def _draw_beside(self, parts: Sequence[str], width: int, height: int, selected: str) -> list[Text] | None:
+        """Return the drawings of `parts` side by side, or None if there is no room for them."""
+        needed = [self._part_width(part) for part in parts]
+        spare = width - sum(needed) - _GAP * (len(parts) - 1)
+        if len(parts) < 2 or spare < 0:
+            return None
+        rows, extra = min(height - 1, _TALLEST), spare // len(parts)
+        lines, start = [Text(no_wrap=True) for _ in range(rows + 1)], 0
+        for part, least in zip(parts, needed, strict=True):
+            layout = self._find_layout(part, least + extra, rows)
+            if layout is None:
                 return None
-            layout = LimbLayout(_LIMB_COLUMNS * cell - 1, rows, cell, 2)
-            drawings = [
-                self._draw_side(sites[side], layout, selected) if sites[side] else [Text()] * (rows + 1)
-                for side in self.sides
-            ]
-            for pieces in zip(*drawings, strict=True):
-                line = Text(" ", no_wrap=True)
-                for place, piece in enumerate(pieces):
-                    line.append(" " * max(1 + place * (layout.width + _GAP) - line.cell_len, 0))
-                    line.append_text(piece)
-                lines.append(line)
+            for line, piece in zip(lines, self._draw_part(part, layout, selected), strict=True):
+                line.append(" " * max(start - line.cell_len, 0))
+                line.append_text(piece)
+            start += least + extra + _GAP
         return lines
 
-    def _drawn_cell(self) -> int:
-        """Return the least width of a joint in the drawing: for the scores of two scales at all visits, and a gap."""
+    def _draw_one(self, parts: Sequence[str], width: int, height: int, selected: str) -> list[Text] | None:
+        """Return the drawing of the part of `selected` with a line for each other part, or None without room for a part.
+
+        All parts must have room: a map that changes its kind from part to part would be hard to follow.
+        """
+        rows = min(height - len(parts), _TALLEST)
+        layouts = {part: self._find_layout(part, width, rows) for part in parts}
+        here = self._reading.site(selected).part
+        shown = layouts.get(here)
+        if shown is None or None in layouts.values():
+            return None
+        place = parts.index(here)
+        above = [self._format_other_part(part, "overview.part_above") for part in parts[:place]]
+        below = [self._format_other_part(part, "overview.part_below") for part in parts[place + 1 :]]
+        return [*above, *self._draw_part(here, shown, selected), *below]
+
+    def _format_other_part(self, part: str, text: str) -> Text:
+        """Return a line about a part that is not drawn: its totals by scale at all visits."""
+        reading, totals = self._reading, []
+        for scale in reading.scheme.scales:
+            fields = [
+                field for field in reading.fields if field.scale == scale and reading.site(field.site).part == part
+            ]
+            sums = [sum(reading.score(field) or 0 for field in fields if field.time == time) for time in reading.order]
+            totals.append(f"{scale} {texts.join_time_points(reading, map(str, sums), blinded='|')}")
+        label = next(each.label for each in reading.scheme.parts if each.id == part)
+        return Text(f" {self._t(text, part=self._t.translate_scheme(label), totals='  '.join(totals))}", HEADING)
+
+    def _part_width(self, part: str) -> int:
+        """Return the least width of the drawings of a part, in cells."""
+        return 1 + len(self.sides) * (_LIMB_COLUMNS * self._drawn_cell(part) - 1) + _GAP * (len(self.sides) - 1)
+
+    def _find_layout(self, part: str, width: int, rows: int) -> LimbLayout | None:
+        """Return the measures of each drawing of a part, both sides beside each other; None if there is no room."""
+        span = (width - _GAP * (len(self.sides) - 1)) // max(len(self.sides), 1)
+        cell = min((span + 1) // _LIMB_COLUMNS, _WIDEST_DRAWN)
+        most = max(sum((site.part, site.side) == (part, side) for site in self._reading.sites) for side in self.sides)
+        if cell < self._drawn_cell(part) or rows < _LEAST_ROWS_DRAWN + 2 * max(most - _EASILY_PLACED, 0):
+            return None
+        return LimbLayout(_LIMB_COLUMNS * cell - 1, rows, cell, 2)
+
+    def _draw_part(self, part: str, layout: LimbLayout, selected: str) -> list[Text]:
+        """Return the drawings of one part, both sides beside each other: a heading, then the rows of `layout`."""
+        drawings = []
+        for side in self.sides:
+            sites = [site for site in self._reading.sites if (site.part, site.side) == (part, side)]
+            drawings.append(self._draw_side(sites, layout, selected) if sites else [Text()] * (layout.rows + 1))
+        lines = []
+        for pieces in zip(*drawings, strict=True):
+            line = Text(" ", no_wrap=True)
+            for place, piece in enumerate(pieces):
+                line.append(" " * max(1 + place * (layout.width + _GAP) - line.cell_len, 0))
+                line.append_text(piece)
+            lines.append(line)
+        return lines
+
+    def _drawn_cell(self, part: str) -> int:
+        """Return the least width of a joint in a drawing: for the scores of two scales at all visits, and a gap."""
         visits = len(self._reading.order)
-        highest = max(
-            grades[-1].value for row in self.rows for joint in row.left_hand for grades in joint.grades.values()
-        )
-        return 4 * visits + visits * (highest > 9)
+        joints = [joint for row in self.rows if row.part == part for joint in row.left_hand]
+        return 4 * visits + visits * (max(joint.max_grade(scale) for joint in joints for scale in joint.scales) > 9)
 
     def _draw_side(self, sites: Sequence[Site], layout: LimbLayout, selected: str) -> list[Text]:
         heading = Text(texts.format_hand_title(self._t, self._reading.scheme, sites[0]), HEADING)
@@ -303,19 +364,6 @@ class CaseMap:
     def _finding_key(self, field: Field) -> str:
         entry = self._reading.values.get(field)
         return self._reading.scheme.finding(entry.finding).key if isinstance(entry, FindingEntry) else ""
-
-
-def format_missing(t: Catalog, reading: Reading, width: int) -> str:
-    """Return the number of open fields and as many of their joints as fit into `width` cells; empty if none is open."""
-    sites = list(dict.fromkeys(field.site for field in reading.open_fields))
-    names = [f"{t(f'text.side_{site.side}')} {site.joint.label}" for site in map(reading.site, sites)]
-    count = len(reading.open_fields)
-    for shown in range(len(names), 0, -1):
-        more = t("overview.more", count=len(names) - shown) if shown < len(names) else ""
-        text = t("overview.missing", count=count, joints=", ".join(names[:shown]) + more)
-        if cell_len(text) <= width:
-            return text
-    return t("overview.missing_many", count=count) if count else ""
 
 
 def _place_pieces(pieces: Sequence[tuple[int, str, str | Style]]) -> Text:

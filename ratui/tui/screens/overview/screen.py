@@ -12,21 +12,22 @@ from typing import TypeAlias
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.events import Click
 from textual.widgets import Static
 
-from ratui.reading import Field, Reading
-from ratui.tui.entry import text as texts
-from ratui.tui.entry.model_comparison import count_unlike_films, find_differences, format_model_scores
+from ratui.reading import Reading
+from ratui.tui.entry.model_comparison import count_unlike_films, find_differences
 from ratui.tui.entry.text import clicked_site
 from ratui.tui.entry.visit_names import load_visit_names
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Action
 from ratui.tui.screens.base import KeyScreen
-from ratui.tui.screens.overview.case_map import CaseMap, format_missing
+from ratui.tui.screens.overview.case_map import CaseMap
+from ratui.tui.screens.overview.changed_joints import ChangedJoints, find_panel_width
+from ratui.tui.screens.overview.text import format_joint_row, format_missing
 from ratui.tui.screens.overview.totals import format_totals_table
-from ratui.tui.theme import BRIGHT, NOTE, PLAIN, QUIET
+from ratui.tui.theme import QUIET
 from ratui.tui.widgets.joint_space_line import JointSpaceLine
 from ratui.tui.widgets.key_bar import KeyBar
 from ratui.tui.widgets.text_line import TextLine
@@ -88,11 +89,15 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         who has the reading open in another session. None for no message.
     can_take_over
         Whether the reading can be taken over from another session.
+    has_pictures
+        False if no film may be shown beside the map, because the films are not those that were read.
     """
 
     NAME = "overview"
     DEFAULT_CSS = """
     OverviewScreen #bottom { height: 2; dock: bottom; }
+    OverviewScreen #body { height: auto; }
+    OverviewScreen #chart { width: 1fr; }
     OverviewScreen #totals { height: 4; }
     OverviewScreen #missing { height: auto; max-height: 2; padding: 0 1; }
     """
@@ -107,6 +112,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         pending: int = 0,
         notice: Callable[[Catalog, int], str] | None = None,
         can_take_over: bool = False,
+        has_pictures: bool = True,
     ) -> None:
         super().__init__()
         self._reading = reading
@@ -115,6 +121,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         self._pending = pending
         self._writable = writable and reading.signed_at is None
         self._is_study_closed = closed
+        self._has_pictures = has_pictures and not closed
         open_sites = [field.site for field in reading.open_fields]
         self._site = site if site in reading.site_keys else open_sites[0] if open_sites else reading.sites[0].key
         if self._writable and open_sites and self._site not in open_sites:
@@ -125,7 +132,12 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
     def compose(self) -> ComposeResult:
         """Make the widgets: head, map, totals, selected joint, open fields, message and keys."""
         yield Static(id="head", classes="line title", markup=False)
-        yield Static(id="chart")
+        with Horizontal(id="body"):
+            yield Static(id="chart")
+            if self._has_pictures:
+                ratui = self.ratui
+                graphics, cache = ratui.graphics, ratui.frame_cache
+                yield ChangedJoints(ratui.study, self._reading, ratui.film_store, graphics, cache)
         yield Static(id="totals")
         yield Static(id="joint", classes="line")
         yield JointSpaceLine(self.ratui.study, self._reading, self._draw)
@@ -300,17 +312,31 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         reading, width = self._reading, self.app.size.width
         title = self.t("overview.title", case=reading.case)
         self.query_one("#head", Static).update(f" {title}{self._format_state()}")
-        self.query_one("#chart", Static).update(self._format_map(width))
+        self._draw_body(width)
         totals = format_totals_table(self.t, reading, self._visits, width)
         self.query_one("#totals", Static).update(Text("\n").join(totals))
-        self.query_one("#joint", Static).update(self._format_joint())
+        self.query_one("#joint", Static).update(
+            format_joint_row(self.t, reading, self._site, self._visits, self._differences.get(self._site, ()), width)
+        )
         self.query_one(JointSpaceLine).show_visits(self.t, reading, self._visits, self._site)
         self.query_one("#missing", Static).update(Text(self._format_missing(width)))
         self.update_key_bar()
 
-    def _format_map(self, width: int) -> Text:
-        """Return the map: drawn where there is room; if it is taller than the screen, the part around the selected joint."""
+    def _draw_body(self, width: int) -> None:
+        """Draw the map and, where there is room, the joints that differ most beside it."""
         room = max(self.app.size.height - _RESERVED_LINES - self.query_one(JointSpaceLine).display, 1)
+        panel = next(iter(self.query(ChangedJoints)), None)
+        aside = 0
+        if panel is not None:
+            is_shown = bool(panel.changes) and self.ratui.graphics.can_show_films
+            aside = find_panel_width(width, room) if is_shown else 0
+            panel.display = bool(aside)
+        self.query_one("#chart", Static).update(self._format_map(width - aside, room))
+        if panel is not None and aside:
+            panel.show(self.t, self._visits, self._site, (aside, room))
+
+    def _format_map(self, width: int, room: int) -> Text:
+        """Return the map: drawn where there is room; if it is taller than `room`, the part around the selected joint."""
         drawn = self._map.drawn_lines(width, room, self._site)
         if drawn is not None:
             self.query_one("#chart").styles.height = len(drawn)
@@ -341,32 +367,6 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
             if self._writable
             else f" · {self.t('overview.closed' if self._is_study_closed else 'overview.elsewhere')}"
         )
-
-    def _format_joint(self) -> Text:
-        """Return everything that was entered at the selected joint, in words."""
-        reading, site = self._reading, self._site
-        text = Text(no_wrap=True).append(
-            f" {texts.format_site_title(self.t, reading.scheme, reading.site(site))}", BRIGHT
-        )
-        if len(reading.order) > 2:
-            for scale in reading.site(site).joint.scales:
-                shown = [texts.format_field(self.t, reading, Field(site, scale, time)) for time in reading.order]
-                text.append(f"   {scale} ", QUIET).append(texts.join_time_points(reading, shown, blinded="|"), PLAIN)
-        for place, time in enumerate(reading.order if len(reading.order) <= 2 else ()):
-            name = self._visits.title(self.t, reading.order, place, blinded=reading.is_blinded)
-            shown = [
-                f"{field.scale} {texts.format_field(self.t, reading, field)}"
-                for field in reading.joint_fields(site)
-                if field.time == time
-            ]
-            text.append(f"   {name} ", QUIET).append(", ".join(shown) or "–", PLAIN)
-        if site in reading.flags:
-            text.append(f"   {self.t('overview.flagged')}", NOTE)
-        if site in reading.notes:
-            text.append(f"   {self.t('overview.note', text=reading.notes[site])}", PLAIN)
-        if site in self._differences:
-            text.append(f"   ≠ {format_model_scores(self.t, reading, self._differences[site])}", NOTE)
-        return text
 
     def _format_missing(self, width: int) -> str:
         """Return the open fields, or what has to be done before the signature."""

@@ -114,7 +114,9 @@ class CaseOpener:
         if reading is None:
             return
         key = app.keymap.key_label("overview.reopen")
-        overview = OverviewScreen(reading, notice=lambda t, width: t("overview.films_changed", key=key))
+        overview = OverviewScreen(
+            reading, notice=lambda t, width: t("overview.films_changed", key=key), has_pictures=False
+        )
         app.push_screen(overview, partial(self._overview_closed, case, "", None))
 
     def _open_held(self, case: str, site: str, held: HeldByOther) -> None:
