@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -17,13 +17,25 @@ from textual.pilot import Pilot
 from ratui.cli import start
 from ratui.cli.main import commands
 from ratui.errors import StudyError
+from ratui.study import Study
 from ratui.terminal import Display
 from ratui.tui.i18n.catalog import LANGUAGES, Catalog
 from ratui.tui.recent_studies import RecentStudy, forget_study, read_recent_studies, remember_study
-from ratui.tui.screens.start.model import ACTIONS, QUESTIONS, complete_path, make_arguments
+from ratui.tui.screens.start.model import (
+    ACTIONS,
+    QUESTIONS,
+    SearchEnded,
+    StudyState,
+    complete_path,
+    find_study_state,
+    make_arguments,
+)
+from ratui.tui.screens.start.text import format_study
 from ratui.tui.start_app import StartApp
 from ratui.tui.user_settings import UserSettings
+from tests.films import make_study
 from tests.tui.conftest import CalmTypist, cells, press_each, settle
+from tests.tui.readings import store_reading
 from tests.tui.snapshots import check
 
 pytestmark = pytest.mark.slow
@@ -54,8 +66,7 @@ def chosen(pilot: Pilot[None]) -> tuple[str, ...]:
 def studies(folder: Path) -> Path:
     """Remember one study that exists and one that does not, as the list in the returned file."""
     file = folder / "recent.json"
-    (folder / "hands").mkdir()
-    (folder / "hands" / "study.toml").touch()
+    Study.create(folder / "hands", "fingers", ("kei",))
     remember_study(folder / "gone", "ume", file)
     remember_study(folder / "hands", "kei", file)
     return file
@@ -137,6 +148,50 @@ class TestArguments:
             assert complete_path(text, only_folders=True) == text
 
 
+class TestStates:
+    """States of the remembered studies: missing, unreadable, or with a progress."""
+
+    def state(self, folder: Path, rater: str = "anna", check: Callable[[], None] = lambda: None) -> StudyState:
+        return find_study_state(RecentStudy(folder, rater), check)
+
+    def test_the_signed_cases_of_the_rater_are_counted(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, raters=("anna", "ben"), patients=2)
+        store_reading(study, study.cases()[0], rater="anna", signed=True)
+        assert self.state(study.path) == StudyState("readable", 1, 2)
+        assert self.state(study.path, "ben") == StudyState("readable", 0, 2)
+        assert self.state(study.path, "") == StudyState("unknown")
+        assert self.state(study.path, "zoe") == StudyState("unreadable")
+
+    def test_what_cannot_be_opened_is_missing_or_unreadable(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "file").touch()
+        (tmp_path / "damaged").mkdir()
+        (tmp_path / "damaged" / "study.toml").write_text("{")
+        for folder in (tmp_path / "none", tmp_path / "file", tmp_path):
+            assert self.state(folder) == StudyState("missing")
+        assert self.state(tmp_path / "damaged") == StudyState("unreadable")
+        monkeypatch.setattr(Path, "exists", lambda path: path.joinpath("x" * 300).stat())
+        assert self.state(tmp_path) == StudyState("unreadable"), "the disk refuses"
+
+    def test_the_count_ends_when_it_is_not_wanted_any_more(self, tmp_path: Path) -> None:
+        def check() -> None:
+            raise SearchEnded
+
+        with pytest.raises(SearchEnded):
+            self.state(tmp_path, check=check)
+
+    @pytest.mark.parametrize("language", LANGUAGES)
+    @pytest.mark.parametrize("width", [74, 94, 114])
+    def test_a_line_fits_with_any_name_and_state(self, language: str, width: int) -> None:
+        study = RecentStudy(Path("/data/" + "リウマチの研究/" * 20 + "手\x1b" * 90), "rater" * 9)
+        states = (*(StudyState(kind) for kind in ("missing", "unreadable", "unknown")), None)
+        for state in (*states, StudyState("readable"), StudyState("readable", 12, 4000), StudyState("readable", 3, 3)):
+            line = format_study(Catalog(language), study, width, state)
+            assert cell_len(line.plain) == width
+            assert line.plain.isprintable()
+
+
 class TestScreen:
     async def test_the_last_study_is_selected_and_enter_opens_it(self, tmp_path: Path) -> None:
         async with starting(studies(tmp_path)) as pilot:
@@ -150,6 +205,21 @@ class TestScreen:
             assert "▸ d  demo" in cells(pilot)
             await pilot.press(key)
         assert chosen(pilot) == (command,)
+
+    async def test_many_studies_have_their_progress(self, tmp_path: Path) -> None:
+        file, study = tmp_path / "recent.json", make_study(tmp_path, raters=("anna",), patients=2)
+        for number in range(12):
+            remember_study(tmp_path / f"gone-{number}", "anna", file)
+        remember_study(study.path, "anna", file)
+        for signed, text in ((0, "0 of 2 signed"), (1, "1 of 2 signed"), (2, "✓ 2 of 2 signed")):
+            if signed:
+                store_reading(study, study.cases()[signed - 1], rater="anna", signed=True)
+            async with starting(file, size=(80, 24)) as pilot:
+                (line,) = [line for line in cells(pilot).split("\n") if "▸" in line]
+                assert text in line
+                assert cells(pilot).count("✗ missing") == 9
+                await pilot.press("end")
+                assert "▸ gone-3" in cells(pilot)
 
     async def test_a_missing_study_says_so_and_is_removed_from_the_list(self, tmp_path: Path) -> None:
         file = studies(tmp_path)

@@ -6,11 +6,26 @@ Every choice on the start screen runs a command of ``ratui`` with these argument
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Literal, TypeAlias
 
-__all__ = ["ACTIONS", "PATHS", "QUESTIONS", "complete_path", "make_arguments", "open_arguments"]
+from ratui.errors import RatuiError
+from ratui.tui.recent_studies import RecentStudy
+
+__all__ = [
+    "ACTIONS",
+    "PATHS",
+    "QUESTIONS",
+    "SearchEnded",
+    "StudyState",
+    "complete_path",
+    "find_study_state",
+    "make_arguments",
+    "open_arguments",
+]
 
 ACTIONS = ("demo", "practise", "other", "new", "import", "doctor")
 """Actions in the order of their lines."""
@@ -25,6 +40,50 @@ PATHS = ("study", "folder", "films")
 """Questions whose answer is a path."""
 _MOST_ENTRIES = 2000
 """Number of entries of a folder that are searched to complete a path."""
+
+_Kind: TypeAlias = Literal["missing", "unreadable", "unknown", "readable"]
+
+
+class SearchEnded(Exception):
+    """The progress of a study is not wanted any more."""
+
+
+@dataclass(frozen=True)
+class StudyState:
+    """The state of a remembered study.
+
+    Attributes
+    ----------
+    kind
+        ``missing`` if its folder has no study, ``unreadable`` if the study cannot be opened for its rater, ``unknown`` if no
+        rater is remembered.
+    signed, total
+        Number of cases that the rater has signed, and of all cases of the rater.
+    """
+
+    kind: _Kind
+    signed: int = 0
+    total: int = 0
+
+
+def find_study_state(study: RecentStudy, check: Callable[[], None]) -> StudyState:
+    """Return what became of `study`. It may take seconds without an index of its worklist, or if a disk does not answer.
+
+    `check` is called now and then, and may raise SearchEnded, which is passed on.
+    """
+    from ratui.study import Study  # not loaded before the screen is drawn
+
+    check()
+    try:
+        if not (study.folder / "study.toml").exists():
+            return StudyState("missing")
+        if not study.rater:
+            return StudyState("unknown")
+        opened = Study.open(study.folder).as_rater(study.rater)
+        states = opened.states(study.rater, progress=lambda done, of: check())
+    except (RatuiError, OSError):  # opening it says why
+        return StudyState("unreadable")
+    return StudyState("readable", sum(state.stage == "signed" for state in states), len(states))
 
 
 def make_arguments(action: str, answers: Mapping[str, str]) -> tuple[str, ...]:

@@ -16,8 +16,18 @@ from ratui.errors import clean_text
 from ratui.tui.input.actions import format_key
 from ratui.tui.recent_studies import RecentStudy, forget_study, read_recent_studies
 from ratui.tui.screens.base import KeyScreen
-from ratui.tui.screens.start.model import ACTIONS, PATHS, QUESTIONS, complete_path, make_arguments, open_arguments
-from ratui.tui.screens.start.text import format_action, format_steps, format_study, format_terminal
+from ratui.tui.screens.start.model import (
+    ACTIONS,
+    PATHS,
+    QUESTIONS,
+    SearchEnded,
+    StudyState,
+    complete_path,
+    find_study_state,
+    make_arguments,
+    open_arguments,
+)
+from ratui.tui.screens.start.text import draw_joints, format_action, format_steps, format_study, format_terminal
 from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.widgets.choice_panel import ChoicePanel
 from ratui.tui.widgets.key_bar import KeyBar, KeyItem, drop_to_fit, format_key_rows
@@ -29,7 +39,11 @@ _LONGEST = 1000
 _WIDE = 140
 """Columns from which the panels stand in two columns."""
 _HIGH = 36
-"""Rows from which there is room for all panels below each other."""
+"""Rows from which there is room for all panels below each other. They then stand in the middle."""
+_HIGH_FOR_JOINTS = 44
+"""Rows from which wide terminals have a drawing of the joints beside the panels."""
+_FEWEST_LINES, _MOST_LINES = 3, 10
+"""Least and largest number of lines of the recent studies in high terminals."""
 
 
 class StartScreen(KeyScreen[tuple[str, ...]]):
@@ -48,13 +62,23 @@ class StartScreen(KeyScreen[tuple[str, ...]]):
     NAME = "start"
     DEFAULT_CSS = """
     StartScreen #panels { height: 1fr; }
+    StartScreen #texts { height: 1fr; width: 1fr; }
     StartScreen .half { height: 1fr; width: 1fr; }
     StartScreen #actions { height: 8; }
     StartScreen #recent { height: 1fr; max-height: 12; min-height: 3; }
     StartScreen #steps { height: 7; }
     StartScreen #terminal { height: auto; }
     StartScreen #about { height: auto; }
-    StartScreen .wide { layout: horizontal; }
+    StartScreen #joints { display: none; width: 49; height: 100%; }
+    StartScreen .wide #texts { layout: horizontal; }
+    StartScreen .high { align: center middle; }
+    StartScreen .high #texts { height: auto; max-width: 124; }
+    StartScreen .high .half { height: auto; }
+    StartScreen .drawn { layout: horizontal; }
+    StartScreen .drawn #texts { width: 100; }
+    StartScreen .drawn #steps { height: 11; }
+    StartScreen .drawn #terminal { height: 4; }
+    StartScreen .drawn #joints { display: block; }
     StartScreen .message { height: auto; min-height: 1; max-height: 4; text-wrap: wrap; text-overflow: fold; }
     """
 
@@ -64,8 +88,9 @@ class StartScreen(KeyScreen[tuple[str, ...]]):
         self._message = message
         self._file = recent
         self._studies: tuple[RecentStudy, ...] = ()
-        self._missing: frozenset[Path] = frozenset()
-        """Folders of remembered studies that were not found."""
+        self._states: dict[Path, StudyState] = {}
+        """States of the remembered studies, as far as they were looked at, by folder."""
+        self._has_joints = False
         self._selected = 0
         """Number of the selected line: the actions, and behind them the studies."""
         self._asked: tuple[str, ...] = ()
@@ -76,12 +101,14 @@ class StartScreen(KeyScreen[tuple[str, ...]]):
         """Make the widgets: title, panels, message and keys."""
         yield Static(id="head", classes="line title", markup=False)
         with Container(id="panels"):
-            with Vertical(classes="half"):
-                yield ChoicePanel(id="actions")
-                yield ChoicePanel(id="recent")
-            with Vertical(classes="half", id="about"):
-                yield Static(id="steps", classes="panel", markup=False)
-                yield Static(id="terminal", classes="panel", markup=False)
+            with Container(id="texts"):
+                with Vertical(classes="half"):
+                    yield ChoicePanel(id="actions")
+                    yield ChoicePanel(id="recent")
+                with Vertical(classes="half", id="about"):
+                    yield Static(id="steps", classes="panel", markup=False)
+                    yield Static(id="terminal", classes="panel", markup=False)
+            yield Static(id="joints", classes="panel", markup=False)
         yield Static(id="message", classes="message", markup=False)
         yield TextLine()
         yield KeyBar()
@@ -92,7 +119,7 @@ class StartScreen(KeyScreen[tuple[str, ...]]):
         self._selected = len(ACTIONS) if self._studies else 0
         self.fill_widgets()
         self.show_message(self._message)
-        run_in_thread(self, self._find_missing, group="missing")
+        run_in_thread(self, self._find_states, group="states")
 
     def on_resize(self, event: Resize) -> None:
         """Arrange the panels for the new size."""
@@ -103,7 +130,7 @@ class StartScreen(KeyScreen[tuple[str, ...]]):
         """Fill the widgets in the app's present language."""
         t = self.t
         self.query_one("#head", Static).update(f" ratui {version('ratui')} · {t('start.title')}")
-        for name in ("actions", "recent", "steps", "terminal"):
+        for name in ("actions", "recent", "steps", "terminal", "joints"):
             self.query_one(f"#{name}").border_title = t(f"start.panel_{name}")
         self.query_one("#terminal", Static).update(format_terminal(t, self.key_app.graphics))
         self.update_key_bar()
@@ -112,8 +139,18 @@ class StartScreen(KeyScreen[tuple[str, ...]]):
 
     def _arrange(self) -> None:
         width, height = self.app.size
-        self.query_one("#panels").set_class(width >= _WIDE, "wide")
-        self.query_one("#about").display = width >= _WIDE or height >= _HIGH
+        panels, recent = self.query_one("#panels"), self.query_one("#recent", ChoicePanel)
+        is_wide, is_high = width >= _WIDE, height >= _HIGH
+        self._has_joints = is_wide and height >= _HIGH_FOR_JOINTS
+        panels.set_class(is_wide and not self._has_joints, "wide")
+        panels.set_class(is_high, "high")
+        panels.set_class(self._has_joints, "drawn")
+        self.query_one("#about").display = is_wide or is_high
+        lines = min(max(len(self._studies), _FEWEST_LINES), _MOST_LINES)
+        if self._has_joints:
+            lines = _MOST_LINES
+        recent.styles.height = lines + 2 if is_high else None
+        self.query_one("#joints").styles.height = 8 + lines + 2 + 11 + 4
 
     def _draw(self) -> None:
         """Draw the lines of the panels, whose size is known now."""
@@ -125,30 +162,36 @@ class StartScreen(KeyScreen[tuple[str, ...]]):
         place = self._selected - len(ACTIONS)
         if self._studies:
             lines = [
-                format_study(t, study, recent.line_width, missing=study.folder in self._missing)
-                for study in self._studies
+                format_study(t, study, recent.line_width, self._states.get(study.folder)) for study in self._studies
             ]
             recent.show_lines(lines, place if place >= 0 else None)
         else:
             recent.update(f"  {t('start.no_recent')}")
         steps = self.query_one("#steps", Static)
-        steps.update(format_steps(t, steps.content_size.width))
+        steps.update(format_steps(t, steps.content_size.width, is_spaced=self._has_joints))
+        joints = self.query_one("#joints", Static)
+        if self._has_joints and joints.content_size.width:
+            joints.update(draw_joints(t, self.key_app.scheme, *joints.content_size))
 
     # The recent studies.
 
-    def _find_missing(self) -> None:
-        worker, missing = get_current_worker(), []
-        for study in self._studies:
-            try:
-                if not (study.folder / "study.toml").exists():
-                    missing.append(study.folder)
-            except OSError:  # without access to the folder, nothing is known: opening it says why
-                continue
-        if not worker.is_cancelled:
-            self.app.call_from_thread(self._note_missing, frozenset(missing))
+    def _find_states(self) -> None:
+        worker = get_current_worker()
 
-    def _note_missing(self, missing: frozenset[Path]) -> None:
-        self._missing = missing
+        def check() -> None:
+            if worker.is_cancelled:
+                raise SearchEnded
+
+        try:
+            for study in self._studies:
+                state = find_study_state(study, check)
+                check()
+                self.app.call_from_thread(self._note_state, study.folder, state)
+        except SearchEnded:
+            return
+
+    def _note_state(self, folder: Path, state: StudyState) -> None:
+        self._states[folder] = state
         self._draw()
 
     @property
@@ -211,7 +254,7 @@ class StartScreen(KeyScreen[tuple[str, ...]]):
         study = self._study
         if study is None:
             self.perform(ACTIONS[self._selected])
-        elif study.folder in self._missing:
+        elif (state := self._states.get(study.folder)) is not None and state.kind == "missing":
             key = self.key_app.keymap.key_label("start.forget")
             folder = clean_text(study.folder, 200)
             self.show_message(self.t("start.study_missing", folder=folder, key=key))

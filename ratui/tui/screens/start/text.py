@@ -9,18 +9,21 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from ratui.errors import clean_text
+from ratui.scheme import Scheme
 from ratui.terminal import Display
+from ratui.tui.graphics.limb_drawing import LimbLayout, center_text, draw_limb
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.lock_phrases import shorten
 from ratui.tui.input.actions import Keymap
 from ratui.tui.recent_studies import RecentStudy
-from ratui.tui.screens.start.model import ACTIONS
+from ratui.tui.screens.start.model import ACTIONS, StudyState
 from ratui.tui.theme import ACCENT, KEY, PLAIN, QUIET
 
-__all__ = ["format_action", "format_steps", "format_study", "format_terminal"]
+__all__ = ["draw_joints", "format_action", "format_steps", "format_study", "format_terminal"]
 
 _STEPS = ("new", "import", "read", "status", "report")
 _NAME, _RATER = 24, 14
+_FINGERS = 5
 
 
 def format_action(t: Catalog, keymap: Keymap, action: str, width: int) -> Text:
@@ -34,25 +37,54 @@ def format_action(t: Catalog, keymap: Keymap, action: str, width: int) -> Text:
     return text
 
 
-def format_study(t: Catalog, study: RecentStudy, width: int, *, missing: bool) -> Text:
+def format_study(t: Catalog, study: RecentStudy, width: int, state: StudyState | None) -> Text:
     """Return the line of a remembered study in `width` cells: name, rater, the folder that contains it, and its state.
 
-    The name of a folder may come from another person: characters that control a terminal are replaced.
+    Without a `state`, the study was not looked at yet. The name of a folder may come from another person: characters that
+    control a terminal are replaced.
     """
-    state = f"✗ {t('start.missing')}" if missing else ""
+    shown, state_style = _format_state(t, state)
     rater = t("start.rater", rater=clean_text(study.rater, 40)) if study.rater else ""
-    room = max(width - _NAME - _RATER - cell_len(state) - 2, 0)
-    style = QUIET if missing else PLAIN
+    room = max(width - _NAME - _RATER - cell_len(shown) - 2, 0)
+    style = QUIET if state is not None and state.kind in ("missing", "unreadable") else PLAIN
     text = Text(no_wrap=True)
     text.append(_column(clean_text(study.folder.name or "/", 200), _NAME), style)
     text.append(_column(rater, _RATER), QUIET)
     text.append(set_cell_size(_shorten_path(study.folder.parent, room), room), QUIET)
-    text.append(f"  {state}", ACCENT if missing else PLAIN)
+    text.append(f"  {shown}", state_style)
     return text
 
 
-def format_steps(t: Catalog, width: int) -> Text:
-    """Return the commands from a new study to its results, a line of at most `width` cells for each."""
+def _format_state(t: Catalog, state: StudyState | None) -> tuple[str, str]:
+    """Return the state of a study and its style; empty if nothing is known of it."""
+    if state is None or state.kind == "unknown":
+        return "", PLAIN
+    if state.kind != "readable":
+        return f"✗ {t(f'start.{state.kind}')}", ACCENT
+    if not state.total:
+        return t("start.no_cases"), QUIET
+    done = t("start.progress", signed=state.signed, total=state.total)
+    return (f"✓ {done}", PLAIN) if state.signed == state.total else (done, PLAIN)
+
+
+def draw_joints(t: Catalog, scheme: Scheme, width: int, rows: int) -> Text:
+    """Return a drawing of a left hand with the names of its joints, in `width` by `rows` cells."""
+    layout = LimbLayout(width, rows, (width + 1) // _FINGERS)
+    sites = [site for site in scheme.sites if site.side == "L"]
+
+    def format_label(site: str) -> list[tuple[str, str]]:
+        return [(center_text(t.translate_scheme(site.partition(".")[2]), layout.label_width), PLAIN)]
+
+    drawn = Text("\n").join(draw_limb(scheme, sites, layout, format_label))
+    drawn.no_wrap = True
+    return drawn
+
+
+def format_steps(t: Catalog, width: int, *, is_spaced: bool = False) -> Text:
+    """Return the commands from a new study to its results, a line of at most `width` cells for each.
+
+    With `is_spaced`, an empty line separates them.
+    """
     commands = [t(f"start.step_{name}") for name in _STEPS]
     longest = max(cell_len(command) for command in commands) + 2
     text = Text(no_wrap=True)
@@ -60,7 +92,7 @@ def format_steps(t: Catalog, width: int) -> Text:
         text.append(f"{number}  ", KEY)
         text.append(set_cell_size(command, longest), PLAIN)
         text.append(shorten(t(f"start.step_{name}_help"), max(width - longest - 3, 0)), QUIET)
-        text.append("\n" if number < len(_STEPS) else "")
+        text.append("\n" * (1 + is_spaced) if number < len(_STEPS) else "")
     return text
 
 
