@@ -218,7 +218,8 @@ def _command(terminal: str, size: str, program: list[str], home: Path) -> list[s
             "font_size": "10",
             "window_padding_width": "0",
         }
-        return ["kitty", "--config", "NONE", *(f"-o{name}={value}" for name, value in settings.items()), *program]
+        options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+        return ["kitty", "--config", "NONE", *options, *program]
     xterm = ["xterm", "-fa", "DejaVu Sans Mono", "-fd", "VL Gothic", "-fs", "10", "-geometry", f"{columns}x{rows}+0+0"]
     xterm += ["-bg", "black", "-fg", "white"]
     if terminal == "tmux":
