@@ -167,6 +167,7 @@ class KeyScreen(Screen[ScreenResultType]):
 
     def action_help(self) -> None:
         """Show all keys that are possible now and, where scores are entered, the meaning of the grades."""
+        from ratui.tui.screens.help.keyboard import list_caps
         from ratui.tui.screens.help.screen import HelpScreen
         from ratui.tui.screens.help.text import (
             film_section,
@@ -185,7 +186,8 @@ class KeyScreen(Screen[ScreenResultType]):
             meanings = (*scheme_sections(scheme, keymap, t), *films)
         elif self.NAME == "overview":
             meanings = (measurement_section(t),)
-        self.app.push_screen(HelpScreen(keys, meanings, self.t("help.footer")))
+        caps = list_caps(self.NAME, keymap, t, scheme if self.NAME in ENTRY_SCREENS else None, self.check_action)
+        self.app.push_screen(HelpScreen(keys, meanings, t("help.footer"), caps, t, self.NAME))
 
     def show_message(self, text: str) -> None:
         """Show `text` in the message line; clear the line if it is empty."""
