@@ -13,154 +13,107 @@ the frame, on the terminal's side.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import resource
-import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.connections import ROOT, Wrap, checkout, ssh
 from ratui.terminal import FENCE_ROW
 from tests.support.fake_terminal import GRAPHICS, FakeTerminal
 
-ROOT = Path(__file__).resolve().parents[1]
 BEFORE: list[Path] = []
 """Folder with the program of an earlier commit, if it is measured too."""
-FRESH = 10  # pairs that ``frames_app`` has never shown
+_ROUNDS = 4
+"""Number of times that each program is run, in turn with the others."""
+_SWAPS = {"f": 5, "b": 6}
+"""Keys measured in each run: ``f`` shows a pair for the first time, ``b`` one that was shown before."""
 
 PROTOCOLS = ("kitty", "sixel", "halfcell")
 SLOW = {"rate": 250_000.0, "delay": 0.03}  # 2 Mbit/s, 60 ms there and back
 _FENCE = re.compile(rb"\x1b\[%d;\d+H\x1b\[6n" % FENCE_ROW)
 """The question that follows each frame, or the frames of both films if they are sent together."""
-Wrap = Callable[[Sequence[str]], list[str]]
 
 
-@contextmanager
-def checkout(commit: str) -> Iterator[Path]:
-    """Yield a folder with the files of `commit`, which exists until the end of the block."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "ratui"
-        git = ["git", "-C", str(ROOT)]
-        subprocess.run([*git, "worktree", "add", "--quiet", "--detach", str(folder), commit], check=True)
-        try:
-            yield folder
-        finally:
-            subprocess.run([*git, "worktree", "remove", "--force", str(folder)], check=True)
+@dataclass
+class Swaps:
+    """The times in milliseconds, the CPU times in milliseconds and the bytes of one kind of swap, one value for each key."""
+
+    times: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+
+    @property
+    def size(self) -> float:
+        """Median of the bytes."""
+        return statistics.median(self.sizes)
+
+    @property
+    def time(self) -> float:
+        """Median of the times."""
+        return statistics.median(self.times)
 
 
-def swaps(kind: str, protocol: str, wrap: Wrap, folder: Path = ROOT) -> dict[str, tuple[float, float, int]]:
-    """Return median and slowest milliseconds and median bytes, for ``b`` and for ``f``, of the program in `folder`."""
-    command = wrap(
-        [
-            "env",
-            "-C",
-            str(folder),
-            f"PYTHONPATH={folder}",
-            sys.executable,
-            "-m",
-            "benchmarks.frames_app",
-            kind,
-            protocol,
-        ]
-    )
-    terminal = FakeTerminal(command, protocol, folder=folder, is_local=True)
+def measure_swaps(kind: str, protocol: str, wrap: Wrap, folder: Path, found: dict[str, Swaps]) -> None:
+    """Run the program in `folder` once, and add its swaps to `found` by key: ``f`` for new pairs, ``b`` for shown ones.
+
+    The CPU time is that of everything that the program does because of the key.
+    """
+    command = ["env", "-C", str(folder), f"PYTHONPATH={folder}", sys.executable, "-m", "benchmarks.frames_app"]
+    terminal = FakeTerminal(wrap([*command, kind, protocol]), protocol, folder=folder, is_local=True)
     try:
         if terminal.wait_for(GRAPHICS, patience=60) is None:
             raise RuntimeError(f"{kind} shows no {protocol} image.\n{terminal.describe()}")
         terminal.burst(terminal.begun, quiet=1.0)
-        found = {}
-        for key, times in (("f", FRESH), ("b", 15)):
-            for _ in range(2 if key == "b" else 0):  # both pairs have been shown before
-                terminal.burst(terminal.press(key), quiet=0.4)
-            bursts = [terminal.burst(terminal.press(key), quiet=0.25, least=50) for _ in range(times)]
-            if any(each.size < 50 for each in bursts):
-                raise RuntimeError(f"{kind} does not react to {key!r} ({protocol}).\n{terminal.describe()}")
-            took = [1000 * each.last for each in bursts]
-            found[key] = (statistics.median(took), max(took), round(statistics.median(each.size for each in bursts)))
+        for key, count in _SWAPS.items():
+            for number in range(-2 if key == "b" else 0, count):
+                cpu, since = terminal.cpu(), terminal.press(key)
+                burst = terminal.burst(since, quiet=0.3, least=50, patience=20)
+                if burst.size < 50:
+                    raise RuntimeError(f"{kind} does not react to {key!r} ({protocol}).\n{terminal.describe()}")
+                if number >= 0:  # the first two show pairs for the first time
+                    found[key].times.append(1000 * burst.last)
+                    found[key].cpu.append(1000 * (terminal.cpu() - cpu))
+                    found[key].sizes.append(burst.size)
         terminal.press("q")
-        return found
     finally:
         terminal.close()
 
 
-def compare(title: str, wrap: Wrap) -> None:
-    """Print the times of both widgets, through `wrap`, for each protocol."""
-    print(f"\n### Two images of 40 × 20 characters, {title}\n")
-    print("| | first show | bytes | of stock's time | swap of a shown pair | slowest | bytes | of stock's bytes |")
-    print("|---|---|---|---|---|---|---|---|")
+def compare(title: str, wrap: Wrap, *, is_here: bool) -> None:
+    """Print the times of both widgets, through `wrap`, for each protocol. Without `is_here` their CPU times are unknown."""
+    print(f"\n### Two images of 40 × 20 characters, {title}; medians of {_ROUNDS} rounds in turn\n")
+    print(
+        "| | first display | CPU | bytes | relative time | swap to a shown pair | slowest | CPU | bytes | relative bytes |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for protocol in PROTOCOLS:
-        ours, stock = (swaps(kind, protocol, wrap) for kind in ("ours", "stock"))
-        earlier = [("before", swaps("ours", protocol, wrap, folder)) for folder in BEFORE]
-        for name, found in (("ours", ours), *earlier, ("textual-image", stock)):
+        programs = [("ratui", "ours", ROOT), *(("before", "ours", each) for each in BEFORE)]
+        programs.append(("textual-image", "stock", ROOT))
+        results = {name: {key: Swaps() for key in _SWAPS} for name, _, _ in programs}
+        for _ in range(_ROUNDS):
+            for name, kind, folder in programs:
+                measure_swaps(kind, protocol, wrap, folder, results[name])
+        stock = results["textual-image"]
+        for name, found in results.items():
             first, again = found["f"], found["b"]
-            shares = (
-                (f"{first[0] / stock['f'][0]:.0%}", f"{again[2] / stock['b'][2]:.1%}")
-                if found is not stock
-                else ("", "")
-            )
+            cpu = [f"{statistics.median(each.cpu):.1f} ms" if is_here else "" for each in (first, again)]
+            share = first.time / stock["f"].time
             print(
-                f"| {protocol}, {name} | {first[0]:.1f} ms | {first[2]:,} | {shares[0]} "
-                f"| {again[0]:.1f} ms | {again[1]:.0f} ms | {again[2]:,} | {shares[1]} |",
+                f"| {protocol}, {name} | {first.time:.1f} ms | {cpu[0]} | {first.size:,.0f} | {share:.0%} "
+                f"| {again.time:.1f} ms | {max(again.times):.0f} ms | {cpu[1]} | {again.size:,.0f} "
+                f"| {again.size / stock['b'].size:.1%} |",
                 flush=True,
             )
-
-
-@contextmanager
-def ssh() -> Iterator[Wrap]:
-    """Run a private sshd on this machine with its own keys; yield a command that runs through it. Raises RuntimeError."""
-    sshd, client, keygen = (
-        shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin"),
-        shutil.which("ssh"),
-        shutil.which("ssh-keygen"),
-    )
-    if not (sshd and client and keygen):
-        raise RuntimeError("sshd, ssh or ssh-keygen is not installed here")
-    with tempfile.TemporaryDirectory() as name, socket.socket() as free:
-        folder = Path(name)
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        for key in ("host", "user"):
-            subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
-        (folder / "allowed").write_text((folder / "user.pub").read_text())
-        (folder / "config").write_text(
-            f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/allowed\n"
-            "PasswordAuthentication no\nStrictModes no\nUsePAM no\nPidFile none\n"
-        )
-        if os.geteuid() == 0:
-            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-        server = subprocess.Popen([sshd, "-D", "-e", "-f", str(folder / "config")], stderr=subprocess.DEVNULL)
-        options = [
-            "-p",
-            str(port),
-            "-i",
-            str(folder / "user"),
-            "-o",
-            "StrictHostKeyChecking=no",
-            "-o",
-            "LogLevel=ERROR",
-        ]
-        options += ["-o", f"UserKnownHostsFile={folder}/known", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"]
-        try:
-            for _ in range(20):
-                time.sleep(0.1)
-                done = subprocess.run([client, *options, "127.0.0.1", "true"], capture_output=True, text=True)
-                if done.returncode == 0:
-                    break
-            else:
-                raise RuntimeError(f"the private sshd takes no session: {done.stderr.strip()[:120]}")
-            passed = " ".join(f"{k}={v}" for k, v in (("COLORTERM", "truecolor"), ("TERM", "xterm-256color")))
-            yield lambda command: [client, "-tt", *options, "127.0.0.1", f"cd {ROOT} && {passed} {' '.join(command)}"]
-        finally:
-            server.terminate()
-            server.wait()
 
 
 @contextmanager
@@ -233,59 +186,83 @@ def slow() -> None:
             print(f"| {protocol}, 0 typed meanwhile | {statistics.median(typed):.0f} | | {max(typed):.0f} | | |")
 
 
-_ROUNDS, _JOINTS = 4, 18
-"""Number of times the case is read, and joints read of the 20 of the sample: the last two would end the case."""
-_PATIENCE = 3.0
+_JOINTS = 18
+"""Joints read of the 20 of the sample: the last two would end the case."""
+_PATIENCE = 10.0
 """Seconds after which a key has had no effect."""
+_REFUSED = re.compile(rb"key was ignored")
+_LOOKING = 0.25
+"""Seconds that the films are displayed at least before the next key: an answer to films that nobody saw is refused."""
 
 
-def read_case(protocol: str, program: Path) -> tuple[list[float], list[int]]:
-    """Read the case once; return the milliseconds from each key to both final frames, and the bytes until then.
+@dataclass
+class CaseTimes:
+    """Milliseconds from each key to both final frames, CPU milliseconds of the program, and bytes, until then."""
 
-    A key every 1/3 s is a fast reader. The next key waits for the frames of the one before, as a reader would: ratui
-    refuses an answer to films that were not displayed.
+    times: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    rounds: int = 0
+    refused: int = 0
+    """Keys that came before the films of the joint before were complete, although the reader had waited."""
+
+
+def read_case(protocol: str, program: Path, found: CaseTimes) -> None:
+    """Read the case once, and add each joint to `found`.
+
+    A key every 1/3 s is a fast reader. The next key waits for the frames of the one before, as a reader would.
     """
-    took, sizes = [], []
+    found.rounds += 1
     with app(protocol, program) as (terminal, _):
         terminal.burst(terminal.begun, quiet=1.5)
-        for _ in range(_JOINTS):
-            since = terminal.press("n")
-            time.sleep(1 / 3)
-            while not (frames := frames_after(terminal, since, time.monotonic())):
-                if time.monotonic() - since > _PATIENCE:
+        while len(found.times) < _JOINTS * found.rounds:
+            cpu, since = terminal.cpu(), terminal.press("n")
+            frames: list[float] = []
+            # Films that were not prepared come one after the other: these are all when nothing more comes for a moment.
+            while not frames or time.monotonic() < since + max(1 / 3, frames[-1] + _LOOKING):
+                time.sleep(0.02)
+                frames = frames_after(terminal, since, time.monotonic())
+                if not frames and terminal.wait_for(_REFUSED, since, patience=0.001):
+                    break
+                if not frames and time.monotonic() - since > _PATIENCE:
                     raise RuntimeError(f"the next joint does not appear ({protocol}).\n{terminal.describe()}")
-                time.sleep(0.05)
-            took.append(1000 * frames[-1])
-            sizes.append(terminal.count_bytes(since, since + frames[-1]))
-            if took[-1] > 150:
-                time.sleep(0.3)  # the films were late, and an answer to them counts only after a person could see them
-    return took, sizes
+            if not frames:
+                found.refused += 1
+                time.sleep(1.0)  # a film came so late that the key was refused: a reader presses it again
+                continue
+            shown = since + frames[-1]
+            fence = min(terminal.questions, key=lambda question: abs(question.asked - shown))
+            found.times.append(1000 * frames[-1])
+            found.cpu.append(1000 * (fence.cpu - cpu))
+            found.sizes.append(terminal.count_bytes(since, shown))
+
+
+def quantile(values: list[float], share: float) -> float:
+    """Return the smallest of `values` that is not exceeded by `share` of them."""
+    return sorted(values)[max(math.ceil(share * len(values)) - 1, 0)]
 
 
 def case() -> None:
     """Print the times of a case at the pace of a fast reader, of each program in turn."""
-    print("\n### A whole case at three keys a second: from the key to both final frames of the next joint\n")
-    print(
-        "| | joints | median | 95 % within | 99 % within | within 50 ms | bytes until then |\n|---|---|---|---|---|---|---|"
-    )
-    programs = [("ours", ROOT), *(("before", folder) for folder in BEFORE)]
+    print(f"\n### A whole case at three keys a second, {_ROUNDS} rounds in turn: from the key to both final frames\n")
+    print("| | joints | median | 95 % within | 99 % within | within 50 ms | CPU, median | CPU, 95 % within | bytes |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    programs = [("ratui", ROOT), *(("before", folder) for folder in BEFORE)]
     for protocol in PROTOCOLS:
-        took: dict[str, list[float]] = {name: [] for name, _ in programs}
-        sizes: dict[str, list[int]] = {name: [] for name, _ in programs}
+        results = {name: CaseTimes() for name, _ in programs}
         for _ in range(_ROUNDS):
             for name, program in programs:
-                times, counts = read_case(protocol, program)
-                took[name] += times
-                sizes[name] += counts
-        for name, times in took.items():
-            times.sort()
-            near, nearly = (times[min(round(share * len(times)), len(times) - 1)] for share in (0.95, 0.99))
-            share = sum(each <= 50 for each in times) / len(times)
+                read_case(protocol, program, results[name])
+        for name, found in results.items():
+            times, cpu, size = found.times, found.cpu, statistics.median(found.sizes)
             print(
-                f"| {protocol}, {name} | {len(times)} | {statistics.median(times):.1f} ms | {near:.1f} ms "
-                f"| {nearly:.1f} ms | {share:.0%} | {statistics.median(sizes[name]):,.0f} |",
+                f"| {protocol}, {name} | {len(times)} | {statistics.median(times):.1f} ms | {quantile(times, 0.95):.1f} ms "
+                f"| {quantile(times, 0.99):.1f} ms | {sum(each <= 50 for each in times) / len(times):.0%} "
+                f"| {statistics.median(cpu):.1f} ms | {quantile(cpu, 0.95):.1f} ms | {size:,.0f} |",
                 flush=True,
             )
+        if refused := {name: found.refused for name, found in results.items() if found.refused}:
+            print(f"Keys refused because a film came late ({protocol}): {refused}")
 
 
 def cpu_of(code: str) -> float:
@@ -344,11 +321,15 @@ def main() -> None:
         for name, part in _PARTS.items():
             if name in chosen:
                 part()
+                # Other programs lengthen the times; CPU times depend on them much less.
+                print(
+                    f"\nLoad average of the last minute: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True
+                )
 
 
 def local() -> None:
     """Compare the widgets in a pty."""
-    compare("in a pty", list)
+    compare("in a pty", list, is_here=True)
 
 
 def over_ssh() -> None:
@@ -359,7 +340,7 @@ def over_ssh() -> None:
         except RuntimeError as reason:
             print(f"\nOver SSH: skipped, {reason}")
             return
-        compare("over SSH on this machine", wrap)
+        compare("over SSH on this machine", wrap, is_here=False)
 
 
 _PARTS: dict[str, Callable[[], None]] = {"local": local, "ssh": over_ssh, "slow": slow, "case": case, "start": start}

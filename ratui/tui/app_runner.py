@@ -20,6 +20,9 @@ __all__ = ["run_in_terminal"]
 
 _GRACE = 4.0
 """Seconds that an app which has been asked to end may take before the process is ended."""
+_SWITCH_INTERVAL = 0.0005
+"""Seconds after which a thread that computes lets another one run. A key passes through three threads (input, app, output)
+while another one makes the pictures of the next joint; with Python's 0.005 it could wait that long in each of them."""
 
 
 def run_in_terminal(app: KeyApp) -> None:
@@ -37,7 +40,7 @@ def run_in_terminal(app: KeyApp) -> None:
         Any other fault that ended the app.
     """
     terminal = SavedTerminal()
-    with _watch(app, terminal):
+    with _watch(app, terminal), _short_switch_interval():
         try:
             app.run()
         finally:
@@ -55,6 +58,17 @@ def run_in_terminal(app: KeyApp) -> None:
         raise EndedBySignal(app.return_code - 128)
     if app.unsaved_readings:
         raise SystemExit(1)
+
+
+@contextmanager
+def _short_switch_interval() -> Iterator[None]:
+    """Let the threads take turns more often than usual in the block."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_INTERVAL)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 @contextmanager

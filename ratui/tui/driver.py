@@ -34,6 +34,9 @@ _FENCE_AT_END = re.compile(rf";(\d+)H{re.escape(FENCE)}\x1b8\Z")
 _LONGEST_FENCE = 32
 _LARGE_PART = 8192
 """Characters of a joined update from which they are written before its end."""
+_EDGE = 64
+"""Characters at each end of a part that is one update, in which its marks are. Large parts are searched only there, because
+a search of both films delays the key by a millisecond."""
 _REPLY_SECONDS = 1.2
 """Seconds after a fence in which the head of its answer may arrive. A lone escape character waits for the rest."""
 
@@ -113,14 +116,21 @@ class JoinedUpdate:
 
     def add(self, data: str) -> str:
         """Return what has to be written now for `data`; empty if it can wait for more."""
-        self._fences += "".join(NUMBERED_FENCE.findall(data))
-        self._waiting += NUMBERED_FENCE.sub("", data).replace(SYNC_START, "").replace(SYNC_END, "")
+        if len(data) >= _LARGE_PART and data.startswith(SYNC_START) and SYNC_END in data[-_EDGE:]:
+            self._waiting += f"{self._take_marks(data[:_EDGE])}{data[_EDGE:-_EDGE]}{self._take_marks(data[-_EDGE:])}"
+        else:
+            self._waiting += self._take_marks(data)
         return self._take() if self._is_synchronized and len(self._waiting) >= _LARGE_PART else ""
 
     def end(self) -> str:
         """Return the rest of the update, its end and the fences."""
         rest = self._take() if self._waiting else ""
         return f"{rest}{SYNC_END if self._has_begun else ''}{self._fences}"
+
+    def _take_marks(self, data: str) -> str:
+        """Keep the fences in `data`, and return it without them and without the marks of an update."""
+        self._fences += "".join(NUMBERED_FENCE.findall(data))
+        return NUMBERED_FENCE.sub("", data).replace(SYNC_START, "").replace(SYNC_END, "")
 
     def _take(self) -> str:
         start = "" if self._has_begun else SYNC_START

@@ -55,3 +55,17 @@ def test_it_is_one_update_with_all_parts_in_order_and_the_fences_after_it(
     assert after == "".join(part for part in parts if NUMBERED_FENCE.fullmatch(part))
     content = "".join(part for part in parts if not NUMBERED_FENCE.fullmatch(part))
     assert inner == (SYNC_START if has_content else "") + content.replace(SYNC_START, "").replace(SYNC_END, "")
+
+
+def test_the_marks_of_a_large_part_are_found_at_its_ends() -> None:
+    update, (fence, other) = JoinedUpdate(is_synchronized=True), fences(2)
+    film = "f" * driver._LARGE_PART
+    written = update.add(f"{SYNC_START}\x1b7{film}\x1b8{SYNC_END}{fence}{other}") + update.end()
+    assert written == f"{SYNC_START}\x1b7{film}\x1b8{SYNC_END}{fence}{other}"
+
+
+def test_a_large_part_with_more_than_one_update_is_searched() -> None:
+    update = JoinedUpdate(is_synchronized=True)
+    freed = "f" * driver._LARGE_PART
+    written = update.add(f"{SYNC_START}erased{SYNC_END}{freed}") + update.end()
+    assert written == f"{SYNC_START}erased{freed}{SYNC_END}"

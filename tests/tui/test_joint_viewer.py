@@ -44,6 +44,25 @@ class TestShots:
             spans = [viewport.view.box[3] - viewport.view.box[1] for viewport in (left, right)]
             assert spans[0] * 0.8 == pytest.approx(spans[1] * 0.4)
 
+    def test_kept_viewports_are_those_of_the_same_request_only(self, tmp_path: Path) -> None:
+        films = films_of(make_study(tmp_path, sides="L"))
+        fresh = films_of(make_study(tmp_path / "again", sides="L"))
+        requests = [
+            (site, sizes, display, ViewSettings(zoom))
+            for site in ("L.MCP2", "L.MCP3")
+            for sizes in (SIZES, ((60, 36), (40, 36)))
+            for display in (DISPLAY, Display("sixel"))
+            for zoom in (0, 1, WHOLE_FILM)
+        ]
+        for request in requests * 2:
+            first = [viewport and viewport.view.box for viewport in films.make_viewports(*request)]
+            fresh._viewports.clear()
+            assert first == [viewport and viewport.view.box for viewport in fresh.make_viewports(*request)]
+        assert films.make_viewports(*requests[0]) is films.make_viewports(*requests[0])
+        for width in range(10, 200):
+            films.make_viewports("L.MCP2", ((width, 36), (40, 36)), DISPLAY, ViewSettings())
+        assert len(films._viewports) < 100
+
     def test_a_joint_that_is_not_on_its_film_has_no_view(self, tmp_path: Path) -> None:
         films = films_of(make_study(tmp_path, sides="L"))
         rest = {key: value for key, value in films.boxes.items() if key != ("L.MCP2", 0)}

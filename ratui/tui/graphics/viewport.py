@@ -47,6 +47,8 @@ _PAN = 0.15
 """Step of the view or the lens."""
 _MAX_PAN = 1.5
 """Largest distance of the view from the joint."""
+_KEPT_VIEWPORTS = 64
+"""Number of requests whose viewports are kept: some zooms and positions of the present and the next joints."""
 _MAX_SETTINGS_BYTES = 1_000_000
 _EARLIER_SETTINGS_NAME = "sights.json"  # the file of the first versions, read until there is one with today's name
 
@@ -122,6 +124,10 @@ class CaseFilms:
     visits: VisitNames = field(default=UNNAMED, hash=False)
     """The names of the visits."""
     _bones: dict[str, UprightJoint] = field(default_factory=dict, init=False, hash=False, compare=False)
+    _viewports: dict[Hashable, tuple[Viewport | None, ...]] = field(
+        default_factory=dict, init=False, hash=False, compare=False
+    )
+    """Results of `make_viewports`: at a key they are known, because the pictures of the next joint were made before."""
 
     def __repr__(self) -> str:
         return f"CaseFilms(case={self.case.id!r}, order={self.order}, {len(self.boxes)} boxes)"
@@ -180,7 +186,14 @@ class CaseFilms:
         tuple of Viewport or None
             None for a film that does not show the site.
         """
-        return tuple(self.make_viewport(site, place, size, display, view_settings) for place, size in enumerate(sizes))
+        request = (site, tuple(sizes), display, view_settings)
+        if request not in self._viewports:
+            while len(self._viewports) >= _KEPT_VIEWPORTS:
+                self._viewports.pop(next(iter(self._viewports)))  # the oldest
+            self._viewports[request] = tuple(
+                self.make_viewport(site, place, size, display, view_settings) for place, size in enumerate(sizes)
+            )
+        return self._viewports[request]
 
     def make_viewport(
         self, site: str, place: int, size: tuple[int, int], display: Display, view_settings: ViewSettings

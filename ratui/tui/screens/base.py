@@ -69,7 +69,7 @@ class KeyScreen(Screen[ScreenResultType]):
         if self._close_tour(name) or self.process_key(name):
             event.stop()
             event.prevent_default()
-        for panel in self.query(TourPanel):
+        for panel in self.query_children(TourPanel):
             panel.note_key(name, self.t)
 
     def _type_text(self, event: Key) -> bool:
@@ -208,7 +208,7 @@ class KeyScreen(Screen[ScreenResultType]):
     def show_tour_panel(self) -> None:
         """Show the tour if this screen has it and the rater has not seen it."""
         tour = self.key_app.tour
-        for panel in self.query(TourPanel):
+        for panel in self.query_children(TourPanel):
             panel.remove()
         if tour is not None and self.is_touring:
             panel = TourPanel(tour, self.key_app.keymap, self.tour_place)
@@ -217,7 +217,7 @@ class KeyScreen(Screen[ScreenResultType]):
 
     def _close_tour(self, name: str) -> bool:
         """End the tour if the key `name` is Esc and means nothing else; return whether it did."""
-        panels = self.query(TourPanel) if name == "escape" and not self.is_asking else ()
+        panels = self.query_children(TourPanel) if name == "escape" and not self.is_asking else ()
         for panel in panels:
             if self.key_app.tour is not None:
                 self.key_app.tour.end()
@@ -247,5 +247,5 @@ class KeyScreen(Screen[ScreenResultType]):
         """Show the films again, and the tour if it is due."""
         for view in self.query(FilmView):
             view.show_again()
-        if not self.query(TourPanel):
+        if not self.query_children(TourPanel):
             self.show_tour_panel()

@@ -328,11 +328,11 @@ class ScoringScreen(FilmScreen[CaseResult]):
         )
         self._draw_message()
         if self.is_touring:
-            for panel in self.query(TourPanel):
+            for panel in self.query_children(TourPanel):
                 panel.update_step(self.t)  # the marked field may be another one
         summary = self.ratui.study.summarize_answers(reading)
         self.query_one(AnswerPanel).show(self.t, session, self.ratui.keymap, summary)
-        for line in self.query(JointSpaceLine):  # in an adjudication, together with the answers of the raters
+        for line in self.query_children(JointSpaceLine):  # in an adjudication, together with the answers of the raters
             if session.is_comparing:
                 line.show_pair(self.t, reading, films.visits, session.site, self.joint_viewer.compared)
             else:
