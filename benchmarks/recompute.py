@@ -46,6 +46,8 @@ _KNOWN = {
     "Versions of the charter": (1, lambda of: {} if of.settings is None else version_rows(of.settings)),
     "Models against the raters": (2, model_rows),
 }
+_OF_SETTINGS = ("Versions of the charter", "Deviations from the planned visits")
+"""Tables that need the settings of the study."""
 _HEADERS = {
     name: tuple(words.split(" | "))
     for name, words in {
@@ -58,6 +60,7 @@ _HEADERS = {
         "Sites": "site | scale | damaged | pairs | same | within 1 | kappa | apart | change apart | any saw change"
         " | all saw it",
         "Disputes": "case | consensus | widest joints | apart | joints | fields that only some scored",
+        "Deviations from the planned visits": "case | visit | deviation | planned days | day | days outside",
         "Final scores": "scale | of | patients | mean (SD) | median | quartiles | range",
         "Progression": "scale | of | patients | over SDC 95 % | over SDC 80 % | below −SDC 95 % | 5 or more"
         " | over 0.5/year | 5/year or more",
@@ -181,7 +184,7 @@ def compare(
 
 
 def _compare_table(of: Sources, found: Comparison, heading: str, table: list[list[str]]) -> None:
-    if heading == "Versions of the charter" and of.settings is None:
+    if heading in _OF_SETTINGS and of.settings is None:
         found.left_out[f"{heading}: without the settings of the study"] += len(table) - 1
         return
     if heading in NOT_RECOMPUTED:

@@ -128,7 +128,7 @@ class Exports:
         """Index the rows."""
         for row in self.scores:
             visit, scale, site = int(row["time"]), row["scale"], row["site"]
-            self.visits[visit] = row["visit"]
+            self.visits[visit] = row["visit"].removeprefix("_")  # of a name such as NA, which tables protect
             self.maxima[scale, site] = float(row["maximum"])
             self.rows.setdefault((row["case"], row["reader"]), []).append(row)
             counted = float(row["counted"]) if row["counted"] else None

@@ -233,6 +233,32 @@ def reopened(of: Sources) -> Rows:
     return rows
 
 
+def deviations(of: Sources) -> Rows:
+    """List visits outside the days of the charter, by the days of ``scores.csv``; the baseline is on its planned day."""
+    rows: Rows = {}
+    plan = (of.settings or {}).get("charter", {}).get("visits", [])
+    for case in of.exports.raters:
+        days: dict[int, set[int | None]] = {}
+        for row in of.exports.rows[case, of.exports.raters[case][0]]:
+            if row["film"]:
+                days.setdefault(int(row["time"]), set()).add(int(row["day"]) if row["day"] else None)
+        start = min((day for day in days.get(0, ()) if day is not None), default=None)
+        for number, visit in enumerate(plan[: max(days) + 1]):
+            if number not in days:
+                rows[case, visit["name"], "no film"] = [text("–")] * 3
+            elif "day" in visit and (visit.get("before") or visit.get("after")):
+                first, last = visit["day"] - visit.get("before", 0), visit["day"] + visit.get("after", 0)
+                window = cell("# to #", first, last)
+                moved = [day - start + plan[0].get("day", 0) for day in days[number] if None not in (day, start)]
+                if not moved:
+                    rows[case, visit["name"], "day unknown"] = [window, text("–"), text("–")]
+                elif max(moved) - last > max(0, first - min(moved)):
+                    rows[case, visit["name"], "late"] = [window, cell("#", max(moved)), cell("#", max(moved) - last)]
+                elif min(moved) < first:
+                    rows[case, visit["name"], "early"] = [window, cell("#", min(moved)), cell("#", first - min(moved))]
+    return rows
+
+
 def check_exports(of: Sources) -> tuple[int, list[str]]:
     """Compare ``totals.csv`` and ``final.csv`` with the scores, and return the number of values and the differences."""
     exports, count, wrong = of.exports, 0, []
@@ -294,6 +320,7 @@ OUTCOME: dict[str, tuple[int, Callable[[Sources], Rows]]] = {
     "Final scores": (2, final_scores),
     "Progression": (2, progression),
     "Fields without a score": (1, missing),
+    "Deviations from the planned visits": (3, deviations),
     "Reopened readings and adjudicated joints": (3, reopened),
 }
 """Function and number of naming cells of each table, by its heading."""

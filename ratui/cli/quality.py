@@ -36,7 +36,7 @@ def quality(study: Path, cases: tuple[str, ...], queries: Path | None) -> None:
     bar = ProgressBar()
     found = measure_quality(opened, cases or None, on_progress=lambda done, of: bar("measuring cases", done, of))
     if queries is not None:
-        write_output(to_csv(*query_table(found), ids=("film",)), queries)
+        write_output(to_csv(*query_table(found), ids=("film", "visit")), queries)
     if queries is None or str(queries) != "-":
         for film in found:
             click.echo(clean_text(film.format_line(), 1000))

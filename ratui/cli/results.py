@@ -33,7 +33,8 @@ _HEADERS = ("case", "rater", "stage", "fields", "fields_total", "joints", "joint
     "--csv", "table", type=_FILE, metavar="FILE", help="Write CSV, one line per rater and case; - for standard output."
 )
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
-def status(study: Path, html: Path | None, table: Path | None, json_: bool) -> None:
+@click.option("--visits", is_flag=True, help="List visits outside the days that the charter plans (managers only).")
+def status(study: Path, html: Path | None, table: Path | None, json_: bool, visits: bool) -> None:
     """Show the progress of each rater in STUDY, the time spent, and the work that is left.
 
     Minutes count the time spent reading; only the first minute of a pause counts. No scores are shown.
@@ -44,7 +45,7 @@ def status(study: Path, html: Path | None, table: Path | None, json_: bool) -> N
 
     opened = Study.open(study)
     bar = ProgressBar()
-    found = measure_progress(opened, on_progress=lambda done, of: bar("reading cases", done, of))
+    found = measure_progress(opened, on_progress=lambda done, of: bar("reading cases", done, of), with_visits=visits)
     displays = summarize_display_tests(opened)
     if json_:
         tests = {"display_tests": displays.to_document()} if opened.is_manager else {}
@@ -74,6 +75,7 @@ def status(study: Path, html: Path | None, table: Path | None, json_: bool) -> N
 def _status_lines(found: StudyProgress) -> list[str]:
     from ratui.results.progress import describe_incomplete_repeats, describe_late_changes
     from ratui.results.text_table import format_count
+    from ratui.results.visit_deviations import describe_deviation
 
     raters = [each.rater for each in found.raters]
     lines = [f"{clean_text(found.title)}: {found.scheme}, {found.count_cases()}"]
@@ -103,6 +105,9 @@ def _status_lines(found: StudyProgress) -> list[str]:
         lines += ["", "missing", *missing[:_LISTED]]
     if len(missing) > _LISTED:
         lines.append(f"  and {len(missing) - _LISTED} more; for all of them: --csv -")
+    if found.deviations is not None:
+        deviations = [f"  {each.case} {clean_text(describe_deviation(each), 120)}" for each in found.deviations]
+        lines += ["", "visits outside the days of the charter", *(deviations or ["  none"])]
     late = describe_late_changes(found.late)
     if late:
         lines += ["", "changed after all raters had signed", *(f"  {clean_text(line, 200)}" for line in late)]

@@ -14,6 +14,7 @@ from typing import Any
 
 from ratui.results.html import paragraph, section, table
 from ratui.results.text_table import format_count
+from ratui.results.visit_deviations import PatientVisit, deviation_table, find_deviations
 from ratui.study import CONSENSUS, CaseState, Study
 from ratui.study.late_changes import LateChanges, changes_after_release
 from ratui.study.repeat_updates import find_incomplete_repeats
@@ -96,7 +97,8 @@ class StudyProgress:
     are the raters who have left the study; they have rows for the cases that they signed before. `late` are the readings
     that were reopened after all raters had signed. `repeats` are the hidden repeats, which are not among `cases` but have
     rows like them, and `incomplete_repeats` is the number of those that lack films of their case. For an account that does
-    not manage the study they are cases like the others.
+    not manage the study they are cases like the others. `deviations` are the visits that are not as planned, None if
+    they were not asked for.
     """
 
     title: str
@@ -109,6 +111,7 @@ class StudyProgress:
     late: LateChanges = field(default_factory=LateChanges)
     repeats: frozenset[str] = frozenset()
     incomplete_repeats: int = 0
+    deviations: tuple[PatientVisit, ...] | None = None
 
     def count_cases(self) -> str:
         """Return the number of cases in words, and that of hidden repeats if there are any that this account knows."""
@@ -151,15 +154,20 @@ class StudyProgress:
                 for each in late
             ],
             "consensus_before_changes": {case: list(raters) for case, raters in self.late.consensus.items()},
-        }
+        } | ({} if self.deviations is None else {"visit_deviations": [each.to_record() for each in self.deviations]})
 
 
-def measure_progress(study: Study, *, on_progress: Callable[[int, int], None] | None = None) -> StudyProgress:
+def measure_progress(
+    study: Study, *, on_progress: Callable[[int, int], None] | None = None, with_visits: bool = False
+) -> StudyProgress:
     """Return the progress of `study`.
 
     A case whose files are damaged counts as unreadable, with the reason. `on_progress` is called with (done, total)
-    while cases are read from disk. Raises StudyError if the study itself cannot be read.
+    while cases are read from disk. `with_visits` compares the visits with the charter, which opens the files of all cases.
+    Raises StudyError if the study itself cannot be read, or if the account may not see the visits.
     """
+    if with_visits:
+        study.check_manager("compare visits with the charter")
     states = study.all_states(progress=on_progress)
     cases = study.cases()
     by_rater = {rater: {state.case: state for state in found} for rater, found in states.items()}
@@ -185,6 +193,7 @@ def measure_progress(study: Study, *, on_progress: Callable[[int, int], None] | 
         changes_after_release(study, states),
         repeats & {*cases},
         len(find_incomplete_repeats(study)),
+        find_deviations(study) if with_visits else None,
     )
 
 
@@ -243,8 +252,13 @@ def _count_signed_consensus(study: Study) -> int:
 
 
 def progress_html(found: StudyProgress) -> list[str]:
-    """Return the progress as HTML: a summary by rater, then all cases."""
-    return [*rater_progress_html(found), section("Cases", [case_progress_html(found)], 3)]
+    """Return the progress as HTML: a summary by rater, all cases, and visits that are not as planned."""
+    parts = [*rater_progress_html(found), section("Cases", [case_progress_html(found)], 3)]
+    if found.deviations:
+        shown = deviation_table(found.deviations)
+        listed = table(shown.headers, shown.rows, text_columns=shown.text_columns)
+        parts.append(section(shown.title, [listed, paragraph(shown.note, quiet=True)], 3))
+    return parts
 
 
 def rater_progress_html(found: StudyProgress) -> list[str]:

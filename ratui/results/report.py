@@ -39,6 +39,7 @@ from ratui.results.released import ReleasedReadings
 from ratui.results.scores import ReadingScores
 from ratui.results.text_table import TextTable, format_count
 from ratui.results.totals import MissingRule, describe_rule
+from ratui.results.visit_deviations import deviation_table, find_deviations
 from ratui.study import CONSENSUS, Study
 from ratui.study.charter_changes import count_by_version
 from ratui.study.late_changes import LateChanges
@@ -377,7 +378,11 @@ def _outcome(sources: _Sources, plots: bool, seed: int) -> Iterator[str]:
             yield figure(encode_figure(plot_final_change(final), "svg"), "svg", _LEGENDS["final-change"])
     reopened = reopened_table(sources.study, sources.released, sources.late)
     yield from _joint_spaces(sources, final, plots, seed)
-    for found in (missing_table(sources.study, sources.released), reopened):
+    cases = (sources.released.cases[case] for case in sources.released.readings)
+    planned = deviation_table(find_deviations(sources.study, cases))
+    for found in (missing_table(sources.study, sources.released), planned, reopened):
+        if found is planned and not sources.study.config.charter.visits:
+            continue
         yield _table_html(found) if found.rows else paragraph(f"{found.title}: none.")
 
 

@@ -17,6 +17,7 @@ from ratui.results.released import released_readings
 from ratui.results.text_table import protect_id
 from ratui.results.totals import get_rule
 from ratui.study import InProcessConverter, Study, import_films
+from ratui.study.charter_changes import set_charter
 from ratui.study.repeats import draw_repeats, load_repeats
 from tests.films import confirm_template, hospital
 from tests.support.commands import run_in_this_process
@@ -62,9 +63,10 @@ def test_no_spreadsheet_runs_a_text() -> None:
 def test_ids_of_digits_are_the_same_in_every_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pandas = pytest.importorskip("pandas", reason="pip install 'ratui[results]'")
     pytest.importorskip("pyarrow", reason="pip install 'ratui[results]'")
-    rater, numbers = "007", itertools.count()
+    rater, numbers = "007", itertools.count(1)
     monkeypatch.setattr(secrets, "token_hex", lambda count: f"{next(numbers):0{2 * count}}")
     study = Study.create(tmp_path / "study", "fingers", (rater,))
+    set_charter(study, {"visits": ["NA", "1-2"]}, "names that look like something else")
     films = hospital(tmp_path / "hospital", 3, "L")
     import_films(study, [films], key=tmp_path / "key.json", converter=InProcessConverter())
     draw_repeats(study, 0.33)
@@ -72,10 +74,13 @@ def test_ids_of_digits_are_the_same_in_every_table(tmp_path: Path, monkeypatch: 
         confirm_template(study, case, rater)
         store_reading(study, case, rater=rater, signed=True)
     films_of = {case: {film.id for film in study.case(case).films} for case in study.cases()}
-    ids = {rater}.union(*films_of.values())
-    assert all(each.isdigit() for each in ids)
+    numbered = {rater, study.config.id}.union(*films_of.values())
+    assert all(each.isdigit() for each in numbered)
+    ids = numbered | {"NA", "1-2"}
     tables = tmp_path / "tables"
-    export(study, released_readings(study), tables, ("csv", "parquet", "mk"), get_rule("carried"), with_notes=True)
+    export(
+        study, released_readings(study), tables, ("csv", "parquet", "mk", "adam"), get_rule("carried"), with_notes=True
+    )
     for name in ("status", "quality", "audit"):
         option = "--queries" if name == "quality" else "--csv"
         assert run_in_this_process(name, study.path, option, tables / f"{name}.csv").returncode == 0

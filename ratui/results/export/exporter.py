@@ -30,6 +30,7 @@ from ratui.results.export.repeats_table import build_repeats_table
 from ratui.results.export.signed_readings import ExportSource
 from ratui.results.export.structured_report import build_structured_reports
 from ratui.results.export.tables import Table, data_dictionary, relink_table, table_to_csv, table_to_parquet
+from ratui.results.export.visits_table import build_visits_table
 from ratui.results.export.wide_table import build_wide_table
 from ratui.results.joint_space import load_released_measurements
 from ratui.results.optional_dependencies import require
@@ -149,6 +150,8 @@ def _files(
     tables: list[Table] = []
     if {"csv", "parquet"} & set(formats):
         tables = [build_long_table(source), build_wide_table(source, rule), build_final_table(source, rule)]
+        if source.study.config.charter.visits:
+            tables.append(build_visits_table(source))
         if source.released.repeats:
             tables.append(build_repeats_table(source))
         if load_released_measurements(source.study, source.released):

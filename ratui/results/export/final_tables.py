@@ -33,7 +33,7 @@ def build_final_table(source: ExportSource, rule: MissingRule) -> Table:
         Column("case", "text", "the patient's pseudonym"),
         Column("scale", "text", "the scale, or total for all scales", ", ".join((*study.scheme.scales, TOTAL))),
         Column("time", "integer", "number of the visit in the study, 0 the baseline", "0 to 7"),
-        Column("visit", "text", "name of the visit"),
+        Column("visit", "id", "name of the visit"),
         Column("day", "integer", "days from the patient's first film to those of this visit; empty if unknown"),
         Column("score", "number", "the final score"),
         Column("change", "number", "its change from the baseline; empty at the baseline"),
@@ -177,13 +177,13 @@ _FIRST_SITE = 101
 
 
 _ADAM_COLUMNS = (
-    Column("STUDYID", "text", "the study's id"),
+    Column("STUDYID", "id", "the study's id"),
     Column("USUBJID", "text", "the study's id and the patient's pseudonym"),
     Column("SUBJID", "text", "the patient's pseudonym, or the subject id if it was relinked"),
     Column("PARAM", "text", "the scale in words, or the joint whose space was measured"),
     Column("PARAMCD", "text", "the scale, or JS with side and joint"),
     Column("PARAMN", "integer", "number of the scale, or 101 and more of a joint"),
-    Column("AVISIT", "text", "name of the visit"),
+    Column("AVISIT", "id", "name of the visit"),
     Column("AVISITN", "integer", "number of the visit, 0 the baseline"),
     Column("ADY", "integer", "day of the films, the patient's first film being day 1; empty if unknown"),
     Column(

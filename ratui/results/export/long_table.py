@@ -36,12 +36,12 @@ def _columns(scheme: Scheme) -> tuple[Column, ...]:
         Column("reader", "id", "ID of the rater, or CONSENSUS for the adjudicator"),
         Column("kind", "text", "a rater's own reading, or the adjudicator's", "rater, consensus"),
         Column("time", "integer", "number of the visit in the study, 0 the baseline", "0 to 7"),
-        Column("visit", "text", "name of the visit"),
+        Column("visit", "id", "name of the visit"),
         Column("day", "integer", "days from the patient's first film to this one; empty if unknown"),
         Column("film", "id", "the film's id in the study"),
         Column("site", "text", "joint with its side"),
         Column("side", "text", "the patient's side", "L, R"),
-        Column("joint", "text", "the joint", ", ".join(joint.id for joint in scheme.joints)),
+        Column("joint", "id", "the joint", ", ".join(joint.id for joint in scheme.joints)),
         Column("part", "text", "part of the body", ", ".join(part.id for part in scheme.parts)),
         Column("scale", "text", "the scale", ", ".join(scheme.scales)),
         Column(
@@ -52,11 +52,11 @@ def _columns(scheme: Scheme) -> tuple[Column, ...]:
         ),
         Column("grade", "integer", "the grade; empty for another kind of entry"),
         Column(
-            "finding", "text", "the finding; empty for another kind of entry", ", ".join(f.id for f in scheme.findings)
+            "finding", "id", "the finding; empty for another kind of entry", ", ".join(f.id for f in scheme.findings)
         ),
         Column(
             "reason",
-            "text",
+            "id",
             "reason why there is no score; empty if there is one",
             ", ".join(reason.id for reason in scheme.reasons),
         ),

@@ -18,7 +18,7 @@ __all__ = ["build_mk_table"]
 
 _SIDES = {"L": "LEFT", "R": "RIGHT"}
 _COLUMNS = (
-    Column("STUDYID", "text", "the study's id"),
+    Column("STUDYID", "id", "the study's id"),
     Column("DOMAIN", "text", "the domain", "MK"),
     Column("USUBJID", "text", "the study's id and the patient's pseudonym"),
     Column("MKSEQ", "integer", "number of the row within the patient"),
@@ -36,7 +36,7 @@ _COLUMNS = (
     Column("MKEVAL", "text", "role of the evaluator", "INDEPENDENT ASSESSOR, ADJUDICATOR"),
     Column("MKEVALID", "text", "ID of the evaluator", "READER 1, READER 2, …, ADJUDICATOR 1"),
     Column("VISITNUM", "integer", "number of the visit in the study, counted from 1"),
-    Column("VISIT", "text", "name of the visit"),
+    Column("VISIT", "id", "name of the visit"),
     Column("MKDY", "integer", "day of the film, the patient's first film being day 1; empty if unknown"),
     Column("LATECHFL", "text", f"whether there is a late change; for SUPPMK. {LATE_CHANGE.meaning}", "Y"),
 )
