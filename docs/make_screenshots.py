@@ -20,66 +20,23 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from ratui.demo.simulate import Simulation, simulate_study
-from ratui.reading import Field, FindingEntry, GradeEntry, Reading, enter, enter_normal, set_note, toggle_flag
-from ratui.study import Study
+from screenshot_scenes import DOCUMENTED, SESSIONS, make_studies
+
 from ratui.tui.theme import PALETTES
 
 IMAGES = Path(__file__).parent / "images"
 PROGRAMS = ("Xvfb", "xterm", "kitty", "tmux", "xdotool", "import")
-DISPLAY = ":77"
 TERMINALS, SIZES, LANGUAGES = ("xterm", "kitty", "tmux"), ("80x24", "120x40", "200x60"), ("en", "ja")
 PATIENCE = 30.0
 """Longest time in seconds to wait until a screen no longer changes."""
 STILL = 0.7
 """Seconds without a change after which a screen counts as complete."""
+STAY_OPEN = ("sh", "-c", '"$@"; sleep 60', "sh")
+"""Start of a command line whose terminal stays open when the program ends, so that its output can be seen."""
 LEAST_BYTES = 4000
 """Size of a picture with text. A smaller one shows a terminal in which the app has not drawn yet."""
-AT = datetime(2024, 5, 6, 7, 8, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Session:
-    """One start of ratui: its arguments, and the screens to take with the keys that lead from one to the next."""
-
-    arguments: tuple[str, ...]
-    screens: tuple[tuple[str, tuple[str, ...]], ...]
-    """Names of the screens with the keys, as xdotool names them, pressed before each."""
-
-
-SESSIONS = (
-    Session((), (("start", ()),)),
-    Session(("demo",), (("tour", ()),)),
-    Session(
-        ("read", "{study}", "--rater", "anna"),
-        (("worklist", ()), ("worklist-help", ("question",)), ("contact-sheet", ("Escape", "Tab"))),
-    ),
-    Session(
-        ("read", "{study}", "--rater", "anna", "--case", "{begun}"),
-        (
-            ("scoring", ()),
-            ("scoring-entered", ("1",)),
-            ("scoring-help", ("question",)),
-            ("scoring-reasons", ("Escape", "x")),
-            ("scoring-whole-film", ("Escape", "v")),
-            ("scoring-difference", ("v", "d")),
-            ("scoring-commands", ("d", "ctrl+p")),
-            ("overview", ("Escape", "o")),
-            ("regions", ("Escape", "r")),
-        ),
-    ),
-    Session(
-        ("read", "{study}", "--rater", "anna", "--case", "{full}"),
-        (("review", ()), ("overview-to-sign", ("Return", "Return"))),
-    ),
-    Session(("read", "{study}", "--rater", "anna", "--case", "{signed}"), (("overview-signed", ()),)),
-)
-DOCUMENTED = {"scoring-entered": "scoring", "worklist": "worklist", "overview-to-sign": "overview"}
-"""Screens that the documentation shows, with the names of their pictures."""
 
 
 def main() -> None:
@@ -95,8 +52,9 @@ def main() -> None:
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         sys.exit(f"not installed: {', '.join(missing)}. See the first lines of {Path(__file__).name}")
-    with tempfile.TemporaryDirectory() as home, _virtual_display():
-        names = _make_study(Path(home))
+    with tempfile.TemporaryDirectory() as home, _virtual_display() as display:
+        os.environ["DISPLAY"] = display
+        names = make_studies(Path(home))
         if options.all is None:
             for screen, image in _take("xterm", "120x40", "en", "dark", names, Path(home), tuple(DOCUMENTED)):
                 _save(image, IMAGES / f"{DOCUMENTED[screen]}.png")
@@ -110,45 +68,14 @@ def main() -> None:
                         _save(image, options.all / f"{screen}.{terminal}.{size}.{language}.png")
 
 
-def _make_study(home: Path) -> dict[str, str]:
-    """Make a study of four simulated patients: one signed, one full, one begun, one untouched. Return its names."""
-    path = home / "study"
-    raters = {"anna": "shared-shift", "ben": "mixed"}
-    simulation = Simulation(4, raters, size=(1400, 1148), seed=7, title="Simulated hands")
-    # Ben has confirmed the regions of all cases but the last.
-    simulate_study(path, simulation, key=home / "key.json", progress=lambda *_: None, unread={"anna": 3, "ben": 1})
-    study = Study.open(path)
-    signed = study.cases()[0]
-    full, begun = study.cases()[1:3]
-    for case, change in ((full, _fill), (begun, _begin)):
-        with study.open_reading("anna", case) as session:
-            session.save(change(session.reading), seconds=240.0)
-    return {"study": str(path), "signed": signed, "full": full, "begun": begun}
-
-
-def _fill(reading: Reading) -> Reading:
-    for place, time_point in enumerate(reading.order):
-        reading = enter(reading, Field("L.MCP2", "ERO", time_point), FindingEntry("ankylosis"), timestamp=AT)
-        reading = enter(reading, Field("L.MCP3", "ERO", time_point), GradeEntry(1 + place), timestamp=AT)
-    for site in reading.sites:
-        if any(field not in reading.values for field in reading.joint_fields(site.key)):
-            reading = enter_normal(reading, site.key, timestamp=AT)
-    return reading
-
-
-def _begin(reading: Reading) -> Reading:
-    for site in ("L.IP1", "L.PIP2", "L.PIP3"):
-        reading = enter_normal(reading, site, timestamp=AT)
-    reading = set_note(reading, "L.PIP2", "cyst or erosion?", timestamp=AT)
-    return toggle_flag(reading, "L.PIP2", timestamp=AT)
-
-
 @contextmanager
-def _virtual_display() -> Iterator[None]:
-    server = subprocess.Popen(["Xvfb", DISPLAY, "-screen", "0", "2200x1400x24"], stderr=subprocess.DEVNULL)
+def _virtual_display() -> Iterator[str]:
+    """Run an X11 server, and yield its name, such as ``:1``."""
+    command = ["Xvfb", "-displayfd", "1", "-screen", "0", "2200x1400x24"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
-        time.sleep(1)
-        yield
+        assert server.stdout is not None
+        yield f":{server.stdout.readline().strip()}"
     finally:
         server.kill()
         server.wait()
@@ -166,7 +93,6 @@ def _take(
     """Yield the name and the picture, as PNG, of each of the `wanted` screens; None for all."""
     environment = {
         **os.environ,
-        "DISPLAY": DISPLAY,
         "LC_ALL": "C.UTF-8",
         "LANGUAGE": language,
         "LIBGL_ALWAYS_SOFTWARE": "1",
@@ -181,20 +107,21 @@ def _take(
             continue
         copy = home / "copy"
         shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(names["study"], copy)
-        arguments = [each.format(**{**names, "study": str(copy)}) for each in session.arguments]
+        shutil.copytree(home / session.folder, copy)
+        arguments = [each.format(**names, here=copy) for each in session.arguments]
         window = subprocess.Popen(
-            _command(terminal, size, [sys.executable, "-m", "ratui", *arguments], home),
+            _command(terminal, size, [*STAY_OPEN, sys.executable, "-m", "ratui", *arguments], home),
             env=environment,
             stderr=subprocess.DEVNULL,
         )
         try:
             shown = _find_window(environment)
-            for place, (name, keys) in enumerate(session.screens):
+            _wait_until_still(environment, shown, at_least=5.0)
+            for name, keys in session.screens:
                 for key in keys:
                     subprocess.run(["xdotool", "key", "--clearmodifiers", key], env=environment, check=True)
                     _wait_until_still(environment, shown, at_least=0.4)
-                image = _wait_until_still(environment, shown, at_least=1.0 if place else 4.0)
+                image = _wait_until_still(environment, shown, at_least=1.0)
                 if wanted is None or name in wanted:
                     yield name, image
         finally:
@@ -249,17 +176,23 @@ def _find_window(environment: dict[str, str]) -> str:
 
 
 def _wait_until_still(environment: dict[str, str], window: str, *, at_least: float) -> bytes:
-    """Return the picture of the X11 `window` as soon as it has not changed for a moment, after `at_least` seconds."""
+    """Return the picture of the X11 `window` after `at_least` seconds, as soon as it does not change for a moment.
+
+    A cursor may blink: a picture that was there before counts as no change.
+    """
     begun = changed = time.monotonic()
-    last = b""
+    images: list[bytes] = []
     while True:
         image = _grab(environment, window)
+        if not image and images:
+            raise RuntimeError("the terminal has closed")
         now = time.monotonic()
-        if image != last:
-            last, changed = image, now
+        if image not in images:
+            images.append(image)
+            changed = now
         is_still = len(image) >= LEAST_BYTES and now - changed >= STILL and now - begun >= at_least
         if is_still or now - begun > PATIENCE:
-            return last
+            return image
         time.sleep(0.1)
 
 
@@ -272,7 +205,7 @@ def _save(image: bytes, file: Path) -> None:
     """Write `image` with 64 colours, which is enough for greys and a few colours of text."""
     file.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(["convert", "png:-", "-colors", "64", f"png8:{file}"], input=image, check=True)
-    print(file)
+    print(file, flush=True)
 
 
 if __name__ == "__main__":

@@ -61,11 +61,11 @@ class TestPages:
 
 class TestPicture:
     def test_it_is_as_large_as_fits_and_not_distorted(self) -> None:
-        image = fit_picture(Picture("p.png", png(60, 30), ""), (200, 200))
-        dark = np.argwhere(np.asarray(image) < 128)
+        image = fit_picture(Picture("p.png", png(60, 30, 255), ""), (200, 200))
+        bright = np.argwhere(np.asarray(image) > 128)
         assert image.size == (200, 200)
-        assert dark.min(axis=0).tolist() == [50, 0]
-        assert dark.max(axis=0).tolist() == [149, 199]
+        assert bright.min(axis=0).tolist() == [50, 0]
+        assert bright.max(axis=0).tolist() == [149, 199]
 
     @pytest.mark.parametrize("data", [b"", b"rubbish", png()[:-30], b"GIF89a" + png()])
     def test_what_is_no_picture_is_refused(self, data: bytes) -> None:

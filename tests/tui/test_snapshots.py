@@ -1,9 +1,9 @@
-"""Snapshots of each screen, cell by cell, at two sizes and in both languages. Other tests check the behaviour."""
+"""Snapshots of each screen, cell by cell, at three sizes and in both languages. Other tests check the behaviour."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from ratui.reading import (
     toggle_flag,
 )
 from ratui.study import Study
+from ratui.study.model_reports import Evaluation, Heading, Paragraph, ReportTable, save_evaluation
 from ratui.tui.tour.tour import Tour
 from tests.films import make_study
 from tests.tui.conftest import reading_as, settle
@@ -54,6 +55,21 @@ def part_read(tmp_path: Path) -> Study:
         with study.open_reading("anna", case) as session:
             reading = change(session.reading)
             session.save(sign(reading, timestamp=AT) if case == first else reading, seconds=240.0)
+    return study
+
+
+def evaluated(tmp_path: Path) -> Study:
+    """Prepare a signed case, and the evaluation of a model on it."""
+    study = make_study(tmp_path)
+    (case,) = study.cases()
+    with study.open_reading("anna", case) as session:
+        session.save(sign(full(session.reading), timestamp=AT), seconds=240.0)
+    blocks = (
+        Heading("Errors of the change"),
+        Paragraph("The mean error of `scorer` on simulated patients. " * 8),
+        ReportTable(("measure", "scorer", "raters"), (("ERO", "0.21", "0.18"), ("JSN", "0.31", "0.26"))),
+    )
+    save_evaluation(study, Evaluation("scorer", AT, (case,), blocks))
     return study
 
 
@@ -91,6 +107,7 @@ def feet_and_hands(tmp_path: Path) -> Study:
 SCENES = (
     Scene("worklist", study=part_read),
     Scene("worklist-filtered", tuple("sign"), part_read),
+    Scene("worklist-colours", ("ctrl+p", *"colo")),
     Scene("worklist-help", ("question_mark",)),
     Scene("regions", ("enter",), no_regions),
     Scene("regions-help", ("enter", "question_mark"), no_regions),
@@ -100,6 +117,7 @@ SCENES = (
     Scene("scoring-refused", ("enter", "0", "0", "a", "3")),
     Scene("scoring-reasons", ("enter", "x")),
     Scene("scoring-go-to", ("enter", "slash", "r", "m", "c")),
+    Scene("scoring-whole-film", ("enter", "v")),
     Scene("scoring-help", ("enter", "question_mark")),
     Scene("scoring-commands", ("enter", "ctrl+p")),
     Scene("scoring-tour", ("enter",), tour=True),
@@ -114,27 +132,16 @@ SCENES = (
     Scene("overview-unfinished", ("down", "enter", "o"), part_read),
     Scene("overview-to-sign", ("enter", "enter", "enter"), part_read),
     Scene("overview-signed", ("end", "enter"), part_read),
+    Scene("overview-reopening", ("end", "enter", "R", "w"), part_read),
     Scene("overview-wrist", ("enter", "o"), feet_and_hands),
     Scene("overview-help", ("end", "enter", "question_mark"), part_read),
     Scene("look-only", ("end", "enter", "down", "enter"), part_read),
+    Scene("evaluation", ("ctrl+e",), evaluated),
     Scene("contact-sheet", ("tab",), part_read),
     Scene("contact-sheet-help", ("tab", "question_mark"), part_read),
 )
 
-LARGE = (
-    "worklist",
-    "regions",
-    "scoring-entered",
-    "scoring-reasons",
-    "scoring-help",
-    "scoring-blinded",
-    "scoring-wrist",
-    "second-look",
-    "overview-to-sign",
-    "overview-wrist",
-    "contact-sheet",
-)
-"""The names of scenes that are also pictured on a screen of 200 × 60: one or more of each screen."""
+SIZES = ((80, 24), (120, 40), (200, 60))
 
 
 @pytest.fixture(scope="module")
@@ -156,29 +163,30 @@ async def drawn(pilot: Pilot[None]) -> None:
         await settle(pilot)
 
 
-async def play(scene: Scene, template: Path, folder: Path, size: tuple[int, int], language: str, name: str) -> None:
+async def play(
+    scene: Scene, template: Path, folder: Path, language: str, sizes: Sequence[tuple[int, int]], ending: str = ""
+) -> None:
+    """Go to `scene` on a screen of the first size, and take it there and after each change to another size."""
     shutil.copytree(template, folder / "study")
     study = Study.open(folder / "study")
     tour = Tour() if scene.tour else None
-    async with reading_as(study, "anna", size=size, language=language, tour=tour) as pilot:
+    async with reading_as(study, "anna", size=sizes[0], language=language, tour=tour) as pilot:
         await drawn(pilot)
         for key in scene.keys:
             await pilot.press("slash" if key == "/" else key)
             await drawn(pilot)
-        check(pilot, name)
+        for width, height in sizes:
+            if pilot.app.size != (width, height):
+                await pilot.resize_terminal(width, height)
+                await drawn(pilot)
+            check(pilot, f"{scene.name}-{width}x{height}{ending}")
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
-@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40)])
-async def test_in_english(tmp_path: Path, templates: Templates, scene: Scene, width: int, height: int) -> None:
-    await play(scene, templates(scene.study), tmp_path, (width, height), "en", f"{scene.name}-{width}x{height}")
-
-
-@pytest.mark.parametrize("scene", [scene for scene in SCENES if scene.name in LARGE], ids=lambda scene: scene.name)
-async def test_on_a_large_screen(tmp_path: Path, templates: Templates, scene: Scene) -> None:
-    await play(scene, templates(scene.study), tmp_path, (200, 60), "en", f"{scene.name}-200x60")
+async def test_in_english(tmp_path: Path, templates: Templates, scene: Scene) -> None:
+    await play(scene, templates(scene.study), tmp_path, "en", SIZES)
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
 async def test_in_japanese(tmp_path: Path, templates: Templates, scene: Scene) -> None:
-    await play(scene, templates(scene.study), tmp_path, (80, 24), "ja", f"{scene.name}-80x24.ja")
+    await play(scene, templates(scene.study), tmp_path, "ja", SIZES[:1], ".ja")

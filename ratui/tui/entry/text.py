@@ -29,7 +29,7 @@ from ratui.tui.entry.visit_names import UNNAMED, VisitNames
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap
 from ratui.tui.theme import BRIGHT, EDGE, NOTE, QUIET, WAITING, find_style
-from ratui.tui.widgets.key_bar import KeyItem, drop_to_fit, format_key_rows, shorten_to_fit
+from ratui.tui.widgets.key_bar import KeyItem, drop_to_fit, format_key_rows, format_typing_keys, shorten_to_fit
 
 __all__ = [
     "clicked_field",
@@ -215,7 +215,7 @@ def format_entry_keys(
         keys = format_key_rows(*shorten_to_fit(reasons, width, row_count - 2), [back])
         return Text("\n").join((question, keys))
     if session is not None and session.mode in ("go_to", "note"):
-        return format_key_rows([KeyItem("Enter", t("scoring.line_accept")), KeyItem("Esc", t("scoring.line_cancel"))])
+        return format_typing_keys(t)
     options = session.options if session is not None else EntryOptions()
     return format_option_keys(
         t, scheme, options, commands, width, keymap=keymap, reasons_key=reasons_key, row_count=row_count

@@ -17,7 +17,7 @@ from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.input.actions import ENTRY_SCREENS, Action, normalize_key
 from ratui.tui.tour.panel import TourPanel, TourPlace
 from ratui.tui.widgets.film_view import FilmView
-from ratui.tui.widgets.key_bar import KeyBar, KeyItem, format_key_rows, shorten_to_fit
+from ratui.tui.widgets.key_bar import KeyBar, KeyItem, format_key_rows, format_typing_keys, shorten_to_fit
 from ratui.tui.widgets.text_line import TextLine, join_lines
 
 if TYPE_CHECKING:
@@ -90,6 +90,11 @@ class KeyScreen(Screen[ScreenResultType]):
         """Process Enter, which has ended the line of text."""
         self.process_key("enter")
 
+    def on_text_line_toggled(self) -> None:
+        """List the keys that end the line of text, or those of the screen again."""
+        if self.has_widgets:
+            self.update_key_bar()
+
     def on_paste(self, event: Paste) -> None:
         """Take the pasted text, or tell the rater that it was ignored. Text must never become commands or scores."""
         event.stop()
@@ -136,6 +141,11 @@ class KeyScreen(Screen[ScreenResultType]):
         """True while characters are text, such as a note, and not commands."""
         return False
 
+    @property
+    def accept_label(self) -> str:
+        """The label of Enter while a line of text is typed; empty for the usual one."""
+        return ""
+
     # The key bar.
 
     def list_key_items(self, *, only_possible: bool = True) -> list[KeyItem]:
@@ -161,7 +171,10 @@ class KeyScreen(Screen[ScreenResultType]):
 
     def update_key_bar(self) -> None:
         """Show the keys that are possible now."""
-        self.query_one(KeyBar).show_rows(self.format_keys())
+        is_typing = self.types_text and any(line.is_open for line in self.query(TextLine))
+        self.query_one(KeyBar).show_rows(
+            format_typing_keys(self.t, self.accept_label) if is_typing else self.format_keys()
+        )
 
     # Help and messages.
 

@@ -9,9 +9,10 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 from textual.widgets import Static
 
+from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.theme import KEY, PLAIN
 
-__all__ = ["KeyBar", "KeyItem", "drop_to_fit", "format_key_rows", "shorten_to_fit"]
+__all__ = ["KeyBar", "KeyItem", "drop_to_fit", "format_key_rows", "format_typing_keys", "shorten_to_fit"]
 
 _GAP = 2
 """Number of spaces between two keys of a row."""
@@ -52,6 +53,11 @@ def format_key_rows(*rows: Sequence[KeyItem]) -> Text:
             if label:
                 text.append(f" {label}", PLAIN)
     return text
+
+
+def format_typing_keys(t: Catalog, accept: str = "") -> Text:
+    """Return the keys that end a line of text; `accept` is the label of Enter if it is not the usual one."""
+    return format_key_rows([KeyItem("Enter", accept or t("text.line_accept")), KeyItem("Esc", t("text.line_cancel"))])
 
 
 def shorten_to_fit(items: Sequence[KeyItem], width: int, row_count: int = 1) -> list[list[KeyItem]]:

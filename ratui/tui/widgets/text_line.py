@@ -65,6 +65,9 @@ class TextLine(Horizontal):
     class Accepted(Message):
         """The rater has pressed Enter."""
 
+    class Toggled(Message):
+        """The line has opened or closed, so that other keys are possible."""
+
     def __init__(self) -> None:
         super().__init__(id="line")
         self._prompt = Static(markup=False)
@@ -109,12 +112,14 @@ class TextLine(Horizontal):
         self.input.can_focus = True
         # At once: the next key must find the line, not the screen.
         self.screen.set_focus(self.input, scroll_visible=False)
+        self.post_message(self.Toggled())
 
     def close(self) -> None:
         """Hide the line."""
         self.display = False
         self.input.can_focus = False
         self.screen.set_focus(None)
+        self.post_message(self.Toggled())
 
     def show_hint(self, text: str) -> None:
         """Show `text` behind the typed text."""

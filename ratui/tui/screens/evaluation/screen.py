@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
@@ -33,11 +34,12 @@ class EvaluationScreen(KeyScreen[None]):
 
     NAME = "evaluation"
     DEFAULT_CSS = """
-    EvaluationScreen #words { height: 1fr; padding: 1 1 0 1; scrollbar-size: 1 1; }
-    EvaluationScreen #words Static { height: auto; }
+    EvaluationScreen #words { height: 1fr; scrollbar-size: 1 1; }
+    EvaluationScreen #words Static { height: auto; max-width: 120; }
     EvaluationScreen.pictured #words { height: auto; max-height: 50%; }
     EvaluationScreen #picture { height: 1fr; display: none; margin: 0 1; }
     EvaluationScreen.pictured #picture { display: block; }
+    EvaluationScreen.wordless #words { display: none; }
     """
 
     def __init__(self, models: tuple[str, ...]) -> None:
@@ -51,7 +53,7 @@ class EvaluationScreen(KeyScreen[None]):
     def compose(self) -> ComposeResult:
         """Make the widgets: head, text, picture, message and keys."""
         yield Static(id="head", classes="line title", markup=False)
-        with VerticalScroll(id="words", can_focus=False):
+        with VerticalScroll(id="words", classes="panel", can_focus=False):
             yield Static(id="text")
         yield FilmView(self.ratui.graphics, self.ratui.frame_cache, id="picture")
         yield Static(id="message", classes="message", markup=False)
@@ -149,8 +151,11 @@ class EvaluationScreen(KeyScreen[None]):
             head += f" · {place} · {page.title} · {t('evaluation.evaluated_at', when=created)}"
         self.query_one("#head", Static).update(head)
         self.query_one("#text", Static).update(self._format_text(page))
+        self._words.border_title = Content(page.title) if page else ""
         self._words.scroll_home(animate=False)
-        self.set_class(page is not None and self._can_draw(page), "pictured")
+        is_pictured = page is not None and self._can_draw(page)
+        self.set_class(is_pictured, "pictured")
+        self.set_class(is_pictured and page is not None and not page.blocks, "wordless")
         self.update_key_bar()
         self.call_after_refresh(self._show_picture)
 

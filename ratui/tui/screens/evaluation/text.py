@@ -23,7 +23,7 @@ __all__ = ["EvaluationPage", "fit_picture", "make_pages", "render_blocks"]
 _LARGEST = 40_000_000
 """Largest number of pixels of a picture. The pictures of a report have about a million."""
 _PAPER = 255
-"""Grey value of the background."""
+"""Grey value behind a picture that is transparent."""
 _LONGEST = 2000
 """Largest number of characters of a paragraph or of a table cell."""
 
@@ -84,7 +84,9 @@ def _format_table(table: ReportTable) -> Grid:
 
 
 def fit_picture(picture: Picture, size: tuple[int, int]) -> Image.Image:
-    """Return `picture` as a grey image (mode ``L``) of `size` (width, height) in pixels, scaled to fit, on white.
+    """Return `picture` as a grey image (mode ``L``) of `size` (width, height) in pixels, scaled to fit, on black.
+
+    The picture itself is on white paper, and a whole white screen would be brighter than any film.
 
     Raise StoreError if it is no PNG image or is too large.
     """
@@ -102,7 +104,7 @@ def fit_picture(picture: Picture, size: tuple[int, int]) -> Image.Image:
     grey = paper.convert("L")
     scale = min(size[0] / grey.width, size[1] / grey.height)
     small = (max(round(grey.width * scale), 1), max(round(grey.height * scale), 1))
-    page = Image.new("L", size, _PAPER)
+    page = Image.new("L", size)
     fitted = grey.resize(small, Image.Resampling.LANCZOS)
     page.paste(fitted, ((size[0] - small[0]) // 2, (size[1] - small[1]) // 2))
     return page

@@ -20,6 +20,7 @@ from ratui.study.importing.plan_review import PlanReview, ReviewStep
 from ratui.tui.screens.import_review import text as texts
 from ratui.tui.screens.import_review.films import CompetingFilms
 from ratui.tui.screens.import_review.model import FilmList, window
+from ratui.tui.screens.import_review.panels import SelectedFilm, fit_panels
 from ratui.tui.screens.import_review.pictures import FilmPictures
 from ratui.tui.screens.list_screen import ListScreen
 from ratui.tui.theme import NOTE
@@ -53,8 +54,6 @@ class ImportReviewScreen(ListScreen[str]):
 
     NAME = "import"
     DEFAULT_CSS = """
-    ImportReviewScreen VirtualList { height: 30%; min-height: 4; }
-    ImportReviewScreen #details { height: 3; padding: 0 1; }
     ImportReviewScreen KeyBar { height: 2; }
     """
 
@@ -78,8 +77,7 @@ class ImportReviewScreen(ListScreen[str]):
         """Make the widgets: head, list, films, details, message and keys."""
         yield Static(id="head", classes="line title", markup=False)
         yield VirtualList(self._format_row)
-        yield CompetingFilms(self.key_app.graphics, self.key_app.frame_cache, self._pictures, self.t)
-        yield Static(id="details", markup=False)
+        yield SelectedFilm(CompetingFilms(self.key_app.graphics, self.key_app.frame_cache, self._pictures, self.t))
         yield Static(id="message", classes="message", markup=False)
         yield TextLine()
         yield KeyBar()
@@ -231,7 +229,8 @@ class ImportReviewScreen(ListScreen[str]):
         listed = "  ".join(f"{number}: {day.isoformat()}" for number, day in enumerate(days, start=1))
         ask = "import.ask_visits" if self._has_several else "import.ask_dates"
         self._open_line("dates", self.t(ask, visits=len(self._review.plan.visit_names)), f"1 {len(days)}")
-        self.query_one("#details", Static).update(f"{self.t('import.person', number=self._row.person)}  {listed}")
+        person = self.t("import.person", number=self._row.person)
+        self.query_one(SelectedFilm).show_details([f"{person}  {listed}"])
 
     def _take_dates(self) -> None:
         days = self._review.plan.find_choosable_dates(self._row.patient)
@@ -347,7 +346,9 @@ class ImportReviewScreen(ListScreen[str]):
             return
         plan = self._review.plan
         self._visible = self._films.list_visible(plan)
-        self.query_one(VirtualList).set_rows(len(self._visible), self._visible.index(self._films.selected))
+        films, count = self.query_one(VirtualList), len(self._visible)
+        fit_panels(self.t, films, self.query_one(SelectedFilm), count, self.app.size.height)
+        films.set_rows(count, self._visible.index(self._films.selected))
         place = f"{self._visible.index(self._films.selected) + 1}/{len(self._visible)}"
         head = texts.format_head(self.t, plan, self.app.size.width, place, shows_all=self._films.shows_all)
         self.query_one("#head", Static).update(head)
@@ -357,7 +358,7 @@ class ImportReviewScreen(ListScreen[str]):
         first = self.t("import.folded", count=len(folded)) if folded else details
         lines = [first, texts.format_reason(self.t, row)]
         lines[1:1] = [clean_text(row.path, 1000)] if self._shows_path else []
-        self.query_one("#details", Static).update(Text("\n").join(Text(line) for line in lines if line))
+        self.query_one(SelectedFilm).show_details(lines)
         self.update_key_bar()
         self._draw_films()
 
@@ -388,7 +389,7 @@ class ImportReviewScreen(ListScreen[str]):
         films, plan = self.query_one(CompetingFilms), self._review.plan
         competing = self._films.list_competing(plan)
         paths = window(competing, self._films.selected, films.room(self.app.size.width))
-        width = self.app.size.width // len(paths) - 2
+        width = (self.app.size.width - self.query_one(SelectedFilm).gutter.width) // len(paths) - 2
         marked = self._films.selected if len(competing) > 1 else None
         rows = {path: self._review.row(path) for path in paths}
         captions = [

@@ -119,7 +119,7 @@ class ReadingTestScreen(KeyScreen[TestOutcome]):
     def compose(self) -> ComposeResult:
         """Make the widgets at the places that they have on the scoring screen."""
         app = self.key_app
-        yield Static(id="head", classes="line", markup=False)
+        yield Static(id="head", classes="line title", markup=False)
         with VerticalScroll(id="words", can_focus=False):
             yield Static(id="text")
         with Horizontal(classes="films"):

@@ -13,7 +13,6 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from ratui.errors import clean_text
-from ratui.tui.input.actions import format_key
 from ratui.tui.recent_studies import RecentStudy, forget_study, read_recent_studies
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.start.model import (
@@ -212,12 +211,13 @@ class StartScreen(KeyScreen[tuple[str, ...]]):
         """True while an answer is typed."""
         return bool(self._asked)
 
+    @property
+    def accept_label(self) -> str:
+        """The label of Enter while an answer is typed."""
+        return self.t("start.key_next")
+
     def format_keys(self) -> Text:
-        """Return the keys of the lines' selection, or those of the open question."""
-        if self._asked:
-            items = [KeyItem(format_key("enter"), self.t("start.key_next"))]
-            items.append(KeyItem(format_key("escape"), self.t("start.key_cancel")))
-            return format_key_rows(items)
+        """Return the keys of the lines' selection."""
         names = ("open", "forget", "help", "quit")  # the keys of the others stand in their lines
         actions = [action for action in self.key_app.keymap.list_actions(self.NAME) if action.name in names]
         items = [

@@ -67,7 +67,7 @@ class CasePreview(Vertical):
 
     DEFAULT_CSS = """
     CasePreview FilmView { height: 1fr; width: 1fr; }
-    CasePreview Static { height: 2; }
+    CasePreview Static { height: 4; }
     """
 
     def __init__(

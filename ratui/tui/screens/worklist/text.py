@@ -123,14 +123,13 @@ def format_progress_panel(t: Catalog, progress: WorklistProgress, width: int) ->
 
 
 def format_case_summary(t: Catalog, state: CaseState) -> str:
-    """Return the name and the state of a case in one line, for the panel with its pictures."""
-    parts = [state.case, format_state(t, state)]
-    if state.joints_total:
-        parts.append(t("text.joints_done", done=state.joints, total=state.joints_total))
+    """Return the name and the state of a case, its progress, and its note, a line each, for the panel with its pictures."""
+    progress = [t("text.joints_done", done=state.joints, total=state.joints_total)] if state.joints_total else []
     if state.flags:
-        parts.append(f"⚑ {state.flags}")
-    text = " · ".join(parts)
-    return f"{text}\n{clean_text(t.translate_error(state.note), 300)}" if state.note else text
+        progress.append(f"⚑ {state.flags}")
+    note = clean_text(t.translate_error(state.note), 300) if state.note else ""
+    lines = (f"{state.case} · {format_state(t, state)}", " · ".join(progress), note)
+    return "\n".join(line for line in lines if line)
 
 
 def _line(name_width: int, cells: Sequence[str], *, visits: bool) -> str:
