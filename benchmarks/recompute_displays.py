@@ -70,6 +70,9 @@ def displays(of: Sources) -> Rows:
 def _threshold(test: Row, part: str, column: str, unit: float) -> Cell:
     if not test[column]:
         return "–", ()
+    left, trials = int(test[f"{part}_left"]), int(test[f"{part}_trials"])
+    if trials >= 10 and min(left, trials - left) <= 0.15 * trials:
+        return "one-sided", ()
     value, low, high, smallest, largest = (
         unit * float(test[name])
         for name in (column, f"{column}_low", f"{column}_high", f"{part}_smallest", f"{part}_largest")

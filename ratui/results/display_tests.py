@@ -35,7 +35,10 @@ SAME_RESOLUTION = 4 / 3
 200 × 60 characters they differ by 1.6 from one to the next."""
 
 _HEADERS = ("rater", "date", "terminal", "display", "greys", "px/mm", "erosion mm (95 %)", "narrowing % (95 %)")
-_NOTE = "smallest size recognised in 75 % of the choices; >: not reached on this display"
+_NOTE = (
+    "smallest size recognised in 75 % of the choices; >: not reached on this display; "
+    "one-sided: nearly all answers for the same film, so that the test has to be repeated"
+)
 _READING_NOTE = (
     f"Forced choices between simulated joints: {_NOTE}. Entries made here: share of the entries at MCP and PIP joints "
     "2 to 5 with the same protocol and about the same pixels per mm; a low share means that the test does not describe the "
@@ -179,6 +182,8 @@ def _format_part(part: PartResult | None, unit: float, digits: int) -> str:
     """Return a threshold with its interval in parts of `unit`; its lower limit if it is not reached."""
     if part is None:
         return "–"
+    if part.is_one_sided:
+        return "one-sided"
     if not part.is_reached:
         return f"> {unit * part.low:.{digits}f}"
     if part.is_below_smallest:

@@ -7,14 +7,16 @@ name of its test.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ratui.errors import StoreError, clean_text
 from ratui.stored_values import ODD_VALUE_ERRORS, as_flag, as_integer, as_list, as_number, as_text, as_time
 from ratui.study.restored import find_rater_file, take_over_restored
-from ratui.study.store import FileLock, StudyFolder, StudyLock, read_intact, write_tables
+from ratui.study.store import FileLock, HeldByOther, StudyFolder, StudyLock, read_intact, write_tables
 
 if TYPE_CHECKING:
     from ratui.study.study import Study
@@ -38,8 +40,13 @@ _PARTS = ("erosion", "narrowing")
 _MOST_TESTS, _MOST_TRIALS = 1000, 1000
 """Largest number of tests of a rater, and of answers in one part."""
 _LONGEST = 200
+_FEWEST_FOR_SIDES, _LEAST_SHARE = 10, 0.15
+"""Trials from which the share of each film counts, and the share that is too small."""
 _EASY = 2.0
 """Size of an easy trial, in thresholds. There a Weibull function with a slope of 1.5 or more is above 0.92."""
+
+_PATIENCE, _PAUSE = 5.0, 0.05
+"""Seconds to wait while another process adds a test, which takes milliseconds, and between two attempts."""
 
 Tables: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -120,6 +127,21 @@ class PartResult:
     def correct(self) -> int:
         """Number of correct answers."""
         return sum(trial.is_correct for trial in self.trials)
+
+    @property
+    def left(self) -> int:
+        """Number of answers for the left film."""
+        return sum(trial.answer == 0 for trial in self.trials)
+
+    @property
+    def is_one_sided(self) -> bool:
+        """True if nearly all answers are for the same film, so that the threshold does not describe the display.
+
+        The film with the damage is drawn at random: in 40 trials, somebody who looks at both gives so few answers for one of
+        them with a probability of 1 in 100,000.
+        """
+        count = len(self.trials)
+        return count >= _FEWEST_FOR_SIDES and min(self.left, count - self.left) <= _LEAST_SHARE * count
 
     def list_easy_trials(self) -> list[TrialResult]:
         """Return the trials with at least twice the threshold, of which an attentive observer recognises nearly all."""
@@ -314,7 +336,7 @@ def add_display_tests(study: Study, rater: str, new: Sequence[DisplayTest]) -> i
     Raises
     ------
     HeldByOther
-        If another process is adding a test for this rater.
+        If another process has been adding a test for this rater for some seconds.
     StudyLocked
         If a manager has locked the study.
     StudyError
@@ -333,7 +355,8 @@ def write_display_tests(folder: StudyFolder, inside: str, rater: str, new: Seque
     lock = StudyLock(folder)
     folder.make_folder(inside, group=0o050)  # in a shared study, only this rater may write here
     file = folder.file(f"{inside}/{DISPLAY_TESTS}")
-    with FileLock(file.with_suffix(".lock")):
+    with ExitStack() as held:
+        _wait_for(lambda: held.enter_context(FileLock(file.with_suffix(".lock"))))
         before = load_display_tests(folder, rater)
         known = {test.id for test in before}
         added = [test for test in new if test.id not in known]
@@ -345,3 +368,17 @@ def write_display_tests(folder: StudyFolder, inside: str, rater: str, new: Seque
             lock.check_unlocked()
             write_tables(file, tables)
     return len(added)
+
+
+def _wait_for(take: Callable[[], object]) -> None:
+    """Call `take` until it does not raise HeldByOther, for some seconds: the result of a test took the rater minutes."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            take()
+        except HeldByOther:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return

@@ -46,7 +46,7 @@ OTHER_DISPLAYS: dict[str, Any] = {
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    """Return a study of two raters, of whom anna took two tests on one display and one, without narrowing, on another."""
+    """Return a study of two raters, of whom anna took two tests on one display and one, without narrowing, on others."""
     study = read_study(tmp_path, {"anna": {}, "ben": {}}, signed=False)
     for rater in ("anna", "ben"):
         with study.open_reading(rater, study.cases()[0]) as session:
@@ -58,10 +58,12 @@ def study(tmp_path: Path) -> Study:
     trials = (*EROSION.trials, TrialResult(3, 1.6, "L.MCP3", 1, 0, 2.0))
     half = replace(TEST.display, protocol="halfcell", columns=80, terminal="=cmd|x")
     hidden = replace(EROSION, threshold=9.0, low=4.5, high=20.0)
+    left = tuple(TrialResult(draw, 0.3, "L.MCP2", draw % 2, 0, 1.5) for draw in range(30))
     tests = (
         replace(TEST, id="1", at="2025-12-02T03:04:05+00:00"),
         replace(TEST, id="2", parts=(replace(EROSION, trials=trials), NARROWING)),
         replace(TEST, id="3", display=half, parts=(hidden,)),
+        replace(TEST, id="4", display=replace(half, rows=24), parts=(EROSION, replace(NARROWING, trials=left))),
     )
     add_display_tests(study, "anna", tests)
     return study
@@ -89,9 +91,9 @@ def column(rows: Sequence[dict[str, str]], name: str) -> list[str]:
 
 def test_the_table_has_each_test_with_its_display_thresholds_and_trials(study: Study, tmp_path: Path) -> None:
     rows = exported(study, tmp_path / "out")
-    assert column(rows, "test") == ["1", "2", "3"]
-    assert column(rows, "latest") == ["0", "1", "1"]
-    assert column(rows, "terminal") == ["xterm(390)", "xterm(390)", "_=cmd|x"]
+    assert column(rows, "test") == ["1", "2", "3", "4"]
+    assert column(rows, "latest") == ["0", "1", "1", "1"]
+    assert column(rows, "terminal") == ["xterm(390)", "xterm(390)", "_=cmd|x", "_=cmd|x"]
     row = rows[1]
     expected = {
         "reader": "anna", "date": "2026-01-02", "protocol": "sixel", "columns": "120", "rows": "40", "cell_width": "10",
@@ -112,8 +114,8 @@ def test_a_test_of_another_display_than_that_of_the_readings_is_known_by_its_ent
     study: Study, tmp_path: Path
 ) -> None:
     rows = exported(study, tmp_path / "out")
-    assert column(rows, "entries") == ["4", "4", "4"]
-    assert column(rows, "entries_here") == ["2", "2", "0"]
+    assert column(rows, "entries") == ["4", "4", "4", "4"]
+    assert column(rows, "entries_here") == ["2", "2", "0", "0"]
     displays = ReadingDisplays([("sixel", HERE * factor) for factor in (0.74, 0.76, 1.32, 1.34)])
     assert displays.count_on(TEST) == 2
     assert ReadingDisplays([]).format_share(TEST) == "–"
@@ -141,21 +143,21 @@ def test_the_report_has_the_last_test_of_each_display_and_its_figures_follow_fro
     study: Study, tmp_path: Path
 ) -> None:
     page = report(study)
-    assert "3 tests by 1 of 2 raters" in page
-    assert page.count(">2026-01-02</td>") == 2
+    assert "4 tests by 1 of 2 raters" in page
+    assert page.count(">2026-01-02</td>") == 3
     assert "2025-12-02" not in page
-    for cell in ("0.80 (0.50–1.30)", "20 (10–40)", "&gt; 4.50", "50 %", "0 %"):
+    for cell in ("0.80 (0.50–1.30)", "20 (10–40)", "&gt; 4.50", "50 %", "0 %", "one-sided"):
         assert f">{cell}</td>" in page, cell
     exported(study, tmp_path / "out")
     (tmp_path / "report.html").write_text(page.replace("=cmd|x", "_=cmd|x"), encoding="utf-8")
     wrong = compare_report(tmp_path / "report.html", tmp_path / "out")
     assert [line for line in wrong if line.startswith(("Displays", "display", "Methods"))] == []
     changed = (
-        page.replace("0.80 (0.50–1.30)", "0.80 (0.60–1.30)").replace(">50 %<", ">75 %<").replace("3 tests", "4 tests")
+        page.replace("0.80 (0.50–1.30)", "0.80 (0.60–1.30)").replace(">50 %<", ">75 %<").replace("4 tests", "5 tests")
     )
     (tmp_path / "report.html").write_text(changed.replace("=cmd|x", "_=cmd|x"), encoding="utf-8")
     wrong = compare_report(tmp_path / "report.html", tmp_path / "out")
-    assert len([line for line in wrong if line.startswith(("Displays", "display", "Methods"))]) == 3
+    assert len([line for line in wrong if line.startswith(("Displays", "display", "Methods"))]) == 4
 
 
 def test_a_report_without_tests_says_so(tmp_path: Path) -> None:

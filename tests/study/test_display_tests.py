@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from ratui.errors import RatuiError, StoreError, StudyError
-from ratui.study import Study
+from ratui.study import Study, display_tests
 from ratui.study.backup import back_up
 from ratui.study.charter_changes import has_reading_begun
 from ratui.study.check import check_study
@@ -88,13 +89,25 @@ def test_a_merge_adds_the_tests_of_the_named_raters_once(study: Study, tmp_path:
     assert [result.outcome for result in merge(study, there.path, ["anna"])] == ["skipped"]
 
 
-def test_only_known_raters_of_an_unlocked_study_can_store_and_one_process_at_a_time(study: Study) -> None:
+def test_only_known_raters_of_an_unlocked_study_can_store_and_one_process_at_a_time(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(display_tests, "_PATIENCE", 0.0)
     with pytest.raises(StudyError):
         add_display_tests(study, "carl", [TEST])
     study.folder.make_folder("readings/anna")
     with FileLock(study.folder.file(FILE).with_suffix(".lock")), pytest.raises(HeldByOther):
         add_display_tests(study, "anna", [TEST])
     assert not load_display_tests(study.folder, "anna")
+
+
+def test_another_process_that_adds_a_test_is_waited_for(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    study.folder.make_folder("readings/anna")
+    other = ExitStack()
+    other.enter_context(FileLock(study.folder.file(FILE).with_suffix(".lock")))
+    monkeypatch.setattr(display_tests.time, "sleep", lambda seconds: other.close())
+    assert add_display_tests(study, "anna", [TEST]) == 1
+    assert load_display_tests(study.folder, "anna") == (TEST,)
 
 
 def test_a_link_in_the_place_of_the_file_is_refused(study: Study, tmp_path: Path) -> None:

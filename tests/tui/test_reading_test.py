@@ -201,6 +201,21 @@ def result(erosion: tuple[float, float, float], narrowing: tuple[float, float, f
     return DisplayTest("a", "2026-01-02T03:04:05+00:00", "1.0", "1", FACTS, parts)
 
 
+@pytest.mark.parametrize(("answer", "side"), [(0, "left"), (1, "right")])
+def test_answers_for_one_film_alone_say_nothing_of_the_display(answer: int, side: str) -> None:
+    t, test = Catalog("en"), result((9.0, 4.5, 20.0), (0.1, 0.05, 0.2))
+    trials = tuple(TrialResult(draw, 1.0, "L.MCP2", draw % 2, answer, 1.0) for draw in range(20))
+    erosion = replace(test.parts[0], trials=trials)
+    text = "\n".join(describe_test(t, replace(test, parts=(erosion, test.parts[1]))))
+    assert f"You chose the {side} joint in 20 of 20 pairs" in text
+    assert t("reading_test.erosion_poor") not in text
+    assert t("reading_test.helps") not in text
+    other = tuple(replace(trial, answer=1 - answer) for trial in trials[:3])
+    assert replace(erosion, trials=(*other, *trials[3:])).is_one_sided
+    assert not replace(erosion, trials=(*other, replace(trials[3], answer=1 - answer), *trials[4:])).is_one_sided
+    assert not replace(erosion, trials=trials[:9]).is_one_sided
+
+
 @pytest.mark.parametrize(
     ("erosion", "narrowing", "found", "missing"),
     [

@@ -159,7 +159,7 @@ def _make_part_cells(part: PartResult | None) -> tuple[Any, ...]:
         part.contrast if part.joint_space is None else part.joint_space,
         len(part.trials),
         part.correct,
-        sum(trial.answer == 0 for trial in part.trials),
+        part.left,
         len(easy),
         sum(trial.is_correct for trial in easy),
     )

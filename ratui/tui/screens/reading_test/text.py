@@ -35,7 +35,8 @@ def describe_test(t: Catalog, test: DisplayTest) -> list[str]:
         if part is None:
             lines += ["", t(f"reading_test.no_{name}")]
         else:
-            lines += ["", format_part(t, part), _judge(t, part)]
+            judgement = _describe_one_side(t, part) if part.is_one_sided else _judge(t, part)
+            lines += ["", format_part(t, part), judgement]
     advice = list(list_advice(t, test))
     return lines + (["", t("reading_test.helps"), *(f"· {line}" for line in advice)] if advice else [])
 
@@ -81,9 +82,18 @@ def _judge(t: Catalog, part: PartResult) -> str:
     return text if above < part.low and part.high <= limit else f"{text} {t('reading_test.uncertain')}"
 
 
+def _describe_one_side(t: Catalog, part: PartResult) -> str:
+    """Return that nearly all answers of `part` are for the same film."""
+    trials, left = len(part.trials), part.left
+    side = "left" if left > trials / 2 else "right"
+    return t(f"reading_test.one_sided_{side}", count=max(left, trials - left), trials=trials)
+
+
 def list_advice(t: Catalog, test: DisplayTest) -> Iterator[str]:
     """Yield what would show smaller damage on this display; nothing if it shows what the score needs."""
-    erosion, narrowing = test.part("erosion"), test.part("narrowing")
+    erosion, narrowing = (
+        None if part is None or part.is_one_sided else part for part in map(test.part, ("erosion", "narrowing"))
+    )
     needs_more = (erosion is not None and erosion.threshold > _SMALL_EROSION) or (
         narrowing is not None and narrowing.threshold > _QUARTER
     )
