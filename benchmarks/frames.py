@@ -1,13 +1,13 @@
 """Measure the time from a key press to the display.
 
-Run ``python -m benchmarks.frames [local] [ssh] [slow] [case] [start] [--before COMMIT]``; all parts by default.
+Run ``python -m benchmarks.frames [local] [ssh] [slow] [case] [start] [--before COMMIT] [--rounds N]``.
 
-With ``--before`` the parts ``local``, ``ssh`` and ``case`` also measure the program of an earlier commit, in turn with the
-present one.
+Without names all parts run. With ``--before`` the parts ``local``, ``ssh`` and ``case`` also measure the program of an
+earlier commit, in turn with the present one.
 
 The parts measure ratui's widget and those of textual-image in one run, in a pty and over SSH on this machine; the whole app
 on a slow connection; a case at the pace of a fast rater; and the start. Times run from the key press to the last byte of
-the frame, on the terminal's side.
+the frame, on the terminal's side. CPU times are those of the measured program; other programs change them much less.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tests.support.fake_terminal import GRAPHICS, FakeTerminal
 
 BEFORE: list[Path] = []
 """Folder with the program of an earlier commit, if it is measured too."""
-_ROUNDS = 4
+ROUNDS = [4]
 """Number of times that each program is run, in turn with the others."""
 _SWAPS = {"f": 5, "b": 6}
 """Keys measured in each run: ``f`` shows a pair for the first time, ``b`` one that was shown before."""
@@ -91,7 +91,7 @@ def measure_swaps(kind: str, protocol: str, wrap: Wrap, folder: Path, found: dic
 
 def compare(title: str, wrap: Wrap, *, is_here: bool) -> None:
     """Print the times of both widgets, through `wrap`, for each protocol. Without `is_here` their CPU times are unknown."""
-    print(f"\n### Two images of 40 × 20 characters, {title}; medians of {_ROUNDS} rounds in turn\n")
+    print(f"\n### Two images of 40 × 20 characters, {title}; medians of {ROUNDS[0]} rounds in turn\n")
     print(
         "| | first display | CPU | bytes | relative time | swap to a shown pair | slowest | CPU | bytes | relative bytes |"
     )
@@ -100,7 +100,7 @@ def compare(title: str, wrap: Wrap, *, is_here: bool) -> None:
         programs = [("ratui", "ours", ROOT), *(("before", "ours", each) for each in BEFORE)]
         programs.append(("textual-image", "stock", ROOT))
         results = {name: {key: Swaps() for key in _SWAPS} for name, _, _ in programs}
-        for _ in range(_ROUNDS):
+        for _ in range(ROUNDS[0]):
             for name, kind, folder in programs:
                 measure_swaps(kind, protocol, wrap, folder, results[name])
         stock = results["textual-image"]
@@ -244,13 +244,13 @@ def quantile(values: list[float], share: float) -> float:
 
 def case() -> None:
     """Print the times of a case at the pace of a fast reader, of each program in turn."""
-    print(f"\n### A whole case at three keys a second, {_ROUNDS} rounds in turn: from the key to both final frames\n")
+    print(f"\n### A whole case at three keys a second, {ROUNDS[0]} rounds in turn: from the key to both final frames\n")
     print("| | joints | median | 95 % within | 99 % within | within 50 ms | CPU, median | CPU, 95 % within | bytes |")
     print("|---|---|---|---|---|---|---|---|---|")
     programs = [("ratui", ROOT), *(("before", folder) for folder in BEFORE)]
     for protocol in PROTOCOLS:
         results = {name: CaseTimes() for name, _ in programs}
-        for _ in range(_ROUNDS):
+        for _ in range(ROUNDS[0]):
             for name, program in programs:
                 read_case(protocol, program, results[name])
         for name, found in results.items():
@@ -311,7 +311,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the time from a key press to the display.")
     parser.add_argument("parts", nargs="*", metavar="part", help="local, ssh, slow, case or start; all by default")
     parser.add_argument("--before", metavar="COMMIT", help="an earlier commit to be measured in the same run")
+    parser.add_argument(
+        "--rounds", type=int, default=4, metavar="N", help="runs of each program, in turn with the others"
+    )
     options = parser.parse_args()
+    ROUNDS[0] = max(options.rounds, 1)
     chosen = options.parts or list(_PARTS)
     if unknown := set(chosen) - set(_PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}")

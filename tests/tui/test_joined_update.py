@@ -66,6 +66,6 @@ def test_the_marks_of_a_large_part_are_found_at_its_ends() -> None:
 
 def test_a_large_part_with_more_than_one_update_is_searched() -> None:
     update = JoinedUpdate(is_synchronized=True)
-    freed = "f" * driver._LARGE_PART
-    written = update.add(f"{SYNC_START}erased{SYNC_END}{freed}") + update.end()
-    assert written == f"{SYNC_START}erased{freed}{SYNC_END}"
+    erased, freed = "e" * driver._EDGE, "f" * driver._LARGE_PART
+    written = update.add(f"{SYNC_START}{erased}{SYNC_END}{freed}") + update.end()
+    assert written == f"{SYNC_START}{erased}{freed}{SYNC_END}"

@@ -8,7 +8,9 @@ from threading import Event
 import numpy as np
 import pytest
 from PIL import Image
+from rich.text import Text
 from textual.app import App, ComposeResult
+from textual.widgets import Static
 
 from ratui.errors import FilmError
 from ratui.study import Study
@@ -127,6 +129,19 @@ async def test_films_that_do_not_fit_into_the_cache_together_are_shown(tmp_path:
             await settle(pilot)
             assert all(view.painted_at is not None for view in app.joint.views)
             assert not any(app.joint.is_loading(place) for place in (0, 1))
+
+
+async def test_titles_and_lines_are_drawn_only_if_their_text_or_its_colour_changes(tmp_path: Path) -> None:
+    app = Alone(FilmStore(make_study(tmp_path, sides="L")))
+    async with app.run_test(size=(80, 24)) as pilot:
+        for set_text, id in ((app.joint.set_title, "#title0"), (app.joint.set_line, "#fields0")):
+            widget = app.query_one(id, Static)
+            for text, is_new in (("a", True), (Text("b", "bold"), True), (Text("b", "bold"), False), (Text("b"), True)):
+                before = widget.visual
+                set_text(0, text)
+                await pilot.pause()
+                assert (widget.visual is not before) is is_new
+                assert str(widget.visual) == str(text)
 
 
 async def test_the_image_of_a_hidden_view_is_removed_and_comes_back(tmp_path: Path) -> None:

@@ -115,20 +115,20 @@ class FilmSlots(Vertical):
         """Write `text` above the film at `place` in the window; `while_loading` instead while the film is decoded."""
         slot = self.window.index(place)
         self._texts[slot] = text
-        self._titles[slot].update(while_loading if while_loading and self.is_loading(place) else text, layout=False)
+        _update(self._titles[slot], while_loading if while_loading and self.is_loading(place) else text)
 
     def set_line(self, place: int, text: str | Text) -> None:
         """Write `text` below the film at `place` in the window."""
         if isinstance(text, Text):
             text = text.copy()
             text.rstrip()  # blanks that do not fit would leave an ellipsis
-        self._lines[self.window.index(place)].update(text, layout=False)
+        _update(self._lines[self.window.index(place)], text)
 
     def show_titles_of_loaded_films(self) -> None:
         """Show the titles of films that are no longer being loaded."""
         for slot, place in enumerate(self.window):
             if not self.is_loading(place):
-                self._titles[slot].update(self._texts[slot], layout=False)
+                _update(self._titles[slot], self._texts[slot])
 
     def is_loading(self, place: int) -> bool:
         """Return True while the film at `place` is not on the screen because it has to be decoded."""
@@ -152,3 +152,11 @@ class FilmSlots(Vertical):
             if all(view.painted_at is not None for view in self.views if view.key is not None):
                 return
             time.sleep(0.01)
+
+
+def _update(widget: Static, text: str | Text) -> None:
+    """Show `text` in `widget` if it has changed: to draw a line delays the key by half a millisecond."""
+    before = widget.content
+    # Two rich texts are equal if they differ only in their base style.
+    if before != text or getattr(before, "style", "") != getattr(text, "style", ""):
+        widget.update(text, layout=False)
