@@ -290,6 +290,7 @@ def keys(language: str | None, card: bool, scheme: str) -> None:
 @click.option(
     "--json", "json_", type=_FOLDER, metavar="FILE", help="Reading test: write the result as JSON; - prints it."
 )
+@click.option("--ruler", type=float, metavar="MM", help="Store the length of the ruler on your screen, for life size.")
 @click.option("--seed", type=click.IntRange(0, 2**63), help="Reading test: seed of its films.  [default: drawn]")
 @_GRAPHICS
 @_LANGUAGE
@@ -298,6 +299,7 @@ def doctor(
     study: Path | None,
     rater: str | None,
     json_: Path | None,
+    ruler: float | None,
     seed: int | None,
     graphics: str,
     language: str | None,
@@ -309,6 +311,8 @@ def doctor(
     """
     if (study is None) != (rater is None):
         raise click.UsageError("--study and --rater need each other")
+    if tests and ruler is not None:
+        raise click.UsageError("--ruler belongs to the report, without --reading-test")
     if tests:
         from ratui.cli.reading_test import run_reading_test
 
@@ -316,24 +320,9 @@ def doctor(
         return
     if study is not None or json_ is not None or seed is not None or language is not None:
         raise click.UsageError("--study, --rater, --json, --seed and --lang need --reading-test")
-    import shutil
+    from ratui.cli.doctor import show_report
 
-    from ratui.terminal import TEST_CARD_CHECKS, describe_terminal, list_advice, probe, show_test_card
-
-    display = probe(graphics)
-    columns, rows = shutil.get_terminal_size()
-    lines = [f"{name:<10}{text}" for name, text in describe_terminal(display, columns, rows)]
-    hints = list_advice(display, columns, rows)
-    if sys.stdout.isatty():
-        height = max(rows - len(lines) - len(TEST_CARD_CHECKS) - len(hints) - 4, 8)
-        size, took = show_test_card(display, columns - 1, height)
-        if took is not None:
-            lines.append(f"{'card':<10}{size / 1000:,.0f} kB, displayed after {1000 * took:.0f} ms")
-        lines += ["", "The test card is correct if you see", *(f"  {check}" for check in TEST_CARD_CHECKS)]
-    else:
-        lines.append("card      not shown: the output is not a terminal")
-    for line in (*lines, *(f"advice: {hint}" for hint in hints)):
-        click.echo(line)
+    show_report(graphics, ruler)
 
 
 @commands.command()

@@ -17,7 +17,13 @@ from ratui.terminal.display import (
     estimate_view_resolution,
     measure_resolution,
 )
-from ratui.terminal.doctor import describe_terminal, list_advice, show_test_card
+from ratui.terminal.doctor import (
+    describe_ruler,
+    describe_terminal,
+    find_pixel_mm,
+    list_advice,
+    show_test_card,
+)
 from ratui.terminal.frames import Frame, FrameCache, HalfCellFrame, SixelFrame, encode, encode_coarse
 from ratui.terminal.image_files import remove_image_files
 from ratui.terminal.iterm2 import ITerm2Frame
@@ -54,6 +60,7 @@ __all__ = [
     "TmuxState",
     "adapt_to_clients",
     "decode_sixel",
+    "describe_ruler",
     "describe_terminal",
     "detect_colours",
     "draw_test_card",
@@ -62,6 +69,7 @@ __all__ = [
     "encode_sixel",
     "estimate_joint_resolution",
     "estimate_view_resolution",
+    "find_pixel_mm",
     "list_advice",
     "make_grey_palette",
     "measure_resolution",

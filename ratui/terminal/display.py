@@ -73,6 +73,8 @@ class Display:
     """Colours of characters."""
     colours_why: str = ""
     """Source of `colours`, such as ``TERM=xterm-256color``."""
+    pixel_mm: float | None = None
+    """Width and height of a pixel of the screen in mm, as the user has measured it; None if unknown."""
 
     @property
     def is_near(self) -> bool:
@@ -106,6 +108,14 @@ class Display:
     def pixels_per_cell(self) -> tuple[int, int]:
         """Image pixels in a character, as (columns, rows)."""
         return (1, 2) if self.protocol == "halfcell" else self.cell
+
+    @property
+    def image_pixel_mm(self) -> tuple[float, float] | None:
+        """Width and height of an image pixel on the screen in mm; None if unknown, also if `cell` is a guess."""
+        if self.pixel_mm is None or not self.is_cell_measured:
+            return None
+        across, down = self.pixels_per_cell
+        return (self.cell[0] * self.pixel_mm / across, self.cell[1] * self.pixel_mm / down)
 
     @property
     def pixel_aspect(self) -> float:

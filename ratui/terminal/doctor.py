@@ -21,7 +21,10 @@ from ratui.terminal.test_card import draw_test_card
 
 _COLOURS: Mapping[Colours, str] = {"truecolor": "true colour", "256": "256", "16": "8 or 16", "none": "none"}
 
-__all__ = ["describe_terminal", "list_advice", "show_test_card"]
+__all__ = ["RULER_CHARACTERS", "describe_ruler", "describe_terminal", "find_pixel_mm", "list_advice", "show_test_card"]
+
+RULER_CHARACTERS = 60
+"""Length of the line that the user measures, in characters."""
 
 
 def describe_terminal(
@@ -66,6 +69,39 @@ def describe_terminal(
         ("line", line),
         ("joints", f"about {resolution:.1f} pixels a millimetre side by side: {judged}"),
     ]
+
+
+def describe_ruler(display: Display, pixel_mm: float | None) -> list[str]:
+    """Return a line to measure on the screen, and what it is measured for, as lines of text.
+
+    Parameters
+    ----------
+    display
+        The capabilities of the terminal.
+    pixel_mm
+        Size of a pixel of the screen in mm, as measured before; None if it was not.
+    """
+    if not display.is_cell_measured:
+        return [f"{'ruler':<10}no life size: the terminal doesn't tell how many pixels a character has"]
+    line = f"{'ruler':<10}├{'─' * (RULER_CHARACTERS - 2)}┤"
+    if pixel_mm is None:
+        return [line, f"{'':<10}no life size: measure the line in mm, and run ratui doctor --ruler MM"]
+    length = RULER_CHARACTERS * display.cell[0] * pixel_mm
+    return [line, f"{'':<10}{length:.0f} mm if a pixel is {pixel_mm:g} mm; otherwise run ratui doctor --ruler MM"]
+
+
+def find_pixel_mm(display: Display, length_mm: float) -> float:
+    """Return the size of a pixel in mm if the line of `describe_ruler` is `length_mm` long.
+
+    Raises
+    ------
+    DisplayError
+        If the terminal does not tell the size of its characters.
+    """
+    if not display.is_cell_measured:
+        problem = "the terminal doesn't tell how many pixels a character has, so that the ruler can't be used"
+        raise DisplayError(problem, "", "Use another terminal; ratui doctor shows a ruler where it can be used")
+    return length_mm / (RULER_CHARACTERS * display.cell[0])
 
 
 def _describe_tmux(tmux: TmuxState | None) -> str:

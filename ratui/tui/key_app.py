@@ -82,7 +82,7 @@ class KeyApp(GuardedApp):
         )
         self.t = Catalog(choose_language(wanted=self.settings.language))
         self.tour = tour
-        self.graphics = display
+        self.graphics = replace(display, pixel_mm=self.settings.pixel_mm)
         set_text_colours(self, display.colours)
         self.frame_cache = FrameCache()
         self.unsaved_readings: list[str] = []
@@ -157,7 +157,7 @@ class KeyApp(GuardedApp):
     def _change_display(self, display: Display, is_attached: bool) -> None:
         """Draw the films for the terminals that are attached to tmux now, and tell the rater what has changed."""
         before = self.graphics
-        self.graphics = replace(display, cell=before.cell)
+        self.graphics = replace(display, cell=before.cell, pixel_mm=before.pixel_mm)
         if self.graphics == before:
             if is_attached:  # the new terminal has none of the images
                 self.painter.abandon_ahead()

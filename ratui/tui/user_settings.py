@@ -46,6 +46,8 @@ class UserSettings:
     """The user's own keys of grades beside the digits, by grade: ``{1: "&"}``."""
     palette: str = ""
     """Name of the palette, as in `ratui.tui.theme.PALETTES`. If empty, the usual one."""
+    pixel_mm: float | None = None
+    """Size of a pixel of the user's screen in mm; None if unknown."""
     source: Path | None = field(default=None, compare=False)
     """File of the settings, for error messages and to save the language in; None if there is none."""
 
@@ -88,9 +90,9 @@ def _read_file(path: Path) -> UserSettings:
         return UserSettings(source=path)
     except (OSError, ValueError) as error:
         raise SettingsError(f"the settings can't be read: {error}", path, "Correct the file, or remove it") from error
-    unknown = sorted(set(raw) - {"language", "keys", "grades", "palette"})
+    unknown = sorted(set(raw) - {"language", "keys", "grades", "palette", "pixel_mm"})
     if unknown:
-        known = "The known settings are language, palette, [keys] and [grades]"
+        known = "The known settings are language, palette, pixel_mm, [keys] and [grades]"
         raise SettingsError(f"unknown setting {clean_text(unknown[0])}", path, known)
     language, keys = raw.get("language", ""), raw.get("keys", {})
     if not isinstance(language, str):
@@ -112,7 +114,25 @@ def _read_file(path: Path) -> UserSettings:
                     f'the key of {clean_text(id)} must be a text such as "U" or "f5"', path, "Correct it"
                 )
             flat[_current_action(id)] = key
-    return UserSettings(language, flat, _read_grades(raw.get("grades", {}), path), palette, path)
+    return UserSettings(
+        language, flat, _read_grades(raw.get("grades", {}), path), palette, _read_pixel(raw, path), path
+    )
+
+
+def _read_pixel(raw: Mapping[str, object], path: Path) -> float | None:
+    """Return the size of a pixel, or None if it is not set. Raise SettingsError if no screen has such pixels."""
+    value = raw.get("pixel_mm")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_pixel_size(value):
+        raise SettingsError(
+            "pixel_mm must be a number of millimetres from 0.02 to 2", path, "ratui doctor tells how to measure it"
+        )
+    return float(value)
+
+
+def _is_pixel_size(value: float) -> bool:
+    return 0.02 <= value <= 2.0
 
 
 def _read_grades(raw: object, path: Path) -> dict[int, str]:
@@ -136,19 +156,27 @@ def _current_action(id: str) -> str:
     return _EARLIER_ACTIONS.get(id, id)
 
 
-def save_setting(name: Literal["language", "palette"], value: str, path: Path) -> None:
+def save_setting(name: Literal["language", "palette", "pixel_mm"], value: str | float, path: Path) -> None:
     """Write the setting `name` into the settings file at `path`, and leave all other lines as they are.
 
     Raises
     ------
     SettingsError
-        If there is no such language or palette, or if the file cannot be changed.
+        If there is no such language or palette, if no screen has pixels of this size, or if the file cannot be changed.
     """
-    if name == "language":
+    if isinstance(value, float):
+        value = round(value, 4)
+        if name != "pixel_mm" or not _is_pixel_size(value):
+            problem = f"a pixel of {value:g} mm is impossible"
+            raise SettingsError(problem, path, "Measure the line of ratui doctor in millimetres, on the screen itself")
+        line = f"{name} = {value}"
+    elif name == "language":
         value = choose_language(wanted=value)
+        line = f'{name} = "{value}"'
     elif value not in PALETTES:
         raise SettingsError(f"unknown palette {clean_text(value)}", path, f"Write one of: {', '.join(PALETTES)}")
-    line = f'{name} = "{value}"'
+    else:
+        line = f'{name} = "{value}"'
     try:
         text = read_bounded(path, _MAX_BYTES).decode() if path.exists() else ""
         lines = text.splitlines()

@@ -21,24 +21,23 @@ from ratui.terminal import Display, Resolution, measure_resolution
 from ratui.tui.entry.visit_names import UNNAMED, VisitNames, load_visit_names
 from ratui.tui.graphics.film_store import AlignedView, ViewRequest, make_joint_box, make_whole_film_box
 from ratui.tui.graphics.upright import BoneOnFilm, UprightJoint
+from ratui.tui.graphics.zoom import LIFE_SIZE, WHOLE_FILM, ZOOMS, make_life_size_box, next_zoom, step_zoom
 
 __all__ = [
+    "LIFE_SIZE",
     "WHOLE_FILM",
     "ZOOMS",
     "CaseFilms",
     "ViewSettings",
     "Viewport",
     "load_case_films",
+    "next_zoom",
     "read_view_settings",
     "save_view_settings",
     "step_zoom",
     "view_settings_file",
 ]
 
-ZOOMS = (1.7, 1.2, 0.8, 3.0)
-"""Size of the shown part of the film, in sides of the joint's box. The zoom key goes through them in this order."""
-WHOLE_FILM = -1
-"""Zoom that shows both films whole, with a frame around the joint."""
 _JOINTS_OF_TWO_BONES = frozenset(
     ("IP1", "MCP1", *(f"{kind}{finger}" for kind in ("PIP", "MCP") for finger in range(2, 6)))
 )
@@ -53,23 +52,12 @@ _MAX_SETTINGS_BYTES = 1_000_000
 _EARLIER_SETTINGS_NAME = "sights.json"  # the file of the first versions, read until there is one with today's name
 
 
-def step_zoom(zoom: int, *, is_closer: bool) -> int:
-    """Return the next index in `ZOOMS` that shows a smaller part of the film, or a larger one; `zoom` itself at the end.
-
-    The whole film, `WHOLE_FILM`, is larger than all.
-    """
-    from_wide_to_close = sorted(range(len(ZOOMS)), key=lambda index: -ZOOMS[index])
-    place = from_wide_to_close.index(zoom) if zoom != WHOLE_FILM else -1
-    target = place + (1 if is_closer else -1)
-    return from_wide_to_close[target] if 0 <= target < len(ZOOMS) else zoom
-
-
 @dataclass(frozen=True)
 class ViewSettings:
     """Zoom, contrast and position for the display of joints."""
 
     zoom: int = 0
-    """Index in `ZOOMS`, or `WHOLE_FILM`."""
+    """Index in `ZOOMS`, `WHOLE_FILM`, or `LIFE_SIZE`."""
     display_settings: DisplaySettings = DEFAULT_DISPLAY
     """Contrast and brightness."""
     pan: tuple[float, float] = (0.0, 0.0)
@@ -139,6 +127,11 @@ class CaseFilms:
     def record(self, site: str, place: int) -> FilmRecord | None:
         """Return the film at `place` that shows `site`; None if `site` is not on it."""
         return self.boxes[site, self.order[place]][0] if self.has(site, place) else None
+
+    def film_ids(self, site: str) -> dict[int, str]:
+        """Return the ids of the films that show `site`, by place."""
+        records = {place: self.record(site, place) for place in range(len(self.order))}
+        return {place: record.id for place, record in records.items() if record is not None}
 
     def find_bones(self, site: str) -> UprightJoint:
         """Return where the proximal bone of `site` is expected on the films that show it; empty for a joint without one."""
@@ -221,13 +214,22 @@ class CaseFilms:
         known = [found for point in self.order if (found := self.boxes.get((site, point)))]
         if record.spacing and all(film.spacing for film, _ in known):
             side = max(_box_width_mm(film, each) for film, each in known) / record.spacing[1]
-        side *= ZOOMS[view_settings.zoom]
-        right, down = view_settings.pan[0] * side, view_settings.pan[1] * side / record.aspect
-        area = make_joint_box(box.shift(right, down), side, size, display, record.aspect)
+        area = make_joint_box(box, side * ZOOMS[max(view_settings.zoom, 0)], size, display, record.aspect)
+        if view_settings.zoom == LIFE_SIZE and record.spacing and self.has_life_size(site, display):
+            area = make_life_size_box(box, record.spacing, size, display) or area
+        step = min(area.width, area.height * record.aspect)
+        area = area.shift(view_settings.pan[0] * step, view_settings.pan[1] * step / record.aspect)
         greys, lens, marks = view_settings.display_settings, view_settings.lens, view_settings.has_marks
         upright = self.find_bones(site) if view_settings.is_upright else ()
         return Viewport(
             ViewRequest(self.case.id, record.id, area, size, greys, box, lens, marks, record.orientation, upright)
+        )
+
+    def has_life_size(self, site: str, display: Display) -> bool:
+        """Return True if all films of `site` can be shown at twice the life size: the sizes of all pixels are known."""
+        records = [self.record(site, place) for place in range(len(self.order))]
+        return display.image_pixel_mm is not None and all(
+            record.spacing is not None for record in records if record is not None
         )
 
     def make_aligned_view(
@@ -258,6 +260,20 @@ class CaseFilms:
         record, box = there
         has_two_bones = site.partition(".")[2] in _JOINTS_OF_TWO_BONES
         return AlignedView(view, record.id, box, is_difference, record.orientation, has_two_bones)
+
+    def make_view_onto_first(
+        self, viewports: Sequence[Viewport | None], site: str, place: int
+    ) -> Viewport | AlignedView | None:
+        """Return a request for the film at `place`, registered onto the first film that shows `site` if it is another."""
+        first, here = next((viewport for viewport in viewports if viewport is not None), None), viewports[place]
+        return here if first is here or first is None else self.make_aligned_view(first, site, place)
+
+    def make_difference(
+        self, viewports: Sequence[Viewport | None], site: str, pair: Sequence[int]
+    ) -> AlignedView | None:
+        """Return a request for the difference of the films at two places; None if fewer of them show `site`."""
+        before = viewports[pair[0]] if len(pair) == 2 else None
+        return self.make_aligned_view(before, site, pair[1], is_difference=True) if before is not None else None
 
     def find_lowest_resolution(self, site: str, viewports: Sequence[Viewport | None]) -> Resolution | None:
         """Return the resolution of the least sharp of `viewports`, which show `site`; None if all of them are None."""
@@ -330,8 +346,8 @@ def read_view_settings(rater: str, file: Path | None) -> ViewSettings:
     known = settings.preset in ("joint", "film") or (
         settings.preset.startswith("file") and settings.preset[4:].isdecimal()
     )
-    sane = known and -1.0 <= settings.shift <= 1.0 and 0.125 <= settings.stretch <= 8.0 and 0 <= zoom < len(ZOOMS)
-    if not sane:
+    is_zoom = 0 <= zoom < len(ZOOMS) or zoom == LIFE_SIZE
+    if not (known and -1.0 <= settings.shift <= 1.0 and 0.125 <= settings.stretch <= 8.0 and is_zoom):
         return ViewSettings()
     return ViewSettings(
         zoom, settings, has_marks=raw.get("marks") is not False, is_upright=raw.get("upright") is not False
@@ -354,7 +370,7 @@ def save_view_settings(rater: str, view_settings: ViewSettings, file: Path) -> N
         "preset": greys.preset,
         "shift": greys.shift,
         "stretch": greys.stretch,
-        "zoom": max(view_settings.zoom, 0),  # negative for whole films
+        "zoom": 0 if view_settings.zoom == WHOLE_FILM else view_settings.zoom,
         "marks": view_settings.has_marks,
         "upright": view_settings.is_upright,
     }

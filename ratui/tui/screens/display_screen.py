@@ -13,6 +13,7 @@ from textual.screen import ScreenResultType
 from ratui.errors import SettingsError
 from ratui.imaging import DisplaySettings
 from ratui.tui.graphics.viewport import (
+    LIFE_SIZE,
     ViewSettings,
     read_view_settings,
     save_view_settings,
@@ -101,8 +102,10 @@ class DisplayScreen(KeyScreen[ScreenResultType]):
     # Zoom and position.
 
     def action_zoom(self) -> None:
-        """Use the next zoom step."""
-        self.joint_viewer.next_zoom()
+        """Use the next zoom step. Twice the life size is one of them if the sizes of all pixels are known."""
+        self.joint_viewer.next_zoom(has_life_size=self.joint_viewer.has_life_size)
+        if self.joint_viewer.view_settings.zoom == LIFE_SIZE:
+            self._message = self.t("scoring.life_size_message")
         self._save_view_settings()
 
     def action_whole(self) -> None:

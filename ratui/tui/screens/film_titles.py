@@ -7,10 +7,12 @@ from typing import Literal, TypeAlias
 
 from rich.cells import cell_len
 
+from ratui.imaging import SpacingSource
 from ratui.reading import Reading
 from ratui.tui.entry.text import format_time_point
 from ratui.tui.graphics.film_window import next_place
 from ratui.tui.graphics.viewport import CaseFilms
+from ratui.tui.graphics.zoom import LIFE_SIZE, MAGNIFICATION
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.widgets.joint_viewer import JointViewer
 
@@ -18,6 +20,14 @@ __all__ = ["FilmTitles"]
 
 _TurnForm: TypeAlias = Literal["words", "sign", "none"]
 """The form in which titles state the turns of the films."""
+
+_PLANES = {
+    SpacingSource.CALIBRATED: "bone",
+    SpacingSource.MAGNIFICATION: "bone",
+    SpacingSource.DETECTOR: "detector",
+    SpacingSource.SCAN: "film",
+}
+"""Planes in which the size of a film's pixels was measured. A hand at the detector appears a few percent larger."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +117,23 @@ class FilmTitles:
         is_shown_by_itself = viewer.mode == "pair" or (viewer.mode == "alone" and not behind and place == shown[0])
         if turn_form != "none" and (note := self._format_turn(place, turn_form, is_shown_by_itself)):
             parts.append(note)
+        if (
+            viewer.view_settings.zoom == LIFE_SIZE
+            and viewer.mode != "difference"
+            and not behind
+            and viewer.has_life_size
+        ):
+            parts.append(self._format_life_size(place))
         if self.is_coarse and viewer.mode != "difference" and not behind:
             parts.append(t("scoring.coarse"))
         return " · ".join(parts)
+
+    def _format_life_size(self, place: int) -> str:
+        """Return the magnification of the film at `place`, with the plane in which the size of its pixels is known."""
+        record = self.films.record(self.site, place)
+        source = record.spacing_source if record is not None else SpacingSource.UNKNOWN
+        plane = _PLANES.get(source, "nominal")
+        return self.t(f"scoring.life_size_{plane}", times=f"{MAGNIFICATION:g}")
 
     def _format_turn(self, place: int, form: _TurnForm, is_shown_by_itself: bool) -> str:
         """Return how the film at `place` is turned, or that its bone's axis is unclear; empty if there is nothing to say.

@@ -23,7 +23,7 @@ from ratui.tui.graphics.film_window import choose_window, count_side_by_side, fi
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.graphics.pictures import Picture, is_decoded, make_picture
 from ratui.tui.graphics.upright import Turns
-from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, Viewport, ViewSettings
+from ratui.tui.graphics.viewport import WHOLE_FILM, CaseFilms, Viewport, ViewSettings, next_zoom
 from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.widgets.film_slots import FilmSlots
 from ratui.tui.widgets.film_view import FilmFailed, FilmsAligned, FilmView
@@ -191,8 +191,7 @@ class JointViewer(FilmSlots):
             if wanted is not None:
                 resolution = films.find_lowest_resolution(self.site, alone)
                 expected.append(ExpectedFilm(view, place, wanted.key, resolution))
-        records = {place: films.record(self.site, place) for place in range(len(films.order))}
-        ids = {place: record.id for place, record in records.items() if record is not None}
+        ids = films.film_ids(self.site)
         changes = self.view_settings.display_settings.changes
         display, is_difference = self.views[0].graphics, self.mode == "difference"
         self._display_watch.expect(self.site, expected, ids, changes, display=display, is_difference=is_difference)
@@ -230,20 +229,25 @@ class JointViewer(FilmSlots):
             self.view_settings = view_settings
             self._refresh()
 
-    def next_zoom(self) -> None:
-        """Change to the next zoom of `ZOOMS`, or from the whole films back to the joint."""
-        zoom = 0 if self.shows_whole_film else (self.view_settings.zoom + 1) % len(ZOOMS)
-        self.set_view_settings(replace(self.view_settings, zoom=zoom))
+    def next_zoom(self, *, has_life_size: bool = False) -> None:
+        """Change to the next zoom; `has_life_size` is true if twice the life size is one of them."""
+        zoom = self.view_settings.zoom
+        self.set_view_settings(replace(self.view_settings, zoom=next_zoom(zoom, has_life_size=has_life_size)))
 
     def next_preset(self) -> str:
         """Change to the next contrast preset that the joint's films have, and return its name."""
         films = self._films
-        records = [films.record(self.site, place) for place in range(len(films.order))] if films else []
-        names = self._film_store.presets(films.case.id if films else "", *(record.id for record in records if record))
+        ids = films.film_ids(self.site).values() if films else ()
+        names = self._film_store.presets(films.case.id if films else "", *ids)
         settings = self.view_settings.display_settings
         preset = names[(names.index(settings.preset) + 1) % len(names)] if settings.preset in names else names[0]
         self.set_view_settings(replace(self.view_settings, display_settings=settings.with_preset(preset)))
         return preset
+
+    @property
+    def has_life_size(self) -> bool:
+        """True if the joint can be shown at twice the life size."""
+        return self._films is not None and self._films.has_life_size(self.site, self.views[0].graphics)
 
     @property
     def shows_whole_film(self) -> bool:
@@ -343,12 +347,9 @@ class JointViewer(FilmSlots):
         if films is None:
             return None
         if self.mode == "alone":
-            first = next((viewport for viewport in viewports if viewport is not None), None)
-            here = viewports[place]
-            return here if first is here or first is None else films.make_aligned_view(first, site, place)
+            return films.make_view_onto_first(viewports, site, place)
         pair = find_pair(self._has_film(site), place, self._beside if site == self.site else None)
-        before = viewports[pair[0]] if len(pair) == 2 else None
-        return films.make_aligned_view(before, site, pair[1], is_difference=True) if before is not None else None
+        return films.make_difference(viewports, site, pair)
 
     @property
     def shows_bones(self) -> bool | None:

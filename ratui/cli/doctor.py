@@ -1,0 +1,51 @@
+"""The report of ``ratui doctor``: what the terminal can display, a test card, and a ruler for the size of its pixels."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+import click
+
+from ratui.terminal import (
+    TEST_CARD_CHECKS,
+    describe_ruler,
+    describe_terminal,
+    find_pixel_mm,
+    list_advice,
+    probe,
+    show_test_card,
+)
+from ratui.tui.user_settings import read_user_settings, save_setting, settings_file
+
+__all__ = ["show_report"]
+
+
+def show_report(graphics: str, ruler_mm: float | None = None) -> None:
+    """Print the report. With `ruler_mm`, the measured length of the ruler, store the size of a pixel in the settings first.
+
+    Raises
+    ------
+    SettingsError
+        If the settings are invalid or cannot be saved, or if no screen has such pixels.
+    DisplayError
+        If the protocol `graphics` is impossible here.
+    """
+    display = probe(graphics)
+    if ruler_mm is not None:
+        save_setting("pixel_mm", find_pixel_mm(display, ruler_mm), settings_file())
+    pixel_mm = read_user_settings(settings_file()).pixel_mm
+    columns, rows = shutil.get_terminal_size()
+    lines = [f"{name:<10}{text}" for name, text in describe_terminal(display, columns, rows)]
+    lines += describe_ruler(display, pixel_mm)
+    hints = list_advice(display, columns, rows)
+    if sys.stdout.isatty():
+        height = max(rows - len(lines) - len(TEST_CARD_CHECKS) - len(hints) - 4, 8)
+        size, took = show_test_card(display, columns - 1, height)
+        if took is not None:
+            lines.append(f"{'card':<10}{size / 1000:,.0f} kB, displayed after {1000 * took:.0f} ms")
+        lines += ["", "The test card is correct if you see", *(f"  {check}" for check in TEST_CARD_CHECKS)]
+    else:
+        lines.append("card      not shown: the output is not a terminal")
+    for line in (*lines, *(f"advice: {hint}" for hint in hints)):
+        click.echo(line)
