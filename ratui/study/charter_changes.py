@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,16 @@ from typing import Any
 from ratui.errors import RatuiError, StudyError, clean_text
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_time
 from ratui.study.accounts import account_name, act_as_owner
-from ratui.study.charter import COPIED, Charter, CharterVersion, charter_from_table, charter_to_table, to_toml
+from ratui.study.case import MOST_VISITS
+from ratui.study.charter import (
+    COPIED,
+    Charter,
+    CharterVersion,
+    PlannedVisit,
+    charter_from_table,
+    charter_to_table,
+    to_toml,
+)
 from ratui.study.config import (
     CHARTER_FORMAT,
     CONSENSUS,
@@ -105,8 +114,8 @@ def set_charter(study: Study, table: Mapping[str, Any], reason: str, where: obje
     Raises
     ------
     StudyError
-        If a value is not valid, nothing changes, there is no reason, or this account is not the study's owner. Nothing is
-        written then.
+        If a value is not valid, the name of a visit could be taken for another visit, nothing changes, there is no reason,
+        or this account is not the study's owner. Nothing is written then.
     """
     reason = check_reason(reason, "change the charter")
     table = dict(table.get("charter", table) if set(table) == {"charter"} else table)
@@ -115,6 +124,8 @@ def set_charter(study: Study, table: Mapping[str, Any], reason: str, where: obje
         raise StudyError("ratui itself writes the history of the charter", where, "Remove this value")
     before = study.config.charter
     charter = charter_from_table(table, where, config.charter)
+    if "visits" in table:
+        _check_visits(charter.visits, where)
     changes = _list_changes(before, charter)
     if not changes and (before.history or not table):
         raise StudyError("these are the values of the charter already", where, "Nothing is to be done")
@@ -124,6 +135,23 @@ def set_charter(study: Study, table: Mapping[str, Any], reason: str, where: obje
         charter = replace(charter, history=(CharterVersion(1, now(), account_name(os.geteuid()), reason),))
     change_settings(study, replace(config, charter=charter))
     return study.config.charter
+
+
+def _check_visits(visits: Sequence[PlannedVisit], where: object) -> None:
+    """Raise StudyError for a plan that a manifest or a reader of the charter could misunderstand."""
+    numbers = {visit.name.casefold(): number for number, visit in enumerate(visits)}
+    for number, visit in enumerate(visits):
+        if numbers[visit.name.casefold()] != number:
+            problem = f"charter, visits: two names differ only in case: {clean_text(visit.name)}"
+            raise StudyError(problem, where, "Give the visits other names")
+        if visit.name in map(str, range(MOST_VISITS)) and visit.name != str(number):
+            problem = (
+                f"charter, visits: the name {visit.name} is the number of another visit; the first one has the number 0"
+            )
+            raise StudyError(problem, where, f"Give it another name, such as visit {visit.name}")
+        if visit.day is None and (visit.before or visit.after):
+            problem = f"charter, visits: {clean_text(visit.name)} has days before or after, but no planned day"
+            raise StudyError(problem, where, "State its day, or leave out before and after")
 
 
 def add_amendment(study: Study, reason: str, change: str) -> None:

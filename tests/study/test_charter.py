@@ -122,6 +122,22 @@ def test_blinding_is_fixed_and_the_number_of_raters_is_not(tmp_path: Path) -> No
     assert study.config.raters_per_case == study.config.charter.raters_per_case == 1
 
 
+@pytest.mark.parametrize(
+    ("visits", "problem"),
+    [
+        (["1", "2"], "the name 1 is the number of another visit"),
+        (["baseline", "Year 1", "year 1"], "differ only in case: Year 1"),
+        (["baseline", {"name": "year 1", "after": 30}], "year 1 has days before or after, but no planned day"),
+    ],
+)
+def test_no_visit_can_be_taken_for_another_one(tmp_path: Path, visits: list[object], problem: str) -> None:
+    study = make_study(tmp_path)
+    with pytest.raises(StudyError, match=problem):
+        set_charter(study, {"visits": visits}, "names")
+    set_charter(study, {"visits": ["0", "1", "12", "24"]}, "these are clear")
+    assert study.config.charter.visit_names == ("0", "1", "12", "24")
+
+
 def test_a_charter_changed_by_hand_is_not_sealed(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     set_charter(study, table('missing = "carried"'), "protocol")

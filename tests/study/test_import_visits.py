@@ -115,6 +115,19 @@ def test_the_time_of_a_manifest_is_a_number_or_a_name_of_a_visit(tmp_path: Path,
         assert read_manifest(manifest, load_scheme("fingers"), names)[0].time == visit
 
 
+@pytest.mark.parametrize(("text", "visit"), [("0", 0), ("3", 3), ("1", None), ("2", None), ("12", 2)])
+def test_a_number_that_is_the_name_of_another_visit_is_refused(tmp_path: Path, text: str, visit: int | None) -> None:
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text(f"file,patient,time,side\na.dcm,P1,{text},L\n")
+    (tmp_path / "a.dcm").touch()
+    names = ("1", "2", "12")  # of a charter of an earlier version
+    if visit is None:
+        with pytest.raises(StudyError, match="number of one visit and the name of another"):
+            read_manifest(manifest, load_scheme("fingers"), names)
+    else:
+        assert read_manifest(manifest, load_scheme("fingers"), names)[0].time == visit
+
+
 def test_an_uncertain_date_and_an_earlier_visit_stay_doubtful() -> None:
     films = {Path(day): DatedFilm(day=date.fromisoformat(day)) for day in ("20200302", "20200901", "20210301")}
     known = (date(2020, 3, 2), date(2021, 3, 1))

@@ -266,7 +266,10 @@ def _parse_row(
     if is_taken and not patient:
         raise fail("the patient is missing")
     visits = {str(number): number for number in range(MOST_VISITS)}
-    visits |= {name.casefold(): number for number, name in enumerate(visit_names)}
+    named = {name.casefold(): number for number, name in enumerate(visit_names)}
+    if visits.get(time, named.get(time)) != named.get(time, visits.get(time)):
+        raise fail(f"the time {time} is the number of one visit and the name of another one")
+    visits |= named
     if time.casefold() not in visits and (is_taken or time):
         raise fail("the time must be the number of the visit, from 0 to 7, or its name in the charter")
     if side.lower() not in _SIDES and (is_taken or side):
