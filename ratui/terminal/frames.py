@@ -321,7 +321,7 @@ class FrameCache:
         with self._lock:
             freed, self._dropped = "".join(self._dropped), []
             kitty = [frame for frame in self._frames.values() if isinstance(frame, KittyFrame)]
-            freed += "".join(frame.forget() for frame in kitty)
+            freed += "".join(frame.delete() for frame in kitty)
             for frame in kitty:
                 frame.mark_lost()
             return freed

@@ -132,18 +132,28 @@ class KittyFrame:
 
     def abandon(self) -> str:
         """Return the sequence that ends an upload of which only some parts were written."""
-        return "\x1b_Gm=0,q=2;\x1b\\" + self._free
+        return "\x1b_Gm=0,q=2;\x1b\\" + self._empty
 
     def remove(self, placement: int) -> str:
         """Return the sequence that removes the image from a place, and keeps it in the terminal's memory."""
         return f"\x1b_Ga=d,d=i,i={self.id},p={placement},q=2\x1b\\"
 
     def forget(self) -> str:
-        """Return the sequence that frees the terminal's memory of the image; empty if the image was not sent."""
-        return self._free if self._sent else ""
+        """Return the sequence that frees the terminal's memory of this image alone; empty if the image was not sent."""
+        return self._empty if self._sent else ""
+
+    def delete(self) -> str:
+        """Return the sequence that deletes the image; empty if it was not sent. Kitty 0.26 then loses others as well."""
+        return self._delete if self._sent else ""
 
     @property
-    def _free(self) -> str:
+    def _empty(self) -> str:
+        # Kitty 0.26, the version of Debian 12, frees all images that are not on the screen when it deletes one with its
+        # data. They would be black when they are placed later. So a single pixel takes the place of this image.
+        return f"\x1b_Ga=t,f=24,t=d,s=1,v=1,i={self.id},q=2;AAAA\x1b\\"
+
+    @property
+    def _delete(self) -> str:
         return f"\x1b_Ga=d,d=I,i={self.id},q=2\x1b\\"
 
 
@@ -192,15 +202,19 @@ class KittyPlaceholderFrame(KittyFrame):
 
     def abandon(self) -> str:
         """Return the sequences that end an upload of which only some parts were written."""
-        return pass_through("\x1b_Gm=0,q=2;\x1b\\") + self._free
+        return pass_through("\x1b_Gm=0,q=2;\x1b\\") + self._empty
 
     def remove(self, placement: int) -> str:
         """Return no sequence: the image disappears with its characters."""
         return ""
 
     @property
-    def _free(self) -> str:
-        return pass_through(super()._free)
+    def _empty(self) -> str:
+        return pass_through(super()._empty)
+
+    @property
+    def _delete(self) -> str:
+        return pass_through(super()._delete)
 
 
 @dataclass(frozen=True)
@@ -266,9 +280,14 @@ class KittyFileFrame(KittyFrame):
         self._delete_file()
 
     def forget(self) -> str:
-        """Delete the file, and return the sequence that frees the terminal's memory of the image, if it was sent."""
+        """Delete the file, and return the sequence that frees the terminal's memory of this image alone, if it was sent."""
         self._delete_file()
         return super().forget()
+
+    def delete(self) -> str:
+        """Delete the file, and return the sequence that deletes the image in the terminal, if it was sent."""
+        self._delete_file()
+        return super().delete()
 
     def _delete_file(self) -> None:
         while self._file:

@@ -88,11 +88,16 @@ class PlaceholderTerminal:
             self._upload[1].append(payload)
             if keys.get("m") != "1":
                 number, pieces = self._upload
-                self.images[number] = Image.open(io.BytesIO(base64.b64decode("".join(pieces), validate=True)))
+                self.placements.pop(number, None)  # another image with its number takes the place of an image
+                data = base64.b64decode("".join(pieces), validate=True)
+                is_raw, size = keys.get("f") == "24", (int(keys.get("s", "0")), int(keys.get("v", "0")))
+                self.images[number] = Image.frombytes("RGB", size, data) if is_raw else Image.open(io.BytesIO(data))
         elif keys.get("a") == "p" and keys.get("U") == "1":
             self.placements[number] = (int(keys["c"]), int(keys["r"]))
         elif keys.get("a") == "d" and keys.get("d") == "I":
-            self.images.pop(number, None)
+            self.placements.pop(number, None)
+            # Kitty 0.26 also frees all other images without a placement.
+            self.images = {each: image for each, image in self.images.items() if each in self.placements}
 
     def _control(self, parameters: str, end: str) -> None:
         numbers = (

@@ -79,6 +79,9 @@ class TestBytes:
         terminal.feed(unwrap(again))
         assert np.array_equal(terminal.picture(30, 0, 20, 8, CELL), np.asarray(picture()))
         terminal.feed(unwrap(frame.forget()))
+        assert terminal.images[frame.id].size == (1, 1)
+        assert not terminal.placements
+        terminal.feed(unwrap(frame.delete()))
         assert not terminal.images
 
     def test_a_coarse_frame_fills_the_same_cells(self) -> None:
@@ -98,7 +101,22 @@ class TestBytes:
         first = frames.put("first", encode(DISPLAY, picture()))
         first.mark_shown()
         frames.put("second", encode(DISPLAY, picture()))
-        assert "a=d,d=I" in unwrap(frames.take_dropped())
+        assert f"i={first.id}," in unwrap(frames.take_dropped())
+
+    def test_an_image_that_waits_for_its_turn_stays_when_another_one_is_freed(self) -> None:
+        pictures = [picture(), picture().rotate(90), picture().rotate(180)]
+        made = [encode(DISPLAY, each) for each in pictures]
+        terminal, cache = PlaceholderTerminal(), FrameCache(limit=sum(each.memory_bytes for each in made[:2]) + 9)
+        for number, frame in enumerate(made):
+            assert isinstance(frame, KittyPlaceholderFrame)
+            cache.put(number, frame)
+            terminal.feed(unwrap("".join(frame.upload_parts())))
+            frame.mark_shown()
+        terminal.feed(unwrap(cache.take_dropped()))
+        assert cache.get(0) is None
+        assert terminal.images[made[0].id].size == (1, 1), "the memory is free"
+        terminal.feed(unwrap("".join(made[1].parts(0, 0, 20, 8, 1))))
+        assert np.array_equal(terminal.picture(0, 0, 20, 8, CELL), np.asarray(pictures[1]))
 
 
 SHOW = """

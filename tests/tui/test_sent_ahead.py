@@ -15,7 +15,9 @@ from tests.tui.test_painter import Line, hurry
 
 __all__ = ["hurry"]
 
-_TRANSMITTED = re.compile(r"\x1b_Ga=t,[^;]*i=(\d+)")
+_TRANSMITTED = re.compile(r"\x1b_Ga=t,f=100,[^;]*i=(\d+)")
+_EMPTIED = "\x1b_Ga=t,f=24,t=d,s=1,v=1,i={},q=2;AAAA\x1b\\"
+"""The single pixel that takes the place of an image."""
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +94,7 @@ async def test_on_a_slow_line_a_key_ends_the_upload_and_other_graphics_never_com
     line.painter.paint(line.places[0], shown)
     end = "".join(line.writes[1:])
     assert end.index("\x1b_Gm=0") < end.index("\x1b_Ga=p"), "the upload ends before the placement"
-    assert f"a=d,d=I,i={ahead.id}" in end
+    assert _EMPTIED.format(ahead.id) in end
     await until_sent(line)
     assert sent(line) == [ahead.id, ahead.id]
     assert ahead.sent
@@ -107,7 +109,7 @@ async def test_another_plan_ends_the_upload_and_frees_the_pins(monkeypatch: pyte
     while not line.writes:
         await module.asyncio.sleep(0.005)
     line.painter.send_ahead([second], cache)
-    assert f"a=d,d=I,i={first.id}" in "".join(line.writes)
+    assert _EMPTIED.format(first.id) in "".join(line.writes)
     assert set(cache._pins) == {id(second)}
     await until_sent(line)
     assert sent(line) == [first.id, second.id]
