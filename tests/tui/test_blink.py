@@ -124,8 +124,10 @@ class TestScoring:
         study = make_study(tmp_path, sides="L")
         async with reading_as(study, "anna", case=study.cases()[0], size=(120, 40)) as pilot:
             await settle(pilot)
-            await pilot.press("d")
-            await settle(pilot)
+            screen = film_screen(pilot)
+            screen.action_difference()
+            screen.redraw()  # before it is known that these films cannot be aligned
+            assert screen.joint_viewer.mode == "difference"
             assert not any(title(pilot, place).plain.startswith("▼") for place in (0, 1))
 
 

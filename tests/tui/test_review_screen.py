@@ -213,6 +213,14 @@ class TestAChange:
             assert "has no function here" in label_text(pilot)
         assert stored(study) == before
 
+    async def test_the_signature_key_names_the_screen_on_which_it_signs(self, tmp_path: Path) -> None:
+        study, _ = one_case(tmp_path, JUMP)
+        async with reading_as(study, "anna") as pilot:
+            await opened(pilot)
+            await pilot.press("S")
+            assert "sign with S on the overview" in label_text(pilot)
+            assert stored(study).signed_at is None
+
     async def test_the_flag_can_be_taken_away(self, tmp_path: Path) -> None:
         study, _ = one_case(tmp_path, flags=("R.PIP3",))
         async with reading_as(study, "anna") as pilot:

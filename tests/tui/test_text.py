@@ -3,7 +3,7 @@
 import pytest
 
 from ratui.errors import SchemeError
-from ratui.reading import Field, FindingEntry, GradeEntry, enter, list_options, start_reading
+from ratui.reading import Field, FindingEntry, GradeEntry, Slot, apply_regions, enter, list_options, start_reading
 from ratui.scheme import MAX_GRADES, load_scheme, parse_scheme
 from ratui.tui.entry import text
 from ratui.tui.i18n.catalog import Catalog
@@ -72,6 +72,12 @@ def test_a_finding_stands_beside_its_score() -> None:
     assert text.format_field(T, reading, field) == "5 ankylosis"
     last = text.format_last_entry(T, reading, reading.log[-1])
     assert last == "LEFT MCP2 ERO earlier: · → ankylosis and 1 more"
+
+
+def test_an_answer_that_follows_from_the_regions_is_not_the_last_entry() -> None:
+    outside = apply_regions(start_reading(SCHEME, "C", "anna", SCHEME.sites), frozenset({Slot("L.MCP2", 0)}))
+    assert outside.values
+    assert text.format_last_entry(T, outside, outside.log[-1]) == ""
 
 
 def test_the_last_entry_names_its_film_but_not_the_order_in_a_blinded_study() -> None:

@@ -364,7 +364,7 @@ class TestScreen:
                 "later · +14 months · ↻? · too coarse",
             ]
 
-    async def test_a_site_of_the_wrist_is_not_turned_and_the_status_says_so(
+    async def test_a_site_of_the_wrist_is_not_turned_and_only_the_key_for_it_says_so(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         fake_axes(monkeypatch, BoneAxis(30.0, 1.0))
@@ -374,8 +374,13 @@ class TestScreen:
             assert "no long bone" not in message(pilot)
             assert cast(FilmScreen[object], pilot.app.screen).select_site("L.RC")
             await settle(pilot)
-            assert "no long bone here: not turned" in message(pilot)
+            assert "no long bone" not in message(pilot)
             assert not any("turned" in each for each in titles(pilot))
             await pilot.press("T")
             await settle(pilot)
+            assert "no long bone" not in message(pilot)
+            await pilot.press("T")
+            await settle(pilot)
+            assert "no long bone here: not turned" in message(pilot)
+            await pilot.press("z")
             assert "no long bone" not in message(pilot)

@@ -267,7 +267,7 @@ def format_progress(t: Catalog, reading: Reading, width: int = 16) -> str:
 
 def format_last_entry(t: Catalog, reading: Reading, entry: LogEntry | None, visits: VisitNames = UNNAMED) -> str:
     """Return the first change of a log entry: ``LEFT MCP2 ERO earlier: · → 1``; empty if no key made the change."""
-    if entry is None or not entry.changes or entry.kind in ("adopt", "films"):
+    if entry is None or not entry.changes or entry.kind in ("regions", "adopt", "films"):
         return ""
     change = entry.changes[0]
     site = reading.site(change.field.site)

@@ -68,6 +68,14 @@ class ViewSettings:
     """True for marks at the corners of the joint's box."""
     is_upright: bool = True
     """True to turn the films so that the proximal bone of the joint stands upright on all of them."""
+    joint_zoom: int = 0
+    """The zoom before the whole films were shown."""
+
+    def show_whole_film(self, whole: bool) -> ViewSettings:
+        """Return settings for the whole films if `whole` is true, otherwise for the joint at the zoom from before."""
+        if whole == (self.zoom == WHOLE_FILM):
+            return self
+        return replace(self, zoom=WHOLE_FILM, joint_zoom=self.zoom) if whole else replace(self, zoom=self.joint_zoom)
 
     def moved(self, right: int, down: int) -> ViewSettings:
         """Return settings with the lens, or without a lens the view, moved by steps to the right and down."""
@@ -370,7 +378,7 @@ def save_view_settings(rater: str, view_settings: ViewSettings, file: Path) -> N
         "preset": greys.preset,
         "shift": greys.shift,
         "stretch": greys.stretch,
-        "zoom": 0 if view_settings.zoom == WHOLE_FILM else view_settings.zoom,
+        "zoom": view_settings.show_whole_film(False).zoom,
         "marks": view_settings.has_marks,
         "upright": view_settings.is_upright,
     }

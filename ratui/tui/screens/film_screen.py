@@ -57,6 +57,13 @@ class FilmScreen(DisplayScreen[ScreenResultType]):
         self.joint_viewer.set_view_settings(shown)
         self.redraw()
 
+    def explain_signature_key(self, name: str) -> str:
+        """Return where the reading is signed, if the key `name` does that; a rater who has finished looks for it here."""
+        keymap = self.ratui.keymap
+        if name != keymap.key("overview.sign"):
+            return ""
+        return self.t(f"{self.NAME}.sign_there", key=name, overview=keymap.key_label("scoring.overview"))
+
     def perform(self, name: str) -> None:
         """Perform the action `name`. Discard an entry that waits for confirmation: the command palette leaves it waiting."""
         if self.active_session is not None:
@@ -243,7 +250,16 @@ class FilmScreen(DisplayScreen[ScreenResultType]):
     def draw_film_texts(
         self, films: CaseFilms, site: str, format_line: Callable[[int], Text], *, is_coarse: bool
     ) -> None:
-        """Draw the title above each film that is shown, and below it the line that `format_line` makes of its time."""
+        """Draw the title above each film that is shown, and below it the line that `format_line` makes of its time.
+
+        Where what a key asks for does not exist, a message says so: a difference of films that cannot be aligned, in whose
+        place they stand side by side, or a long bone that could be upright.
+        """
+        if self.joint_viewer.lacks_difference:
+            self.joint_viewer.set_mode("pair")
+            self._message = self.t("scoring.no_difference")
+        if self._message == self.t("scoring.upright_on") and not films.find_bones(site):
+            self._message = self.t("scoring.no_bone")
         titles = self.make_titles(films, site, is_coarse)
         self._drawn_turns = self.joint_viewer.turns
         for place in self.joint_viewer.window:
@@ -253,12 +269,13 @@ class FilmScreen(DisplayScreen[ScreenResultType]):
             self.joint_viewer.set_line(place, format_line(self.reading.order[place]))
 
     def format_turn_note(self, films: CaseFilms) -> str:
-        """Return why the films on the screen do not stand upright although they should; empty if they do."""
+        """Return why the films on the screen do not stand upright although they should; empty if they do.
+
+        It is also empty at a joint without a long bone, such as those of the wrist: there is nothing to turn.
+        """
         viewer, reading = self.joint_viewer, self.reading
         if not viewer.view_settings.is_upright:
             return ""
-        if not films.find_bones(viewer.site):
-            return self.t("scoring.no_bone")
         unclear = viewer.turns.unclear if viewer.turns is not None else ()
         records = [films.record(viewer.site, place) for place in range(len(reading.order))]
         names = [

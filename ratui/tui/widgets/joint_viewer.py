@@ -70,10 +70,7 @@ class JointViewer(FilmSlots):
         """The views have changed their size, and thus the pixels per millimetre of bone."""
 
     class Ready(Message):
-        """All pictures for the screen are encoded, or cannot be. The widget shows those that it still wants.
-
-        `pictures` are those that are encoded.
-        """
+        """All pictures for the screen are encoded, or cannot be. `pictures` are those that are encoded."""
 
         def __init__(self, pictures: Sequence[Picture] = ()) -> None:
             super().__init__()
@@ -231,8 +228,9 @@ class JointViewer(FilmSlots):
 
     def next_zoom(self, *, has_life_size: bool = False) -> None:
         """Change to the next zoom; `has_life_size` is true if twice the life size is one of them."""
-        zoom = self.view_settings.zoom
-        self.set_view_settings(replace(self.view_settings, zoom=next_zoom(zoom, has_life_size=has_life_size)))
+        shown = self.view_settings
+        zoom = shown.joint_zoom if self.shows_whole_film else next_zoom(shown.zoom, has_life_size=has_life_size)
+        self.set_view_settings(replace(shown, zoom=zoom))
 
     def next_preset(self) -> str:
         """Change to the next contrast preset that the joint's films have, and return its name."""
@@ -258,13 +256,13 @@ class JointViewer(FilmSlots):
         """Show the films whole if `whole` is true, otherwise the joint."""
         if whole != self.shows_whole_film:
             self.set_mode("pair")
-            self.set_view_settings(replace(self.view_settings, zoom=WHOLE_FILM if whole else 0))
+            self.set_view_settings(self.view_settings.show_whole_film(whole))
 
     def set_mode(self, mode: ViewMode) -> None:
         """Show the films side by side, one at a time, or their difference."""
         if mode != self.mode:
-            if mode != "pair" and self.shows_whole_film:
-                self.view_settings = replace(self.view_settings, zoom=0)
+            if mode != "pair":
+                self.view_settings = self.view_settings.show_whole_film(False)
             # If this changes the size of the left view, it blanks itself and asks for a picture of the new size.
             self.mode = mode
             self.set_side_by_side(mode == "pair")
@@ -356,6 +354,11 @@ class JointViewer(FilmSlots):
         """True if the difference is that of each bone, False if that of the joint, None if not known or without bones."""
         shown = self._single_picture(self.site, self.place) if self.mode == "difference" else None
         return None if shown is None or isinstance(shown, Viewport) else self._film_store.shows_bones(shown)
+
+    @property
+    def lacks_difference(self) -> bool:
+        """True if the difference has no picture, because the films of the joint cannot be aligned."""
+        return self.mode == "difference" and self._single_picture(self.site, self.place) in self._without_picture
 
     def _prepare(self, jobs: list[_Job]) -> None:
         """Make and encode pictures. Runs in a thread."""

@@ -211,7 +211,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         if super().process_key(name):
             return True
         if len(name) == 1:
-            session.explain_refusal(name)
+            session.explain_refusal(name, self.explain_signature_key(name))
         return len(name) == 1
 
     def perform(self, name: str) -> None:

@@ -159,17 +159,10 @@ class ScoringScreen(FilmScreen[CaseResult]):
         if super().process_key(name):
             return True
         if len(name) == 1:
-            self._session.explain_refusal(name, self._explain_signature_key(name))
+            self._session.explain_refusal(name, self.explain_signature_key(name))
             self.redraw()
             return True
         return False
-
-    def _explain_signature_key(self, name: str) -> str:
-        """Return where the reading is signed, if the key `name` does that; a rater who has finished looks for it here."""
-        keymap = self.ratui.keymap
-        if name != keymap.key("overview.sign"):
-            return ""
-        return self.t("scoring.sign_there", key=name, overview=keymap.key_label("scoring.overview"))
 
     def perform(self, name: str) -> None:
         """Perform the action `name` and show its outcome."""
