@@ -71,6 +71,12 @@ class ViewSettings:
     joint_zoom: int = 0
     """The zoom before the whole films were shown."""
 
+    def with_next_zoom(self, *, has_life_size: bool) -> ViewSettings:
+        """Return settings with the next zoom, see `next_zoom`; from the whole films, with the zoom from before."""
+        if self.zoom == WHOLE_FILM:
+            return self.show_whole_film(False)
+        return replace(self, zoom=next_zoom(self.zoom, has_life_size=has_life_size))
+
     def show_whole_film(self, whole: bool) -> ViewSettings:
         """Return settings for the whole films if `whole` is true, otherwise for the joint at the zoom from before."""
         if whole == (self.zoom == WHOLE_FILM):

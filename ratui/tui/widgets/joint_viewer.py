@@ -1,7 +1,6 @@
 """A widget for the films of one joint: side by side, alternating in one place, or as a difference.
 
 If not all films fit side by side, two of them are shown (`ratui.tui.graphics.film_window`).
-
 It prepares the next joints in advance. A picture that is not ready is black, so that no film of another joint appears
 under the name of this one. Nothing here depends on which film is the earlier one.
 """
@@ -23,7 +22,7 @@ from ratui.tui.graphics.film_window import choose_window, count_side_by_side, fi
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.graphics.pictures import Picture, is_decoded, make_picture
 from ratui.tui.graphics.upright import Turns
-from ratui.tui.graphics.viewport import WHOLE_FILM, CaseFilms, Viewport, ViewSettings, next_zoom
+from ratui.tui.graphics.viewport import WHOLE_FILM, CaseFilms, Viewport, ViewSettings
 from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.widgets.film_slots import FilmSlots
 from ratui.tui.widgets.film_view import FilmFailed, FilmsAligned, FilmView
@@ -228,9 +227,7 @@ class JointViewer(FilmSlots):
 
     def next_zoom(self, *, has_life_size: bool = False) -> None:
         """Change to the next zoom; `has_life_size` is true if twice the life size is one of them."""
-        shown = self.view_settings
-        zoom = shown.joint_zoom if self.shows_whole_film else next_zoom(shown.zoom, has_life_size=has_life_size)
-        self.set_view_settings(replace(shown, zoom=zoom))
+        self.set_view_settings(self.view_settings.with_next_zoom(has_life_size=has_life_size))
 
     def next_preset(self) -> str:
         """Change to the next contrast preset that the joint's films have, and return its name."""
