@@ -34,6 +34,7 @@ from ratui.cli.app import run_app
 from ratui.cli.start import is_interactive, run_start_screen
 from ratui.errors import clean_text
 from ratui.garbage_collection import exempt_from_collection
+from ratui.numpy_threads import load_numpy_with_one_thread
 from ratui.program import run_commands, run_program
 from ratui.progress_bar import ProgressBar
 
@@ -249,6 +250,7 @@ def import_(
 def read(study: Path, rater: str, case: str | None, graphics: str, language: str | None) -> None:
     """Read the cases of STUDY."""
     with exempt_from_collection():
+        load_numpy_with_one_thread()
         from ratui.study import Study
         from ratui.tui.recent_studies import remember_study
 
@@ -339,6 +341,7 @@ def demo(headless: Path | None, patients: int, minutes: float, seed: int, graphi
     """
     if headless is None:
         with exempt_from_collection():
+            load_numpy_with_one_thread()
             from ratui.demo.sample import TOUR_FILE, copy_sample, load_known_grades
             from ratui.study import Study
             from ratui.tui.tour.tour import Tour

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ratui.errors import RatuiError, clean_text
+from ratui.numpy_threads import load_numpy_with_one_thread
 
 if TYPE_CHECKING:
     from ratui.tui.i18n.catalog import Catalog
@@ -41,6 +42,7 @@ def run_start_screen(commands: click.Group) -> int:
     RatuiError
         If the terminal cannot show the start screen, or if the user's settings are invalid.
     """
+    load_numpy_with_one_thread()
     from ratui.cli.app import prepare_display
     from ratui.tui.app_runner import run_in_terminal
     from ratui.tui.i18n.catalog import Catalog, choose_language

@@ -83,8 +83,10 @@ class StoredValues:
 
 def interpret_stated(values: npt.NDArray[Any], header: HeaderDepth) -> StoredValues:
     """Return the values of a film that ratui wrote, whose header is right: `values` with the stated depth and sign."""
-    kept = values.astype(np.int32) & ((1 << header.stored) - 1)
-    kept = _to_signed(kept, header.stored, header.is_signed)
+    mask = (1 << header.stored) - 1
+    if not header.is_signed and values.dtype in (np.uint8, np.uint16):
+        return StoredValues(values & values.dtype.type(mask), header.stored)
+    kept = _to_signed(values.astype(np.int32) & mask, header.stored, True)
     return StoredValues(_narrow(kept, 8 * values.dtype.itemsize, header.is_signed), header.stored)
 
 

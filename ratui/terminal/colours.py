@@ -66,7 +66,7 @@ class GreyPalette:
     @property
     def greys(self) -> int:
         """Number of different greys."""
-        return len(np.unique(self.nearest))
+        return len(set(self.nearest.tolist()))  # `np.unique` would load numpy.ma
 
 
 @lru_cache(maxsize=4)

@@ -7,7 +7,16 @@ import pydicom
 import pytest
 
 from ratui.errors import FilmError
-from ratui.imaging import Window, compute_automatic_window, crop, encode_dicom, film_to_grey, read_film, write_film
+from ratui.imaging import (
+    Film,
+    Window,
+    compute_automatic_window,
+    crop,
+    encode_dicom,
+    film_to_grey,
+    read_film,
+    write_film,
+)
 from tests.films import film_file
 
 
@@ -113,3 +122,12 @@ class TestGrey:
     def test_any_box_gives_an_image(self, tmp_path: Path, box: tuple[float, float, float, float]) -> None:
         write_film(tmp_path / "a.dcm", pixels())
         assert crop(read_film(tmp_path / "a.dcm"), box, (10, 12)).size == (10, 12)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (7, 9), (64, 64), (300, 301)])
+def test_the_automatic_window_lies_between_the_percentiles_of_numpy(shape: tuple[int, int]) -> None:
+    values = pixels(*shape)
+    step = max(1, int((values.size / 65_536) ** 0.5))
+    low, high = np.percentile(values[::step, ::step].astype(np.float64), [1.0, 99.5])
+    window = compute_automatic_window(Film(values, 12))
+    assert (window.centre, window.width) == ((low + high) / 2, max(high - low, 1.0))
