@@ -92,11 +92,7 @@ class RatuiApp(KeyApp):
         """Open the worklist, and the case that was asked for."""
         from ratui.tui.screens.worklist.screen import WorklistScreen
 
-        worklist = WorklistScreen()
-        self.push_screen(worklist)
-        if self._initial_case is not None:
-            # After the worklist has its widgets, and before it draws them, because the case covers it.
-            worklist.call_later(worklist.open_case, self._initial_case)
+        self.push_screen(WorklistScreen(self._initial_case or ""))
 
     def list_commands(self) -> Iterator[Command]:
         """Yield the commands of the app that belong to no screen: the tour, and the cases."""
@@ -131,7 +127,7 @@ class RatuiApp(KeyApp):
         message = self.t("text.left_unsaved", count=count, case=case, why=why)
 
         def show() -> None:
-            if isinstance(self.screen, KeyScreen) and self.screen.has_widgets:  # not while the app ends
+            if isinstance(self.screen, KeyScreen) and self.screen.takes_messages:  # not while the app ends
                 self.screen.show_message(message)
 
         self.call_later(show)

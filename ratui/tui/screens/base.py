@@ -118,6 +118,11 @@ class KeyScreen(Screen[ScreenResultType]):
         """False before the widgets are made, and while the app ends: Textual removes widgets before it ends callbacks."""
         return self.is_mounted and bool(self.children)
 
+    @property
+    def takes_messages(self) -> bool:
+        """True if a message can be shown; false while the app ends."""
+        return self.has_widgets
+
     def perform(self, name: str) -> None:
         """Perform the action `name`; show a RatuiError as a message."""
         try:

@@ -35,12 +35,21 @@ __all__ = ["WorklistScreen"]
 
 _FIRST = 60
 """Number of cases examined before the list is shown: a screenful. The others may have to wait for the study's index."""
+_LOAD_AFTER = 1.0
+"""Seconds after the opening of a first case at which the states of all cases are loaded. Its films are shown by then."""
 _PANELS_FROM = 120
 """Columns from which the groups are panels, with the pictures of the selected case beside them."""
 
 
 class WorklistScreen(ListScreen[None]):
-    """The list of cases, one line each. Typing filters the list."""
+    """The list of cases, one line each. Typing filters the list.
+
+    Parameters
+    ----------
+    first_case
+        The ID of a case to open at once; empty for none. The widgets are then made when the case is left, because their
+        making, and the reading of all other cases, would delay the first film.
+    """
 
     NAME = "worklist"
     DEFAULT_CSS = """
@@ -48,8 +57,13 @@ class WorklistScreen(ListScreen[None]):
     WorklistScreen #cases { width: 1fr; }
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first_case: str = "") -> None:
         super().__init__()
+        self._first_case = first_case
+        self._is_covered = bool(first_case)
+        """True before the widgets are made, while the first case covers the screen."""
+        self._message = ""
+        """The message that was shown last. The outcome of the first case comes before the widgets."""
         self._typed = ""  # the text of the filter
         self._states: list[CaseState] = []
         self._search_texts: list[str] = []
@@ -79,6 +93,8 @@ class WorklistScreen(ListScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Make the widgets: title, column heads, cases, message, progress and keys."""
+        if self._is_covered:
+            return
         ratui = self.ratui
         yield Static(id="head", classes="line title", markup=False)
         with Horizontal(id="body"):
@@ -91,7 +107,7 @@ class WorklistScreen(ListScreen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Begin to load the cases."""
+        """Begin to load the cases, or open the first one."""
         study = self.ratui.study
         self._loader = CaseStateLoader(
             self, study, self.ratui.rater, on_states=self._receive_states, on_progress=self._show_count
@@ -102,8 +118,11 @@ class WorklistScreen(ListScreen[None]):
         self._total = len(cases)
         self._evaluated_models = list_evaluated_models(study)
         self._name_width = measure_name_width(cases)
-        self._list_cases()
-        self._loader.load(cases, _FIRST)
+        if self._first_case:
+            self.call_later(self._open_first_case)
+        else:
+            self._list_cases()
+            self._load_cases()
 
     def fill_widgets(self) -> None:
         """Fill the widgets in the app's present language."""
@@ -111,10 +130,54 @@ class WorklistScreen(ListScreen[None]):
         self._list_cases(self._selected)
 
     def on_screen_resume(self) -> None:
-        """Update the case that was open."""
+        """Update the case that was open. Make the widgets if it was the first one."""
+        if self._is_covered and self._opened_case:
+            self.call_next(self._make_widgets)
+        elif self._opened_case:
+            self._refresh_opened_case()
+
+    def _refresh_opened_case(self) -> None:
+        self._refresh_case(self._opened_case)
+        self._opened_case = ""
+
+    async def _open_first_case(self) -> None:
+        self.open_case(self._first_case)
+        if self.app.screen is self:  # the case does not open
+            await self._make_widgets()
+        else:
+            self.set_timer(_LOAD_AFTER, self._load_cases)
+
+    async def _make_widgets(self) -> None:
+        """Make the widgets that the first case has covered."""
+        if not self._is_covered:
+            return
+        self._is_covered = False
+        await self.recompose()
+        self.fill_widgets()
+        self.show_message(self._message)
+        self._load_cases()
         if self._opened_case:
-            self._refresh_case(self._opened_case)
-            self._opened_case = ""
+            self._refresh_opened_case()
+
+    def _load_cases(self) -> None:
+        if not self._is_loaded:
+            self._loader.load(load_reading_order(self.ratui.study), _FIRST)
+
+    @property
+    def has_widgets(self) -> bool:
+        """False before the widgets are made, which may be when the first case is left, and while the app ends."""
+        return super().has_widgets and bool(self.query(CaseList))
+
+    @property
+    def takes_messages(self) -> bool:
+        """True also before the widgets are made: they show the last message."""
+        return self._is_covered or super().takes_messages
+
+    def show_message(self, text: str) -> None:
+        """Show `text` in the message line as soon as there is one; clear the line if it is empty."""
+        self._message = text
+        if self.has_widgets:
+            super().show_message(text)
 
     def on_resize(self) -> None:
         """Fit the lines to the new size."""
@@ -129,7 +192,7 @@ class WorklistScreen(ListScreen[None]):
 
     def _receive_states(self, states: list[CaseState], is_complete: bool) -> None:
         """Show `states`, which are those of all cases if `is_complete`."""
-        if not self.has_widgets:
+        if not self.takes_messages:  # the app ends
             return
         # Before all cases are known, a case that the rater has not chosen may turn out not to be the next one.
         is_chosen = self._has_moved or self._is_loaded
@@ -324,6 +387,8 @@ class WorklistScreen(ListScreen[None]):
             shown = [states[index] for index in self._visible]
             wanted = self._visible[worklist_model.find_next_case(shown) or 0] if shown else None
         self._selected = wanted
+        if not self.has_widgets:
+            return
         self.query_one(CaseList).show_cases(
             states, self._visible, wanted, name_width=self._name_width, has_panels=self._has_panels
         )
