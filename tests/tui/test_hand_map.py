@@ -1,6 +1,9 @@
 """The small map of a hand: every joint once, thumbs at the correct side, and no order of time points."""
 
+from typing import Any
+
 import pytest
+from PIL import Image
 from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
@@ -122,3 +125,23 @@ def test_mirrored_in_time_it_looks_the_same() -> None:
         reading = enter(reading, Field("L.IP1", "ERO", 1), GradeEntry(second))
         texts.append(draw_hand_map(T, reading, "L.PIP2", MAP_WIDTH, 24).plain)
     assert texts[0] == texts[1]
+
+
+def test_the_bones_of_a_hand_are_drawn_once_while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    scheme = load_scheme("fingers")
+    reading = start_reading(scheme, "C", "anna", scheme.sites)
+    drawn: list[object] = []
+    new = Image.new
+
+    def draw(*given: Any) -> Image.Image:
+        drawn.append(given)
+        return new(*given)
+
+    monkeypatch.setattr(Image, "new", draw)
+    size = (MAP_WIDTH, 29)  # no other test has this one
+    for site in ("L.PIP2", "L.MCP2", "L.IP1"):
+        reading = enter_normal(reading, site)
+        assert shown_at(draw_hand_map(T, reading, "L.PIP5", *size))[site].startswith("0")
+    assert len(drawn) == 1
+    draw_hand_map(T, reading, "R.PIP5", *size)
+    assert len(drawn) == 2, "the other hand is a drawing of its own"

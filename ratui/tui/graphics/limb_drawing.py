@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from PIL import Image, ImageDraw
@@ -34,6 +35,8 @@ _FINGER_LETTERS = ("PIP", "IP", "FIP", "MCP", "MTP")
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bits of the dots of a Braille character, by row and column."""
 _Point = tuple[float, float]
+_Spot = tuple[str, str, float, float]
+"""Key of a site, ID of its joint, and its place from left to right and from top to bottom, both between 0 and 1."""
 
 
 @dataclass(frozen=True)
@@ -77,16 +80,7 @@ def draw_limb(
     format_label
         Function that returns the lines of the label of a site, given its key.
     """
-    has_bones = layout.rows >= _LEAST_ROWS
-    has_wrist = any(_split_id(site.joint.id)[0] not in _FINGER_LETTERS for site in sites)
-    above = _TIPS + layout.label_rows - 1 if has_bones else 0
-    below = _SHAFTS if has_bones and not has_wrist else 0
-    grid = max((layout.rows - above - below) // layout.label_rows, 1)
-    cells = {
-        key: (column, row * layout.label_rows + above)
-        for (column, row), key in place_joints(scheme, sites, layout.width, grid, layout.cell).items()
-    }
-    dots = _draw_bones(cells, sites, layout, above) if has_bones else None
+    cells, bones = _arrange(_find_spots(scheme, sites), layout)
     pieces: dict[int, list[tuple[int, LabelLine]]] = {}
     for key, (column, row) in cells.items():
         for down, line in enumerate(format_label(key)):
@@ -95,15 +89,36 @@ def draw_limb(
     for row in range(layout.rows):
         text = Text(no_wrap=True)
         for column, (label, style) in sorted(pieces.get(row, []), key=lambda piece: piece[0]):
-            text.append(_format_dots(dots, row, text.cell_len, column), QUIET)
+            text.append(bones[row][text.cell_len : column], QUIET)
             # Bones do not show through the blanks of a label, but only its letters have its style.
             text.append(label[: len(label) - len(label.lstrip())])
             text.append(label.strip(), style)
             text.append(label[len(label.rstrip()) :] if label.strip() else "")
-        text.append(_format_dots(dots, row, text.cell_len, layout.width), QUIET)
+        text.append(bones[row][text.cell_len :], QUIET)
         text.rstrip()
         lines.append(text)
     return lines
+
+
+@lru_cache(maxsize=32)
+def _arrange(spots: tuple[_Spot, ...], layout: LimbLayout) -> tuple[Mapping[str, tuple[int, int]], tuple[str, ...]]:
+    """Return the column and row of each label by the key of its site, and the drawing without labels, row by row.
+
+    The last results are kept: while a hand is read, the drawing stays and only the labels change.
+    """
+    has_bones = layout.rows >= _LEAST_ROWS
+    has_wrist = any(_split_id(joint)[0] not in _FINGER_LETTERS for _, joint, _, _ in spots)
+    above = _TIPS + layout.label_rows - 1 if has_bones else 0
+    below = _SHAFTS if has_bones and not has_wrist else 0
+    grid = max((layout.rows - above - below) // layout.label_rows, 1)
+    cells = {
+        key: (column, row * layout.label_rows + above)
+        for (column, row), key in _place_spots(spots, layout.width, grid, layout.cell).items()
+    }
+    if not has_bones:
+        return cells, (" " * layout.width,) * layout.rows
+    by_joint = {joint: key for key, joint, _, _ in spots if key in cells}
+    return cells, _format_dots(_draw_bones(cells, by_joint, layout, above))
 
 
 def center_text(text: str, width: int) -> str:
@@ -120,36 +135,49 @@ def place_joints(
     `width` and `rows` are the size in cells, `cell` the width of a joint. Thumbs and big toes are where a film of that side
     has them. A joint whose place is taken gets the nearest free one.
     """
+    return _place_spots(_find_spots(scheme, sites), width, rows, cell)
+
+
+def _find_spots(scheme: Scheme, sites: Sequence[Site]) -> tuple[_Spot, ...]:
+    """Return where a film shows `sites`, all of one side and part. Joints that no template has are at the lower right."""
     views = [view for view in scheme.views.values() if view.part == sites[0].part]
     view = max(views, key=lambda view: sum(site.joint.id in view.template for site in sites))
     spots = {site: view.template[site.joint.id][:2] for site in sites if site.joint.id in view.template}
     xs, ys = [x for x, _ in spots.values()] or [0.0], [y for _, y in spots.values()] or [0.0]
-    columns = max((width + 1) // cell, 1)
-    free = {(column, row) for column in range(columns) for row in range(rows)}
-    cells: dict[tuple[int, int], str] = {}
+    found = []
     for site in sites:
         x, y = spots.get(site, (max(xs), max(ys)))
         across = (x - min(xs)) / ((max(xs) - min(xs)) or 1.0)
-        if site.side == "R":
-            across = 1 - across
         down = (y - min(ys)) / ((max(ys) - min(ys)) or 1.0)
+        found.append((site.key, site.joint.id, 1 - across if site.side == "R" else across, down))
+    return tuple(found)
+
+
+def _place_spots(spots: Sequence[_Spot], width: int, rows: int, cell: int) -> dict[tuple[int, int], str]:
+    """Return the keys of the sites by (column, row): each at the free place that is nearest to its spot."""
+    columns = max((width + 1) // cell, 1)
+    free = {(column, row) for column in range(columns) for row in range(rows)}
+    cells: dict[tuple[int, int], str] = {}
+    for key, _, across, down in spots:
         wanted = (across * (columns - 1), down * (rows - 1))
         if not free:
             break
         best = min(free, key=lambda place: (2 * (place[0] - wanted[0])) ** 2 + (place[1] - wanted[1]) ** 2)
         free.remove(best)
-        cells[best[0] * cell, best[1]] = site.key
+        cells[best[0] * cell, best[1]] = key
     return cells
 
 
 def _draw_bones(
-    places: Mapping[str, tuple[int, int]], sites: Sequence[Site], layout: LimbLayout, above: int
+    places: Mapping[str, tuple[int, int]], by_joint: Mapping[str, str], layout: LimbLayout, above: int
 ) -> Image.Image:
-    """Return the outlines of the long bones around the joints at `places`, one pixel for each Braille dot."""
+    """Return the outlines of the long bones around the joints at `places`, one pixel for each Braille dot.
+
+    `by_joint` has the keys of the sites in `places` by the IDs of their joints.
+    """
     width, rows = 2 * layout.width, 4 * layout.rows
     canvas = Image.new("1", (width, rows))
     draw = ImageDraw.Draw(canvas)
-    by_joint = {site.joint.id: site.key for site in sites if site.key in places}
     last = max(row for _, row in places.values()) + layout.label_rows
 
     def middle(key: str) -> _Point:
@@ -201,17 +229,13 @@ def _split_id(joint: str) -> tuple[str, str]:
     return letters, joint[len(letters) :]
 
 
-def _format_dots(dots: Image.Image | None, row: int, start: int, end: int) -> str:
-    """Return the Braille characters of `dots` in the columns from `start` to `end` of `row`, blanks where nothing is."""
-    if dots is None:
-        return " " * max(end - start, 0)
-    found = []
-    for column in range(start, end):
-        bits = sum(
-            bit
-            for y, line in enumerate(_DOTS)
-            for x, bit in enumerate(line)
-            if dots.getpixel((2 * column + x, 4 * row + y))
+def _format_dots(dots: Image.Image) -> tuple[str, ...]:
+    """Return rows of Braille characters with `dots`, blanks where nothing is."""
+    rows = []
+    for top in range(0, dots.height, 4):
+        bits = (
+            sum(bit for y, line in enumerate(_DOTS) for x, bit in enumerate(line) if dots.getpixel((left + x, top + y)))
+            for left in range(0, dots.width, 2)
         )
-        found.append(chr(0x2800 + bits) if bits else " ")
-    return "".join(found)
+        rows.append("".join(chr(0x2800 + each) if each else " " for each in bits))
+    return tuple(rows)
