@@ -27,11 +27,23 @@ from tests.support.fake_terminal import GRAPHICS, FakeTerminal
 ROOT = Path(__file__).resolve().parents[1]
 PROTOCOLS = ("kitty", "sixel", "halfcell")
 STOCK = "textual-image"
-_WORKLIST = re.compile(rb"C-[A-Z0-9]{6}.*C-[A-Z0-9]{6}", re.DOTALL)
-_SAMPLE = (
-    "import sys; from pathlib import Path; from ratui.demo.sample import copy_sample; "
-    "print(*copy_sample(Path(sys.argv[1]) / 'study'), sep='\\n')"
-)
+CASES = 100
+"""Cases of the larger study: those of the sample, and copies of a record of a case without its films."""
+_WORKLIST = re.compile(rb"(?:[CX]-[A-Z0-9]{4,6}.*){2}", re.DOTALL)
+_SAMPLE = """
+import shutil, sys
+from dataclasses import replace
+from pathlib import Path
+from ratui.demo.sample import copy_sample
+from ratui.study import Study
+
+folder = Path(sys.argv[1])
+path, rater, case = copy_sample(folder / "study")
+print(path, rater, case, sep="\\n")
+large = Study.open(shutil.copytree(path, folder / "large"))
+for number in range(int(sys.argv[2]) - len(large.cases())):
+    large.save_case(replace(large.case(case), id=f"X-{number:04d}"))
+"""
 
 
 @dataclass(frozen=True)
@@ -60,9 +72,14 @@ class Checkout:
         # Compiled once, as an installation is: otherwise the first start would compile everything.
         subprocess.run([sys.executable, "-m", "compileall", "-q", "ratui"], cwd=folder, env=self._run, check=True)
         made = subprocess.run(
-            [sys.executable, "-c", _SAMPLE, str(home)], cwd=folder, env=self._run, check=True, stdout=subprocess.PIPE
+            [sys.executable, "-c", _SAMPLE, str(home), str(CASES)],
+            cwd=folder,
+            env=self._run,
+            check=True,
+            stdout=subprocess.PIPE,
         )
         self.study, self.rater, self.case = made.stdout.decode().split("\n")[:3]
+        self.large = str(home / "large")
 
     def ratui(self, *arguments: str) -> list[str]:
         """Return the command line that runs ratui with `arguments`."""
@@ -141,8 +158,14 @@ def list_starts(protocols: Sequence[str]) -> dict[str, Callable[[Checkout], Star
 
     for protocol in protocols:
         add(protocol)
+    starts[f"`ratui read --case`, first joint, {protocols[0]}, {CASES} cases"] = lambda state: state.start(
+        state.ratui("read", state.large, "--rater", state.rater, "--case", state.case), protocols[0], GRAPHICS
+    )
     starts["`ratui read`, worklist"] = lambda state: state.start(
         state.ratui("read", state.study, "--rater", state.rater), "kitty", _WORKLIST
+    )
+    starts[f"`ratui read`, worklist of {CASES} cases"] = lambda state: state.start(
+        state.ratui("read", state.large, "--rater", state.rater), "kitty", _WORKLIST
     )
     starts["`ratui --help`"] = lambda state: state.run(state.ratui("--help"))
     starts["`ratui --version`"] = lambda state: state.run(state.ratui("--version"))
