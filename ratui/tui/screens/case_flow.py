@@ -28,9 +28,9 @@ from ratui.tui.input.key_queue import ClosingError, OpenReading
 from ratui.tui.input.unpressed_keys import WithdrawalReason
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.film_screen import FilmScreen
-from ratui.tui.screens.overview.screen import GoToSite, OverviewCommand, OverviewResult, OverviewScreen
 
 if TYPE_CHECKING:
+    from ratui.tui.screens.overview.screen import OverviewResult
     from ratui.tui.screens.review.screen import ReviewResult
 
 __all__ = ["CaseClosed", "CaseFlow", "CaseResult", "ScoringResult"]
@@ -268,6 +268,8 @@ class CaseFlow:
 
     def open_overview(self, notice: Callable[[Catalog, int], str] | None = None) -> None:
         """Open the overview, from which the reading is signed. `notice` returns a message to show there."""
+        from ratui.tui.screens.overview.screen import OverviewScreen
+
         reading = self.reading
         pending = len(self._review_items(self._reviewed)) if reading.is_complete else 0
         site = self.scoring_session.site if self.scoring_session is not None else self._site
@@ -279,6 +281,8 @@ class CaseFlow:
         self.open_overview()
 
     def _overview_closed(self, result: OverviewResult | None) -> None:
+        from ratui.tui.screens.overview.screen import GoToSite, OverviewCommand
+
         match result:
             case OverviewCommand.SIGN:
                 self._sign()

@@ -43,6 +43,8 @@ class FilmScreen(DisplayScreen[ScreenResultType]):
         """The message about films that are too coarse; empty before it was shown. It is shown once."""
         self._drawn_turns: Turns | None = None
         """The turns of the films that the texts on the screen state."""
+        self._is_redraw_due = False
+        """True while `redraw_soon` waits."""
         self.display_watch = DisplayWatch()
         """The record of the films that were displayed. It stays when a change of the language makes another viewer."""
 
@@ -211,7 +213,17 @@ class FilmScreen(DisplayScreen[ScreenResultType]):
             self.redraw()
 
     def on_joint_viewer_resolution_changed(self) -> None:
-        """Draw again, because the texts depend on the resolution."""
+        """Draw again, because the texts depend on the resolution. Each film reports a change of its size."""
+        self.redraw_soon()
+
+    def redraw_soon(self) -> None:
+        """Draw once after the next layout, however often this is called before."""
+        if not self._is_redraw_due:
+            self._is_redraw_due = True
+            self.call_after_refresh(self._redraw_once)
+
+    def _redraw_once(self) -> None:
+        self._is_redraw_due = False
         self.redraw()
 
     # Resolution.

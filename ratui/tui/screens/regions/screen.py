@@ -53,7 +53,7 @@ class RegionsScreen(BoxMovingScreen):
     """
 
     NAME = "regions"
-    CSS = """
+    DEFAULT_CSS = """
     RegionsScreen #keys { height: 3; }
     """
 

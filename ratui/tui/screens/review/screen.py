@@ -68,7 +68,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
     """
 
     NAME = "review"
-    CSS = """
+    DEFAULT_CSS = """
     ReviewScreen .edge { width: 1; height: 1fr; }
     ReviewScreen #keys { height: 4; }
     """
@@ -128,7 +128,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
 
     def on_resize(self, event: Resize) -> None:
         """Fit the screen to its new size."""
-        self.call_after_refresh(self.redraw)
+        self.redraw_soon()
 
     # The reading.
 

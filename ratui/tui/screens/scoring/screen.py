@@ -20,6 +20,7 @@ from ratui.study import Case, ReadingSession
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.entry.visit_names import UNNAMED
+from ratui.tui.graphics.viewport import CaseFilms
 from ratui.tui.screens.case_flow import CaseFlow, CaseResult, ScoringResult
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.scoring.hand_map import MAP_WIDTH, draw_hand_map
@@ -33,7 +34,6 @@ from ratui.tui.screens.scoring.text import (
 from ratui.tui.theme import ALARM, NOTE, QUIET
 from ratui.tui.tour.panel import TourPanel, TourPlace
 from ratui.tui.widgets.answer_panel import AnswerPanel
-from ratui.tui.widgets.joint_space_line import JointSpaceLine
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.key_bar import KeyBar
 from ratui.tui.widgets.text_line import TextLine
@@ -60,7 +60,7 @@ class ScoringScreen(FilmScreen[CaseResult]):
 
     NAME = "scoring"
     HAS_TOUR = True
-    CSS = f"""
+    DEFAULT_CSS = f"""
     ScoringScreen .edge {{ width: 1; height: 1fr; }}
     ScoringScreen #map {{ width: {MAP_WIDTH}; }}
     ScoringScreen #keys {{ height: 4; }}
@@ -81,7 +81,9 @@ class ScoringScreen(FilmScreen[CaseResult]):
             yield JointViewer(ratui.graphics, ratui.frame_cache, ratui.film_store, self.display_watch, id="joint")
             yield Static(id="edgeR", classes="edge", markup=False)
             yield TextRows(id="map")
-        if self.ratui.study.reveals:
+        if ratui.study.reveals:
+            from ratui.tui.widgets.joint_space_line import JointSpaceLine
+
             yield JointSpaceLine(ratui.study, self.reading, self.redraw, is_answered=True)
         yield AnswerPanel(ratui.study.reveals)
         yield Static(id="message", classes="message", markup=False)
@@ -101,7 +103,7 @@ class ScoringScreen(FilmScreen[CaseResult]):
     def on_resize(self, event: Resize) -> None:
         """Fit the screen to its new size."""
         self._arrange()
-        self.call_after_refresh(self.redraw)
+        self.redraw_soon()
 
     def fill_widgets(self) -> None:
         """Fill the widgets in the app's present language."""
@@ -325,16 +327,23 @@ class ScoringScreen(FilmScreen[CaseResult]):
                 panel.update_step(self.t)  # the marked field may be another one
         summary = self.ratui.study.summarize_answers(reading)
         self.query_one(AnswerPanel).show(self.t, session, self.ratui.keymap, summary)
-        for line in self.query_children(JointSpaceLine):  # in an adjudication, together with the answers of the raters
-            if session.is_comparing:
-                line.show_pair(self.t, reading, films.visits, session.site, self.joint_viewer.compared)
-            else:
-                line.clear()
+        if self.ratui.study.reveals:
+            self._show_joint_spaces(films, session)
         self.update_key_bar()
         if self.query_one("#map").display:
             height = self.query_one("#map").size.height or 20  # the height is 0 before the first layout
             rows = draw_hand_map(self.t, reading, session.site, MAP_WIDTH, height, films.visits)
             self.query_one(TextRows).show_rows(rows)
+
+    def _show_joint_spaces(self, films: CaseFilms, session: ScoringSession) -> None:
+        """Show the measured joint spaces, in an adjudication, together with the answers of the raters."""
+        from ratui.tui.widgets.joint_space_line import JointSpaceLine
+
+        line = self.query_one(JointSpaceLine)
+        if session.is_comparing:
+            line.show_pair(self.t, session.reading, films.visits, session.site, self.joint_viewer.compared)
+        else:
+            line.clear()
 
     def format_keys(self) -> Text:
         """Return the keys that are possible at the active field."""
