@@ -15,9 +15,9 @@ from textual.widgets import Static
 from ratui.study import CaseState
 from ratui.study.evaluated_models import list_evaluated_models
 from ratui.study.reading_order import has_reading_order, load_reading_order, load_unlike_cases
-from ratui.tui.screens.list_screen import ListScreen
 from ratui.tui.screens.worklist import model as worklist_model
 from ratui.tui.screens.worklist.case_list import CaseList
+from ratui.tui.screens.worklist.first_case import FirstCaseScreen
 from ratui.tui.screens.worklist.groups import Group, count_groups, find_group, step_group
 from ratui.tui.screens.worklist.loader import CaseStateLoader
 from ratui.tui.screens.worklist.opening import CaseOpener
@@ -35,21 +35,12 @@ __all__ = ["WorklistScreen"]
 
 _FIRST = 60
 """Number of cases examined before the list is shown: a screenful. The others may have to wait for the study's index."""
-_LOAD_AFTER = 1.0
-"""Seconds after the opening of a first case at which the states of all cases are loaded. Its films are shown by then."""
 _PANELS_FROM = 120
 """Columns from which the groups are panels, with the pictures of the selected case beside them."""
 
 
-class WorklistScreen(ListScreen[None]):
-    """The list of cases, one line each. Typing filters the list.
-
-    Parameters
-    ----------
-    first_case
-        The ID of a case to open at once; empty for none. The widgets are then made when the case is left, because their
-        making, and the reading of all other cases, would delay the first film.
-    """
+class WorklistScreen(FirstCaseScreen):
+    """The list of cases, one line each. Typing filters the list."""
 
     NAME = "worklist"
     DEFAULT_CSS = """
@@ -58,12 +49,7 @@ class WorklistScreen(ListScreen[None]):
     """
 
     def __init__(self, first_case: str = "") -> None:
-        super().__init__()
-        self._first_case = first_case
-        self._is_covered = bool(first_case)
-        """True before the widgets are made, while the first case covers the screen."""
-        self._message = ""
-        """The message that was shown last. The outcome of the first case comes before the widgets."""
+        super().__init__(first_case)
         self._typed = ""  # the text of the filter
         self._states: list[CaseState] = []
         self._search_texts: list[str] = []
@@ -81,7 +67,6 @@ class WorklistScreen(ListScreen[None]):
         self._has_moved = False
         """True once the rater has selected a case."""
         self._open_when_loaded = False
-        self._opened_case = ""
         self._has_own_order = False
         self._is_sorted = False
         self._unlike_count = 0
@@ -89,11 +74,11 @@ class WorklistScreen(ListScreen[None]):
         self._name_width = 6
         self._contact_sheet_site = ""
         self._evaluated_models: tuple[str, ...] = ()
-        self._opener = CaseOpener(self, self._note_opened_case, self._refresh_case, lambda: self._states)
+        self._opener = CaseOpener(self, self.note_opened_case, self.refresh_case, lambda: self._states)
 
     def compose(self) -> ComposeResult:
         """Make the widgets: title, column heads, cases, message, progress and keys."""
-        if self._is_covered:
+        if self.is_covered:
             return
         ratui = self.ratui
         yield Static(id="head", classes="line title", markup=False)
@@ -118,66 +103,17 @@ class WorklistScreen(ListScreen[None]):
         self._total = len(cases)
         self._evaluated_models = list_evaluated_models(study)
         self._name_width = measure_name_width(cases)
-        if self._first_case:
-            self.call_later(self._open_first_case)
-        else:
-            self._list_cases()
-            self._load_cases()
+        self.start()
 
     def fill_widgets(self) -> None:
         """Fill the widgets in the app's present language."""
         self._search_texts = [worklist_model.make_search_text(self.t, state) for state in self._states]
         self._list_cases(self._selected)
 
-    def on_screen_resume(self) -> None:
-        """Update the case that was open. Make the widgets if it was the first one."""
-        if self._is_covered and self._opened_case:
-            self.call_next(self._make_widgets)
-        elif self._opened_case:
-            self._refresh_opened_case()
-
-    def _refresh_opened_case(self) -> None:
-        self._refresh_case(self._opened_case)
-        self._opened_case = ""
-
-    async def _open_first_case(self) -> None:
-        self.open_case(self._first_case)
-        if self.app.screen is self:  # the case does not open
-            await self._make_widgets()
-        else:
-            self.set_timer(_LOAD_AFTER, self._load_cases)
-
-    async def _make_widgets(self) -> None:
-        """Make the widgets that the first case has covered."""
-        if not self._is_covered:
-            return
-        self._is_covered = False
-        await self.recompose()
-        self.fill_widgets()
-        self.show_message(self._message)
-        self._load_cases()
-        if self._opened_case:
-            self._refresh_opened_case()
-
-    def _load_cases(self) -> None:
+    def load_cases(self) -> None:
+        """Load the states of all cases, unless they are known."""
         if not self._is_loaded:
             self._loader.load(load_reading_order(self.ratui.study), _FIRST)
-
-    @property
-    def has_widgets(self) -> bool:
-        """False before the widgets are made, which may be when the first case is left, and while the app ends."""
-        return super().has_widgets and bool(self.query(CaseList))
-
-    @property
-    def takes_messages(self) -> bool:
-        """True also before the widgets are made: they show the last message."""
-        return self._is_covered or super().takes_messages
-
-    def show_message(self, text: str) -> None:
-        """Show `text` in the message line as soon as there is one; clear the line if it is empty."""
-        self._message = text
-        if self.has_widgets:
-            super().show_message(text)
 
     def on_resize(self) -> None:
         """Fit the lines to the new size."""
@@ -210,7 +146,7 @@ class WorklistScreen(ListScreen[None]):
         """Return the index of the state of `case`."""
         return next((index for index, state in enumerate(self._states) if state.case == case), None)
 
-    def _refresh_case(self, case: str) -> None:
+    def refresh_case(self, case: str) -> None:
         """Read the state of `case` again after it was open; select the next case if it has been signed."""
         index = self._find_case(case)
         if index is None:
@@ -370,9 +306,6 @@ class WorklistScreen(ListScreen[None]):
     def open_case(self, case: str, site: str = "") -> None:
         """Open `case` at `site`, or where the rater stopped; a signed case opens as its overview."""
         self._opener.open(case, site)
-
-    def _note_opened_case(self, case: str) -> None:
-        self._opened_case = case
 
     # Drawing.
 
