@@ -125,10 +125,19 @@ def find_shortfalls(figures: Figures, marks: Qualification) -> tuple[str, ...]:
         if value is None:
             found.append(f"{name} is not defined, {mark:.2f} is needed")
         elif name == "SDC" and value > mark:
-            found.append(f"{name} {value:z.2f} points, at most {mark:.2f} is needed")
+            found.append("{} {} points, at most {} is needed".format(name, *_format_apart(value, mark)))
         elif name != "SDC" and value < mark:
-            found.append(f"{name} {value:z.2f}, {mark:.2f} is needed")
+            found.append("{} {}, {} is needed".format(name, *_format_apart(value, mark)))
     return tuple(found)
+
+
+def _format_apart(value: float, mark: float) -> tuple[str, str]:
+    """Return two different numbers with two decimals, or with as many more as show the difference, at most six."""
+    for digits in range(2, 7):
+        shown = f"{value:z.{digits}f}", f"{mark:.{digits}f}"
+        if shown[0] != shown[1]:
+            break
+    return shown
 
 
 def load_records(folder: StudyFolder) -> tuple[QualificationRecord, ...]:

@@ -180,6 +180,15 @@ def test_a_figure_that_is_printed_as_zero_has_no_sign() -> None:
     )
 
 
+def test_a_figure_just_below_its_mark_is_not_printed_as_the_mark() -> None:
+    figures = Figures(20, 100, 100, 0.79951, 0.9, 0.5, 5.0000004, 0.0)
+    assert find_shortfalls(figures, Qualification(icc_status=0.8, icc_change=0.9, kappa=0.6, sdc=5.0)) == (
+        "ICC of status 0.7995, 0.8000 is needed",
+        "kappa 0.50, 0.60 is needed",
+        "SDC 5.000000 points, at most 5.000000 is needed",
+    )
+
+
 def test_another_study_and_changed_films_are_refused(made: Path, tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="another examination"):
         open_examination(made / "truth.json", Study.create(tmp_path / "other", "fingers", ("anna",)))
