@@ -91,13 +91,25 @@ async def test_whoever_has_signed_reads_it_page_by_page(tmp_path: Path) -> None:
         assert "pair" in cells(pilot)
         await pilot.press("right")
         await settle(pilot)
-        assert "page 2 of 2 · Errors of the ERO difference" in label_text(pilot)
+        assert "page 2 of 2" in label_text(pilot)
+        assert "─ Errors of the ERO difference ─" in cells(pilot)
         await pilot.press("right", "left", "left")
         await settle(pilot)
         assert "page 1 of 2" in label_text(pilot)
         await pilot.press("escape")
         await settle(pilot)
         assert isinstance(pilot.app.screen, WorklistScreen)
+
+
+async def test_the_title_of_a_page_is_no_markup(tmp_path: Path) -> None:
+    study = measured(tmp_path)
+    blocks = (Heading("[red]Errors"), Paragraph("few"))
+    save_evaluation(study, Evaluation("scorer", datetime(2026, 3, 1, tzinfo=UTC), tuple(study.cases()), blocks))
+    async with reading_as(study, "anna", size=(100, 30)) as pilot:
+        await settle(pilot)
+        await pilot.press("ctrl+e")
+        await settle(pilot)
+        assert "─ [red]Errors ─" in cells(pilot)
 
 
 async def test_before_the_signature_it_only_lists_the_cases_to_sign(tmp_path: Path) -> None:

@@ -144,18 +144,20 @@ class EvaluationScreen(KeyScreen[None]):
 
     def _draw(self) -> None:
         t, page = self.t, self._page
+        is_pictured = page is not None and self._can_draw(page)
+        is_wordless = is_pictured and page is not None and not page.blocks
         head = f" {t('evaluation.title', model=self._models[self._model_index])}"
         if isinstance(self._evaluation, Evaluation) and page is not None:
             created = f"{self._evaluation.created.astimezone():%Y-%m-%d %H:%M}"
             place = t("evaluation.place", page=self._page_index + 1, total=len(self._pages))
-            head += f" · {place} · {page.title} · {t('evaluation.evaluated_at', when=created)}"
+            title = f" · {page.title}" if is_wordless else ""  # otherwise the panel has it
+            head += f" · {place}{title} · {t('evaluation.evaluated_at', when=created)}"
         self.query_one("#head", Static).update(head)
         self.query_one("#text", Static).update(self._format_text(page))
         self._words.border_title = Content(page.title) if page else ""
         self._words.scroll_home(animate=False)
-        is_pictured = page is not None and self._can_draw(page)
         self.set_class(is_pictured, "pictured")
-        self.set_class(is_pictured and page is not None and not page.blocks, "wordless")
+        self.set_class(is_wordless, "wordless")
         self.update_key_bar()
         self.call_after_refresh(self._show_picture)
 
