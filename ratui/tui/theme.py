@@ -30,6 +30,7 @@ __all__ = [
     "SELECTED",
     "WAITING",
     "Palette",
+    "find_film_colour",
     "find_style",
     "make_console_theme",
     "make_theme",
@@ -211,6 +212,11 @@ def use_palette(name: str) -> None:
     """Let `find_style` return the styles of the palette `name`. Raise KeyError if there is none."""
     global _used
     _used = PALETTES[name]
+
+
+def find_film_colour(name: str) -> str:
+    """Return the colour `name` for marks on a film, which is on black in every palette, as hexadecimal RGB."""
+    return str(getattr(_used if _used.is_dark else PALETTES["dark"], name))
 
 
 def find_style(style: str) -> Style:

@@ -7,6 +7,7 @@ Sixel they are drawn into the picture.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import replace
 
 from PIL import Image
 from rich.cells import cell_len
@@ -16,16 +17,29 @@ from rich.style import Style
 from textual.strip import Strip
 
 from ratui.imaging import Box
-from ratui.tui.graphics.box_drawing import BoxState, Outline, draw_outlines, place_names, trace_borders
+from ratui.tui.graphics.box_drawing import LABEL_GAP, draw_outlines, trace_borders, trace_line
+from ratui.tui.graphics.box_names import (
+    Label,
+    list_abbreviations,
+    measure_in_cells,
+    measure_in_pixels,
+    place_labels,
+)
+from ratui.tui.graphics.box_outlines import SIGNS, BoxState, Outline, is_small
+from ratui.tui.theme import find_film_colour
 from ratui.tui.widgets.film_view import FilmView
 
 __all__ = ["AnnotatedFilm"]
 
-_COLOUR: dict[BoxState, str] = {"accepted": "#5c86a8", "waiting": "#8fb8d8", "current": "#e0b050", "refused": "#ffffff"}
-_NAME: dict[BoxState, Style] = {
-    state: Style.parse(f"bold black on {colour}" if state in ("current", "refused") else f"{colour} on black")
-    for state, colour in _COLOUR.items()
+_COLOUR: dict[BoxState, str] = {
+    "accepted": "quiet",
+    "proposed": "accent",
+    "moved": "accent",
+    "estimated": "plain",
+    "refused": "alarm",
+    "current": "waiting",
 }
+"""Names of the palette's colours."""
 
 
 class AnnotatedFilm(FilmView):
@@ -35,7 +49,7 @@ class AnnotatedFilm(FilmView):
 
     # By row of cells: the states of the lines through the upper and lower half of each cell, and the names to write.
     _border: dict[int, dict[int, tuple[BoxState | None, BoxState | None]]] | None = None
-    _names: dict[int, list[tuple[int, str, Style]]] | None = None
+    _names: dict[int, list[tuple[int, str, BoxState]]] | None = None
 
     @property
     def draws_in_cells(self) -> bool:
@@ -94,12 +108,38 @@ class AnnotatedFilm(FilmView):
             row = self._border.setdefault(y // 2, {})
             upper, lower = row.get(x, (None, None))
             row[x] = (upper, state) if y % 2 else (state, lower)
-        # A name takes whole cells: measure the boxes in rows of cells, not in halves.
-        rows = [Outline(Box(b.box.x0, b.box.y0 // 2, b.box.x1, (b.box.y1 + 1) // 2), b.name, b.state) for b in boxes]
         self._names = {}
-        places = place_names(rows, [(cell_len(each.name), 1) for each in rows], (width, height))
-        for index, (x, y) in places.items():
-            self._names.setdefault(y, []).append((x, rows[index].name, _NAME[rows[index].state]))
+        for each in boxes:
+            x, y = int(each.box.x0 + each.box.x1) // 2, int(each.box.y0 + each.box.y1) // 4
+            if is_small(each) and 0 <= x < width and 0 <= y < height:
+                self._names.setdefault(y, []).append((x, SIGNS[each.state], each.state))
+        for label in self._place_labels(boxes):
+            place, state = label.place, boxes[label.index].state
+            self._names.setdefault(int(place.box.y0), []).append((int(place.box.x0), label.text, state))
+            if place.line:
+                x0, y0, x1, y1 = place.line
+                for x, y in trace_line((x0, 2 * y0, x1, 2 * y1)):
+                    row = self._border.setdefault(y // 2, {})
+                    upper, lower = row.get(x, (None, None))
+                    row[x] = (upper, lower or state) if y % 2 else (upper or state, lower)
+
+    def _place_labels(self, boxes: tuple[Outline, ...]) -> tuple[Label, ...]:
+        """Return the names of `boxes` with their places, in cells if boxes replace cells, else in pixels."""
+        if not self.draws_in_cells:
+            return place_labels(boxes, measure_in_pixels(self.text_height), self.pixel_size, gap=LABEL_GAP)
+        # A name takes whole cells: measure the boxes in rows of cells, not in halves.
+        rows = tuple(
+            replace(each, box=Box(each.box.x0, each.box.y0 // 2, each.box.x1, (each.box.y1 + 1) // 2)) for each in boxes
+        )
+        return place_labels(rows, measure_in_cells, (self.size.width, self.size.height), gap=0)
+
+    def list_abbreviations(self, boxes: tuple[Outline, ...]) -> tuple[str, ...]:
+        """Return the explanations of the abbreviated names on the film. Call it after `boxes` were prepared or shown."""
+        return list_abbreviations(boxes, self._place_labels(boxes))
+
+    def uses_signs(self, boxes: tuple[Outline, ...]) -> bool:
+        """Return True if signs stand for some of the `boxes`, because there is no room for lines."""
+        return self.draws_in_cells and any(map(is_small, boxes))
 
     def render_line(self, y: int) -> Strip:
         """Return line `y` of the film, with lines and names in place of some cells."""
@@ -109,11 +149,17 @@ class AnnotatedFilm(FilmView):
         line = (self._border or {}).get(y)
         if line:
             strip = _with_lines(strip, line)
-        for x, name, style in sorted((self._names or {}).get(y, ()), key=lambda item: item[0]):
+        for x, name, state in sorted((self._names or {}).get(y, ()), key=lambda item: item[0]):
             end = min(x + cell_len(name), strip.cell_length)
-            label = Strip([Segment(name, style)]).crop(0, end - x)
+            label = Strip([Segment(name, _name_style(state))]).crop(0, end - x)
             strip = Strip.join([strip.crop(0, x), label, strip.crop(end, strip.cell_length)])
         return strip
+
+
+def _name_style(state: BoxState) -> Style:
+    """Return the style of the name of a box: a block for the selected box and for refused ones."""
+    colour = find_film_colour(_COLOUR[state])
+    return Style.parse(f"bold black on {colour}" if state in ("current", "refused") else f"{colour} on black")
 
 
 def _with_lines(strip: Strip, line: dict[int, tuple[BoxState | None, BoxState | None]]) -> Strip:
@@ -128,7 +174,7 @@ def _with_lines(strip: Strip, line: dict[int, tuple[BoxState | None, BoxState | 
                 continue
             # A space shows the background in both halves.
             over = style.color if character == "▀" else style.bgcolor
-            top = Color.parse(_COLOUR[upper]) if upper else over
-            bottom = Color.parse(_COLOUR[lower]) if lower else style.bgcolor
+            top = Color.parse(find_film_colour(_COLOUR[upper])) if upper else over
+            bottom = Color.parse(find_film_colour(_COLOUR[lower])) if lower else style.bgcolor
             cells.append(Segment("▀", Style(color=top, bgcolor=bottom)))
     return Strip(cells, strip.cell_length)

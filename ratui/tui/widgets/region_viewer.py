@@ -21,9 +21,10 @@ from ratui.imaging import DEFAULT_DISPLAY, Box, DisplaySettings, Orientation
 from ratui.scheme import Site
 from ratui.study import FilmRecord, Region
 from ratui.terminal import Display, FrameCache
-from ratui.tui.graphics.box_drawing import Outline, make_outlines
+from ratui.tui.graphics.box_outlines import Outline, make_outlines
 from ratui.tui.graphics.film_store import FilmStore, ViewRequest, make_joint_box, make_whole_film_box
 from ratui.tui.textual_internals import run_in_thread
+from ratui.tui.theme import QUIET
 from ratui.tui.widgets.annotated_film import AnnotatedFilm
 from ratui.tui.widgets.film_view import FilmFailed
 
@@ -88,6 +89,8 @@ class RegionViewer(Horizontal):
         self._enlarged: tuple[tuple[str, Orientation], str, Box, Box] | None = None
         self._pictures: dict[ViewRequest, Image.Image] = {}
         self._worker: Worker[None] | None = None
+        self._count: Text | str = ""
+        self._abbreviations: tuple[str, ...] = ()
 
     def compose(self) -> ComposeResult:
         """Lay out the two views, each with its line."""
@@ -98,8 +101,22 @@ class RegionViewer(Horizontal):
 
     def update_lines(self, count: Text | str, state: Text | str) -> None:
         """Write `count` below the whole film, and `state` below the enlarged box."""
-        self._lines[0].update(count)
+        self._count = count
+        self._update_count()
         self._lines[1].update(state)
+
+    @property
+    def uses_signs(self) -> bool:
+        """True if signs stand for some boxes of the whole film."""
+        if self._scene is None or not self._scene.sites or not self.whole_film.pixel_size[0]:
+            return False
+        return self.whole_film.uses_signs(self._whole_film_job(self._scene)[1])
+
+    def _update_count(self) -> None:
+        """Write the line below the whole film, with the abbreviations of names that are used there."""
+        self._lines[0].update(
+            Text(" · ").join([Text.assemble(self._count), *(Text(each, QUIET) for each in self._abbreviations)])
+        )
 
     def show(self, scene: Scene, *, moving: bool = False) -> None:
         """Show a scene. Call it in the app's thread only.
@@ -125,16 +142,28 @@ class RegionViewer(Horizontal):
             jobs.append((self.enlarged, *self._with_outlines(self._enlarged_view(scene, box), scene)))
         else:
             self.enlarged.blank()
-        area = make_whole_film_box(scene.film, self.whole_film.pixel_size, self.whole_film.graphics)
-        size = self.whole_film.pixel_size
-        view = _view(scene, area, size, DisplaySettings("film"))
-        jobs.append((self.whole_film, *self._with_outlines(view, scene)))
+        jobs.append((self.whole_film, *self._whole_film_job(scene)))
         if all(widget.draws_in_cells and view in self._pictures for widget, view, _ in jobs):
             for widget, view, boxes in jobs:  # boxes in cells need no new picture, and so no worker
-                widget.show_annotated(self._pictures[view], view.key, boxes)
+                self._show(widget, view, boxes)
             return
         pause = _PAUSE if moving else 0.0
         self._worker = run_in_thread(self, lambda: self._paint(jobs, pause), group="films")
+
+    def _whole_film_job(self, scene: Scene) -> tuple[ViewRequest, tuple[Outline, ...]]:
+        """Return the view of the whole film, and its outlines."""
+        size = self.whole_film.pixel_size
+        area = make_whole_film_box(scene.film, size, self.whole_film.graphics)
+        return self._with_outlines(_view(scene, area, size, DisplaySettings("film")), scene)
+
+    def _show(self, widget: AnnotatedFilm, view: ViewRequest, boxes: tuple[Outline, ...]) -> None:
+        """Show the picture of `view` with `boxes`, which are prepared, and explain the abbreviations of their names."""
+        widget.show_annotated(self._pictures[view], view.key, boxes)
+        if widget is self.whole_film:
+            abbreviations = widget.list_abbreviations(boxes)
+            if abbreviations != self._abbreviations:
+                self._abbreviations = abbreviations
+                self._update_count()
 
     def on_film_view_resized(self) -> None:
         """Make the pictures in the new size."""
@@ -192,7 +221,7 @@ class RegionViewer(Horizontal):
         while len(self._pictures) >= self.MAX_PICTURES:
             self._pictures.pop(next(iter(self._pictures)))
         self._pictures[view] = picture
-        widget.show_annotated(picture, view.key, boxes)
+        self._show(widget, view, boxes)
 
 
 def _film_key(scene: Scene) -> tuple[str, Orientation]:

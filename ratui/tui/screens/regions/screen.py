@@ -33,6 +33,8 @@ from ratui.tui.widgets.region_viewer import RegionViewer, Scene
 __all__ = ["RegionsScreen"]
 
 _ARROWS = ("left", "up", "down", "right")
+_LEGEND_ROWS = 32
+"""Height of the screen from which the legend of the boxes has a line of its own."""
 _ANYTIME = {"help", "leave", "next_film", "previous_film"}
 """Actions that are possible before the boxes are placed."""
 
@@ -84,6 +86,7 @@ class RegionsScreen(BoxMovingScreen):
         app = self.ratui
         yield Static(id="head", classes="line title", markup=False)
         yield RegionViewer(app.graphics, app.frame_cache, app.film_store, id="films")
+        yield Static(id="legend", classes="line", markup=False)
         yield Static(id="message", classes="message", markup=False)
         yield KeyBar()
 
@@ -373,4 +376,15 @@ class RegionsScreen(BoxMovingScreen):
         return first + "".join(label.removeprefix(modifier) for label in others)
 
     def _update_message(self) -> None:
-        self.query_one("#message", Static).update(Text(f" {self._message}"))
+        """Show the message, and the legend of the boxes: on small screens in the same line, while there is no message."""
+        legend, editor = Text(""), self._editor
+        if editor is not None:
+            refused = [key for fault in self._faults for key in (fault.site, fault.other) if key]
+            signs, width = self.query_one(RegionViewer).uses_signs, self.app.size.width
+            legend = region_text.format_legend(self.t, editor, refused, uses_signs=signs, width=width)
+        has_room = self.app.size.height >= _LEGEND_ROWS
+        line = self.query_one("#legend", Static)
+        line.display = has_room
+        line.update(legend)
+        show_legend = not self._message and not has_room
+        self.query_one("#message", Static).update(legend if show_legend else Text(f" {self._message}"))

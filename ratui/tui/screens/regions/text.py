@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -13,7 +14,7 @@ from ratui.scheme import Site
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.visit_names import load_visit_names
-from ratui.tui.graphics.box_drawing import format_short_name
+from ratui.tui.graphics.box_outlines import SIGNS, BoxState, find_state, format_short_name
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.theme import BRIGHT, NOTE, PLAIN, QUIET, WAITING
 
@@ -24,11 +25,22 @@ __all__ = [
     "format_fault",
     "format_hand_state",
     "format_head",
+    "format_legend",
     "format_opening_note",
 ]
 
 _MANY = 4
 """Largest number of joints that a message names."""
+_SHAPES: Mapping[BoxState, str] = {
+    "accepted": "└ ┘",
+    "proposed": "└─┘",
+    "moved": "└┴┘",
+    "estimated": "└┄┘",
+    "refused": "└╱┘",
+    "current": "╚═╝",
+}
+"""The lower sides of boxes by state, as in the film."""
+_LEGEND_ORDER: tuple[BoxState, ...] = ("current", "accepted", "proposed", "moved", "estimated", "refused")
 _LONGEST_LABEL = 14
 """Longest label of a joint, in cells; a longer one is abbreviated."""
 
@@ -58,6 +70,48 @@ def format_box_state(t: Catalog, editor: RegionEditor) -> Text:
     mark = t("regions.accepted_by", rater=region.confirmed_by) if region.confirmed_by else t("regions.not_accepted")
     text.append(f" {mark}", QUIET if region.confirmed_by else BRIGHT)
     text.append(f" · {_source(t, region)}", PLAIN)
+    return text
+
+
+def format_legend(t: Catalog, editor: RegionEditor, refused: Iterable[str], *, uses_signs: bool, width: int) -> Text:
+    """Return the meaning of the shapes of boxes on this film, with their numbers, in at most `width` cells.
+
+    Only the states that occur are named. A joint that is not on the film has no box, but is counted here.
+
+    Parameters
+    ----------
+    t
+        The texts.
+    editor
+        The boxes of the film.
+    refused
+        Keys of the sites whose boxes are not valid.
+    uses_signs
+        True if signs stand for boxes, because the film is too small for lines.
+    width
+        Largest width of the text in cells; further states are left out.
+    """
+    wrong = set(refused)
+    count: Counter[BoxState] = Counter()
+    for key, region in editor.regions.items():
+        if region.box is not None:
+            count[find_state(region, is_current=key == editor.site.key, is_refused=key in wrong)] += 1
+    parts = []
+    for state in _LEGEND_ORDER:
+        if count[state]:
+            shape = SIGNS[state] if uses_signs and state != "current" else _SHAPES[state]
+            number = "" if state == "current" else f" {count[state]}"
+            parts.append((shape, f"{t(f'regions.legend_{state}')}{number}"))
+    absent = sum(region.box is None for region in editor.regions.values())
+    if absent:
+        parts.append(("∅", f"{t('regions.legend_absent')} {absent}"))
+    text = Text(no_wrap=True)
+    for shape, meaning in parts:
+        if text.cell_len + cell_len(shape) + cell_len(meaning) + 3 > width:
+            break
+        text.append("  " if text else " ")
+        text.append(shape, BRIGHT)
+        text.append(f" {meaning}", QUIET)
     return text
 
 
