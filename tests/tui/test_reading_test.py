@@ -19,7 +19,7 @@ from ratui.terminal import Display
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.screens.reading_test.app import ReadingTestApp
 from ratui.tui.screens.reading_test.screen import ReadingTestScreen
-from ratui.tui.screens.reading_test.text import describe_test
+from ratui.tui.screens.reading_test.text import describe_test, draw_interval
 from ratui.tui.user_settings import UserSettings
 from ratui.tui.widgets.joint_viewer import JointViewer
 from tests.films import make_study
@@ -199,6 +199,18 @@ def result(erosion: tuple[float, float, float], narrowing: tuple[float, float, f
         PartResult("narrowing", *narrowing, 0.04, 0.8, None, 1.3, TRIALS),
     )
     return DisplayTest("a", "2026-01-02T03:04:05+00:00", "1.0", "1", FACTS, parts)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "low", "high", "line"),
+    [
+        (1.225, 0.6, 2.5, "0.25 ├─────────────━━━━━━━━━━━●━━━━━━━━━━─────────────┤ 6.0 mm"),
+        (0.1, 0.06, 0.25, "0.25 ├◀───────────────────────────────────────────────┤ 6.0 mm"),
+        (9.0, 4.5, 20.0, "0.25 ├───────────────────────────────────────────━━━━▶┤ 6.0 mm"),
+    ],
+)
+def test_the_interval_is_drawn_on_the_sizes_of_the_test(threshold: float, low: float, high: float, line: str) -> None:
+    assert draw_interval(result((threshold, low, high), (0.1, 0.05, 0.2)).parts[0]) == line
 
 
 @pytest.mark.parametrize(("answer", "side"), [(0, "left"), (1, "right")])

@@ -152,15 +152,12 @@ class StudyFolder(OpenFolder):
 
     def remove(self, inside: str) -> None:
         """Remove the file `inside`, a link as such; nothing happens without one. Raises StoreError."""
-        above, name = split_name(inside)
-        try:
-            with self.opened(above) as folder, recording(self, inside, None):
+
+        def unlink(folder: int, name: str) -> None:
+            with recording(self, inside, None):
                 os.unlink(name, dir_fd=folder)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            problem = f"can't be removed: {error.strerror}"
-            raise StoreError(problem, self.path / inside, "Check the folder's permissions") from error
+
+        self._remove(inside, unlink)
 
     def remove_folder(self, inside: str) -> None:
         """Remove the folder `inside` with the files in it; nothing happens without one.
@@ -169,10 +166,14 @@ class StudyFolder(OpenFolder):
         """
         for name in self.scan(inside):
             self.remove(f"{inside}/{name}")
+        self._remove(inside, lambda folder, name: os.rmdir(name, dir_fd=folder))
+
+    def _remove(self, inside: str, remove: Callable[[int, str], None]) -> None:
+        """Call `remove` with the descriptor of the folder of `inside` and the name in it. Raises StoreError."""
         above, name = split_name(inside)
         try:
             with self.opened(above) as folder:
-                os.rmdir(name, dir_fd=folder)
+                remove(folder, name)
         except FileNotFoundError:
             return
         except OSError as error:

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from rich.console import Group
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Container, Horizontal, VerticalScroll
 from textual.events import Resize
 from textual.widgets import Static
 
@@ -80,7 +80,10 @@ class ReadingTestScreen(KeyScreen[TestOutcome]):
 
     NAME = "reading_test"
     DEFAULT_CSS = f"""
-    ReadingTestScreen #words {{ height: 1fr; padding: 1 2 0 2; scrollbar-size: 1 1; display: none; }}
+    ReadingTestScreen #words {{ height: auto; max-height: 100%; max-width: 124; padding: 1 2; display: none; }}
+    ReadingTestScreen #words {{ scrollbar-size: 1 1; }}
+    ReadingTestScreen #room {{ height: 1fr; align: center middle; display: none; }}
+    ReadingTestScreen.wordy #room {{ display: block; }}
     ReadingTestScreen #words Static {{ height: auto; }}
     ReadingTestScreen.wordy #words {{ display: block; }}
     ReadingTestScreen.wordy .films {{ display: none; }}
@@ -88,6 +91,7 @@ class ReadingTestScreen(KeyScreen[TestOutcome]):
     ReadingTestScreen #map {{ width: {MAP_WIDTH}; }}
     ReadingTestScreen #keys {{ height: 4; }}
     ReadingTestScreen.wide #keys {{ height: 2; }}
+    ReadingTestScreen.wordy #keys {{ height: 1; }}
     """
 
     def __init__(
@@ -120,7 +124,7 @@ class ReadingTestScreen(KeyScreen[TestOutcome]):
         """Make the widgets at the places that they have on the scoring screen."""
         app = self.key_app
         yield Static(id="head", classes="line title", markup=False)
-        with VerticalScroll(id="words", can_focus=False):
+        with Container(id="room"), VerticalScroll(id="words", classes="panel", can_focus=False):
             yield Static(id="text")
         with Horizontal(classes="films"):
             yield Static(id="edgeL", classes="edge", markup=False)
@@ -175,17 +179,11 @@ class ReadingTestScreen(KeyScreen[TestOutcome]):
         """Choose the left film."""
         self._answer(0)
 
-    def action_left(self) -> None:
-        """Choose the left film."""
-        self._answer(0)
-
     def action_second(self) -> None:
         """Choose the right film."""
         self._answer(1)
 
-    def action_right(self) -> None:
-        """Choose the right film."""
-        self._answer(1)
+    action_left, action_right = action_first, action_second
 
     def action_zoom(self) -> None:
         """Use the next zoom step for the test."""
@@ -344,6 +342,8 @@ class ReadingTestScreen(KeyScreen[TestOutcome]):
         self.query_one("#map").display = self.app.size.width >= MAP_FROM
         self.set_class(count_key_rows(self.app.size.width) == 2, "wide")
         self.query_one("#head", Static).update(self._format_head())
+        words = "result" if self._phase == "result" else "introduction"
+        self.query_one("#words").border_title = self.t(f"reading_test.panel_{words}")
         self.query_one("#text", Static).update(Group(*(Text(line, PLAIN) for line in self._list_lines())))
         side = self._shown.site.side if self._shown else ""
         for edge in ("L", "R"):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from ratui.study.display_tests import DisplayFacts, DisplayTest, PartResult
 from ratui.tui.i18n.catalog import Catalog
 
-__all__ = ["describe_test", "format_part", "list_advice"]
+__all__ = ["describe_test", "draw_interval", "format_part", "list_advice"]
 
 _SMALL_EROSION, _LARGE_EROSION = 1.0, 2.0
 """Diameters in mm between which the erosions of ERO 1 are; see `ratui.terminal.display.MIN_PIXELS_PER_MM`."""
+_AXIS = 48
+"""Cells of the line of sizes."""
 _QUARTER, _HALF = 0.25, 0.5
 """Lost shares of a joint space: well before, and at the border between JSN 2 and JSN 3."""
 
@@ -36,7 +39,7 @@ def describe_test(t: Catalog, test: DisplayTest) -> list[str]:
             lines += ["", t(f"reading_test.no_{name}")]
         else:
             judgement = _describe_one_side(t, part) if part.is_one_sided else _judge(t, part)
-            lines += ["", format_part(t, part), judgement]
+            lines += ["", format_part(t, part), *([] if part.is_one_sided else [draw_interval(part)]), judgement]
     advice = list(list_advice(t, test))
     return lines + (["", t("reading_test.helps"), *(f"· {line}" for line in advice)] if advice else [])
 
@@ -50,6 +53,23 @@ def format_part(t: Catalog, part: PartResult) -> str:
     if part.is_below_smallest:
         return t(f"reading_test.{name}_below", **values)
     return t(f"reading_test.{name}_result", **values)
+
+
+def draw_interval(part: PartResult) -> str:
+    """Return the sizes of the test as a line in their logarithm, with the interval and the threshold on it."""
+    whole = math.log(part.largest / part.smallest)
+
+    def place(size: float) -> int:
+        share = math.log(max(size, 1e-9) / part.smallest) / whole
+        return round(min(max(share, 0.0), 1.0) * (_AXIS - 1))
+
+    cells = ["─"] * _AXIS
+    first, last = place(part.low), place(part.high)
+    cells[first : last + 1] = "━" * (last - first + 1)
+    # An arrow stands for a threshold beyond the sizes of the test.
+    cells[place(part.threshold)] = "◀" if part.is_below_smallest else "●" if part.is_reached else "▶"
+    unit = "mm" if part.part == "erosion" else "%"
+    return f"{_format_size(part, part.smallest)} ├{''.join(cells)}┤ {_format_size(part, part.largest)} {unit}"
 
 
 def _format_sizes(part: PartResult) -> dict[str, object]:
