@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
+import textwrap
 
 import click
 
@@ -18,7 +20,10 @@ from ratui.terminal import (
 )
 from ratui.tui.user_settings import read_user_settings, save_setting, settings_file
 
-__all__ = ["show_report"]
+__all__ = ["show_report", "wrap_line"]
+
+_BEGINNING = re.compile(r"advice: |\S+\s{2,}|\s+")
+"""Beginning of a line, below the end of which its further lines start."""
 
 
 def show_report(graphics: str, ruler_mm: float | None = None) -> None:
@@ -38,14 +43,24 @@ def show_report(graphics: str, ruler_mm: float | None = None) -> None:
     columns, rows = shutil.get_terminal_size()
     lines = [f"{name:<10}{text}" for name, text in describe_terminal(display, columns, rows)]
     lines += describe_ruler(display, pixel_mm)
-    hints = list_advice(display, columns, rows)
+    hints = [f"advice: {hint}" for hint in list_advice(display, columns, rows)]
     if sys.stdout.isatty():
-        height = max(rows - len(lines) - len(TEST_CARD_CHECKS) - len(hints) - 4, 8)
+        checks = [part for check in TEST_CARD_CHECKS for part in wrap_line(f"  {check}", columns)]
+        lines = [part for line in lines for part in wrap_line(line, columns)]
+        hints = [part for hint in hints for part in wrap_line(hint, columns)]
+        height = max(rows - len(lines) - len(checks) - len(hints) - 4, 8)
         size, took = show_test_card(display, columns - 1, height)
         if took is not None:
             lines.append(f"{'card':<10}{size / 1000:,.0f} kB, displayed after {1000 * took:.0f} ms")
-        lines += ["", "The test card is correct if you see", *(f"  {check}" for check in TEST_CARD_CHECKS)]
+        lines += ["", "The test card is correct if you see", *checks]
     else:
         lines.append("card      not shown: the output is not a terminal")
-    for line in (*lines, *(f"advice: {hint}" for hint in hints)):
+    for line in (*lines, *hints):
         click.echo(line)
+
+
+def wrap_line(line: str, width: int) -> list[str]:
+    """Return `line` in lines of at most `width` characters, broken between words; all but the first are indented."""
+    beginning = _BEGINNING.match(line)
+    indent = " " * (beginning.end() if beginning else 0)
+    return textwrap.wrap(line, max(width, 40), subsequent_indent=indent, break_on_hyphens=False) or [line]

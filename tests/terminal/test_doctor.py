@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ratui.cli.doctor import wrap_line
 from ratui.terminal import (
     MIN_PIXELS_PER_MM,
     Display,
@@ -128,3 +129,19 @@ def test_without_a_terminal_there_is_one_message(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stderr == "ratui: films can only be shown in a terminal. Run this in a terminal\n"
+
+
+def test_lines_break_between_words_and_stay_below_their_beginning() -> None:
+    assert wrap_line("joints    about 0.9 pixels a millimetre: too few to judge", 40) == [
+        "joints    about 0.9 pixels a millimetre:",
+        "          too few to judge",
+    ]
+    assert wrap_line("  16 steps from black to white, each with a paler square", 40) == [
+        "  16 steps from black to white, each",
+        "  with a paler square",
+    ]
+    assert wrap_line("advice: a larger window gives films more pixels", 40) == [
+        "advice: a larger window gives films more",
+        "        pixels",
+    ]
+    assert wrap_line(f"ruler     ├{'─' * 60}┤", 80) == [f"ruler     ├{'─' * 60}┤"]
