@@ -11,7 +11,8 @@ from ratui.cli.main import commands
 from ratui.errors import DisplayError, SettingsError
 from ratui.imaging import Box, SpacingSource
 from ratui.terminal import Display, describe_ruler, find_pixel_mm
-from ratui.tui.graphics.viewport import ViewSettings, read_view_settings, save_view_settings
+from ratui.tui.graphics.saved_view_settings import read_view_settings, save_view_settings
+from ratui.tui.graphics.viewport import ViewSettings
 from ratui.tui.graphics.zoom import LIFE_SIZE, WHOLE_FILM, ZOOMS, make_life_size_box, next_zoom, step_zoom
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.user_settings import UserSettings, read_user_settings, save_setting
