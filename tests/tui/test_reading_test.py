@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from textual.pilot import Pilot
 
 from ratui.errors import StoreError
@@ -199,6 +200,14 @@ def result(erosion: tuple[float, float, float], narrowing: tuple[float, float, f
         PartResult("narrowing", *narrowing, 0.04, 0.8, None, 1.3, TRIALS),
     )
     return DisplayTest("a", "2026-01-02T03:04:05+00:00", "1.0", "1", FACTS, parts)
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_the_question_behind_a_message_fits_80_columns(language: str) -> None:
+    t = Catalog(language)
+    for message in ("is_right", "is_wrong", "restarted", "withdrawn"):
+        for part in ("erosion", "narrowing"):
+            assert cell_len(f" {t(f'reading_test.{message}')} {t(f'reading_test.ask_{part}')}") <= 79
 
 
 @pytest.mark.parametrize(
