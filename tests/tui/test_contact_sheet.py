@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 from textual.pilot import Pilot
 
-from ratui.reading import Entry, Field, GradeEntry, start_reading
+from ratui.reading import Entry, Field, FindingEntry, GradeEntry, NotAssessableEntry, start_reading
 from ratui.scheme import load_scheme
 from ratui.terminal import Display
 from ratui.tui.screens.contact_sheet.cell import ContactCell
-from ratui.tui.screens.contact_sheet.model import make_card, paste_side_by_side, select_cards
+from ratui.tui.screens.contact_sheet.model import CaseCard, make_card, paste_side_by_side, select_cards
 from ratui.tui.screens.contact_sheet.screen import ContactSheetScreen, count_cells
 from ratui.tui.screens.review.screen import ReviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
@@ -79,25 +79,36 @@ async def test_it_shows_the_joint_of_every_case_that_the_rater_has_read_and_no_o
     store_reading(study, four, ero(5, 5), rater="bert", signed=True)  # read by another rater
     async with reading_as(study, "anna", size=(120, 40)) as pilot:
         await sheet_of(pilot)
-        assert captions(pilot) == [f"▸{one}  0→2  0→0", f"{two}  1→1  0→0"]
+        assert captions(pilot) == [f"▸{one}  ERO 0→2  JSN 0→0", f"{two}  ERO 1→1  JSN 0→0"]
         filled_cells = [cell for cell in pilot.app.screen.query(ContactCell) if cell.view.key is not None]
         assert len(filled_cells) == 2, "both have their picture"
         assert "▀" in cells(pilot)
         assert four not in cells(pilot)
 
 
-async def test_by_score_the_most_damaged_come_last(tmp_path: Path) -> None:
-    study = make_study(tmp_path, patients=3, sides="L")
-    one, two, three = study.cases()
-    store_reading(study, one, ero(4, 4))
-    store_reading(study, two, ero(0, 0))
-    store_reading(study, three, ero(2, 0))
+async def test_a_key_goes_through_the_orders_and_the_selected_case_stays_selected(tmp_path: Path) -> None:
+    study = make_study(tmp_path, patients=4, sides="L")
+    one, two, three, four = study.cases()
+    store_reading(study, one, ero(0, 0))
+    store_reading(study, two, ero(4, 4))
+    store_reading(study, three, ero(0, 3))
+    store_reading(study, four, {Field(SITE, "ERO", 0): GradeEntry(5)}, joints=0)
     async with reading_as(study, "anna", size=(120, 40)) as pilot:
         await sheet_of(pilot)
-        assert [line.strip("▸").split()[0] for line in captions(pilot)] == [one, two, three]
-        await pilot.press("o")
-        assert [line.strip("▸").split()[0] for line in captions(pilot)] == [two, three, one]
-        assert "by score" in label_text(pilot)
+        await pilot.press("right", "right")
+        for text, order in (
+            ("highest score first (last visit)", [two, three, one, four]),
+            ("largest change first", [three, one, two, four]),
+            ("by case", [one, two, three, four]),
+        ):
+            await pilot.press("o")
+            assert [line.strip("▸").split()[0] for line in captions(pilot)] == order
+            assert text in label_text(pilot)
+            assert next(line for line in captions(pilot) if line.startswith("▸")).startswith(f"▸{three}")
+            open_ones = [line for line in captions(pilot) if "◇ open" in line]
+            assert [line.split()[0] for line in open_ones] == [four]
+            if text == "largest change first":
+                assert "(+3)" in captions(pilot)[0]
 
 
 class TestEnter:
@@ -136,7 +147,7 @@ class TestEnter:
                 await pilot.press("escape")
                 await settle(pilot)
             assert isinstance(pilot.app.screen, ContactSheetScreen)
-            assert captions(pilot) == [f"▸{case}  1→1  0→0"]
+            assert captions(pilot) == [f"▸{case}  ERO 1→1  JSN 0→0"]
             await pilot.press("escape")
             await settle(pilot)
             assert isinstance(pilot.app.screen, WorklistScreen)
@@ -198,7 +209,11 @@ class TestBlinded:
                 await sheet_of(pilot)
                 by_case = captions(pilot)
                 await pilot.press("o")
-                seen.append((by_case, captions(pilot)))
+                assert "highest score first (any film)" in label_text(pilot)
+                by_score = captions(pilot)
+                await pilot.press("o")
+                assert "largest difference first (right − left)" in label_text(pilot)
+                seen.append((by_case, by_score, captions(pilot)))
         assert seen[0] == seen[1]
         assert "→" not in "".join(seen[0][0])
 
@@ -212,7 +227,24 @@ class TestTheCards:
         cards = [
             make_card(fill_reading(start_reading(FINGERS, case, "anna", FINGERS.sites))) for case in ("C", "A", "B")
         ]
-        assert [each.case for each in select_cards(cards, SITE, by_score=True)] == ["A", "B", "C"]
+        assert [each.case for each in select_cards(cards, SITE, "score")] == ["A", "B", "C"]
+
+    def test_a_fall_counts_by_its_size_and_a_finding_by_its_fixed_score(self) -> None:
+        def card(case: str, first: Entry, second: Entry) -> CaseCard:
+            reading = start_reading(FINGERS, case, "anna", FINGERS.sites)
+            special = {Field(SITE, "ERO", 0): first, Field(SITE, "ERO", 1): second}
+            return make_card(fill_reading(reading, special))
+
+        cards = [
+            card("A", GradeEntry(0), GradeEntry(1)),
+            card("B", GradeEntry(4), GradeEntry(1)),
+            card("C", GradeEntry(0), NotAssessableEntry("unreadable")),
+            card("D", GradeEntry(5), FindingEntry("ankylosis")),
+        ]
+        assert [each.case for each in select_cards(cards, SITE, "change")] == ["D", "B", "A", "C"]
+        assert cards[1].marks[SITE].change == -3
+        assert cards[2].marks[SITE].change is None
+        assert select_cards(cards, SITE, "score")[0].case == "D"
 
     def test_two_pictures_stand_side_by_side_and_a_missing_one_is_black(self) -> None:
         white = Image.new("L", (10, 8), 255)

@@ -138,6 +138,7 @@ SCENES = (
     Scene("look-only", ("end", "enter", "down", "enter"), part_read),
     Scene("evaluation", ("ctrl+e",), evaluated),
     Scene("contact-sheet", ("tab",), part_read),
+    Scene("contact-sheet-change", ("tab", "o", "o"), part_read),
     Scene("contact-sheet-help", ("tab", "question_mark"), part_read),
 )
 

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from PIL import Image
 
-from ratui.reading import Reading
+from ratui.reading import Reading, Slot
 from ratui.tui.entry import text as texts
 
-__all__ = ["CaseCard", "SiteMark", "make_card", "paste_side_by_side", "select_cards"]
+__all__ = ["ORDERS", "CaseCard", "SheetOrder", "SiteMark", "make_card", "paste_side_by_side", "select_cards"]
+
+
+SheetOrder: TypeAlias = Literal["case", "score", "change"]
+ORDERS: tuple[SheetOrder, ...] = ("case", "score", "change")
+"""The orders of the cards, in the order in which the key goes through them."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +29,17 @@ class SiteMark:
 
     scores: str
     """The scores as text."""
-    sum: int
-    """Sum of the scores over all scales and visits."""
+    named_scores: str
+    """The scores as text, each with the name of its scale."""
+    score: int | None
+    """ERO and JSN together at the last visit with a film; in a blinded reading, the highest sum of a visit.
+
+    None if a field that counts has no score, or no visit has a film.
+    """
+    change: int | None
+    """ERO and JSN at the last visit minus the first one, in a blinded reading right minus left; None like `score`."""
+    is_open: bool = False
+    """True if a field has no answer yet."""
     is_flagged: bool = False
 
 
@@ -42,23 +57,50 @@ class CaseCard:
 def make_card(reading: Reading) -> CaseCard:
     """Return the card of `reading`, with the sites at which something was entered."""
     answered = {field.site for field in reading.values}
-    marks = {}
-    for site in reading.sites:
-        if site.key in answered:
-            scores = [reading.score(field) or 0 for field in reading.joint_fields(site.key)]
-            marks[site.key] = SiteMark(
-                texts.format_joint_scores(reading, site.key), sum(scores), is_flagged=site.key in reading.flags
-            )
+    marks = {site.key: _make_mark(reading, site.key) for site in reading.sites if site.key in answered}
     return CaseCard(reading.case, reading.order, marks)
 
 
-def select_cards(cards: Iterable[CaseCard], site: str, *, by_score: bool) -> list[CaseCard]:
-    """Return the cards that have entries at `site`, ordered by case, or by the sum of the scores.
+def _make_mark(reading: Reading, site: str) -> SiteMark:
+    """Return the entries at `site`. Nothing in it depends on which time point of a blinded reading is the earlier."""
+    slots = [Slot(site, time) for time in reading.order if Slot(site, time) not in reading.unfilmed]
+    sums = [_add_scores(reading, slot) for slot in slots]
+    known = [each for each in sums if each is not None]
+    score = sums[-1] if sums else None
+    if reading.is_blinded:
+        score = max(known) if known and len(known) == len(sums) else None
+    first, last = (sums[0], sums[-1]) if len(sums) > 1 else (None, None)
+    scores = texts.format_joint_scores(reading, site)
+    scales = reading.site(site).joint.scales
+    return SiteMark(
+        scores,
+        "  ".join(f"{scale} {part}" for scale, part in zip(scales, scores.split("  "), strict=True)),
+        score,
+        None if first is None or last is None else last - first,
+        is_open=any(field not in reading.values for slot in slots for field in reading.slot_fields(slot)),
+        is_flagged=site in reading.flags,
+    )
 
-    The sum is the same for either order of the time points, so that it does not tell it.
+
+def _add_scores(reading: Reading, slot: Slot) -> int | None:
+    """Return the sum of the scores of a slot; None if one of them has none."""
+    scores = [reading.score(field) for field in reading.slot_fields(slot)]
+    return None if None in scores else sum(score for score in scores if score is not None)
+
+
+def select_cards(cards: Iterable[CaseCard], site: str, order: SheetOrder) -> list[CaseCard]:
+    """Return the cards that have entries at `site`, by case, or with the highest score or the largest change first.
+
+    A fall counts as a change of its size. Cards with open fields come last, before them those without a score. Equal cards
+    are ordered by case.
     """
     shown = sorted((card for card in cards if site in card.marks), key=lambda card: card.case)
-    return sorted(shown, key=lambda card: card.marks[site].sum) if by_score else shown
+    return shown if order == "case" else sorted(shown, key=lambda card: _rank(card.marks[site], order))
+
+
+def _rank(mark: SiteMark, order: SheetOrder) -> tuple[int, int]:
+    value = mark.score if order == "score" else mark.change
+    return 2 if mark.is_open else 1 if value is None else 0, -abs(value or 0)
 
 
 def paste_side_by_side(images: tuple[Image.Image | None, ...], size: tuple[int, int], gap: int) -> Image.Image:

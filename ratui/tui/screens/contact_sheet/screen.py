@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -23,9 +23,16 @@ from ratui.tui.i18n.lock_phrases import shorten
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.contact_sheet.cell import ContactCell
-from ratui.tui.screens.contact_sheet.model import CaseCard, make_card, paste_side_by_side, select_cards
+from ratui.tui.screens.contact_sheet.model import (
+    ORDERS,
+    CaseCard,
+    SheetOrder,
+    make_card,
+    paste_side_by_side,
+    select_cards,
+)
 from ratui.tui.textual_internals import run_in_thread
-from ratui.tui.theme import PLAIN
+from ratui.tui.theme import NOTE, PLAIN
 from ratui.tui.widgets.key_bar import KeyBar
 
 __all__ = ["ContactSheetScreen", "count_cells"]
@@ -80,7 +87,7 @@ class ContactSheetScreen(KeyScreen[str]):
         self._visible: list[CaseCard] = []
         """The cards that have entries at the site, in the order of the screen."""
         self._selected_case = ""
-        self._by_score = False
+        self._order: SheetOrder = "case"
         self._zoom = 0
         self._cells: list[ContactCell] = []
         self._cells_across = 1
@@ -213,8 +220,8 @@ class ContactSheetScreen(KeyScreen[str]):
         self._draw()
 
     def action_sort(self) -> None:
-        """Order the cases by score, or by name again."""
-        self._by_score = not self._by_score
+        """Use the next order: by case, highest score first, largest change first. The selected case stays selected."""
+        self._order = ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)]
         self._draw()
 
     def action_zoom(self) -> None:
@@ -261,7 +268,7 @@ class ContactSheetScreen(KeyScreen[str]):
         """Draw the page that contains the selected case."""
         if not self.has_widgets or not self._cells:
             return
-        self._visible = select_cards(self._cards.values(), self._site, by_score=self._by_score)
+        self._visible = select_cards(self._cards.values(), self._site, self._order)
         self._selected_case = self._visible[self._selected_index].case if self._visible else ""
         page_size = len(self._cells)
         first = self._selected_index // page_size * page_size
@@ -276,11 +283,14 @@ class ContactSheetScreen(KeyScreen[str]):
     def _draw_head(self, first: int, count: int) -> None:
         t, scheme = self.t, self.ratui.study.scheme
         left = f" {t('contact.title')} · {texts.format_site_title(t, scheme, scheme.site(self._site))}"
-        right = t("contact.by_score" if self._by_score else "contact.by_case")
+        is_blinded = self.ratui.study.config.blinded
+        right = t(f"contact.by_{self._order}{'_blinded' if is_blinded and self._order != 'case' else ''}")
         if self._visible:
             right += f" · {t('contact.place', first=first + 1, last=first + count, total=len(self._visible))}"
-        gap = max(self.app.size.width - cell_len(left) - cell_len(right) - 1, 2)
-        self.query_one("#head", Static).update(left + " " * gap + right)
+        width = self.app.size.width - 1
+        if cell_len(left) + cell_len(right) + 2 > width:
+            left = left.replace(f"{t('contact.title')} · ", "", 1)
+        self.query_one("#head", Static).update(texts.join_ends(Text(left), Text(right), width))
         if self._is_loading:
             self.show_message(t("contact.loading"))
         elif not self._visible:
@@ -289,11 +299,25 @@ class ContactSheetScreen(KeyScreen[str]):
     def _format_caption(self, card: CaseCard) -> Text:
         mark, is_selected = card.marks[self._site], card.case == self._selected_case
         error = self._failed.get(card.case)
-        scores = self.t.translate_error(error.problem) if error else mark.scores
-        scores += " ⚑" if mark.is_flagged else ""
-        text = f"{'▸' if is_selected else ' '}{card.case}  {scores}"
+        end = ""
+        if self._order == "change" and mark.change is not None:
+            end = f" ({mark.change:+d})" if mark.change else " (0)"
+        end += " ⚑" if mark.is_flagged else ""
+        opened = f" ◇ {self.t('contact.open_fields')}" if mark.is_open and not error else ""
         width = max(self._cells[0].view.size.width, 1)
-        return Text(set_cell_size(shorten(text, width), width), "bold reverse" if is_selected else PLAIN, no_wrap=True)
+        start = f"{'▸' if is_selected else ' '}{card.case}  "
+        scores = self.t.translate_error(error.problem) if error else mark.named_scores
+        if not error and cell_len(start + scores + end + opened) > width:
+            scores = mark.scores
+        text = start + scores + end
+        if opened and cell_len(text + opened) > width:
+            opened = " ◇"
+        text = shorten(text, width - cell_len(opened))
+        line = Text(text, no_wrap=True)
+        line.append(opened, "" if is_selected else NOTE)
+        line.append(" " * max(width - line.cell_len, 0))
+        line.stylize_before("bold reverse" if is_selected else PLAIN)
+        return line
 
     # Pictures.
 
