@@ -2,16 +2,23 @@
 
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
+from PIL import Image
 from rich.cells import cell_len
 
+from ratui.errors import FilmError
+from ratui.terminal import Display
 from ratui.tui.i18n.catalog import Catalog
+from ratui.tui.import_app import ImportApp
 from ratui.tui.screens.import_review.cell import FilmCell
 from ratui.tui.screens.import_review.films import CompetingFilms
+from ratui.tui.screens.import_review.pictures import FilmPictures
 from ratui.tui.screens.import_review.text import format_head
+from ratui.tui.user_settings import UserSettings
 from tests.films import film_file
-from tests.tui.conftest import label_text, rows
+from tests.tui.conftest import cells, label_text, rows, settle
 from tests.tui.test_import_review import plan_of, reviewing, select
 
 pytestmark = pytest.mark.slow
@@ -93,3 +100,26 @@ async def test_many_files_with_one_reason_are_one_line(films: Path, tmp_path: Pa
             assert "6 files\nit is not a DICOM file" in label_text(pilot)
             await pilot.press("x", "u")
             assert place in label_text(pilot)
+
+
+async def test_a_film_that_is_being_read_says_so(films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_read = Event()
+    load = FilmPictures.load
+
+    def wait(pictures: FilmPictures, path: Path) -> Image.Image | FilmError:
+        is_read.wait(30)
+        return load(pictures, path)
+
+    monkeypatch.setattr(FilmPictures, "load", wait)
+    plan = plan_of(tmp_path)
+    app = ImportApp(plan, {}, Display("halfcell"), UserSettings("en"), draft=tmp_path / "draft.json", folder=tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        for _ in range(100):
+            await pilot.pause(0.02)
+            if "Reading the film" in cells(pilot):
+                break
+        assert cells(pilot).count("Reading the film") == 1, "in one line alone"
+        is_read.set()
+        await settle(pilot)
+        await settle(pilot)
+        assert "Reading the film" not in cells(pilot)

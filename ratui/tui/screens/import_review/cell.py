@@ -11,6 +11,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.geometry import Region
 from textual.strip import Strip
 from textual.widgets import Static
 
@@ -34,6 +35,12 @@ class _WaitingView(FilmView):
         if text != self._text:
             self._text = text
             self.refresh()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the lines of `crop`, which differ while the text is shown."""
+        if not self._text:
+            return super().render_lines(crop)
+        return [self.render_line(y).crop(crop.x, crop.right) for y in range(crop.y, crop.bottom)]
 
     def render_line(self, y: int) -> Strip:
         """Return line `y`; the second one contains the text."""
