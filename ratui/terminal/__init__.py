@@ -27,7 +27,7 @@ from ratui.terminal.doctor import (
 from ratui.terminal.frames import Frame, FrameCache, HalfCellFrame, SixelFrame, encode, encode_coarse
 from ratui.terminal.image_files import remove_image_files
 from ratui.terminal.iterm2 import ITerm2Frame
-from ratui.terminal.kitty import KittyFileFrame, KittyFrame, KittyPlaceholderFrame
+from ratui.terminal.kitty import KittyFileFrame, KittyFrame, KittyPlaceholderFrame, find_lost_image
 from ratui.terminal.multiplexer import TmuxState, read_tmux
 from ratui.terminal.probe import probe, read_cell_size
 from ratui.terminal.restore import SavedTerminal
@@ -69,6 +69,7 @@ __all__ = [
     "encode_sixel",
     "estimate_joint_resolution",
     "estimate_view_resolution",
+    "find_lost_image",
     "find_pixel_mm",
     "list_advice",
     "make_grey_palette",

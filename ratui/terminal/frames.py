@@ -239,8 +239,8 @@ class FrameCache:
     ----------
     limit
         Bytes that all frames may take. If they take more, the least recently used frames are dropped. For Kitty the
-        limit must be well below that of the terminal, which is 320 MB: the terminal drops images without notice, and
-        to place a dropped image shows nothing.
+        limit must be well below that of the terminal, which is 320 MB: the terminal drops images without notice. To
+        place a dropped image shows nothing, and the painter sends it again.
     """
 
     def __init__(self, limit: int = 96_000_000) -> None:

@@ -21,6 +21,7 @@ from typing import ClassVar
 from PIL import Image
 
 from ratui.terminal.image_files import ImageFile, Medium
+from ratui.terminal.queries import KITTY_PLACEMENT
 
 __all__ = [
     "PLACEHOLDER",
@@ -28,6 +29,7 @@ __all__ = [
     "KittyFrame",
     "KittyPlaceholderFrame",
     "encode_kitty",
+    "find_lost_image",
     "list_marks",
     "pass_through",
 ]
@@ -45,6 +47,16 @@ _MARKS = (
     "20D0-20D1 20D4-20D7 20DB-20DC 20E1 20E7 20E9 20F0 2CEF-2CF1 2DE0-2DFF A66F A67C-A67D A6F0-A6F1 A8E0-A8F1 AAB0 "
     "AAB2-AAB3 AAB7-AAB8 AABE-AABF AAC1 FE20-FE26 10A0F 10A38 1D185-1D189 1D1AA-1D1AD 1D242-1D244"
 )
+
+
+def find_lost_image(reply: str) -> int | None:
+    """Return the number of the image that the terminal cannot show; None if `reply` is no such answer.
+
+    Terminals drop images when their memory for images is full. They answer the placement of such an image with an error:
+    https://sw.kovidgoyal.net/kitty/graphics-protocol/#image-persistence-and-storage-quotas
+    """
+    found = KITTY_PLACEMENT.pattern.fullmatch(reply.encode())
+    return int(found[1]) if found else None
 
 
 @cache
@@ -101,9 +113,10 @@ class KittyFrame:
         Returns
         -------
         list of str
-            Control sequences. Other text must not come between them.
+            Control sequences. Other text must not come between them. The terminal answers the last one if it cannot show the
+            image, see `find_lost_image`.
         """
-        show = f"\x1b[{row + 1};{column + 1}H\x1b_Ga=p,i={self.id},p={placement},c={columns},r={rows},C=1,q=2\x1b\\"
+        show = f"\x1b[{row + 1};{column + 1}H\x1b_Ga=p,i={self.id},p={placement},c={columns},r={rows},C=1,q=1\x1b\\"
         return [*self.upload_parts(), show]
 
     def upload_parts(self) -> list[str]:

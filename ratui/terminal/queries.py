@@ -17,6 +17,7 @@ __all__ = [
     "ITERM2_CELL_SIZE",
     "KITTY_FILE",
     "KITTY_GRAPHICS",
+    "KITTY_PLACEMENT",
     "KITTY_SHARED_MEMORY",
     "LARGEST_SIXEL",
     "QUERIES",
@@ -207,6 +208,19 @@ _MODES = r"\x1b\[\?({mode});([0-4])\$y"
 _RGB = "rgba?:[0-9a-f]{2,4}/[0-9a-f]{2,4}/[0-9a-f]{2,4}(?:/[0-9a-f]{2,4})?"
 _END = r"(?:\x1b\\|\x07)"
 
+KITTY_PLACEMENT = Query(
+    "placement of a Kitty image",
+    "app",
+    "\x1b_Ga=p,i=31,p=1,c=40,r=20,C=1,q=1\x1b\\",
+    r"\x1b_G(?:[a-zA-Z]=[0-9]{1,10},){0,3}?i=([0-9]{1,10})(?:,[a-zA-Z]=[0-9]{1,10}){0,3}"
+    r";E[A-Z]{2,20}(?::[ -~]{0,120})?\x1b\\",
+    (
+        "\x1b_Gi=31,p=1;ENOENT:Put command refers to non-existent image with id: 31 and number: 0\x1b\\",
+        "\x1b_Gi=4294967295;ENOENT\x1b\\",
+    ),
+)
+"""Placement of an image, which the terminal answers if it does not have the image. Each one has other numbers."""
+
 QUERIES: tuple[Query, ...] = (
     DEVICE_ATTRIBUTES,
     SECONDARY_ATTRIBUTES,
@@ -216,6 +230,7 @@ QUERIES: tuple[Query, ...] = (
     SIXEL_REGISTERS,
     LARGEST_SIXEL,
     KITTY_GRAPHICS,
+    KITTY_PLACEMENT,
     KITTY_SHARED_MEMORY,
     KITTY_FILE,
     ITERM2_CELL_SIZE,

@@ -15,7 +15,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 from textual import events
 from textual.message import Message
 
-from ratui.terminal import FENCE, FENCE_ROW, NUMBERED_FENCE, Display
+from ratui.terminal import FENCE, FENCE_ROW, NUMBERED_FENCE, Display, find_lost_image
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.input.key_queue import KeyBurst, KeyQueue
 from ratui.tui.input.terminal_input import NEAR, Burst, InputSplitter, Kind
@@ -54,7 +54,9 @@ def classify_sequence(sequence: str) -> Kind:
 
     A sequence that the parser does not know is a reply of the terminal.
     """
-    if len(sequence) > LONGEST_SEQUENCE:
+    if sequence.startswith("\x1b_G") and find_lost_image(sequence) is not None:
+        return "event"
+    if len(sequence) > LONGEST_SEQUENCE or not sequence.startswith("\x1b["):
         return "reply"
     sequence, event = split_key_event(sequence)
     if event == "release":
@@ -243,6 +245,9 @@ class ListeningDriver(TerminalDriver):
                         return
                     text = decode(data)
                     for sequence in splitter.feed(text, time.monotonic()):
+                        if sequence.startswith("\x1b_G") and (image := find_lost_image(sequence)) is not None:
+                            self.call_in_app(Painter.for_app(self.owner).send_again, image)
+                            continue
                         for message in parser.feed(sequence):
                             self.process_message(message)
                 while (burst := splitter.take(time.monotonic())) is not None:

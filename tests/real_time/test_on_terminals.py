@@ -97,6 +97,36 @@ def test_back_at_a_joint_nothing_is_sent_again(tmp_path: Path) -> None:
         assert burst.size < 5_000
 
 
+def test_films_that_the_terminal_has_lost_are_sent_again_before_an_answer_counts(tmp_path: Path) -> None:
+    study = make_study(tmp_path, sides="L")
+    with reading(study, "kitty") as terminal:
+        wait(terminal, GRAPHICS)
+        terminal.burst(terminal.begun, quiet=1.0)
+        lost: list[int] = []
+
+        def lose_once(image: int) -> bool:
+            lost.append(image)
+            return lost.count(image) == 1
+
+        terminal.loses = lose_once
+        burst = terminal.burst(terminal.press("\x1b[C"), quiet=1.0)
+        placed = [int(image) for image, _ in PLACED.findall(burst.data)]
+        assert sorted(placed) == sorted(2 * [*set(placed)]), "both films twice"
+        assert {int(image) for image in re.findall(rb"\x1b_Ga=t,[^;]*i=(\d+)", burst.data)} >= set(placed)
+        terminal.loses = lambda image: True
+        since = terminal.press("\x1b[C")
+        terminal.burst(since, quiet=1.0)
+        terminal.burst(terminal.press("0"), quiet=1.0)
+        terminal.loses = lambda image: False
+        since = terminal.press("\x1b[D")
+        wait_for_films(terminal, since)
+        terminal.press("0")
+        wait_for_answers(study, 1)
+        kept = study.reading("anna", study.cases()[0])
+        assert kept is not None
+        assert {field.site for field in kept.values} == {"L.PIP2"}, "no answer where the films are lost"
+
+
 def test_a_kitty_on_this_machine_takes_films_from_memory_and_none_is_left(tmp_path: Path) -> None:
     with reading(make_study(tmp_path, sides="L"), "kitty", is_local=True) as terminal:
         wait(terminal, GRAPHICS)

@@ -30,6 +30,7 @@ GRAPHICS = re.compile(rb"\x1b_Ga=p|\x1bP[0-9;]*q|\xe2\x96\x80|\x1b\[48;2;(?!0;0;
 _ASKED = re.compile(
     # All begin with the same character, which the search finds much faster than one of several.
     rb"\x1b(?:_Ga=t,(?P<sent>[^;\x1b]*t=[st],[^;\x1b]*);(?P<sent_name>[^\x1b]*)\x1b\\|"
+    rb"_Ga=p,i=(?P<placed>\d+),[^;\x1b]*q=1\x1b\\|"
     rb"_Gi=(?P<file>\d+),(?P<offer>[^;\x1b]*a=q,t=[st],[^;\x1b]*);(?P<file_name>[^\x1b]*)\x1b\\|"
     rb"_Gi=(?P<kitty>\d+)[^\x1b]*a=q[^\x1b]*\x1b\\|(?P<letter>(?<=\xc3\xb1\x1b)\[6n)|(?:\[(?P<at>\d+;\d+)H\x1b)?"
     rb"\[(?P<asked>c|>c|>0?q|16t|6n|\?2026\$p|\?1;1;0S|14t|18t)"
@@ -126,6 +127,8 @@ class FakeTerminal:
         """If false, the terminal reads nothing, as after Ctrl-S or on a hanging line."""
         self.answer_delay: Callable[[Question], float | None] = lambda question: 0.0
         """Function that returns by how many seconds the answer to a question is late; None if the answer is lost."""
+        self.loses: Callable[[int], bool] = lambda image: False
+        """Function that returns True if a Kitty terminal does not have the image that is to be placed."""
         self._wake_source, self._wake_sink = os.pipe()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -314,6 +317,12 @@ class FakeTerminal:
             end = found.end()
             if found["sent"] is not None:
                 self._take_image(found["sent"], found["sent_name"])
+                continue
+            if found["placed"] is not None:
+                if self.loses(int(found["placed"])):
+                    error = b"\x1b_Gi=%s,p=1;ENOENT:Put command refers to non-existent image\x1b\\" % found["placed"]
+                    with self._lock:
+                        self._due.append((at + self._delay, error, None))
                 continue
             question = Question(found[0], at, b"" if self.kind == "mute" else self._to(found), cpu=self.cpu())
             with self._lock:

@@ -196,6 +196,51 @@ class TestPainted:
         line.answer()
         assert reports == [(1, id_of(first))]
 
+    async def test_a_frame_that_the_terminal_has_lost_is_sent_again_and_reported_only_then(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        line = Line(monkeypatch, Bandwidth())
+        reports = self.record(line)
+        frame, _ = frames(0)
+        frame.mark_shown()  # sent before
+        line.painter.paint(line.places[0], frame)
+        assert "\x1b_Ga=t" not in "".join(line.writes)
+        line.painter.send_again(id_of(frame) + 1)
+        assert len(line.writes) == 1, "another image"
+        line.painter.send_again(id_of(frame))
+        assert "\x1b_Ga=t" in line.writes[-1]
+        assert line.placed() == 2 * [(id_of(frame), 1)]
+        line.answer()
+        assert not reports, "the answer to the placement that failed"
+        line.answer()
+        assert reports == [(1, id_of(frame))]
+
+    async def test_a_frame_that_is_lost_again_and_again_is_never_reported(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        line = Line(monkeypatch, Bandwidth())
+        reports = self.record(line)
+        frame, _ = frames(0)
+        line.painter.paint(line.places[0], frame)
+        for _ in range(6):
+            line.painter.send_again(id_of(frame))
+            line.answer()
+        assert line.placed() == 3 * [(id_of(frame), 1)]
+        assert not reports
+        assert line.places[0].shown is None
+
+    async def test_a_replaced_frame_that_was_lost_is_sent_again_when_it_is_needed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        line = Line(monkeypatch, Bandwidth())
+        (first, _), (second, _) = frames(0), frames(1)
+        line.painter.paint(line.places[0], first)
+        line.painter.paint(line.places[0], second)
+        line.painter.send_again(id_of(first))
+        assert line.placed() == [(id_of(first), 1), (id_of(second), 1)]
+        assert isinstance(first, KittyFrame)
+        assert not first.sent
+
     async def test_a_removed_frame_is_not_reported(self, monkeypatch: pytest.MonkeyPatch) -> None:
         line = Line(monkeypatch, Bandwidth())
         reports = self.record(line)

@@ -12,13 +12,13 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 from weakref import WeakKeyDictionary
 
 from textual.app import App
 
 from ratui.terminal import LOCAL_ROUND_TRIP, Bandwidth, Display, Frame, FrameCache, KittyFrame, make_grey_palette
+from ratui.tui.graphics.place import Place, end_upload
 from ratui.tui.graphics.sent_ahead import SentAhead
 from ratui.tui.textual_internals import get_driver
 
@@ -39,6 +39,8 @@ _REST_AHEAD = 0.1
 _MIN_MEASURED_BYTES = 6_000
 LONGEST_HOLD = 0.06
 """Seconds for which the end of an update is held back at most, so that films and texts of a joint change together."""
+_MAX_LOSSES = 3
+"""Number of losses of the images of a place after which they are not sent again."""
 _ASK_AGAIN = 1.0
 """Seconds without an answer after which the painter asks again whether the terminal has processed the frames."""
 
@@ -52,25 +54,6 @@ class HoldsOutput(Protocol):
 
     def release_output(self) -> None:
         """End the update, so that the terminal shows it."""
-
-
-@dataclass(eq=False)
-class Place:
-    """A place on the screen that shows one frame at a time."""
-
-    number: int
-    """Number that is unique in the terminal, used as Kitty's placement."""
-    region: Callable[[], tuple[int, int, int, int] | None]
-    """Function that returns (column, row, columns, rows) in cells, or None if the place is not on the screen."""
-    shown: Frame | None = None
-    """Frame that was sent completely, and is shown as soon as the terminal has processed it."""
-    on_painted: Callable[[Frame, float], None] = lambda frame, now: None
-    """Function to call when the terminal has processed the frame in `shown`, with that frame and the time."""
-    _sent_count: int = 0
-    """Number of frames sent so far. It distinguishes two times that the same frame was sent."""
-    _coarse: Frame | None = None
-    _fine: Frame | None = None
-    _left: list[str] = field(default_factory=list)
 
 
 _Sent: TypeAlias = tuple[Place, Frame, int]
@@ -196,7 +179,7 @@ class Painter:
     def abandon_uploads(self) -> str:
         """Drop everything that has not been sent; return the sequences that end the uploads of which a part was sent."""
         places, self._slow = self._slow, []
-        sequences = self.ahead.stop() + "".join(_end_upload(place) for place in places)
+        sequences = self.ahead.stop() + "".join(end_upload(place) for place in places)
         for place in places:
             place._coarse = place._fine = None
         return sequences
@@ -238,7 +221,30 @@ class Painter:
                     frame.send_directly()
                     self.paint(place, frame)
                 else:
+                    place._losses = 0
                     place.on_painted(frame, now)
+
+    def send_again(self, image: int) -> None:
+        """Send Kitty's image of the number `image` again where it is shown, because the terminal has lost it.
+
+        A terminal that loses the image again and again has no memory for it. Its place becomes black then, and the frame
+        is not reported as painted.
+        """
+        # The answer comes before that of the fence behind the image, so the frame is one of those without an answer.
+        sent = {
+            place: frame
+            for each in self._sent.values()
+            for place, frame, _ in each
+            if isinstance(frame, KittyFrame) and frame.id == image
+        }
+        for place, frame in sent.items():
+            frame.mark_lost()
+            if place.shown is frame:
+                place._losses += 1
+                if place._losses < _MAX_LOSSES:
+                    self.paint(place, frame)
+                else:
+                    self.clear(place)
 
     def _ask_again(self) -> None:
         """Send another fence, because an answer may have been lost. Its answer counts for all frames before it."""
@@ -331,7 +337,7 @@ class Painter:
 
     def _abort_upload(self, place: Place) -> None:
         """End an upload of which a part was sent. It starts again from its first part later."""
-        self._write(_end_upload(place))
+        self._write(end_upload(place))
 
     def _erase_text(self, place: Place, where: tuple[int, int, int, int]) -> str:
         """Return the text that removes the present frame from `place`."""
@@ -377,12 +383,3 @@ class Painter:
             driver.write(data)
             if self._hold_timer is None:
                 driver.flush()
-
-
-def _end_upload(place: Place) -> str:
-    """Forget the parts that are left for `place`; return the sequence that ends its upload if a part was sent."""
-    left, place._left = place._left, []
-    # The parts are the upload and one placement. If more are left than the upload has, none was sent.
-    if isinstance(place._fine, KittyFrame) and left and len(left) <= len(place._fine.upload):
-        return place._fine.abandon()
-    return ""

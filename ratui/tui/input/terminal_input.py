@@ -16,7 +16,7 @@ from typing import Literal
 __all__ = ["NEAR", "Burst", "InputSplitter", "Kind", "continues_tail", "ends_reply", "is_reply_tail"]
 
 Kind = Literal["key", "event", "reply"]
-"""Kinds of control sequences: a key, another input such as the mouse, or a reply of the terminal."""
+"""Kinds of control sequences: a key, another input such as the mouse, or a reply of the terminal that nothing waits for."""
 
 _TOGETHER = 0.015
 """Longest time in seconds between two characters of one burst. A typing person takes at least 0.02."""
@@ -199,7 +199,7 @@ class InputSplitter:
         """Return the kind of a complete token."""
         if token in (_PASTE, _PASTE_END) or token[:2] not in ("\x1b[", "\x1b]", "\x1bP", "\x1b_"):
             return "key"
-        return self.kind_of(token) if token[1] == "[" else "reply"
+        return self.kind_of(token) if token[1] == "[" or token.startswith("\x1b_G") else "reply"
 
 
 def is_reply_tail(
