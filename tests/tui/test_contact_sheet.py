@@ -12,8 +12,15 @@ from ratui.reading import Entry, Field, FindingEntry, GradeEntry, NotAssessableE
 from ratui.scheme import load_scheme
 from ratui.terminal import Display
 from ratui.tui.screens.contact_sheet.cell import ContactCell
-from ratui.tui.screens.contact_sheet.model import CaseCard, make_card, paste_side_by_side, select_cards
-from ratui.tui.screens.contact_sheet.screen import ContactSheetScreen, count_cells
+from ratui.tui.screens.contact_sheet.model import (
+    CaseCard,
+    count_cells,
+    find_width,
+    make_card,
+    paste_side_by_side,
+    select_cards,
+)
+from ratui.tui.screens.contact_sheet.screen import ContactSheetScreen
 from ratui.tui.screens.review.screen import ReviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
@@ -264,3 +271,18 @@ class TestTheCards:
         assert down >= 1
         assert down * (high + 1) <= room[1]
         assert across * (min(38, room[0] - 2) + 2) <= room[0]
+
+    @pytest.mark.parametrize("room", [(80, 21), (120, 37), (200, 57)])
+    @pytest.mark.parametrize("count", [1, 3, 6, 12])
+    def test_few_cases_fill_the_screen_and_are_all_on_it(self, room: tuple[int, int], count: int) -> None:
+        display = Display("halfcell")
+        width = find_width(38, count, room, display)
+        across, down, high = count_cells(width, room, display)
+        fits = across * down >= count
+        assert fits or width == 38
+        wider_across, wider_down, _ = count_cells(width + 1, room, display)
+        is_as_high_as_the_screen = high == room[1] - 1
+        assert wider_across * wider_down < count or is_as_high_as_the_screen or width >= room[0] - 2 or width == 38
+        if count == 3 and room[0] == 200:
+            assert width > 60
+        assert find_width(38, 1000, room, display) == 38

@@ -13,9 +13,20 @@ from typing import Literal, TypeAlias
 from PIL import Image
 
 from ratui.reading import Reading, Slot
+from ratui.terminal import Display
 from ratui.tui.entry import text as texts
 
-__all__ = ["ORDERS", "CaseCard", "SheetOrder", "SiteMark", "make_card", "paste_side_by_side", "select_cards"]
+__all__ = [
+    "ORDERS",
+    "CaseCard",
+    "SheetOrder",
+    "SiteMark",
+    "count_cells",
+    "find_width",
+    "make_card",
+    "paste_side_by_side",
+    "select_cards",
+]
 
 
 SheetOrder: TypeAlias = Literal["case", "score", "change"]
@@ -111,3 +122,37 @@ def paste_side_by_side(images: tuple[Image.Image | None, ...], size: tuple[int, 
         if image is not None:
             sheet.paste(image, (place * (width + gap), 0))
     return sheet
+
+
+def count_cells(width: int, room: tuple[int, int], display: Display, films: int = 2) -> tuple[int, int, int]:
+    """Return how many rows of square pictures fit across and down, and the height of a row, all in terminal cells.
+
+    Parameters
+    ----------
+    width
+        Width of a row of pictures in cells.
+    room
+        Width and height of the free area in cells.
+    display
+        Gives the size of a cell in pixels.
+    films
+        Number of pictures in a row.
+    """
+    height = max(int(width / films * display.cell[0] / display.cell[1]), 3)
+    height = min(height, max(room[1] - 1, 3))
+    return max(room[0] // (width + 2), 1), max(room[1] // (height + 1), 1), height
+
+
+def find_width(least: int, count: int, room: tuple[int, int], display: Display, films: int = 2) -> int:
+    """Return the largest width of a row of pictures, from `least` cells on, at which `count` rows fit on the screen.
+
+    If they do not even fit at the width `least`, the result is `least`, but no more than there is room for. The other
+    parameters are those of `count_cells`.
+    """
+    # No wider than pictures that are as high as the screen.
+    widest = max(min(room[0] - 2, int((room[1] - 1) * films * display.cell[1] / display.cell[0])), 10)
+    for width in range(widest, least, -1):
+        across, down, _ = count_cells(width, room, display, films)
+        if across * down >= max(count, 1):
+            return width
+    return min(least, widest)

@@ -16,7 +16,6 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from ratui.errors import RatuiError
-from ratui.terminal import Display
 from ratui.tui.entry import text as texts
 from ratui.tui.graphics.viewport import CaseFilms, Viewport, ViewSettings, load_case_films
 from ratui.tui.i18n.lock_phrases import shorten
@@ -27,6 +26,8 @@ from ratui.tui.screens.contact_sheet.model import (
     ORDERS,
     CaseCard,
     SheetOrder,
+    count_cells,
+    find_width,
     make_card,
     paste_side_by_side,
     select_cards,
@@ -35,31 +36,12 @@ from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.theme import NOTE, PLAIN
 from ratui.tui.widgets.key_bar import KeyBar
 
-__all__ = ["ContactSheetScreen", "count_cells"]
+__all__ = ["ContactSheetScreen"]
 
 _WIDTHS = (38, 26, 58)
 """Widths of two pictures in cells, in the order in which the zoom key goes through them."""
 _BATCH = 25
 """Number of readings that are loaded before the screen is drawn again."""
-
-
-def count_cells(width: int, room: tuple[int, int], display: Display, films: int = 2) -> tuple[int, int, int]:
-    """Return how many rows of square pictures fit across and down, and the height of a row, all in terminal cells.
-
-    Parameters
-    ----------
-    width
-        Width of a row of pictures in cells.
-    room
-        Width and height of the free area in cells.
-    display
-        Gives the size of a cell in pixels.
-    films
-        Number of pictures in a row.
-    """
-    height = max(int(width / films * display.cell[0] / display.cell[1]), 3)
-    height = min(height, max(room[1] - 1, 3))
-    return max(room[0] // (width + 2), 1), max(room[1] // (height + 1), 1), height
 
 
 class ContactSheetScreen(KeyScreen[str]):
@@ -161,7 +143,7 @@ class ContactSheetScreen(KeyScreen[str]):
         if is_last:
             self.show_message("")  # the sheet may have been drawn before, with the message that readings are loaded
         most = max((len(card.order) for card in self._cards.values()), default=2)
-        if most != self._most_films:
+        if most != self._most_films or is_last:
             self._most_films = most
             self.call_later(self._create_cells)
         self._draw()
@@ -252,8 +234,10 @@ class ContactSheetScreen(KeyScreen[str]):
 
     async def _create_cells(self) -> None:
         """Make as many cells as fit into the sheet."""
-        room, width = self.query_one("#sheet").size, _WIDTHS[self._zoom]
-        width = min(width * self._most_films // 2, max(room.width - 2, 10))
+        room, least = self.query_one("#sheet").size, _WIDTHS[self._zoom] * self._most_films // 2
+        # Few cases get larger pictures in the usual size, so that they fill the screen.
+        count = len(self._cards) if self._zoom == 0 and not self._is_loading else room.width * room.height
+        width = find_width(least, count, (room.width, room.height), self.ratui.graphics, self._most_films)
         across, down, height = count_cells(width, (room.width, room.height), self.ratui.graphics, self._most_films)
         graphics, frame_cache = self.ratui.graphics, self.ratui.frame_cache
         self._cells_across = across

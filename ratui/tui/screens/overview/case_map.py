@@ -33,7 +33,7 @@ _LIMB_COLUMNS = 5
 """Joints side by side in a drawing."""
 _WIDEST_DRAWN = 14
 """Largest width of a joint in a drawing, in cells."""
-_LEAST_ROWS_DRAWN, _TALLEST = 22, 34
+_LEAST_ROWS_DRAWN, _TALLEST = 22, 46
 """Least and largest height of a drawing in rows."""
 _EASILY_PLACED = 16
 """Number of joints that find a place of their own in a drawing of the least height."""
