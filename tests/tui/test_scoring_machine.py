@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from ratui.imaging import Box
 from ratui.reading import LogEntry, find_log_problems, find_problems, list_options
@@ -175,7 +176,14 @@ class Rater(RuleBasedStateMachine):
         before = self.study.reading("anna", self.case)
         length = len(before.log) if before else 0
         painted = dict(self.recorder.painted)
-        self._run(self.terminal.press(*keys))
+
+        async def press() -> None:
+            await self.terminal.press(*keys)
+            # A screen that has just opened draws its texts at the next update.
+            while self.scoring and not self.scoring.query_one("#keys", Static).content:
+                await self.pilot.pause()
+
+        self._run(press())
         after = self.study.reading("anna", self.case)
         for entry in after.log[length:] if after else ():
             if entry.kind in ("enter", "normal", "same"):

@@ -137,7 +137,9 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
             if self._has_pictures:
                 ratui = self.ratui
                 graphics, cache = ratui.graphics, ratui.frame_cache
-                yield ChangedJoints(ratui.study, self._reading, ratui.film_store, graphics, cache)
+                panel = ChangedJoints(ratui.study, self._reading, ratui.film_store, graphics, cache)
+                panel.display = False  # until it is known whether there is room, so that no picture is made in vain
+                yield panel
         yield Static(id="totals")
         yield Static(id="joint", classes="line")
         yield JointSpaceLine(self.ratui.study, self._reading, self._draw)
