@@ -202,6 +202,9 @@ def test_two_hundred_keys_at_once_fill_no_joint_that_was_not_painted(tmp_path: P
         with open_case(tmp_path / str(number), KINDS[number % len(KINDS)]) as desk:
             desk.terminal.press(keys)
             desk.terminal.burst(time.monotonic() - 0.01, quiet=1.0)
+            ends = time.monotonic() + 20
+            while not desk.answered() and time.monotonic() < ends:  # a busy machine needs longer for the first key
+                time.sleep(0.1)
             assert desk.answered() == [desk.read().sites[0].key], keys[:20]
 
     in_parallel([lambda number=number, keys=keys: type_at_once(number, keys) for number, keys in enumerate(inputs)])
