@@ -54,7 +54,7 @@ def classify_sequence(sequence: str) -> Kind:
 
     A sequence that the parser does not know is a reply of the terminal.
     """
-    if sequence.startswith("\x1b_G") and find_lost_image(sequence) is not None:
+    if find_lost_image(sequence) is not None:
         return "event"
     if len(sequence) > LONGEST_SEQUENCE or not sequence.startswith("\x1b["):
         return "reply"
@@ -245,7 +245,7 @@ class ListeningDriver(TerminalDriver):
                         return
                     text = decode(data)
                     for sequence in splitter.feed(text, time.monotonic()):
-                        if sequence.startswith("\x1b_G") and (image := find_lost_image(sequence)) is not None:
+                        if (image := find_lost_image(sequence)) is not None:
                             self.call_in_app(Painter.for_app(self.owner).send_again, image)
                             continue
                         for message in parser.feed(sequence):
