@@ -6,12 +6,13 @@ import pytest
 
 from ratui.tui import RatuiApp
 from ratui.tui.screens.scoring.screen import ScoringScreen
+from ratui.tui.screens.worklist import first_case
 from ratui.tui.screens.worklist.case_list import CaseList
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from tests.films import without_pairs
 from tests.tui.conftest import label_text, reading_as, rows, settle
 from tests.tui.readings import store_reading
-from tests.tui.worklists import study_of
+from tests.tui.worklists import selected, study_of
 
 pytestmark = pytest.mark.slow
 
@@ -59,3 +60,33 @@ async def test_a_first_case_that_does_not_open_is_explained_on_the_worklist(tmp_
         assert isinstance(pilot.app.screen, WorklistScreen)
         assert len(rows(pilot)) == 2
         assert "no side with films at both" in label_text(pilot)
+
+
+async def test_a_first_case_that_is_signed_at_once_names_the_case_that_enter_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = study_of(tmp_path, 3)
+    one, two, three = study.cases()
+    store_reading(study, one, joints=2)
+    store_reading(study, two)
+    monkeypatch.setattr(first_case, "_LOAD_AFTER", 60.0)  # the worklist is loaded only when the case is left
+    async with reading_as(study, "anna", case=two) as pilot:
+        await settle(pilot)
+        await pilot.press("S")
+        await settle(pilot)
+        assert f"{two} is signed. Next case {three}: Enter" in label_text(pilot)
+        assert selected(pilot) == three
+
+
+async def test_a_first_case_that_is_left_at_once_stays_selected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = study_of(tmp_path, 2)
+    one, two = study.cases()
+    store_reading(study, one, joints=2)
+    monkeypatch.setattr(first_case, "_LOAD_AFTER", 60.0)
+    async with reading_as(study, "anna", case=two) as pilot:
+        await settle(pilot)
+        await pilot.press("escape")
+        await settle(pilot)
+        assert selected(pilot) == two

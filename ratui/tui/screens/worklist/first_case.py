@@ -30,7 +30,7 @@ class FirstCaseScreen(ListScreen[None]):
         """True before the widgets are made."""
         self._opened_case = ""
         """The ID of the case that was opened last, and whose state may have changed; empty for none."""
-        self._message = ""
+        self.message = ""
         """The message that was shown last. The outcome of the first case comes before the widgets."""
 
     def open_case(self, case: str, site: str = "") -> None:
@@ -75,7 +75,7 @@ class FirstCaseScreen(ListScreen[None]):
         self.is_covered = False
         await self.recompose()
         self.fill_widgets()
-        self.show_message(self._message)
+        self.show_message(self.message)
         self.load_cases()
         if self._opened_case:
             self._refresh_opened_case()
@@ -96,6 +96,6 @@ class FirstCaseScreen(ListScreen[None]):
 
     def show_message(self, text: str) -> None:
         """Show `text` in the message line as soon as there is one; clear the line if it is empty."""
-        self._message = text
+        self.message = text
         if self.has_widgets:
             super().show_message(text)

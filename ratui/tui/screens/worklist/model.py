@@ -15,6 +15,7 @@ from ratui.tui.i18n.catalog import Catalog
 __all__ = [
     "FEWEST_TIMED",
     "WorklistProgress",
+    "find_after_left",
     "find_case_after",
     "find_matches",
     "find_next_case",
@@ -76,6 +77,12 @@ def find_case_after(states: Sequence[CaseState], case: str) -> str:
     others = [state for state in states if state.case != case]
     index = find_next_case(others, after=place - 1)
     return "" if index is None else others[index].case
+
+
+def find_after_left(states: Sequence[CaseState], left: str, signed: str) -> int | None:
+    """Return the index of the case `left`, or of the open case behind it if it is the case `signed`; None if unknown."""
+    index = next((index for index, state in enumerate(states) if state.case == left), None)
+    return find_next_case(states, after=index) if index is not None and left == signed else index
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ratui.study.rater_access import OutsideWindow
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.lock_phrases import format_closed_case, format_closed_session, format_held
 from ratui.tui.i18n.reading_phrases import format_error
-from ratui.tui.screens.base import KeyScreen
+from ratui.tui.screens.worklist.first_case import FirstCaseScreen
 from ratui.tui.screens.worklist.model import find_case_after
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class CaseOpener:
 
     def __init__(
         self,
-        worklist: KeyScreen[None],
+        worklist: FirstCaseScreen,
         on_opening: Callable[[str], None],
         on_changed: Callable[[str], None],
         list_states: Callable[[], Sequence[CaseState]],
@@ -52,10 +52,15 @@ class CaseOpener:
         self._on_opening = on_opening
         self._on_changed = on_changed
         self._list_states = list_states
+        self.signed_case = ""
+        """The ID of the case that was signed last; empty once another case has been opened."""
+        self._signed_message = ""
+        """The message that reported its signature."""
 
     def open(self, case: str, site: str = "") -> None:
         """Open `case` at `site`, or where the rater stopped; a signed case opens as its overview."""
         worklist = self._worklist
+        self.signed_case = ""
         self._on_opening(case)
         worklist.show_message("")
         try:
@@ -188,12 +193,8 @@ class CaseOpener:
 
         worklist = self._worklist
         if result is ScoringResult.SIGNED:
-            key, following = (
-                worklist.ratui.keymap.key_label("worklist.open"),
-                find_case_after(self._list_states(), case),
-            )
-            text = "worklist.signed_next" if following else "scoring.signed"
-            worklist.show_message(worklist.t(text, case=case, next=following, key=key))
+            self.signed_case = case
+            self._report_signature()
         elif isinstance(result, CaseClosed):
             error = result.error
 
@@ -206,6 +207,19 @@ class CaseOpener:
                     result.reading, site=result.site, closed=isinstance(error, StudyLocked), notice=notice
                 )
                 worklist.app.push_screen(overview)
+
+    def _report_signature(self) -> None:
+        """Show that a case is signed, and the next case if the states of the cases are known."""
+        worklist, case = self._worklist, self.signed_case
+        key, following = worklist.ratui.keymap.key_label("worklist.open"), find_case_after(self._list_states(), case)
+        text = "worklist.signed_next" if following else "scoring.signed"
+        self._signed_message = worklist.t(text, case=case, next=following, key=key)
+        worklist.show_message(self._signed_message)
+
+    def update_message(self) -> None:
+        """Name the next case in the message about a signature. Call this when more states are known."""
+        if self.signed_case and self._worklist.message == self._signed_message:
+            self._report_signature()
 
     def _show_error(self, error: RatuiError) -> None:
         worklist = self._worklist

@@ -67,6 +67,8 @@ class WorklistScreen(FirstCaseScreen):
         self._has_moved = False
         """True once the rater has selected a case."""
         self._open_when_loaded = False
+        self._left_case = ""
+        """The ID of the case that was left last before all cases were known."""
         self._has_own_order = False
         self._is_sorted = False
         self._unlike_count = 0
@@ -137,7 +139,9 @@ class WorklistScreen(FirstCaseScreen):
         self._is_loaded = self._is_loaded or is_complete
         self._total = len(states) if is_complete else self._total
         self._search_texts = [worklist_model.make_search_text(self.t, state) for state in states]
-        self._list_cases(self._find_case(selected))
+        index = worklist_model.find_after_left(states, self._left_case, self._opener.signed_case)
+        self._list_cases(self._find_case(selected) if is_chosen else index)
+        self._opener.update_message()
         if self._is_loaded and self._open_when_loaded:
             self._open_when_loaded = False
             self.action_open()
@@ -148,6 +152,8 @@ class WorklistScreen(FirstCaseScreen):
 
     def refresh_case(self, case: str) -> None:
         """Read the state of `case` again after it was open; select the next case if it has been signed."""
+        if not self._is_loaded:
+            self._left_case = case
         index = self._find_case(case)
         if index is None:
             return
