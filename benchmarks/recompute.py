@@ -21,7 +21,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from benchmarks.recompute_charter import read_settings, version_rows
-from benchmarks.recompute_displays import DISPLAYS, check_entries
+from benchmarks.recompute_displays import DISPLAYS, check_entries, check_thresholds
 from benchmarks.recompute_exports import read_exports
 from benchmarks.recompute_formulas import Formulas
 from benchmarks.recompute_joint_space import JOINT_SPACE
@@ -163,6 +163,10 @@ def compare(
     found = Comparison()
     found.counts["totals.csv and final.csv"], found.wrong = check_exports(of)
     found.counts["display_tests.csv"], wrong = check_entries(of)
+    found.wrong += wrong
+    found.counts["display_tests.csv from display_trials.csv"], wrong = check_thresholds(
+        exports.display_tests, exports.display_trials
+    )
     found.wrong += wrong
     for kind, heading, content in parsed.parts:
         if isinstance(content, list):

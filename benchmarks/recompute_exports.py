@@ -116,6 +116,7 @@ class Exports:
     readings: list[Row]
     joint_spaces: list[Row] = field(default_factory=list)
     display_tests: list[Row] = field(default_factory=list)
+    display_trials: list[Row] = field(default_factory=list)
     visits: dict[int, str] = field(default_factory=dict)
     scales: list[str] = field(default_factory=list)
     maxima: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -251,7 +252,7 @@ def common(readings: list[Grades]) -> frozenset[tuple[str, str]]:
 
 def read_exports(folder: Path) -> Exports:
     """Read the files that ``ratui export --format csv`` wrote into `folder`."""
-    names = ("scores", "totals", "final", "repeats", "readings", "joint_space", "display_tests")
+    names = ("scores", "totals", "final", "repeats", "readings", "joint_space", "display_tests", "display_trials")
     return Exports(*(_read(folder / f"{name}.csv") for name in names))
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.recompute import compare_report
+from benchmarks.recompute_displays import check_thresholds
+from ratui.practice.psychometrics import probability_correct
+from ratui.practice.reading_test import PARTS, ReadingTest
 from ratui.reading import DisplayRecord, Field, GradeEntry, enter, sign
 from ratui.results.display_tests import ReadingDisplays, find_last_tests, summarize_display_tests
 from ratui.results.export import export
@@ -34,6 +39,7 @@ ENTRIES = (
     ("L.PIP4", "sixel", SHARPER),
     ("L.IP1", "sixel", HERE),  # no joint of the test
 )
+HOSTILE = (TrialResult(0, 1.0, "=cmd|x", 0, 0, 1.0),)
 
 OTHER_DISPLAYS: dict[str, Any] = {
     "terminal": "kitty(0.40)",
@@ -73,16 +79,24 @@ def exported(study: Study, folder: Path, **options: bool) -> list[dict[str, str]
     released = released_readings(study)
     export(study, released, folder, ["csv"], choose_rule(released, "observed", study=study), **options)
     path = folder / "display_tests.csv"
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return read_table(path) if path.exists() else []
 
 
 def report(study: Study) -> str:
     released = released_readings(study)
     rule = choose_rule(released, "observed", study=study)
     return render_report(study, released, rule, today=date(2026, 1, 2), plots=False)
+
+
+def differences(folder: Path) -> list[str]:
+    """Return the differences between the report and the exports in `folder`; the thresholds of these tests are invented."""
+    wrong = compare_report(folder / "report.html", folder / "out")
+    return [line for line in wrong if line.startswith(("Displays", "Methods")) or ": entries" in line]
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def column(rows: Sequence[dict[str, str]], name: str) -> list[str]:
@@ -105,9 +119,40 @@ def test_the_table_has_each_test_with_its_display_thresholds_and_trials(study: S
     }  # fmt: skip
     assert {name: row[name] for name in expected} == expected
     assert (rows[2]["erosion_range"], rows[2]["narrowing"], rows[2]["narrowing_range"]) == ("above", "", "")
-    with (tmp_path / "out" / "dictionary.csv").open(encoding="utf-8", newline="") as file:
-        described = [line["column"] for line in csv.DictReader(file) if line["table"] == "display_tests"]
-    assert described == list(row)
+    trials = read_table(tmp_path / "out" / "display_trials.csv")
+    described = [(line["table"], line["column"]) for line in read_table(tmp_path / "out" / "dictionary.csv")]
+    for name, columns in (("display_tests", row), ("display_trials", trials[0])):
+        assert [column for table, column in described if table == name] == list(columns)
+    assert Counter((trial["test"], trial["scale"]) for trial in trials) == {
+        ("1", "ERO"): 2, ("1", "JSN"): 1, ("2", "ERO"): 3, ("2", "JSN"): 1, ("3", "ERO"): 2, ("4", "ERO"): 2,
+        ("4", "JSN"): 30,
+    }  # fmt: skip
+    assert list(trials[5].values()) == [
+        "anna", "2", "sixel 120 × 40 of 10 × 20 px", "ERO", "3", "3", "L.MCP3", "1.6", "0.6", "right", "left", "0", "2.0",
+    ]  # fmt: skip
+
+
+def test_thresholds_and_intervals_follow_from_the_exported_answers(study: Study, tmp_path: Path) -> None:
+    rng, tests = np.random.default_rng(3), []
+    for number, ability in enumerate((0.9, 0.02, 30.0)):  # the last two are below and above the sizes of the test
+        test = ReadingTest(number, [replace(plan, trials=8) for plan in PARTS])
+        while (trial := test.trial) is not None:
+            is_right = rng.random() < probability_correct(trial.size, ability, 3.0, 0.02)
+            test.answer(trial.place if is_right else 1 - trial.place, 1.0)
+        tests.append(replace(TEST, id=f"b{number}", parts=test.list_results()))
+    add_display_tests(study, "ben", [*tests, replace(TEST, id="=cmd|x", parts=(replace(EROSION, trials=HOSTILE),))])
+    rows = [row for row in exported(study, tmp_path / "out") if row["reader"] == "ben"]
+    trials = [row for row in read_table(tmp_path / "out" / "display_trials.csv") if row["reader"] == "ben"]
+    assert [row["erosion_range"] for row in rows[:3]] == ["inside", "below", "above"]
+    assert {row["seed"] for row in rows} == {"_12345"}
+    assert trials[-1]["site"] == "_=cmd|x"
+    assert check_thresholds(rows[:3], trials[:48]) == (48, [])
+    trials[1]["answer"] = {"left": "right", "right": "left"}[trials[1]["answer"]]
+    wrong = check_thresholds(rows[:3], trials[:48])[1]
+    assert any("erosion_mm_low" in line for line in wrong)
+    assert any("correct of draw 1" in line for line in wrong)
+    assert len(check_thresholds([], trials)[1]) == 7
+    assert len(check_thresholds(rows[:3], [])[1]) == 6
 
 
 def test_a_test_of_another_display_than_that_of_the_readings_is_known_by_its_entries(
@@ -150,14 +195,12 @@ def test_the_report_has_the_last_test_of_each_display_and_its_figures_follow_fro
         assert f">{cell}</td>" in page, cell
     exported(study, tmp_path / "out")
     (tmp_path / "report.html").write_text(page.replace("=cmd|x", "_=cmd|x"), encoding="utf-8")
-    wrong = compare_report(tmp_path / "report.html", tmp_path / "out")
-    assert [line for line in wrong if line.startswith(("Displays", "display", "Methods"))] == []
+    assert differences(tmp_path) == []
     changed = (
         page.replace("0.80 (0.50–1.30)", "0.80 (0.60–1.30)").replace(">50 %<", ">75 %<").replace("4 tests", "5 tests")
     )
     (tmp_path / "report.html").write_text(changed.replace("=cmd|x", "_=cmd|x"), encoding="utf-8")
-    wrong = compare_report(tmp_path / "report.html", tmp_path / "out")
-    assert len([line for line in wrong if line.startswith(("Displays", "display", "Methods"))]) == 4
+    assert len(differences(tmp_path)) == 4
 
 
 def test_a_report_without_tests_says_so(tmp_path: Path) -> None:

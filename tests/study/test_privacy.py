@@ -158,6 +158,7 @@ def test_no_trace_in_study_exports_or_terminal(tmp_path: Path, run_ratui: RunRat
     printed += first + second
     assert traces(printed.replace(str(tmp_path).encode(), b"")) == []
     assert list(out.rglob("display_tests.csv"))
+    assert list(out.rglob("display_trials.csv"))
     for folder in (study, out):
         assert list(folder.rglob("*"))
         assert traces(everything(folder)) == []

@@ -1,4 +1,4 @@
-"""The table of reading tests: what each rater could see on each display. Only managers get it."""
+"""The tables of reading tests: what each rater could see on each display, and each answer. Only managers get them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from ratui.results.display_tests import (
     DisplayTestSummary,
     ReadingDisplays,
     find_last_tests,
+    name_display,
 )
 from ratui.results.export.signed_readings import ExportSource
 from ratui.results.export.tables import Column, Table
 from ratui.study.display_tests import DisplayTest, PartResult
 
-__all__ = ["build_display_tests_table"]
+__all__ = ["build_display_tests_table", "build_display_trials_table"]
 
 _LEADING = (
     Column("reader", "id", "ID of the rater"),
     Column("test", "integer", "number of the test among those of this rater, from 1, the oldest first"),
     Column("date", "text", "date of the test, ISO 8601, UTC"),
     Column("version", "text", "version of ratui"),
+    Column("seed", "id", "seed of the test, which with draw in display_trials.csv determines its films"),
     Column("terminal", "text", "name and version of the terminal, as far as it reported them; empty if it did not"),
     Column("protocol", "text", "how the terminal drew the films, as in scores.csv"),
     Column("columns", "integer", "width of the terminal in characters"),
@@ -72,6 +74,28 @@ _PARTS = (
     ),
 )
 """Name of each part in a result, the column of its threshold and its meaning, and the same for a further value."""
+_SCALES = {"erosion": "ERO", "narrowing": "JSN"}
+_PLACES = ("left", "right")
+_TRIAL_COLUMNS = (
+    Column("reader", "id", "ID of the rater"),
+    Column("test", "integer", "number of the test, as in display_tests.csv"),
+    Column("display", "text", "how the terminal drew the films, its size in characters, and that of a character"),
+    Column("scale", "text", "part of the test: erosions, or joint space narrowing", "ERO, JSN"),
+    Column("trial", "integer", "number of the trial in this part of the test, from 1"),
+    Column(
+        "draw",
+        "integer",
+        "number of the trial among all that were drawn, from 0, which with seed in display_tests.csv determines its films; "
+        "a number is missing if its answer was withdrawn",
+    ),
+    Column("site", "text", "joint with its side"),
+    Column("size", "number", "diameter of the erosion in mm, or share of the joint space that was lost"),
+    Column("contrast", "number", "share of the mineral that the erosion removed; empty for JSN"),
+    Column("place", "text", "place of the film with the erosion or the narrower space", "left, right"),
+    Column("answer", "text", "film that the rater chose", "left, right"),
+    Column("correct", "integer", "1 for a correct answer", "0, 1"),
+    Column("seconds", "number", "seconds between the display of the films and the key"),
+)
 
 
 def build_display_tests_table(source: ExportSource, found: DisplayTestSummary) -> Table:
@@ -87,6 +111,32 @@ def build_display_tests_table(source: ExportSource, found: DisplayTestSummary) -
         ]
     columns = (*_LEADING, *(column for part in _PARTS for column in _make_part_columns(*part)))
     return Table("display_tests", "one reading test of a rater, on simulated joints", columns, rows)
+
+
+def build_display_trials_table(source: ExportSource, found: DisplayTestSummary) -> Table:
+    """Return one row per answer in the tests of `build_display_tests_table`, in the order of the answers."""
+    rows = [
+        (
+            source.name(rater),
+            number,
+            name_display(test.display),
+            _SCALES[part.part],
+            place,
+            trial.draw,
+            trial.site,
+            trial.size,
+            part.contrast,
+            _PLACES[trial.place],
+            _PLACES[trial.answer],
+            int(trial.is_correct),
+            trial.seconds,
+        )
+        for rater in source.released.raters
+        for number, test in enumerate(found.tests.get(rater, ()), start=1)
+        for part in test.parts
+        for place, trial in enumerate(part.trials, start=1)
+    ]
+    return Table("display_trials", "one answer in a reading test", _TRIAL_COLUMNS, rows)
 
 
 def _make_part_columns(name: str, column: str, meaning: str, value: str, about: str) -> tuple[Column, ...]:
@@ -126,6 +176,7 @@ def _make_cells(number: int, test: DisplayTest, is_latest: bool, displays: Readi
         number,
         test.at[:10],
         test.version,
+        test.seed,
         display.terminal or None,
         display.protocol,
         display.columns,

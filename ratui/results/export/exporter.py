@@ -17,7 +17,7 @@ from ratui.errors import StudyError, clean_text
 from ratui.files import write_bytes
 from ratui.results.display_tests import summarize_display_tests
 from ratui.results.export.coco import build_coco
-from ratui.results.export.display_tests_table import build_display_tests_table
+from ratui.results.export.display_tests_table import build_display_tests_table, build_display_trials_table
 from ratui.results.export.final_tables import build_adam_table, build_final_table
 from ratui.results.export.joint_space_table import build_joint_space_table
 from ratui.results.export.json_document import SCHEMA, build_readings_document, read_schema
@@ -156,9 +156,10 @@ def _files(
             tables.append(build_repeats_table(source))
         if load_released_measurements(source.study, source.released):
             tables.append(build_joint_space_table(source))
-        tests = build_display_tests_table(source, summarize_display_tests(source.study))
+        found = summarize_display_tests(source.study)
+        tests = build_display_tests_table(source, found)
         if tests.rows:
-            tables.append(tests)
+            tables += [tests, build_display_trials_table(source, found)]
     with_csv = "csv" in formats or not tables
     if with_notes:
         tables += [build_readings_table(source), build_notes_table(source)]
