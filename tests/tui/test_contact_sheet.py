@@ -11,19 +11,18 @@ from textual.pilot import Pilot
 from ratui.reading import Entry, Field, FindingEntry, GradeEntry, NotAssessableEntry, start_reading
 from ratui.scheme import load_scheme
 from ratui.terminal import Display
-from ratui.tui.screens.contact_sheet.cell import ContactCell
 from ratui.tui.screens.contact_sheet.model import (
     CaseCard,
     count_cells,
     find_width,
     make_card,
-    paste_side_by_side,
     select_cards,
 )
 from ratui.tui.screens.contact_sheet.screen import ContactSheetScreen
 from ratui.tui.screens.review.screen import ReviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
+from ratui.tui.widgets.joint_cell import JointCell, divide_width, paste_side_by_side
 from tests.films import exchange_positions, make_study
 from tests.tui.conftest import cells, label_text, reading_as, settle
 from tests.tui.readings import fill_reading, store_reading
@@ -52,7 +51,7 @@ async def sheet_of(pilot: Pilot[None]) -> ContactSheetScreen:
 
 
 def captions(pilot: Pilot[None]) -> list[str]:
-    lines = [str(cell._caption.render()).strip() for cell in pilot.app.screen.query(ContactCell)]
+    lines = [cell.caption[0].strip() for cell in pilot.app.screen.query(JointCell)]
     return [line for line in lines if line]
 
 
@@ -87,7 +86,7 @@ async def test_it_shows_the_joint_of_every_case_that_the_rater_has_read_and_no_o
     async with reading_as(study, "anna", size=(120, 40)) as pilot:
         await sheet_of(pilot)
         assert captions(pilot) == [f"▸{one}  ERO 0→2  JSN 0→0", f"{two}  ERO 1→1  JSN 0→0"]
-        filled_cells = [cell for cell in pilot.app.screen.query(ContactCell) if cell.view.key is not None]
+        filled_cells = [cell for cell in pilot.app.screen.query(JointCell) if cell.view.key is not None]
         assert len(filled_cells) == 2, "both have their picture"
         assert "▀" in cells(pilot)
         assert four not in cells(pilot)
@@ -258,6 +257,11 @@ class TestTheCards:
         both = np.asarray(paste_side_by_side((white, None), (22, 8), 2))
         assert (both[:, :10] == 255).all()
         assert (both[:, 10:] == 0).all()
+
+    def test_the_pictures_of_four_visits_do_not_cover_each_other(self) -> None:
+        white = Image.new("L", (divide_width(100, 4, 3), 8), 255)
+        row = np.asarray(paste_side_by_side([white] * 4, (100, 8), 3))[0]
+        assert "".join("#" if grey else "." for grey in row) == 4 * ("#" * 22 + "...")
 
     def test_a_row_of_more_visits_is_as_high_as_one_of_two_and_wider(self) -> None:
         two, four = count_cells(26, (80, 40), Display("halfcell")), count_cells(52, (80, 40), Display("halfcell"), 4)

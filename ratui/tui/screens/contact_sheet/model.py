@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from PIL import Image
-
 from ratui.reading import Reading, Slot
 from ratui.terminal import Display
 from ratui.tui.entry import text as texts
@@ -24,7 +22,6 @@ __all__ = [
     "count_cells",
     "find_width",
     "make_card",
-    "paste_side_by_side",
     "select_cards",
 ]
 
@@ -112,16 +109,6 @@ def select_cards(cards: Iterable[CaseCard], site: str, order: SheetOrder) -> lis
 def _rank(mark: SiteMark, order: SheetOrder) -> tuple[int, int]:
     value = mark.score if order == "score" else mark.change
     return 2 if mark.is_open else 1 if value is None else 0, -abs(value or 0)
-
-
-def paste_side_by_side(images: tuple[Image.Image | None, ...], size: tuple[int, int], gap: int) -> Image.Image:
-    """Return a grey image of `size` (width, height) with `images` side by side, `gap` pixels apart; None stays black."""
-    sheet = Image.new("L", size)
-    width = (size[0] - gap * (len(images) - 1)) // len(images)
-    for place, image in enumerate(images):
-        if image is not None:
-            sheet.paste(image, (place * (width + gap), 0))
-    return sheet
 
 
 def count_cells(width: int, room: tuple[int, int], display: Display, films: int = 2) -> tuple[int, int, int]:

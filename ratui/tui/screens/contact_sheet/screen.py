@@ -17,11 +17,10 @@ from textual.worker import get_current_worker
 
 from ratui.errors import RatuiError
 from ratui.tui.entry import text as texts
-from ratui.tui.graphics.viewport import CaseFilms, Viewport, ViewSettings, load_case_films
+from ratui.tui.graphics.viewport import CaseFilms, ViewSettings, load_case_films
 from ratui.tui.i18n.lock_phrases import shorten
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
-from ratui.tui.screens.contact_sheet.cell import ContactCell
 from ratui.tui.screens.contact_sheet.model import (
     ORDERS,
     CaseCard,
@@ -29,17 +28,18 @@ from ratui.tui.screens.contact_sheet.model import (
     count_cells,
     find_width,
     make_card,
-    paste_side_by_side,
     select_cards,
 )
 from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.theme import NOTE, PLAIN
+from ratui.tui.widgets.joint_cell import JointCell
 from ratui.tui.widgets.key_bar import KeyBar
 
 __all__ = ["ContactSheetScreen"]
 
 _WIDTHS = (38, 26, 58)
 """Widths of two pictures in cells, in the order in which the zoom key goes through them."""
+_VIEW = ViewSettings(has_marks=False, is_upright=False)
 _BATCH = 25
 """Number of readings that are loaded before the screen is drawn again."""
 
@@ -71,7 +71,7 @@ class ContactSheetScreen(KeyScreen[str]):
         self._selected_case = ""
         self._order: SheetOrder = "case"
         self._zoom = 0
-        self._cells: list[ContactCell] = []
+        self._cells: list[JointCell] = []
         self._cells_across = 1
         self._most_films = 2
         """Largest number of visits of a case: the cells have room for as many pictures."""
@@ -241,7 +241,10 @@ class ContactSheetScreen(KeyScreen[str]):
         across, down, height = count_cells(width, (room.width, room.height), self.ratui.graphics, self._most_films)
         graphics, frame_cache = self.ratui.graphics, self.ratui.frame_cache
         self._cells_across = across
-        self._cells = [ContactCell(graphics, frame_cache, (width, height)) for _ in range(across * down)]
+        self._cells = [JointCell(graphics, frame_cache) for _ in range(across * down)]
+        for cell in self._cells:
+            cell.view.styles.width, cell.view.styles.height = width, height
+            cell.styles.width, cell.styles.height = width + 2, height + 1
         rows = [Horizontal(*self._cells[start : start + across]) for start in range(0, len(self._cells), across)]
         sheet = self.query_one("#sheet", Vertical)
         await sheet.remove_children()
@@ -307,7 +310,7 @@ class ContactSheetScreen(KeyScreen[str]):
 
     def _draw_pictures(self, page: list[CaseCard], next_page: list[CaseCard]) -> None:
         """Show the pictures that are ready; make the others in a thread, this page before the next."""
-        jobs: list[tuple[ContactCell | None, CaseCard]] = []
+        jobs: list[tuple[JointCell | None, CaseCard]] = []
         for cell, card in zip(self._cells, (*page, *[None] * len(self._cells)), strict=False):
             key = self._picture_key(card) if card else None
             if key is None or not cell.view.show(key):
@@ -324,25 +327,18 @@ class ContactSheetScreen(KeyScreen[str]):
         """Width and height of a picture of all visits, in pixels."""
         return self._cells[0].view.pixel_size
 
-    def _make_viewports(self, card: CaseCard, site: str, size: tuple[int, int]) -> tuple[Viewport | None, ...] | None:
-        """Return the viewports of a picture, or None while the case's films are not loaded."""
-        films = self._films.get(card.case)
+    def _picture_key(self, card: CaseCard) -> Hashable | None:
+        """Return the key of the picture of a case, or None while the case's films are not loaded."""
+        films, cell = self._films.get(card.case), self._cells[0]
         if films is None:
             return None
-        graphics = self.ratui.graphics
-        half = ((size[0] - graphics.pixels_per_cell[0]) // len(card.order), size[1])
-        return films.make_viewports(
-            site, [half] * len(card.order), graphics, ViewSettings(has_marks=False, is_upright=False)
-        )
+        places = range(len(card.order))
+        return cell.find_key(cell.make_viewports(films, self._site, places, self._picture_size, _VIEW))
 
-    def _picture_key(self, card: CaseCard) -> Hashable | None:
-        viewports = self._make_viewports(card, self._site, self._picture_size)
-        return None if viewports is None else _key_of(viewports)
-
-    def _prepare(self, jobs: list[tuple[ContactCell | None, CaseCard]], site: str, size: tuple[int, int]) -> None:
+    def _prepare(self, jobs: list[tuple[JointCell | None, CaseCard]], site: str, size: tuple[int, int]) -> None:
         """Make the pictures of `jobs` in a thread; show those that have a cell."""
         worker, ratui = get_current_worker(), self.ratui
-        view = self._cells[0].view
+        maker = self._cells[0]
         for cell, card in jobs:
             if worker.is_cancelled:
                 return
@@ -350,20 +346,15 @@ class ContactSheetScreen(KeyScreen[str]):
                 if card.case not in self._films:
                     case = ratui.study.case(card.case)
                     self._films[card.case] = load_case_films(ratui.study, case, card.order)
-                viewports = self._make_viewports(card, site, size) or ()
-                key = _key_of(viewports)
-                if not view.has_frame(key):
-                    images = tuple(
-                        ratui.film_store.render(viewport.view) if viewport else None for viewport in viewports
-                    )
-                    view.prepare(paste_side_by_side(images, size, ratui.graphics.pixels_per_cell[0]), key)
+                viewports = maker.make_viewports(self._films[card.case], site, range(len(card.order)), size, _VIEW)
+                key = maker.prepare(ratui.film_store, viewports, size)
             except RatuiError as error:
                 self.app.call_from_thread(self._report_failure, card.case, error)
                 continue
             if cell is not None and not worker.is_cancelled:
                 self.app.call_from_thread(self._show_picture, cell, site, key)
 
-    def _show_picture(self, cell: ContactCell, site: str, key: Hashable) -> None:
+    def _show_picture(self, cell: JointCell, site: str, key: Hashable) -> None:
         if cell.is_attached and site == self._site:
             cell.view.show(key)
 
@@ -371,7 +362,3 @@ class ContactSheetScreen(KeyScreen[str]):
         if self.has_widgets and str(self._failed.get(case)) != str(error):
             self._failed[case] = error
             self._draw()
-
-
-def _key_of(viewports: tuple[Viewport | None, ...]) -> Hashable:
-    return ("contact", *(viewport and viewport.key for viewport in viewports))

@@ -21,14 +21,14 @@ from ratui.terminal import Display, FrameCache
 from ratui.tui.entry.text import site_target
 from ratui.tui.entry.visit_names import VisitNames
 from ratui.tui.graphics.film_store import FilmStore
-from ratui.tui.graphics.viewport import CaseFilms, Viewport, ViewSettings, load_case_films
+from ratui.tui.graphics.viewport import CaseFilms, ViewSettings, load_case_films
 from ratui.tui.i18n.catalog import Catalog
-from ratui.tui.screens.contact_sheet.model import paste_side_by_side
 from ratui.tui.screens.overview.changes import JointChange, find_changes
 from ratui.tui.screens.overview.text import format_change
 from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.theme import CHOSEN, HEADING, PLAIN
 from ratui.tui.widgets.film_view import FilmView
+from ratui.tui.widgets.joint_cell import JointCell
 
 __all__ = ["ChangedJoints", "find_panel_width"]
 
@@ -46,25 +46,6 @@ def find_panel_width(columns: int, rows: int) -> int:
     return 0 if columns < _LEAST_COLUMNS or rows < _LEAST_ROWS else max(_NARROWEST, int(_SHARE * columns))
 
 
-class JointCell(Vertical):
-    """Two films of a joint side by side, and two lines below them."""
-
-    def __init__(self, display: Display, frame_cache: FrameCache) -> None:
-        super().__init__()
-        self.view = FilmView(display, frame_cache)
-        self._lines = [Static(classes="line", markup=False) for _ in range(_CAPTION)]
-
-    def compose(self) -> ComposeResult:
-        """Make the picture and the lines."""
-        yield self.view
-        yield from self._lines
-
-    def show_caption(self, lines: Sequence[Text]) -> None:
-        """Show two `lines` below the picture."""
-        for line, text in zip(self._lines, lines, strict=True):
-            line.update(text, layout=False)
-
-
 class ChangedJoints(Vertical):
     """Films of the joints of a reading that differ most.
 
@@ -80,8 +61,6 @@ class ChangedJoints(Vertical):
 
     DEFAULT_CSS = """
     ChangedJoints { width: auto; padding: 0 1; }
-    ChangedJoints JointCell { height: auto; }
-    ChangedJoints FilmView { width: 1fr; }
     """
 
     def __init__(
@@ -92,7 +71,7 @@ class ChangedJoints(Vertical):
         self._reading = reading
         self._store = store
         self._heading = Static(classes="line", markup=False)
-        self._cells = [JointCell(display, frame_cache) for _ in range(_MOST)]
+        self._cells = [JointCell(display, frame_cache, _CAPTION) for _ in range(_MOST)]
         self.changes = find_changes(reading)
         """The joints that differ, those that differ most first."""
         self._films: CaseFilms | None = None
@@ -134,7 +113,7 @@ class ChangedJoints(Vertical):
                 name, scores = format_change(t, self._reading, change, visits, width)
                 style = CHOSEN if change.site == site else PLAIN
                 cell.show_caption(
-                    [Text(name, site_target(style, change.site)), Text(scores, site_target(PLAIN, change.site))]
+                    Text(name, site_target(style, change.site)), Text(scores, site_target(PLAIN, change.site))
                 )
 
     def on_film_view_resized(self, event: FilmView.Resized) -> None:
@@ -155,28 +134,19 @@ class ChangedJoints(Vertical):
             if worker.is_cancelled:
                 return
             try:
-                key = self._make_picture(cell.view, change, size)
+                key = self._make_picture(cell, change, size)
             except RatuiError:
                 continue
             if not worker.is_cancelled:
                 self.app.call_from_thread(self._show_picture, cell, key)
 
-    def _make_picture(self, view: FilmView, change: JointChange, size: tuple[int, int]) -> Hashable:
+    def _make_picture(self, cell: JointCell, change: JointChange, size: tuple[int, int]) -> Hashable:
         """Encode the picture of a joint, and return its key. Raises RatuiError."""
         if self._films is None:
             case = self._study.case(self._reading.case)
             self._films = load_case_films(self._study, case, self._reading.order)
-        display = view.graphics
-        gap = display.pixels_per_cell[0]
-        half = ((size[0] - gap) // 2, size[1])
-        found: list[Viewport | None] = [
-            self._films.make_viewport(change.site, place, half, display, _VIEW) for place in change.places
-        ]
-        key = ("changed", *(viewport and viewport.key for viewport in found))
-        if not view.has_frame(key):
-            images = tuple(self._store.render(viewport.view) if viewport else None for viewport in found)
-            view.prepare(paste_side_by_side(images, size, gap), key)
-        return key
+        viewports = cell.make_viewports(self._films, change.site, change.places, size, _VIEW)
+        return cell.prepare(self._store, viewports, size)
 
     def _show_picture(self, cell: JointCell, key: Hashable) -> None:
         if cell.is_attached and cell.display:

@@ -22,9 +22,9 @@ from ratui.study import Case, CaseState, FilmRecord, Study
 from ratui.terminal import Display, FrameCache
 from ratui.tui.graphics.film_store import FilmStore, ViewRequest, make_whole_film_box
 from ratui.tui.i18n.catalog import Catalog
-from ratui.tui.screens.contact_sheet.model import paste_side_by_side
 from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.widgets.film_view import FilmView
+from ratui.tui.widgets.joint_cell import divide_width, paste_side_by_side
 
 __all__ = ["CasePreview", "choose_films", "may_show_films"]
 
@@ -143,8 +143,8 @@ class CasePreview(Vertical):
         rows = choose_films(case, self._study.order(self._rater, name))
         display = self._view.graphics
         gap = display.pixels_per_cell
-        width = (size[0] - gap[0] * (len(rows[0]) - 1)) // len(rows[0])
-        height = (size[1] - gap[1] * (len(rows) - 1)) // len(rows)
+        width = divide_width(size[0], len(rows[0]), gap[0])
+        height = divide_width(size[1], len(rows), gap[1])
         views = [[film and _view_film(name, film, (width, height), display) for film in row] for row in rows]
         key = ("preview", *(tuple(row) for row in views))
         if not self._view.has_frame(key):
