@@ -98,7 +98,10 @@ def _read_file(path: Path) -> UserSettings:
     if not isinstance(language, str):
         raise SettingsError("language must be a text", path, 'Write language = "en" or "ja"')
     if language:
-        choose_language(wanted=language)
+        try:
+            choose_language(wanted=language)
+        except SettingsError as error:
+            raise SettingsError(error.problem, path, error.remedy) from error
     palette = raw.get("palette", "")
     if palette not in ("", *PALETTES):
         raise SettingsError(f"unknown palette {clean_text(palette)}", path, f"Write one of: {', '.join(PALETTES)}")
@@ -145,6 +148,8 @@ def _read_grades(raw: object, path: Path) -> dict[int, str]:
             raise SettingsError(f"unknown grade {clean_text(name)}", path, 'Write a number and its key, as in 1 = "&"')
         if not isinstance(key, str) or not key or clean_text(key) != key:
             raise SettingsError(f'the key of the grade {name} must be a text such as "&"', path, "Correct it")
+        if int(name) in found:
+            raise SettingsError(f"the grade {int(name)} has two keys", path, "Remove one of them")
         found[int(name)] = key
     return found
 

@@ -67,7 +67,7 @@ class TestGreys:
             screen = await opened(pilot, study)
             assert screen.joint_viewer.view_settings == ViewSettings()
 
-    @pytest.mark.parametrize("text", ["", "[]", "{", '{"anna": 3}', '{"anna": {"preset": "joint"}}', "\x00"])
+    @pytest.mark.parametrize("text", ["", "[]", "{", '{"anna": 3}', '{"anna": {"preset": "joint"}}', "\x00", "[" * 100_000])
     def test_a_damaged_file_means_the_usual_look(self, tmp_path: Path, text: str) -> None:
         file = view_settings_file(tmp_path / "settings.toml")
         file.write_text(text)
@@ -78,7 +78,8 @@ class TestGreys:
         save_view_settings("anna", ViewSettings(1), file)
         assert read_view_settings("anna", file) == ViewSettings(1)
         raw = json.loads(file.read_text())
-        for change in ({"zoom": 99}, {"stretch": 0.0}, {"preset": "../x"}):
+        endless = f"file{'9' * 5000}"
+        for change in ({"zoom": 99}, {"zoom": 1e999}, {"stretch": 10**400}, {"preset": "../x"}, {"preset": endless}):
             file.write_text(json.dumps({"anna": {**raw["anna"], **change}}))
             assert read_view_settings("anna", file) == ViewSettings()
 

@@ -144,7 +144,7 @@ def test_progress_is_stored_in_the_copy_not_in_the_sample(tmp_path: Path) -> Non
     assert Study.open(folder).cases()
 
 
-@pytest.mark.parametrize("text", ["", "{}", "3", '["grade", 3]', "not json"])
+@pytest.mark.parametrize("text", ["", "{}", "3", '["grade", 3]', "not json", "[" * 5000])
 def test_a_damaged_file_only_shows_the_tour_again(tmp_path: Path, text: str) -> None:
     file = tmp_path / TOUR_FILE
     file.write_text(text)
@@ -223,12 +223,15 @@ class TestKnownGrades:
         self, tmp_path: Path
     ) -> None:
         folder, rater, case = copy_sample(tmp_path / "mine")
-        async with reading_as(Study.open(folder), rater, case=case, tour=Tour(None, load_known_grades())) as pilot:
+        mine = UserSettings("en", grades={2: "é"})
+        tour = Tour(None, load_known_grades())
+        async with reading_as(Study.open(folder), rater, case=case, settings=mine, tour=tour) as pilot:
             await settle(pilot)
+            assert "Press é." in cells(pilot), "the user's own key of the grade"
             await pilot.press("1")
             await settle(pilot)
             assert "the true grade is 2" in cells(pilot)
-            await pilot.press("u", "2", "2", "slash", *"lmcp2", "enter")
+            await pilot.press("u", "é", "é", "slash", *"lmcp2", "enter")
             await settle(pilot)
             assert "This joint is not normal" in cells(pilot)
             await pilot.press("right")

@@ -153,7 +153,17 @@ class TestTheKeysOfGrades:
         keymap = Keymap({"scoring.zoom": "Z", "review.zoom": "Z"}, load_scheme("fingers"), grade_keys={0: "z"})
         assert keymap.find_answer_key("z") == "0"
 
-    @pytest.mark.parametrize("text", ["grades = 3", "[grades]\n1 = 2", "[grades]\none = '&'", "[grades]\n-1 = '&'"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "grades = 3",
+            "[grades]\n1 = 2",
+            "[grades]\none = '&'",
+            "[grades]\n-1 = '&'",
+            "[grades]\n1 = '&'\n01 = '_'",
+            "language = 'xx'",
+        ],
+    )
     def test_a_wrong_table_is_one_error_that_names_the_file(self, tmp_path: Path, text: str) -> None:
         with pytest.raises(SettingsError, match=r"settings\.toml"):
             settings(tmp_path, text)

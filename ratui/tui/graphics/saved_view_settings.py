@@ -6,9 +6,11 @@ The file contains nothing of a film. An unreadable file counts as missing.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+from ratui.bounded_parsing import parse_json, read_bounded
 from ratui.errors import SettingsError
 from ratui.files import atomic_write
 from ratui.imaging import DisplaySettings
@@ -18,6 +20,7 @@ from ratui.tui.graphics.zoom import LIFE_SIZE, ZOOMS
 __all__ = ["read_view_settings", "save_view_settings", "view_settings_file"]
 
 _MAX_SETTINGS_BYTES = 1_000_000
+_CONTRAST_OF_FILE = re.compile("file[1-9][0-9]{0,3}")
 _EARLIER_SETTINGS_NAME = "sights.json"  # the file of the first versions, read until there is one with today's name
 
 
@@ -39,11 +42,9 @@ def read_view_settings(rater: str, file: Path | None) -> ViewSettings:
     try:
         settings = DisplaySettings(preset=str(raw["preset"]), shift=float(raw["shift"]), stretch=float(raw["stretch"]))
         zoom = int(raw["zoom"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, TypeError, ValueError):
         return ViewSettings()
-    known = settings.preset in ("joint", "film") or (
-        settings.preset.startswith("file") and settings.preset[4:].isdecimal()
-    )
+    known = settings.preset in ("joint", "film") or _CONTRAST_OF_FILE.fullmatch(settings.preset) is not None
     is_zoom = 0 <= zoom < len(ZOOMS) or zoom == LIFE_SIZE
     if not (known and -1.0 <= settings.shift <= 1.0 and 0.125 <= settings.stretch <= 8.0 and is_zoom):
         return ViewSettings()
@@ -87,9 +88,7 @@ def _read_json(file: Path | None) -> dict[str, Any]:
     if not file.exists():
         file = file.with_name(_EARLIER_SETTINGS_NAME)
     try:
-        if file.stat().st_size > _MAX_SETTINGS_BYTES:
-            return {}
-        raw = json.loads(file.read_text(encoding="utf-8"))
+        raw = parse_json(read_bounded(file, _MAX_SETTINGS_BYTES))
     except (OSError, ValueError):
         return {}
     return raw if isinstance(raw, dict) else {}

@@ -176,8 +176,11 @@ class Keymap:
 
     def label_answer(self, scheme: Scheme, entry: Entry) -> str:
         """Return the key that makes `entry`, for display: the user's own key of a grade if there is one."""
-        own = self._grade_keys.get(entry.grade) if isinstance(entry, GradeEntry) else None
-        return own or key_for_entry(scheme, entry)
+        return self.label_answer_key(key_for_entry(scheme, entry))
+
+    def label_answer_key(self, key: str) -> str:
+        """Return the key of the scheme `key` for display: the user's own key of a grade if there is one."""
+        return next((own for grade, own in self._grade_keys.items() if _grade_key(grade) == key), key)
 
     def _check(self, action: Action) -> None:
         """Raise SettingsError if `action` cannot have its key."""

@@ -77,7 +77,9 @@ class TourPanel(Static):
                 return t("tour.normal_elsewhere", key=self._keymap.key_label("scoring.next_joint"))
             return t("tour.normal_known", key=key)
         answer = known.get(place.field)
-        return t(f"tour.{step.name}_known", key=answer.key, grade=answer.grade) if answer else t("tour.grade", key=key)
+        if answer is None:
+            return t("tour.grade", key=key)
+        return t(f"tour.{step.name}_known", key=self._keymap.label_answer_key(answer.key), grade=answer.grade)
 
     def _find_wrong_entry(self, reading: Reading, known: Mapping[Field, KnownGrade]) -> KnownGrade | None:
         """Return the true grade of a field that the last command filled with another one; None if all are right."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from ratui.bounded_parsing import parse_json, read_bounded
 from ratui.files import atomic_write
 from ratui.reading import Field
 
@@ -28,6 +29,7 @@ class KnownGrade(NamedTuple):
 
 KnownGrades: TypeAlias = Mapping[str, Mapping[Field, KnownGrade]]
 """The true grades by name of the case and by field."""
+_MAX_BYTES = 10_000
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Tour:
 
 def _read_names(file: Path | None) -> set[str]:
     try:
-        seen = json.loads(file.read_text(encoding="utf-8")) if file else []
+        seen = parse_json(read_bounded(file, _MAX_BYTES)) if file else []
     except (OSError, ValueError):
         return set()
     return {name for name in seen if isinstance(name, str)} if isinstance(seen, list) else set()
