@@ -16,6 +16,7 @@ import os
 import re
 import secrets
 import stat
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ __all__ = [
     "create_folder",
     "file_digest",
     "file_mode",
+    "find_temporary_folder",
     "lock_mode",
     "make_folder",
     "move_into_place",
@@ -38,6 +40,7 @@ __all__ = [
     "second_copy_path",
     "share_folder",
     "sync_folder",
+    "temporary_folder",
     "umask_for",
     "write_bytes",
     "write_together",
@@ -48,6 +51,31 @@ STICKY = stat.S_ISVTX
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 LEFTOVER_AGE = 3600.0
 """Age in seconds of a temporary file whose writer was killed."""
+
+
+def find_temporary_folder() -> str:
+    """Return the folder for temporary files. Raise StudyError if the system has none that can be written."""
+    try:
+        return tempfile.gettempdir()
+    except OSError as error:
+        raise StudyError(
+            "no folder for temporary files can be written", "", "Free some disk space, or set TMPDIR to another folder"
+        ) from error
+
+
+@contextmanager
+def temporary_folder(prefix: str) -> Iterator[Path]:
+    """Create a private folder, and remove it at the end. Raise StudyError if there is no room for it or for its files."""
+    folder = find_temporary_folder()
+    try:
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as name:
+            yield Path(name)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StudyError(
+            "there is no room for temporary files", folder, "Free some disk space, or set TMPDIR to another folder"
+        ) from error
 
 
 def check_name(name: object, kind: str) -> str:

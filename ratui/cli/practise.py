@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 from ratui.cli.app import run_app
 from ratui.cli.output import print_notices, to_json, write_output
 from ratui.errors import StudyError, clean_text
+from ratui.files import temporary_folder
 
 if TYPE_CHECKING:
     from ratui.practice import ExamResult
@@ -166,7 +166,7 @@ def _practise(
     from ratui.study import Study
 
     with ExitStack() as opened:
-        folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="ratui-practice-"))) / "practice"
+        folder = opened.enter_context(temporary_folder("ratui-practice-")) / "practice"
         if reference is not None:
             practice = open_reference_practice(
                 folder, Study.open(reference), rater, cases=cases, progress=ProgressBar()

@@ -6,7 +6,6 @@ All entries pass through `ratui.reading.enter` and all films through the import,
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ratui.errors import StudyError
+from ratui.files import temporary_folder
 from ratui.phantom import (
     RATERS,
     PhantomPatient,
@@ -206,10 +206,10 @@ def simulate_study(
         simulate_patient(np.random.default_rng(seed), scheme, severity=simulation.severity, visits=simulation.visits)
         for seed in seeds
     ]
-    with tempfile.TemporaryDirectory(prefix="ratui-hospital-") as folder:
-        written = _write_all_films(patients, seeds, Path(folder), simulation, progress)
+    with temporary_folder("ratui-hospital-") as folder:
+        written = _write_all_films(patients, seeds, folder, simulation, progress)
         names = import_written_films(
-            study, Path(folder), written, key=key, progress=progress, visits=max(2, simulation.visits)
+            study, folder, written, key=key, progress=progress, visits=max(2, simulation.visits)
         )
     keys = KeyFile.open(study, key)
     keys.save(study)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ratui.errors import StudyError
+from ratui.files import temporary_folder
 from ratui.imaging import Box
 from ratui.phantom import FilmSide, WrittenFilm, simulate_patient, write_patient_films
 from ratui.practice.truth import Truth, truth_of_patient
@@ -86,8 +87,8 @@ def create_simulated_study(
     seeds = np.random.SeedSequence(simulated.seed).spawn(simulated.cases)
     dates = [_FIRST + time * _INTERVAL for time in range(simulated.visits)]
     patients, written = [], []
-    with tempfile.TemporaryDirectory(prefix="ratui-practice-") as scratch:
-        films, key = Path(scratch, "films"), Path(scratch, "key.json")
+    with temporary_folder("ratui-practice-") as scratch:
+        films, key = scratch / "films", scratch / "key.json"
         KeyFile.create(key, secret=secrets.token_bytes(32)).save(study)
         for number, seed in enumerate(seeds):
             progress("drawing films", number, len(seeds))
@@ -133,6 +134,11 @@ def import_written_films(
         Called with (stage, done, total).
     visits
         Largest number of visits of a patient, as for `import_films`.
+
+    Raises
+    ------
+    StudyError
+        If a film cannot be stored.
     """
     report = import_films(
         study,
@@ -142,7 +148,9 @@ def import_written_films(
         converter=InProcessConverter(),
         visits=visits,
     )
-    assert len(report.imported) == sum(map(len, written)), report.rejected
+    films = {film.path for own in written for film in own}
+    for rejected in (each for each in report.rejected if each.path in films):  # valid films, so the disk is full
+        raise StudyError(f"a simulated film can't be imported: {rejected.reason}", study.path, "Free some disk space")
     names = {film.path: film.case for film in report.imported}
     return [names[own[0].path] for own in written]
 

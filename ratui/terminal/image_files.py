@@ -149,8 +149,9 @@ def remove_leftovers(now: float | None = None) -> None:
         The present time in seconds since the epoch; None to ask the clock.
     """
     now = time.time() if now is None else now
-    for folder in {_folder(medium) for medium in list_media()}:
-        with suppress(OSError), os.scandir(folder) as entries:
+    for medium in list_media():
+        # Without a folder for temporary files, because all disks are full, Python raises an OSError too.
+        with suppress(OSError), os.scandir(_folder(medium)) as entries:
             for entry in entries:
                 if (found := _NAME.fullmatch(entry.name)) and not _is_running(int(found[1])):
                     _remove_leftover(entry, now)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from ratui.errors import StudyError
-from ratui.practice import PracticeStudy, open_reference_practice, open_simulated_practice
+from ratui.practice import PracticeStudy, open_reference_practice, open_simulated_practice, simulated_study
 from ratui.practice.practice_study import TRAINEE
 from ratui.reading import Field, GradeEntry
 from ratui.study import Study
+from ratui.study.importing.import_report import ImportReport, RejectedFile
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.widgets.answer_panel import AnswerPanel
@@ -58,6 +60,28 @@ def test_the_dates_of_eight_visits_are_not_in_the_future(tmp_path: Path) -> None
         tmp_path / "study", "fingers", cases=1, seed=4, size=(80, 66), visits=8, progress=quiet
     )
     assert [practice.case(case).times for case in practice.cases()] == [tuple(range(8))]
+
+
+def test_a_full_disk_is_an_error_that_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def create(name: str) -> None:
+        open_simulated_practice(tmp_path / name, "fingers", cases=1, seed=4, size=(80, 66), progress=quiet)
+
+    def no_space(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def refuse(study: Study, folders: list[Path], **kwargs: object) -> ImportReport:
+        files = [RejectedFile(file, "no space left on the disk") for file in sorted(folders[0].rglob("*.dcm"))]
+        return ImportReport((), tuple(files), Path("key.json"))
+
+    monkeypatch.setattr(simulated_study, "import_films", refuse)
+    with pytest.raises(StudyError, match="simulated film can't be imported: no space left"):
+        create("a")
+    monkeypatch.setattr(simulated_study, "write_patient_films", no_space)
+    with pytest.raises(StudyError, match=r"no room for temporary files.*TMPDIR"):
+        create("b")
+    monkeypatch.setattr("tempfile.gettempdir", no_space)
+    with pytest.raises(StudyError, match="no folder for temporary files"):
+        create("c")
 
 
 async def test_the_cases_have_as_many_visits_as_asked(tmp_path: Path) -> None:

@@ -167,6 +167,15 @@ class TestLeftovers:
         remove_leftovers(now=1e9)
         assert left.exists(), "it belongs to another account"
 
+    def test_without_a_folder_for_temporary_files_nothing_is_deleted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail() -> str:
+            raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+        monkeypatch.setattr(image_files.tempfile, "gettempdir", fail)
+        remove_leftovers(now=1e9)
+        with pytest.raises(OSError, match="No usable"):
+            ImageFile.write("t", b"")
+
     def test_a_running_program_is_recognised(self) -> None:
         assert image_files._is_running(os.getpid())
         assert not image_files._is_running(2**31 - 2)

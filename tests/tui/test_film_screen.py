@@ -67,7 +67,9 @@ class TestGreys:
             screen = await opened(pilot, study)
             assert screen.joint_viewer.view_settings == ViewSettings()
 
-    @pytest.mark.parametrize("text", ["", "[]", "{", '{"anna": 3}', '{"anna": {"preset": "joint"}}', "\x00", "[" * 100_000])
+    @pytest.mark.parametrize(
+        "text", ["", "[]", "{", '{"anna": 3}', '{"anna": {"preset": "joint"}}', "\x00", "[" * 100_000]
+    )
     def test_a_damaged_file_means_the_usual_look(self, tmp_path: Path, text: str) -> None:
         file = view_settings_file(tmp_path / "settings.toml")
         file.write_text(text)

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from ratui.errors import StoreError, clean_text
+from ratui.files import find_temporary_folder
 
 __all__ = ["NAMESPACE", "has_signed", "sign_data", "verify_signature"]
 
@@ -32,7 +33,7 @@ def sign_data(data: bytes, key: Path) -> bytes:
 
 def has_signed(data: bytes, signature: bytes) -> bool:
     """Return whether `signature` is one of `data` by any key. Raises StoreError if ``ssh-keygen`` is missing."""
-    with tempfile.NamedTemporaryFile() as file:
+    with tempfile.NamedTemporaryFile(dir=find_temporary_folder()) as file:
         file.write(signature)
         file.flush()
         return _run(["-Y", "check-novalidate", "-n", NAMESPACE, "-s", file.name], data).returncode == 0
@@ -55,7 +56,7 @@ def verify_signature(data: bytes, signature: bytes, signers: Path) -> str:
     """
     if not signers.is_file():
         raise StoreError("there is no such file of signers", signers, "One line for each: NAME ssh-ed25519 AAAA…")
-    with tempfile.NamedTemporaryFile() as file:
+    with tempfile.NamedTemporaryFile(dir=find_temporary_folder()) as file:
         file.write(signature)
         file.flush()
         found = _run(["-Y", "find-principals", "-s", file.name, "-f", str(signers)])
