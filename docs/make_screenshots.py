@@ -30,6 +30,7 @@ from benchmarks.real_terminals import (
     save_picture,
     virtual_display,
 )
+from ratui.tui.recent_studies import remember_study
 from ratui.tui.theme import PALETTES
 
 IMAGES = Path(__file__).parent / "images"
@@ -81,6 +82,10 @@ def _take(
         copy = home / "copy"
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(home / session.folder, copy)
+        recent = Path(environment["XDG_CONFIG_HOME"]) / "ratui" / "recent.json"
+        recent.unlink(missing_ok=True)
+        for study, rater in reversed(session.recent):
+            remember_study(Path(study.format(home=home, here=copy)), rater, recent)
         arguments = [each.format(**names, here=copy) for each in session.arguments]
         program = [*STAY_OPEN, sys.executable, "-m", "ratui", *arguments]
         with RealTerminal(terminal, size, program, environment, home) as window:

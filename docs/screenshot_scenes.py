@@ -36,16 +36,27 @@ class Session:
         Names of the screens, with the keys, as xdotool names them, pressed before each.
     folder
         Name of the folder of studies, made by `make_studies`.
+    recent
+        Paths of the studies that the user opened before, and their raters.
     """
 
     arguments: tuple[str, ...]
     screens: tuple[tuple[str, tuple[str, ...]], ...]
     folder: str = "hands"
+    recent: tuple[tuple[str, str], ...] = ()
 
 
 _READ = ("read", "{here}/study", "--rater", "anna")
+_RECENT = (
+    ("{here}/study", "anna"),
+    ("{home}/visits/study", "anna"),
+    ("{home}/empty/study", "anna"),
+    ("{home}/feet/study", "ben"),
+    ("/media/transfer/rheumatology/trial-2019/follow-up-of-early-arthritis/hands-of-all-centres", "anna"),
+)
 SESSIONS = (
     Session((), (("start", ()), ("start-open", ("o",)), ("start-help", ("Escape", "question")))),
+    Session((), (("start-recent", ()), ("start-recent-lost", ("End", "Return"))), recent=_RECENT),
     Session(("demo",), (("tour", ()), ("tour-second", ("0",)))),
     Session(
         _READ,
@@ -97,6 +108,17 @@ SESSIONS = (
     Session(
         _READ, (("worklist-blinded", ()), ("scoring-blinded", ("Return",)), ("whole-film-blinded", ("v",))), "blinded"
     ),
+    Session(_READ, (("worklist-empty", ()),), "empty"),
+    Session(
+        _READ,
+        (
+            ("worklist-signed", ()),
+            ("contact-sheet-visits", ("Tab",)),
+            ("contact-sheet-score", ("o",)),
+            ("contact-sheet-change", ("o",)),
+        ),
+        "visits",
+    ),
     Session((*_READ, "--case", "{feet}"), (("regions-feet", ()),), "feet"),
     Session(
         ("adjudicate", "{here}/study", "--threshold", "0"),
@@ -143,6 +165,8 @@ def make_studies(folder: Path) -> dict[str, str]:
     _make_blinded(folder / "blinded")
     feet = _make_feet(folder / "feet")
     _make_import(folder / "import")
+    _make_visits(folder / "visits")
+    Study.create(folder / "empty" / "study", "fingers", ["anna"], title="New study")
     (folder / "examination").mkdir()
     make_examination(
         folder / "examination" / "study",
@@ -216,6 +240,12 @@ def _make_blinded(folder: Path) -> None:
         unread={"anna": 1},
     )
     made.confirm_regions(made.study.cases()[0], "anna", np.random.default_rng(3))
+
+
+def _make_visits(folder: Path) -> None:
+    """Make a study of three patients with seven visits, all signed."""
+    simulation = Simulation(3, {"anna": "mixed"}, size=_SIZE, seed=11, title="Seven visits", visits=7)
+    simulate_study(folder / "study", simulation, key=folder.parent / "visits.json", progress=lambda *_: None)
 
 
 def _make_feet(folder: Path) -> str:

@@ -22,8 +22,10 @@ from ratui.tui.user_settings import read_user_settings, save_setting, settings_f
 
 __all__ = ["show_report", "wrap_line"]
 
-_BEGINNING = re.compile(r"advice: |\S+\s{2,}|\s+")
+_BEGINNING = re.compile(r"advice: |\S+(?: \S+)?\s{2,}|\s+(?:- )?")
 """Beginning of a line, below the end of which its further lines start."""
+_LEAST_ROWS = 8
+"""Least height of the test card in rows."""
 
 
 def show_report(graphics: str, ruler_mm: float | None = None) -> None:
@@ -45,10 +47,16 @@ def show_report(graphics: str, ruler_mm: float | None = None) -> None:
     lines += describe_ruler(display, pixel_mm)
     hints = [f"advice: {hint}" for hint in list_advice(display, columns, rows)]
     if sys.stdout.isatty():
-        checks = [part for check in TEST_CARD_CHECKS for part in wrap_line(f"  {check}", columns)]
+        checks = [part for check in TEST_CARD_CHECKS for part in wrap_line(f"  - {check}", columns)]
         lines = [part for line in lines for part in wrap_line(line, columns)]
         hints = [part for hint in hints for part in wrap_line(hint, columns)]
-        height = max(rows - len(lines) - len(checks) - len(hints) - 4, 8)
+        others = len(checks) + 4
+        if rows - others - len(lines) - len(hints) < _LEAST_ROWS:
+            # A low screen has the report first, so that the card and what it should show stay on it together.
+            for line in (*lines, *hints):
+                click.echo(line)
+            lines, hints = [], []
+        height = max(rows - others - len(lines) - len(hints), _LEAST_ROWS)
         size, took = show_test_card(display, columns - 1, height)
         if took is not None:
             lines.append(f"{'card':<10}{size / 1000:,.0f} kB, displayed after {1000 * took:.0f} ms")

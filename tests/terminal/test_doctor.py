@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ratui.cli.doctor import wrap_line
+from ratui.cli.doctor import show_report, wrap_line
 from ratui.terminal import (
     MIN_PIXELS_PER_MM,
     Display,
@@ -136,12 +136,36 @@ def test_lines_break_between_words_and_stay_below_their_beginning() -> None:
         "joints    about 0.9 pixels a millimetre:",
         "          too few to judge",
     ]
-    assert wrap_line("  16 steps from black to white, each with a paler square", 40) == [
-        "  16 steps from black to white, each",
-        "  with a paler square",
+    assert wrap_line("  - 16 steps from black to white, each with a paler square", 40) == [
+        "  - 16 steps from black to white, each",
+        "    with a paler square",
+    ]
+    assert wrap_line("films as  kitty: the terminal speaks Kitty's graphics", 40) == [
+        "films as  kitty: the terminal speaks",
+        "          Kitty's graphics",
     ]
     assert wrap_line("advice: a larger window gives films more pixels", 40) == [
         "advice: a larger window gives films more",
         "        pixels",
     ]
     assert wrap_line(f"ruler     ├{'─' * 60}┤", 80) == [f"ruler     ├{'─' * 60}┤"]
+
+
+@pytest.mark.parametrize("rows", [24, 60])
+def test_the_test_card_and_what_it_should_show_are_on_the_screen_together(
+    rows: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def show(display: Display, columns: int, height: int) -> tuple[int, float | None]:
+        print(*["card"] * height, sep="\n")
+        return 0, None
+
+    monkeypatch.setattr("ratui.cli.doctor.probe", lambda graphics: Display("kitty"))
+    monkeypatch.setattr("ratui.cli.doctor.show_test_card", show)
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: (80, rows))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    show_report("kitty")
+    lines = capsys.readouterr().out.splitlines()
+    visible = lines[-(rows - 2) :]
+    assert visible.count("card") == lines.count("card") >= 8
+    assert (lines[0] == "card") is (rows == 60), "a high screen has the card first"
+    assert visible.count("  - a ramp from black to white without a dark or bright dot in it") == 1

@@ -87,12 +87,14 @@ async def test_whoever_has_signed_reads_it_page_by_page(tmp_path: Path) -> None:
         await pilot.press("ctrl+e")
         await settle(pilot)
         assert "page 1 of 2" in label_text(pilot)
+        assert offered_keys(pilot) == {"→", "?", "Esc"}
         assert "0.206" in cells(pilot)
         assert "pair" in cells(pilot)
         await pilot.press("right")
         await settle(pilot)
         assert "page 2 of 2" in label_text(pilot)
         assert "─ Errors of the ERO difference ─" in cells(pilot)
+        assert offered_keys(pilot) == {"←", "?", "Esc"}, "the last page has no next one"
         await pilot.press("right", "left", "left")
         await settle(pilot)
         assert "page 1 of 2" in label_text(pilot)

@@ -3,6 +3,8 @@
 import pytest
 from rich.cells import cell_len
 
+from ratui.tui.i18n.catalog import Catalog
+from ratui.tui.input.actions import Keymap
 from ratui.tui.widgets.key_bar import KeyItem, drop_to_fit, format_key_rows, shorten_to_fit
 
 ITEMS = [KeyItem("Enter", "open"), KeyItem("", "type to filter"), KeyItem("?", "help"), KeyItem("Ctrl-Q", "quit")]
@@ -43,6 +45,15 @@ def test_labels_are_cut_so_that_all_keys_fit(width: int) -> None:
 
 def test_the_longest_label_is_cut_first() -> None:
     assert lines(shorten_to_fit(ITEMS, 45)) == [" Enter open   type to…   ? help   Ctrl-Q quit"]
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("screen", ["contact", "evaluation"])
+def test_80_columns_have_room_for_all_keys_of_a_screen(screen: str, language: str) -> None:
+    t, keymap = Catalog(language), Keymap()
+    items = [KeyItem(keymap.key_label(action.id), action.label(t)) for action in keymap.list_actions(screen)]
+    items = [item for item in items if item.label]
+    assert shorten_to_fit(items, WIDE) == [items]
 
 
 def test_the_rows_are_as_many_as_asked_for() -> None:

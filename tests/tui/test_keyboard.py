@@ -103,3 +103,9 @@ async def test_the_list_stays_below_the_keyboard(tmp_path: Path, size: tuple[int
         text = cells(pilot)
         assert ("┏━━┓ answers" in text) is has_keyboard
         assert text.count(Catalog()("help.title_scoring")) == 1 + has_keyboard, "the list begins on the screen"
+
+
+def test_a_japanese_label_on_one_line_has_no_spaces() -> None:
+    page = "\n".join(drawn(caps("start", language="ja"), "ja", 197))
+    assert "研究を開く" in page
+    assert "? ヘルプ" in page

@@ -7,7 +7,7 @@ import pytest
 from textual.pilot import Pilot
 
 from ratui.tui.graphics.film_store import ViewRequest
-from ratui.tui.screens.worklist.preview import CasePreview
+from ratui.tui.screens.worklist.preview import CasePreview, arrange_films
 from ratui.tui.widgets.film_view import FilmView
 from ratui.tui.widgets.virtual_list import VirtualList
 from tests.films import exchange_positions
@@ -132,3 +132,10 @@ async def test_lines_have_their_colours(tmp_path: Path, width: int) -> None:
         bold = [any(segment.style and segment.style.bold for segment in seen.render_line(y)) for y in range(seen.count)]
         assert all(None not in each for each in colours)
         assert bold[:3] == [True, True, False], "the name of the group, the selected case, and another one"
+
+
+def test_many_visits_stand_below_each_other_where_their_films_are_larger_so() -> None:
+    left, right = [None] * 4, [None] * 4
+    assert arrange_films([left, right], (540, 720)) == [[None, None]] * 4
+    assert arrange_films([left, right], (900, 500)) == [left, right]
+    assert arrange_films([[None] * 2] * 2, (200, 600)) == [[None] * 2] * 2

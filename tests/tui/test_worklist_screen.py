@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ratui.reading import Field, GradeEntry
-from ratui.study import CaseState
+from ratui.study import CaseState, Study
 from ratui.study.reading_order import save_reading_order
 from ratui.terminal import Display
 from ratui.tui import RatuiApp
@@ -18,7 +18,7 @@ from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from tests.films import confirm_template, exchange_positions, make_study, without_pairs
-from tests.tui.conftest import label_text, reading_as, rows, settle
+from tests.tui.conftest import cells, label_text, offered_keys, reading_as, rows, settle
 from tests.tui.readings import store_reading
 from tests.tui.worklists import selected, study_of, study_of_many
 
@@ -122,6 +122,15 @@ class TestTyping:
             await settle(pilot)
             assert isinstance(pilot.app.screen, WorklistScreen)
             assert "No case matches. Esc shows all cases" in label_text(pilot)
+
+    async def test_a_study_without_cases_says_so_and_offers_no_key_for_them(self, tmp_path: Path) -> None:
+        study = Study.create(tmp_path / "empty", "fingers", ["anna"], title="Empty")
+        async with reading_as(study, "anna") as pilot:
+            await settle(pilot)
+            assert "The study has no films yet." in cells(pilot)
+            assert "minutes" not in cells(pilot), "no list has no columns"
+            assert offered_keys(pilot) == {"?", "Ctrl-Q"}
+            assert "type to filter" not in cells(pilot)
 
     async def test_full_width_characters_filter_too(self, tmp_path: Path) -> None:
         study = study_of_many(tmp_path, 12)

@@ -31,7 +31,7 @@ from ratui.tui.screens.contact_sheet.model import (
     select_cards,
 )
 from ratui.tui.textual_internals import run_in_thread
-from ratui.tui.theme import NOTE, PLAIN
+from ratui.tui.theme import CHOSEN, NOTE, PLAIN, SELECTED
 from ratui.tui.widgets.joint_cell import JointCell
 from ratui.tui.widgets.key_bar import KeyBar
 
@@ -303,7 +303,8 @@ class ContactSheetScreen(KeyScreen[str]):
         line = Text(text, no_wrap=True)
         line.append(opened, "" if is_selected else NOTE)
         line.append(" " * max(width - line.cell_len, 0))
-        line.stylize_before("bold reverse" if is_selected else PLAIN)
+        selected = CHOSEN if self.app.no_color else SELECTED
+        line.stylize_before(selected if is_selected else PLAIN)
         return line
 
     # Pictures.

@@ -72,8 +72,10 @@ class EvaluationScreen(KeyScreen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...] = ()) -> bool:
         """Return whether `action` is possible with these pages and models."""
         match action:
-            case "next" | "previous":
-                return len(self._pages) > 1
+            case "next":
+                return self._page_index < len(self._pages) - 1
+            case "previous":
+                return self._page_index > 0
             case "next_model":
                 return len(self._models) > 1
         return True

@@ -76,7 +76,8 @@ def _format_paragraph(text: str) -> Line:
 def _format_table(table: ReportTable) -> Grid:
     grid = Grid(box=None, padding=(0, 2, 0, 0), expand=False, header_style=HEADING, pad_edge=False)
     for place, column in enumerate(table.columns):
-        style = BRIGHT if place == table.strong else PLAIN if place == 0 else QUIET
+        is_quiet = table.strong is not None and place > 0
+        style = BRIGHT if place == table.strong else QUIET if is_quiet else PLAIN
         grid.add_column(Line(clean_text(column, _LONGEST)), style=style, overflow="fold", vertical="top")
     for row in table.rows:
         grid.add_row(*(Line(clean_text(cell, _LONGEST)) for cell in row))

@@ -271,10 +271,12 @@ def _split(text: str, width: int, indent: int = 0) -> list[str]:
     """Return `text` in lines of `width` cells, the first one shorter by `indent`.
 
     Lines end between words, and also within Japanese words, as usual there, and within words that are longer than a line.
+    The spaces in a Japanese text only mark where a line may end.
     """
     lines, room = [""], width - indent
     for word in text.split():
-        joined = f"{lines[-1]} {word}".strip()
+        is_japanese = cell_len(lines[-1][-1:]) == cell_len(word[0]) == 2
+        joined = f"{lines[-1]}{'' if is_japanese else ' '}{word}".strip()
         if cell_len(joined) <= room:
             lines[-1] = joined
             continue

@@ -12,7 +12,6 @@ from textual.events import Key, Resize
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from ratui.errors import clean_text
 from ratui.tui.recent_studies import RecentStudy, forget_study, read_recent_studies
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.start.model import (
@@ -26,7 +25,14 @@ from ratui.tui.screens.start.model import (
     make_arguments,
     open_arguments,
 )
-from ratui.tui.screens.start.text import draw_joints, format_action, format_steps, format_study, format_terminal
+from ratui.tui.screens.start.text import (
+    draw_joints,
+    format_action,
+    format_steps,
+    format_study,
+    format_terminal,
+    shorten_path,
+)
 from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.widgets.choice_panel import ChoicePanel
 from ratui.tui.widgets.key_bar import KeyBar, KeyItem, drop_to_fit, format_key_rows
@@ -35,6 +41,8 @@ from ratui.tui.widgets.text_line import TextLine
 __all__ = ["StartScreen"]
 
 _LONGEST = 1000
+_LONGEST_PATH = 30
+"""Width of a path in a message, in cells: messages fit in 80 columns."""
 _WIDE = 140
 """Columns from which the panels stand in two columns."""
 _HIGH = 36
@@ -78,7 +86,6 @@ class StartScreen(KeyScreen[tuple[str, ...]]):
     StartScreen .drawn #steps { height: 11; }
     StartScreen .drawn #terminal { height: 4; }
     StartScreen .drawn #joints { display: block; }
-    StartScreen .message { height: auto; min-height: 1; max-height: 4; text-wrap: wrap; text-overflow: fold; }
     """
 
     def __init__(self, answers: dict[str, str], message: str = "", recent: Path | None = None) -> None:
@@ -256,7 +263,7 @@ class StartScreen(KeyScreen[tuple[str, ...]]):
             self.perform(ACTIONS[self._selected])
         elif (state := self._states.get(study.folder)) is not None and state.kind == "missing":
             key = self.key_app.keymap.key_label("start.forget")
-            folder = clean_text(study.folder, 200)
+            folder = shorten_path(study.folder, _LONGEST_PATH)
             self.show_message(self.t("start.study_missing", folder=folder, key=key))
         elif study.rater:
             self.dismiss(open_arguments(study.folder, study.rater))
@@ -298,7 +305,7 @@ class StartScreen(KeyScreen[tuple[str, ...]]):
         forget_study(study.folder, self._file)
         self._studies = read_recent_studies(self._file)
         self.step(0)
-        self.show_message(self.t("start.forgotten", folder=clean_text(study.folder, 200)))
+        self.show_message(self.t("start.forgotten", folder=shorten_path(study.folder, _LONGEST_PATH)))
 
     def action_quit(self) -> None:
         """Leave ratui."""

@@ -19,7 +19,7 @@ from ratui.tui.recent_studies import RecentStudy
 from ratui.tui.screens.start.model import ACTIONS, StudyState
 from ratui.tui.theme import ACCENT, KEY, PLAIN, QUIET
 
-__all__ = ["draw_joints", "format_action", "format_steps", "format_study", "format_terminal"]
+__all__ = ["draw_joints", "format_action", "format_steps", "format_study", "format_terminal", "shorten_path"]
 
 _STEPS = ("new", "import", "read", "status", "report")
 _NAME, _RATER = 24, 14
@@ -50,7 +50,7 @@ def format_study(t: Catalog, study: RecentStudy, width: int, state: StudyState |
     text = Text(no_wrap=True)
     text.append(_column(clean_text(study.folder.name or "/", 200), _NAME), style)
     text.append(_column(rater, _RATER), QUIET)
-    text.append(set_cell_size(_shorten_path(study.folder.parent, room), room), QUIET)
+    text.append(set_cell_size(shorten_path(study.folder.parent, room), room), QUIET)
     text.append(f"  {shown}", state_style)
     return text
 
@@ -109,7 +109,7 @@ def _column(text: str, width: int) -> str:
     return set_cell_size(shorten(text, width - 2), width)
 
 
-def _shorten_path(path: Path, width: int) -> str:
+def shorten_path(path: Path, width: int) -> str:
     """Return `path` in at most `width` cells: the home directory as ``~``, and a long path without its beginning."""
     text = clean_text(path, 4096)
     home = clean_text(os.path.expanduser("~"), 4096)  # noqa: PTH111 - Path.home() fails without a home

@@ -26,11 +26,13 @@ from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.widgets.film_view import FilmView
 from ratui.tui.widgets.joint_cell import divide_width, paste_side_by_side
 
-__all__ = ["CasePreview", "choose_films", "may_show_films"]
+__all__ = ["CasePreview", "arrange_films", "choose_films", "may_show_films"]
 
 _REST = 0.2
 """Seconds that the selection rests before its pictures are made: keys that are held down make none."""
 _MOST_VISITS, _MOST_ROWS = 4, 2
+_FILM_RATIO = 1.25
+"""Usual height of a film divided by its width."""
 
 
 def may_show_films(study: Study, rater: str, state: CaseState) -> bool:
@@ -52,6 +54,16 @@ def choose_films(case: Case, order: tuple[int, ...]) -> list[list[FilmRecord | N
     return [[by_place.get((*kind, time)) for time in order[:_MOST_VISITS]] for kind in kinds[:_MOST_ROWS]]
 
 
+def arrange_films(rows: list[list[FilmRecord | None]], size: tuple[int, int]) -> list[list[FilmRecord | None]]:
+    """Return `rows` of films, or its columns as rows if films are larger so in a place of `size` (width, height) pixels."""
+
+    def find_scale(columns: int, lines: int) -> float:
+        return min(size[0] / columns, size[1] / lines / _FILM_RATIO)
+
+    turned = [list(column) for column in zip(*rows, strict=True)]
+    return turned if find_scale(len(rows), len(rows[0])) > find_scale(len(rows[0]), len(rows)) else rows
+
+
 class CasePreview(Vertical):
     """The pictures of the selected case, with a line about the case below them.
 
@@ -66,8 +78,10 @@ class CasePreview(Vertical):
     """
 
     DEFAULT_CSS = """
-    CasePreview FilmView { height: 1fr; width: 1fr; }
-    CasePreview Static { height: 4; }
+    CasePreview { layers: films notice; }
+    CasePreview FilmView { height: 1fr; width: 1fr; layer: films; }
+    CasePreview #case { height: 4; layer: films; }
+    CasePreview #notice { height: 1fr; margin: 0 0 4 0; layer: notice; content-align: center middle; text-align: center; }
     """
 
     def __init__(
@@ -78,15 +92,19 @@ class CasePreview(Vertical):
         self._rater = rater
         self._store = store
         self._view = FilmView(display, frame_cache)
-        self._text = Static(markup=False)
+        self._text = Static(id="case", markup=False)
+        self._notice = Static(id="notice", markup=False)
+        self._notice.display = False
+        """Why there are no pictures, in their place."""
         self._state: CaseState | None = None
         self._t = Catalog()
         self._line = ""
 
     def compose(self) -> ComposeResult:
-        """Make the picture and the line below it."""
+        """Make the picture, the line below it, and a notice over the place of the picture."""
         yield self._view
         yield self._text
+        yield self._notice
 
     def show(self, t: Catalog, state: CaseState | None, line: str) -> None:
         """Show `line` about the case of `state` at once, and its pictures as soon as the selection has rested."""
@@ -98,6 +116,7 @@ class CasePreview(Vertical):
         if state != before:
             if before is None or state is None or before.case != state.case:
                 self._view.blank()  # the films of one case must not stand beside the name of another one
+                self._show_notice("")
             self._load_later()
 
     def on_film_view_resized(self, event: FilmView.Resized) -> None:
@@ -108,6 +127,10 @@ class CasePreview(Vertical):
     def _show_text(self, text: str) -> None:
         if self._text.content != text:
             self._text.update(text, layout=False)  # its height is fixed
+
+    def _show_notice(self, text: str) -> None:
+        self._notice.display = bool(text)
+        self._notice.update(text, layout=False)
 
     def _load_later(self) -> None:
         if self.is_attached and self.display:
@@ -120,7 +143,7 @@ class CasePreview(Vertical):
         if state is None or not all(size) or not self.is_attached:
             return
         if not self._view.graphics.can_show_films:
-            self._show_text(f"{self._line}\n{self._t('import.no_pictures')}")
+            self._show_notice(self._t("import.no_pictures"))
             return
         run_in_thread(self, lambda: self._prepare(state, size), group="pictures")
 
@@ -140,7 +163,7 @@ class CasePreview(Vertical):
     def _make_picture(self, name: str, size: tuple[int, int]) -> Hashable:
         """Encode the picture of the case `name`, and return its key. Raises RatuiError."""
         case = self._study.case(name)
-        rows = choose_films(case, self._study.order(self._rater, name))
+        rows = arrange_films(choose_films(case, self._study.order(self._rater, name)), size)
         display = self._view.graphics
         gap = display.pixels_per_cell
         width = divide_width(size[0], len(rows[0]), gap[0])
@@ -162,7 +185,8 @@ class CasePreview(Vertical):
             self._view.blank()
         else:
             self._view.show(key)
-        self._show_text(f"{self._line}\n{problem}" if problem else self._line)
+        self._show_text(self._line)
+        self._show_notice(problem)
 
 
 def _view_film(case: str, film: FilmRecord, size: tuple[int, int], display: Display) -> ViewRequest:

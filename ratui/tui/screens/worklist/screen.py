@@ -46,6 +46,7 @@ class WorklistScreen(FirstCaseScreen):
     DEFAULT_CSS = """
     WorklistScreen #body { height: 1fr; }
     WorklistScreen #cases { width: 1fr; }
+    WorklistScreen #empty { height: 1fr; padding: 0 2; content-align: center middle; text-align: center; }
     """
 
     def __init__(self, first_case: str = "") -> None:
@@ -88,6 +89,7 @@ class WorklistScreen(FirstCaseScreen):
             with Vertical(id="cases"):
                 yield Static(id="heads", classes="line title", markup=False)
                 yield CaseList(lambda: self.t)
+                yield Static(id="empty", markup=False)
             yield SidePanel(ratui.study, ratui.rater, ratui.film_store, ratui.graphics, ratui.frame_cache)
         yield Static(id="message", classes="message", markup=False)
         yield Static(id="progress", classes="line", markup=False)
@@ -183,7 +185,9 @@ class WorklistScreen(FirstCaseScreen):
                 return bool(self._evaluated_models)
             case "next":
                 return any(worklist_model.is_open(state) for state in self._states)
-        return True
+            case "open":
+                return self._selected is not None or bool(self._total and not self._is_loaded)
+        return action != "filter" or bool(self._total)
 
     @property
     def is_asking(self) -> bool:
@@ -338,22 +342,23 @@ class WorklistScreen(FirstCaseScreen):
         return self.app.size.width >= _PANELS_FROM
 
     def _update_lines(self) -> None:
-        """Draw all lines but the cases."""
+        """Draw all lines but the cases. An empty study has a text in the middle instead of the list and its panels."""
         t, study = self.t, self.ratui.study
+        for each in self.query("#heads, #empty, CaseList"):
+            each.display = bool(self._total) is (each.id != "empty")
+        self._show_line("empty", t("worklist.no_films"))
         heads = format_columns(t, self._name_width, visits=has_column_of_visits(self._states))
         self._show_line("heads", f"{'  ' if self._has_panels else ' '}{heads}")
         head = f" {study.config.title} · {self.ratui.rater}"
         if self.is_asking:
             if self._group:
-                name = t(f"worklist.group_{self._group}")
-                head += f" · {t('worklist.shown_group', group=name)}"
+                head += f" · {t('worklist.shown_group', group=t(f'worklist.group_{self._group}'))}"
             if self._typed or self._is_filtering:
                 head += f" · {t('worklist.filter', typed=self._typed)}"
             head += f" · {t('worklist.matches', count=len(self._visible), total=self._total)}"
         elif self._unlike_count:
             name = "sorted_in_part" if self._is_sorted else "not_sorted"
-            text = t(f"worklist.{name}", count=self._unlike_count)
-            head += f" · {text}"
+            head += f" · {t(f'worklist.{name}', count=self._unlike_count)}"
         elif self._has_own_order:
             head += f" · {t('worklist.sorted_by_model')}"
         self._show_line("head", head)
@@ -370,8 +375,8 @@ class WorklistScreen(FirstCaseScreen):
     def _update_progress(self) -> None:
         """Show the progress in a panel once it is known and if there is room, otherwise in the line above the keys."""
         side, line = self.query_one(SidePanel), self.query_one("#progress", Static)
-        side.display = self._has_panels
-        is_in_panel = self._has_panels and self._is_loaded and bool(self._total)
+        side.display = self._has_panels and bool(self._total)
+        is_in_panel = side.display and self._is_loaded
         line.display = not is_in_panel
         progress = worklist_model.WorklistProgress.from_states(self._states) if is_in_panel else None
         side.show_progress(self.t, progress)
@@ -386,15 +391,16 @@ class WorklistScreen(FirstCaseScreen):
     def _format_progress(self) -> str:
         t = self.t
         if not self._total:
-            return t("worklist.no_films")
+            return ""
         if not self._is_loaded:
             return t("worklist.loading", count=max(self._read_count, len(self._states)), total=self._total)
         return format_study_progress(t, worklist_model.WorklistProgress.from_states(self._states), self.app.size.width)
 
     def format_keys(self) -> Text:
-        """Return the keys that fit in one row. Behind the first stands the filter, which needs no key."""
-        first, *others = self.list_key_items()
+        """Return the keys that fit in one row. Behind that of opening a case stands the filter, which needs no key."""
+        items = self.list_key_items()
         group_key = self.ratui.keymap.key_label("worklist.next_group")
-        others.sort(key=lambda item: item.key == group_key)  # the first to go where there is no room
-        items = [first, KeyItem("", self.t("worklist.type_to_filter")), *others]
+        items.sort(key=lambda item: item.key == group_key)  # the first to go where there is no room
+        if self.check_action("filter"):
+            items.insert(self.check_action("open"), KeyItem("", self.t("worklist.type_to_filter")))
         return format_key_rows(*drop_to_fit(items, self.app.size.width, keep=self.help_key))
