@@ -6,7 +6,10 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["exempt_from_collection", "pause_collection"]
+__all__ = ["collect_rarely", "collect_young", "exempt_from_collection", "pause_collection"]
+
+_RARELY = (50_000, 10, 10)
+"""Thresholds of `gc.set_threshold` for a program that calls `collect_young` in its pauses."""
 
 
 @contextmanager
@@ -36,3 +39,23 @@ def exempt_from_collection() -> Iterator[None]:
     with pause_collection():
         yield
         gc.freeze()
+
+
+@contextmanager
+def collect_rarely() -> Iterator[None]:
+    """Search seldom during the block, for a program that calls `collect_young` in its pauses.
+
+    Otherwise a search begins after 700 new objects, which a key makes several times. Each takes up to some milliseconds, in
+    which the films of the next joint wait.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(*_RARELY)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def collect_young() -> None:
+    """Search for cycles among the objects that were made since the last search, and free them."""
+    gc.collect(1)

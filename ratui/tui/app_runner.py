@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 
 from ratui.crash_report import EXIT_FAULT, record_fault, report_fault
 from ratui.errors import RatuiError
+from ratui.garbage_collection import collect_rarely
 from ratui.program import EndedBySignal, ending_signals
 from ratui.terminal import SavedTerminal
 from ratui.tui.key_app import KeyApp
@@ -40,7 +41,7 @@ def run_in_terminal(app: KeyApp) -> None:
         Any other fault that ended the app.
     """
     terminal = SavedTerminal()
-    with _watch(app, terminal), _short_switch_interval():
+    with _watch(app, terminal), _short_switch_interval(), collect_rarely():
         try:
             app.run()
         finally:

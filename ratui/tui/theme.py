@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
+from functools import cache
 
 from rich.style import Style
 from rich.theme import Theme as ConsoleTheme
@@ -212,6 +213,7 @@ def use_palette(name: str) -> None:
     """Let `find_style` return the styles of the palette `name`. Raise KeyError if there is none."""
     global _used
     _used = PALETTES[name]
+    find_style.cache_clear()
 
 
 def find_film_colour(name: str) -> str:
@@ -219,6 +221,7 @@ def find_film_colour(name: str) -> str:
     return str(getattr(_used if _used.is_dark else PALETTES["dark"], name))
 
 
+@cache
 def find_style(style: str) -> Style:
     """Return one of the styles above, or a combination such as ``"bold $quiet"``, in the palette that is used now."""
     return _resolve(style, _used)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from rich.style import Style
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
@@ -14,14 +15,22 @@ from ratui.tui.widgets.text_rows import TextRows
 class Both(App[None]):
     """An app that shows the same text in both widgets."""
 
-    CSS = "Screen { layout: horizontal; } Static { width: 12; height: 8; padding: 1 0 0 1; color: red; }"
+    CSS = """
+    Screen { layout: horizontal; }
+    Static { width: 12; height: 8; padding: 1 0 0 1; color: red; text-wrap: nowrap; text-overflow: ellipsis; }
+    .bare { padding: 0; background: #202040; }
+    """
+
+    def __init__(self, classes: str = "") -> None:
+        super().__init__()
+        self.classes_of_both = classes
 
     def compose(self) -> ComposeResult:
-        yield TextRows(id="rows")
-        yield Static(id="static", markup=False)
+        yield TextRows(id="rows", classes=self.classes_of_both)
+        yield Static(id="static", markup=False, classes=self.classes_of_both)
 
     def show(self, text: Text) -> None:
-        self.query_one(TextRows).show_rows(text)
+        self.query_one(TextRows).update(text)
         self.query_one("#static", Static).update(text, layout=False)
 
 
@@ -85,3 +94,25 @@ async def test_only_changed_rows_are_drawn(monkeypatch: pytest.MonkeyPatch) -> N
         app.query_one(TextRows).refresh()
         await pilot.pause()
         assert set(drawn) == set(range(7))
+
+
+COLOURED = [
+    Text.assemble("a ", ("b", "bold #00ff00"), (" c ", "reverse"), ("d", Style(color="#0000ff", meta={"field": 1}))),
+    Text("blue", "#0000ff on #404040"),
+    Text("a row that does not fit", "bold #00ff00"),
+    Text("red\ttab", "red"),  # a number of the terminal's palette
+    Text("\n").join(Text("L", "bold #00ff00") for _ in range(8)),
+    Text("joint", "dim #00ff00"),
+    Text("joint", "bold #00ff00"),  # another style only
+]
+
+
+async def test_rows_without_padding_look_as_in_a_static() -> None:
+    app = Both("bare")
+    async with app.run_test(size=(30, 10)) as pilot:
+        for text in COLOURED:
+            app.show(text)
+            await pilot.pause()
+            left, right = drawn(pilot)
+            assert left == right, text.plain
+            assert "".join(str(cell[0]) for cell in left[0]).strip()[0] == text.plain[0]

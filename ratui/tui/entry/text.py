@@ -6,6 +6,7 @@ The functions depend on no widget, no study and no film. In a study blinded to o
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from rich.style import Style
 from rich.text import Text
@@ -246,6 +247,14 @@ def format_option_keys(
     others = [KeyItem(finding.key, t.translate_scheme(finding.label)) for finding in options.findings]
     if options.reasons:
         others.append(KeyItem(reasons_key, t("text.not_assessable")))
+    return _lay_out_option_keys(tuple(grades), tuple(others), tuple(commands), width, row_count)
+
+
+@lru_cache(maxsize=16)
+def _lay_out_option_keys(
+    grades: Sequence[KeyItem], others: Sequence[KeyItem], commands: Sequence[KeyItem], width: int, row_count: int
+) -> Text:
+    """Return the rows of `format_option_keys`. Most joints have the rows of the one before, and they are long to lay out."""
     help_key = commands[-1].key if commands else ""
     if row_count == 2:
         return format_key_rows(*shorten_to_fit(grades, width), *drop_to_fit([*others, *commands], width, keep=help_key))

@@ -20,6 +20,7 @@ from textual.errors import NoWidget
 from textual.events import Event, Key, MouseDown, MouseEvent, MouseUp, Paste
 
 from ratui.errors import StoreError
+from ratui.garbage_collection import collect_young
 from ratui.study import AutoSaver, ReadingClosed, ReadingSession, StudyLocked, TakenOver
 from ratui.tui.input.actions import normalize_key
 from ratui.tui.input.terminal_input import Burst
@@ -31,6 +32,8 @@ _HANDLING_TIMEOUT = 5.0
 """Seconds that one widget may take to handle a key. After that the next key is sent although it has not finished."""
 _STABLE_ROUNDS = 2
 """Number of rounds without a change after which a key counts as complete. Two, because a screen opens in two steps."""
+_PAUSE = 0.15
+"""Seconds without a key after which Python's search for reference cycles delays nothing: the films are on the screen."""
 _SURPRISE = 4.0
 """Factor of the reaction time for a screen that no key of the user has caused."""
 
@@ -119,6 +122,8 @@ class KeyQueue:
         self._due: QueuedEvent | None = None
         self._dispatch_task: asyncio.Task[None] | None = None
         self._guard: _TypeAheadFilter | None = None
+        self._collection: asyncio.TimerHandle | None = None
+        """The next search for reference cycles."""
         self.reply_watch = ReplyWatch()
         """The recognition of replies of the terminal."""
         self.on_ignored: Callable[[], None] = lambda: None
@@ -180,6 +185,8 @@ class KeyQueue:
         """Stop sending keys."""
         if self._dispatch_task is not None:
             self._dispatch_task.cancel()
+        if self._collection is not None:
+            self._collection.cancel()
 
     async def _dispatch_keys(self) -> None:
         """Send the waiting keys to the app, one after the other."""
@@ -217,6 +224,9 @@ class KeyQueue:
                     self._guard.until = time.monotonic() + self.reaction_seconds
         finally:
             self._due = self._dispatch_task = None
+            if self._collection is not None:
+                self._collection.cancel()
+            self._collection = asyncio.get_running_loop().call_later(_PAUSE, collect_young)
 
     def _note(self, key: Key) -> None:
         """Record the time of `key`, and have answers withdrawn if it shows that the keys before it were repeats."""

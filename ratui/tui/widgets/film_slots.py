@@ -8,14 +8,15 @@ from collections.abc import Hashable, Sequence
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Static
 from textual.worker import Worker
 
 from ratui.terminal import Display, FrameCache, KittyFrame
 from ratui.tui.graphics.film_window import MAX_SIDE_BY_SIDE
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.widgets.film_view import FilmView
+from ratui.tui.widgets.text_rows import TextRows
 
 __all__ = ["FilmSlots"]
 
@@ -38,6 +39,9 @@ class FilmSlots(Vertical):
         Textual's ID of the widget.
     """
 
+    class FilmLoaded(Message):
+        """A film that had to be decoded is on the screen, or cannot be shown."""
+
     def __init__(self, display: Display, frame_cache: FrameCache, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._frame_cache = frame_cache
@@ -47,12 +51,14 @@ class FilmSlots(Vertical):
         """The places of the slots, in order."""
         self.is_side_by_side = True
         """True if all views of the window are shown, false if only the first one is."""
+        self.loading_views: set[FilmView] = set()
+        """Views whose film had to be decoded and is not on the screen yet."""
         slots = range(MAX_SIDE_BY_SIDE)
         self._slots = tuple(FilmView(display, frame_cache, id=f"film{slot}") for slot in slots)
-        self._titles = tuple(Static(id=f"title{slot}", markup=False) for slot in slots)
+        self._titles = tuple(TextRows(id=f"title{slot}") for slot in slots)
         self._texts: list[str | Text] = ["" for _ in slots]
         """The titles of the slots, shown as soon as the films are loaded."""
-        self._lines = tuple(Static(id=f"fields{slot}", markup=False) for slot in slots)
+        self._lines = tuple(TextRows(id=f"fields{slot}") for slot in slots)
         self._arrange_slots()
 
     def compose(self) -> ComposeResult:
@@ -115,20 +121,27 @@ class FilmSlots(Vertical):
         """Write `text` above the film at `place` in the window; `while_loading` instead while the film is decoded."""
         slot = self.window.index(place)
         self._texts[slot] = text
-        _update(self._titles[slot], while_loading if while_loading and self.is_loading(place) else text)
+        self._titles[slot].update(while_loading if while_loading and self.is_loading(place) else text)
 
     def set_line(self, place: int, text: str | Text) -> None:
         """Write `text` below the film at `place` in the window."""
         if isinstance(text, Text):
             text = text.copy()
             text.rstrip()  # blanks that do not fit would leave an ellipsis
-        _update(self._lines[self.window.index(place)], text)
+        self._lines[self.window.index(place)].update(text)
 
-    def show_titles_of_loaded_films(self) -> None:
+    def end_loading(self, view: FilmView) -> None:
+        """Record that the film of `view` is on the screen, or cannot be shown. May be called from any thread."""
+        if view in self.loading_views:
+            self.loading_views.discard(view)
+            self.post_message(self.FilmLoaded())
+
+    def on_film_slots_film_loaded(self, event: FilmLoaded) -> None:
         """Show the titles of films that are no longer being loaded."""
+        event.stop()
         for slot, place in enumerate(self.window):
             if not self.is_loading(place):
-                _update(self._titles[slot], self._texts[slot])
+                self._titles[slot].update(self._texts[slot])
 
     def is_loading(self, place: int) -> bool:
         """Return True while the film at `place` is not on the screen because it has to be decoded."""
@@ -152,11 +165,3 @@ class FilmSlots(Vertical):
             if all(view.painted_at is not None for view in self.views if view.key is not None):
                 return
             time.sleep(0.01)
-
-
-def _update(widget: Static, text: str | Text) -> None:
-    """Show `text` in `widget` if it has changed: to draw a line delays the key by half a millisecond."""
-    before = widget.content
-    # Two rich texts are equal if they differ only in their base style.
-    if before != text or getattr(before, "style", "") != getattr(text, "style", ""):
-        widget.update(text, layout=False)

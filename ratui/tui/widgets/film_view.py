@@ -108,7 +108,8 @@ class FilmView(Widget):
     def pixel_size(self) -> tuple[int, int]:
         """Size of an image that fills the view, in pixels, as (width, height)."""
         across, down = self.graphics.pixels_per_cell
-        return (self.size.width * across, self.size.height * down)
+        width, height = self.size
+        return (width * across, height * down)
 
     def has_frame(self, key: Hashable) -> bool:
         """Return True if the frame of `key` is encoded for the present size."""
@@ -268,10 +269,10 @@ class FilmView(Widget):
 
     def _find_region(self) -> tuple[int, int, int, int] | None:
         """Return the cells of the view as (column, row, columns, rows), or None if it is not on the screen."""
-        if not self.is_attached or self.app.screen is not self.screen or not self.size.width or not self.size.height:
+        if not self.is_attached or self.app.screen is not self.screen:
             return None
         region = self.content_region
-        return (region.x, region.y, region.width, region.height)
+        return (region.x, region.y, region.width, region.height) if region.area else None
 
 
 def make_cells(frame: HalfCellFrame, y: int, width: int) -> Strip:

@@ -62,9 +62,6 @@ class JointViewer(FilmSlots):
     JointViewer FilmView:first-child, JointViewer Static:first-child { margin: 0; }
     """
 
-    class FilmLoaded(Message):
-        """A film that had to be decoded is on the screen, or cannot be shown."""
-
     class ResolutionChanged(Message):
         """The views have changed their size, and thus the pixels per millimetre of bone."""
 
@@ -96,10 +93,9 @@ class JointViewer(FilmSlots):
         self.site = ""
         """Key of the site on the screen; empty for none."""
         self._ahead: tuple[str, ...] = ()
+        self._is_plan_due = False
         self._without_picture: set[Picture] = set()
         """Requests that gave no picture: differences of films that cannot be registered."""
-        self._loading: set[FilmView] = set()
-        """Views whose film had to be decoded and is not on the screen yet."""
         self._display_watch = display_watch
         for view in self._slots:
             view.on_painted = self._note_painted
@@ -169,7 +165,7 @@ class JointViewer(FilmSlots):
 
     def _note_painted(self, view: FilmView) -> None:
         """Record since when the film in `view` is displayed, if the view shows the film that it has to show."""
-        self._end_loading(view)
+        self.end_loading(view)
         self._display_watch.note_painted(view)
 
     def _expect_pictures(
@@ -194,17 +190,7 @@ class JointViewer(FilmSlots):
 
     def is_loading(self, place: int) -> bool:
         """Return True while the film at `place` is not on the screen because it has to be decoded."""
-        return self.view_of(place) in self._loading and (self.mode != "alone" or place == self.place)
-
-    def on_joint_viewer_film_loaded(self, event: FilmLoaded) -> None:
-        """Show the titles of films that are no longer being loaded."""
-        event.stop()
-        self.show_titles_of_loaded_films()
-
-    def _end_loading(self, view: FilmView) -> None:
-        if view in self._loading:
-            self._loading.discard(view)
-            self.post_message(self.FilmLoaded())
+        return self.view_of(place) in self.loading_views and (self.mode != "alone" or place == self.place)
 
     @property
     def resolution(self) -> Resolution | None:
@@ -287,15 +273,29 @@ class JointViewer(FilmSlots):
         for view, wanted in pictures:
             if wanted is None or wanted in self._without_picture:
                 view.blank()
-                self._loading.discard(view)
+                self.loading_views.discard(view)
             elif not view.show(wanted.key):
                 view.blank()
                 jobs.append((view, wanted, True))
                 if not is_decoded(self._film_store, wanted):
-                    self._loading.add(view)
+                    self.loading_views.add(view)
+        self._is_plan_due = not jobs
+        if jobs:
+            self._start_work(jobs)
+        else:
+            self.call_after_refresh(self._prepare_next)
+
+    def _prepare_next(self) -> None:
+        """Prepare the next pictures, unless a worker has begun with them in the meantime."""
+        if self._is_plan_due:
+            self._is_plan_due = False
+            self._start_work()
+
+    def _start_work(self, urgent: Sequence[_Job] = ()) -> None:
+        """Start a worker for the pictures `urgent` and those that are likely to be needed next."""
         coming = self._likely_next()
         self.plan_ahead([(view, wanted.key) for view, wanted in coming])
-        jobs += [(view, wanted, False) for view, wanted in coming if not view.has_frame(wanted.key)]
+        jobs = [*urgent, *((view, wanted, False) for view, wanted in coming if not view.has_frame(wanted.key))]
         if jobs:
             run_in_thread(self, lambda: self._prepare(jobs), group="films")
 
@@ -375,7 +375,7 @@ class JointViewer(FilmSlots):
             except FilmError as error:
                 if now and not worker.is_cancelled:
                     self.post_message(FilmFailed(error))
-                    self._end_loading(view)
+                    self.end_loading(view)
                 continue
             if image is None:
                 self._without_picture.add(wanted)  # otherwise each refresh would compute it again

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
-from textual.widgets import Static
 
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.theme import KEY, PLAIN
+from ratui.tui.widgets.text_rows import TextRows
 
 __all__ = ["KeyBar", "KeyItem", "drop_to_fit", "format_key_rows", "format_typing_keys", "shorten_to_fit"]
 
@@ -25,20 +25,19 @@ class KeyItem(NamedTuple):
     label: str
 
 
-class KeyBar(Static):
+class KeyBar(TextRows):
     """The keys that a screen offers now. Each screen that has one gives it the id ``keys``."""
 
     DEFAULT_CSS = """
-    KeyBar { height: 1; width: 1fr; color: $plain; }
+    KeyBar { height: 1; width: 1fr; color: $plain; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
     def __init__(self) -> None:
-        super().__init__(id="keys", markup=False)
+        super().__init__(id="keys")
 
     def show_rows(self, rows: Text) -> None:
-        """Show `rows` as `format_key_rows` returns them. Do nothing if they are shown already."""
-        if self.content != rows:
-            self.update(rows, layout=False)  # the height of the bar is fixed, so no other widget has to move
+        """Show `rows` as `format_key_rows` returns them."""
+        self.update(rows)
 
 
 def format_key_rows(*rows: Sequence[KeyItem]) -> Text:

@@ -1,63 +1,167 @@
-"""Rows of text of which only those that change are drawn again."""
+"""Rows of text of which only those that change are drawn again.
+
+A key changes seven lines around the films. Textual converts the text of each of its widgets to its own kind, wraps it, and
+draws all widgets of the screen again through their style sheets: a third of the time from a key to the films. Rows that
+neither wrap nor have borders need none of this.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
+from textual.color import Color
+from textual.filter import LineFilter
 from textual.geometry import Region
 from textual.strip import Strip
-from textual.visual import Visual, visualize
+from textual.visual import Visual, VisualType, visualize
 from textual.widgets import Static
 
 __all__ = ["TextRows"]
 
 
 class TextRows(Static):
-    """A text whose rows do not wrap. Textual draws all rows of a `Static` again if one has changed.
+    """A text whose rows do not wrap, in a widget of a fixed size.
 
     Parameters
     ----------
-    id
-        Textual's ID of the widget.
+    id, classes
+        Textual's ID and classes of the widget.
     """
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id, markup=False)
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes, markup=False)
+        self._content: VisualType = ""
+        self._text = Text()
+        self._visual: Visual | None = None
         self._rows: list[Text] = []
         self._strips: dict[int, Strip] = {}
         """The rows as they were drawn, by number."""
+        self._lines: dict[int, Strip] = {}
+        """The same rows in the full width of the widget, after the filters of the app."""
+        self._filters: tuple[Color, Sequence[LineFilter]] | None = None
+        """The background of the widget and the filters of the app; None if the style may have changed."""
         self._changed: list[Region] = []
         """The regions of the rows that are being changed."""
 
-    def show_rows(self, text: Text) -> None:
-        """Show `text`, and draw the rows that differ from those on the screen."""
-        before, self._rows = self._rows, list(text.split("\n"))
-        changed = [y for y, (old, new) in enumerate(zip_longest(before, self._rows)) if old != new]
-        if not changed:
+    @property
+    def content(self) -> VisualType:
+        """The text."""
+        return self._content
+
+    @content.setter
+    def content(self, content: VisualType) -> None:
+        self.update(content)
+
+    @property
+    def visual(self) -> Visual:
+        """The whole text as Textual draws it."""
+        if self._visual is None:
+            self._visual = visualize(self, self._content, markup=False)
+        return self._visual
+
+    def update(self, content: VisualType = "", *, layout: bool = False) -> None:
+        """Show the text `content`, and draw the rows that differ from those on the screen.
+
+        Nothing is laid out again, whatever `layout` is: the size of the widget does not depend on its text.
+
+        Raises
+        ------
+        TypeError
+            If `content` is neither a string nor a text of Rich.
+        """
+        if not isinstance(content, str | Text):
+            raise TypeError(f"rows of text can't show {type(content).__name__}")
+        text = Text(content) if isinstance(content, str) else content
+        if _is_same(self._text, text):  # usual for the rows of keys, which take long to split
             return
+        self._content, self._text = content, text
+        before, self._rows = self._rows, list(text.split("\n")) if "\n" in text.plain else [text]
+        changed = [y for y, (old, new) in enumerate(zip_longest(before, self._rows)) if not _is_same(old, new)]
+        self._visual = None
         for y in changed:
             self._strips.pop(y, None)
-        self._changed = [Region(0, y, self.size.width, 1) for y in changed]
-        self.update(text, layout=False)
-        self._changed = []
+            self._lines.pop(y, None)
+        if changed:
+            self._changed = [Region(0, y, self.outer_size.width, 1) for y in changed]
+            self.refresh()
+            self._changed = []
 
     def refresh(self, *regions: Region, **options: Any) -> TextRows:
         """Draw `regions` again, or the rows that are being changed, or all rows."""
         if not regions and not self._changed:
-            self._strips.clear()
+            self._forget_rows()
         return super().refresh(*(regions or self._changed), **options)
 
     def notify_style_update(self) -> None:
         """Draw all rows in the new style."""
-        self._strips.clear()
+        self._forget_rows()
         super().notify_style_update()
+
+    def _forget_rows(self) -> None:
+        self._strips.clear()
+        self._lines.clear()
+        self._filters = None
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the rows in `crop`. They bypass Textual's drawing of borders and padding if the widget has none."""
+        if any(self.styles.gutter) or self.styles.opacity != 1.0:
+            return super().render_lines(crop)
+        width = self.outer_size.width
+        lines = [self._finish_row(y, width) for y in range(crop.y, crop.bottom)]
+        return lines if crop.column_span == (0, width) else [line.crop(crop.x, crop.right) for line in lines]
+
+    def _finish_row(self, y: int, width: int) -> Strip:
+        """Return row `y` in the full width, after the filters of the app."""
+        line = self._lines.get(y)
+        if line is None or line.cell_length != width:
+            row = self._rows[y] if y < len(self._rows) else Text()
+            above = self._rows[y - 1] if 0 < y <= len(self._rows) else None
+            if _is_same(above, row) and (line := self._lines.get(y - 1)) is not None and line.cell_length == width:
+                self._lines[y] = line  # the letter of a side takes all rows of its edge
+                return line
+            line = self._draw_row(y, width).adjust_cell_length(width, self.visual_style.rich_style)
+            if self._filters is None:
+                self._filters = (self.background_colors[1], self.get_line_filters())
+            background, filters = self._filters
+            for each in filters:
+                line = line.apply_filter(each, background)
+            self._lines[y] = line
+        return line
 
     def render_line(self, y: int) -> Strip:
         """Return row `y` of the text."""
         width = self.size.width
         if y not in self._strips or self._strips[y].cell_length != width:
-            row = visualize(self, self._rows[y] if y < len(self._rows) else Text(), markup=False)
-            self._strips[y] = Visual.to_strips(self, row, width, 1, self.visual_style)[0]
+            self._strips[y] = self._draw_row(y, width)
         return self._strips[y]
+
+    def _draw_row(self, y: int, width: int) -> Strip:
+        row = self._rows[y] if y < len(self._rows) else Text()
+        segments = self._make_segments(row) if row.plain.isprintable() and cell_len(row.plain) <= width else None
+        if segments is not None:
+            return Strip(segments, cell_len(row.plain))
+        # Textual cuts what does not fit, expands tabs, and finds the colours behind numbers of the terminal's palette.
+        return Visual.to_strips(self, visualize(self, row, markup=False), width, 1, self.visual_style)[0]
+
+    def _make_segments(self, row: Text) -> list[Segment] | None:
+        """Return `row` in the style of the widget; None if it contains colours other than RGB."""
+        console, base = self.app.console, self.visual_style.rich_style
+        if row.spans:
+            parts = [(part.text, part.style or Style.null()) for part in row.render(console)]
+        else:
+            parts = [(row.plain, console.get_style(row.style))]
+        colours = (colour for _, style in parts for colour in (style.color, style.bgcolor))
+        if any(colour is not None and colour.triplet is None for colour in colours):
+            return None
+        return [Segment(text, base + style) for text, style in parts if text]
+
+
+def _is_same(old: Text | None, new: Text | None) -> bool:
+    """Return whether two rows look alike. Rich's texts are equal if they differ only in their base style."""
+    return old is not None and new is not None and old == new and old.style == new.style

@@ -13,7 +13,6 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.events import Resize
-from textual.widgets import Static
 
 from ratui.reading import Field, Reading
 from ratui.study import Case, ReadingSession
@@ -75,18 +74,18 @@ class ScoringScreen(FilmScreen[CaseResult]):
     def compose(self) -> ComposeResult:
         """Make the widgets: head, films between the edges, map, message and keys."""
         ratui = self.ratui
-        yield Static(id="head", classes="line", markup=False)
+        yield TextRows(id="head", classes="line")
         with Horizontal(classes="films"):
-            yield Static(id="edgeL", classes="edge", markup=False)
+            yield TextRows(id="edgeL", classes="edge")
             yield JointViewer(ratui.graphics, ratui.frame_cache, ratui.film_store, self.display_watch, id="joint")
-            yield Static(id="edgeR", classes="edge", markup=False)
+            yield TextRows(id="edgeR", classes="edge")
             yield TextRows(id="map")
         if ratui.study.reveals:
             from ratui.tui.widgets.joint_space_line import JointSpaceLine
 
             yield JointSpaceLine(ratui.study, self.reading, self.redraw, is_answered=True)
         yield AnswerPanel(ratui.study.reveals)
-        yield Static(id="message", classes="message", markup=False)
+        yield TextRows(id="message", classes="message")
         yield TextLine()
         yield KeyBar()
 
@@ -333,7 +332,7 @@ class ScoringScreen(FilmScreen[CaseResult]):
         if self.query_one("#map").display:
             height = self.query_one("#map").size.height or 20  # the height is 0 before the first layout
             rows = draw_hand_map(self.t, reading, session.site, MAP_WIDTH, height, films.visits)
-            self.query_one(TextRows).show_rows(rows)
+            self._update("map", rows)
 
     def _show_joint_spaces(self, films: CaseFilms, session: ScoringSession) -> None:
         """Show the measured joint spaces, in an adjudication, together with the answers of the raters."""
@@ -376,10 +375,8 @@ class ScoringScreen(FilmScreen[CaseResult]):
         self._update("message", text)
 
     def _update(self, id: str, text: Text) -> None:
-        """Show `text` in the widget `id` if it has changed. No widget here grows with its text, so the layout stays."""
-        static = self.query_one(f"#{id}", Static)
-        if static.content != text:
-            static.update(text, layout=False)
+        """Show `text` in the widget `id`."""
+        self.query_one(f"#{id}", TextRows).update(text)
 
     def show_message(self, text: str) -> None:
         """Show `text` until the next key."""

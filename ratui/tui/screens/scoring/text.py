@@ -176,7 +176,7 @@ def _label_of_same(t: Catalog, session: ScoringSession) -> str:
     """Return the label of the key that copies an answer or makes one answer count for both of two time points."""
     if session.is_paired:
         return t("scoring.separate")
-    if len(session.reading.order) == 2 and not rd.list_options(session.reading, session.field).can_copy:
+    if len(session.reading.order) == 2 and not session.options.can_copy:
         return t("scoring.both")
     if len(session.reading.order) != 2:
         return t("scoring.as_previous")
