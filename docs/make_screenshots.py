@@ -87,7 +87,7 @@ def _take(
         for study, rater in reversed(session.recent):
             remember_study(Path(study.format(home=home, here=copy)), rater, recent)
         arguments = [each.format(**names, here=copy) for each in session.arguments]
-        program = [*STAY_OPEN, sys.executable, "-m", "ratui", *arguments]
+        program = [*STAY_OPEN, sys.executable, *session.program, *arguments]
         with RealTerminal(terminal, size, program, environment, home) as window:
             window.wait_until_still(5.0)
             for name, keys in session.screens:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 
-from ratui.demo.simulate import Simulation, simulate_study
+from ratui.demo.simulate import SimulatedStudy, Simulation, simulate_study
 from ratui.phantom import simulate_patient, write_patient_films
 from ratui.practice.examination import make_examination
 from ratui.reading import Field, FindingEntry, GradeEntry, Reading, enter, enter_normal, set_note, toggle_flag
@@ -38,14 +38,18 @@ class Session:
         Name of the folder of studies, made by `make_studies`.
     recent
         Paths of the studies that the user opened before, and their raters.
+    program
+        What Python runs with the arguments: options before them.
     """
 
     arguments: tuple[str, ...]
     screens: tuple[tuple[str, tuple[str, ...]], ...]
     folder: str = "hands"
     recent: tuple[tuple[str, str], ...] = ()
+    program: tuple[str, ...] = ("-m", "ratui")
 
 
+_RESULTS = str(Path(__file__).with_name("reading_test_results.py"))
 _READ = ("read", "{here}/study", "--rater", "anna")
 _RECENT = (
     ("{here}/study", "anna"),
@@ -119,7 +123,14 @@ SESSIONS = (
         ),
         "visits",
     ),
-    Session((*_READ, "--case", "{feet}"), (("regions-feet", ()),), "feet"),
+    Session(
+        (*_READ, "--case", "{feet}"),
+        (("regions-wrist", ()), ("regions-feet", ("Next",) * 4)),
+        "feet",
+    ),
+    Session((*_READ, "--case", "{read_feet}"), (("overview-feet", ()),), "feet"),
+    Session((*_READ, "--case", "{read_wrist}"), (("overview-wrist", ()),), "wrist"),
+    Session((*_READ, "--case", "{read_visits}"), (("overview-visits", ()),), "blinded"),
     Session(
         ("adjudicate", "{here}/study", "--threshold", "0"),
         (("adjudication-list", ()), ("adjudication", ("Return",)), ("adjudication-answers", tuple("0000"))),
@@ -154,6 +165,10 @@ SESSIONS = (
             ("reading-test-answer", ("1",)),
         ),
     ),
+    *(
+        Session((name,), ((f"reading-test-{name}", ("Return", "Return", "1", "1")),), program=(_RESULTS,))
+        for name in ("reached", "not-reached", "left")
+    ),
     Session(("doctor",), (("doctor", ()),)),
 )
 DOCUMENTED = {"scoring-entered": "scoring", "worklist": "worklist", "overview-to-sign": "overview"}
@@ -162,8 +177,9 @@ DOCUMENTED = {"scoring-entered": "scoring", "worklist": "worklist", "overview-to
 
 def make_studies(folder: Path) -> dict[str, str]:
     """Write the folders that the sessions name into `folder`. Return the names of the cases that the sessions open."""
-    _make_blinded(folder / "blinded")
-    feet = _make_feet(folder / "feet")
+    read_visits = _make_blinded(folder / "blinded")
+    read_feet, feet = _make_feet(folder / "feet")
+    read_wrist = _make_wrist(folder / "wrist")
     _make_import(folder / "import")
     _make_visits(folder / "visits")
     Study.create(folder / "empty" / "study", "fingers", ["anna"], title="New study")
@@ -178,7 +194,8 @@ def make_studies(folder: Path) -> dict[str, str]:
         size=_SIZE,
         progress=lambda *_: None,
     )
-    return {"feet": feet, **_make_hands(folder / "hands")}
+    made = {"feet": feet, "read_feet": read_feet, "read_wrist": read_wrist, "read_visits": read_visits}
+    return {**made, **_make_hands(folder / "hands")}
 
 
 def _make_hands(folder: Path) -> dict[str, str]:
@@ -227,19 +244,15 @@ def _begin(reading: Reading) -> Reading:
     return toggle_flag(reading, "L.PIP2", timestamp=AT)
 
 
-def _make_blinded(folder: Path) -> None:
-    """Make a blinded study of three visits with confirmed regions."""
+def _make_blinded(folder: Path) -> str:
+    """Make a blinded study of three visits: one case signed, one with confirmed regions. Return the name of the first."""
     simulation = Simulation(
-        1, {"anna": "mixed"}, size=_SIZE, seed=3, scheme="mtss-hands", title="Blinded", visits=3, blinded=True
+        2, {"anna": "mixed"}, size=_SIZE, seed=3, scheme="mtss-hands", title="Blinded", visits=3, blinded=True
     )
-    made = simulate_study(
-        folder / "study",
-        simulation,
-        key=folder.parent / "blinded.json",
-        progress=lambda *_: None,
-        unread={"anna": 1},
-    )
-    made.confirm_regions(made.study.cases()[0], "anna", np.random.default_rng(3))
+    made = _simulate(folder, simulation, unread=1)
+    signed, untouched = made.study.cases()
+    made.confirm_regions(untouched, "anna", np.random.default_rng(3))
+    return signed
 
 
 def _make_visits(folder: Path) -> None:
@@ -248,17 +261,22 @@ def _make_visits(folder: Path) -> None:
     simulate_study(folder / "study", simulation, key=folder.parent / "visits.json", progress=lambda *_: None)
 
 
-def _make_feet(folder: Path) -> str:
-    """Make a study of hands and feet whose regions nobody has confirmed. Return the name of its case."""
-    simulation = Simulation(1, {"anna": "mixed"}, size=_SIZE, seed=5, scheme="mtss", title="Hands and feet")
-    made = simulate_study(
-        folder / "study",
-        simulation,
-        key=folder.parent / "feet.json",
-        progress=lambda *_: None,
-        unread={"anna": 1},
-    )
-    return made.study.cases()[0]
+def _make_feet(folder: Path) -> list[str]:
+    """Make a study of hands and feet: one case signed, one whose regions nobody has confirmed. Return their names."""
+    simulation = Simulation(2, {"anna": "mixed"}, size=_SIZE, seed=5, scheme="mtss", title="Hands and feet")
+    return _simulate(folder, simulation, unread=1).study.cases()
+
+
+def _make_wrist(folder: Path) -> str:
+    """Make a study of one signed case with wrists. Return its name."""
+    simulation = Simulation(1, {"anna": "mixed"}, size=_SIZE, seed=6, scheme="mtss-hands", title="Wrists")
+    return _simulate(folder, simulation, unread=0).study.cases()[0]
+
+
+def _simulate(folder: Path, simulation: Simulation, *, unread: int) -> SimulatedStudy:
+    """Make a study of `anna`, who leaves the last `unread` cases."""
+    key = folder.with_suffix(".json")
+    return simulate_study(folder / "study", simulation, key=key, progress=lambda *_: None, unread={"anna": unread})
 
 
 def _make_import(folder: Path) -> None:

@@ -213,7 +213,7 @@ class TestBlinded:
             seen.append([*lines, *format_totals_table(T, reading)])
         assert [_styled(line) for line in seen[0]] == [_styled(line) for line in seen[1]]
         text = "\n".join(line.plain for line in seen[0])
-        assert "4 1" in text
+        assert "4|1" in text
         for word in ("→", "earlier", "later", "change", "+", "-3"):
             assert word not in text
 
@@ -268,7 +268,7 @@ class TestTheDrawing:
 
     def test_blinded_values_stand_as_the_films_do(self) -> None:
         reading = start_reading(FINGERS, "C", "anna", FINGERS.sites, blinded=True)
-        assert self.labels(self.drawing(reading))["L.PIP3"][1] == "· · · ·"
+        assert self.labels(self.drawing(reading))["L.PIP3"][1] == "·|· ·|·"
 
     @pytest.mark.parametrize(("width", "height", "visits"), [(80, 40, 2), (120, 20, 2), (120, 40, 3)])
     def test_without_room_there_is_none(self, width: int, height: int, visits: int) -> None:

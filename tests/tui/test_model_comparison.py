@@ -134,7 +134,7 @@ async def test_blinded_answers_are_in_the_order_of_the_films(tmp_path: Path) -> 
         await settle(pilot)
         await pilot.press("down", "left")
         await settle(pilot)
-        assert "model: ERO 4 1" in label_text(pilot)
+        assert "model: ERO 4|1" in label_text(pilot)
 
 
 async def test_cases_that_the_model_does_not_know_are_counted(tmp_path: Path) -> None:

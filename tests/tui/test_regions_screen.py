@@ -135,7 +135,8 @@ class TestRefused:
             await pilot.press("A")
             await settle(pilot)
             assert boxes(pilot).film.id == film.id
-            assert "The boxes are mirrored" in label_text(pilot)
+            message = str(screen(pilot).query_one("#message").render())  # type: ignore[attr-defined]
+            assert "The boxes are mirrored" in message, "the line below the box is too short for it"
             assert phantom.study.regions("C-1") == ()
             await pilot.press("s")
             assert "film is mirrored" in label_text(pilot)
@@ -193,7 +194,7 @@ async def test_a_failed_registration_is_reported(tmp_path: Path) -> None:
         await pilot.press("A", "enter")
         await settle(pilot)
         assert "cannot be registered with the other one" in label_text(pilot)
-        assert "as on the other film" in label_text(pilot)
+        assert "not accepted yet · other film" in label_text(pilot)
 
 
 async def test_undo_takes_back_a_move_and_a_size_and_says_when_there_is_nothing(tmp_path: Path) -> None:

@@ -134,9 +134,9 @@ def format_field(t: Catalog, reading: Reading, field: Field) -> str:
     )
 
 
-def join_time_points(reading: Reading, parts: Iterable[str], *, blinded: str = " ") -> str:
-    """Join `parts`, one for each time point as on the screen: by an arrow, or by `blinded` if it would reveal the order."""
-    return (blinded if reading.is_blinded else "→").join(parts)
+def join_time_points(reading: Reading, parts: Iterable[str]) -> str:
+    """Join `parts`, one for each time point as on the screen: by an arrow, or by a bar if it would reveal the order."""
+    return ("|" if reading.is_blinded else "→").join(parts)
 
 
 def format_fields(

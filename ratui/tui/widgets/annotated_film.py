@@ -159,7 +159,8 @@ class AnnotatedFilm(FilmView):
 def _name_style(state: BoxState) -> Style:
     """Return the style of the name of a box: a block for the selected box and for refused ones."""
     colour = find_film_colour(_COLOUR[state])
-    return Style.parse(f"bold black on {colour}" if state in ("current", "refused") else f"{colour} on black")
+    # Not "black": terminals show the bold black of their own colours as grey.
+    return Style.parse(f"bold #000000 on {colour}" if state in ("current", "refused") else f"{colour} on #000000")
 
 
 def _with_lines(strip: Strip, line: dict[int, tuple[BoxState | None, BoxState | None]]) -> Strip:

@@ -149,7 +149,6 @@ def _format(t: Catalog, reading: Reading, answers: Mapping[Field, Entry], site: 
                 else format_entry(t, reading.scheme, answers.get(Field(site, scale, time)), empty="–")
                 for time in reading.order
             ),
-            blinded="|",
         )
         for scale in reading.site(site).joint.scales
     )

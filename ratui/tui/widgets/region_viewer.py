@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from PIL import Image
+from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -106,6 +107,11 @@ class RegionViewer(Horizontal):
         self._lines[1].update(state)
 
     @property
+    def state_width(self) -> int:
+        """Width in cells of the line below the enlarged box."""
+        return self._lines[1].size.width
+
+    @property
     def uses_signs(self) -> bool:
         """True if signs stand for some boxes of the whole film."""
         if self._scene is None or not self._scene.sites or not self.whole_film.pixel_size[0]:
@@ -113,10 +119,14 @@ class RegionViewer(Horizontal):
         return self.whole_film.uses_signs(self._whole_film_job(self._scene)[1])
 
     def _update_count(self) -> None:
-        """Write the line below the whole film, with the abbreviations of names that are used there."""
-        self._lines[0].update(
-            Text(" · ").join([Text.assemble(self._count), *(Text(each, QUIET) for each in self._abbreviations)])
-        )
+        """Write the line below the whole film, with the abbreviations of names that are used there, as far as they fit."""
+        line, room = Text.assemble(self._count), self._lines[0].size.width
+        for number, each in enumerate(self._abbreviations):
+            text = f", {each}" if number else f" · {each}"
+            if line.cell_len + cell_len(text) > room:
+                break
+            line.append(text, QUIET)
+        self._lines[0].update(line)
 
     def show(self, scene: Scene, *, moving: bool = False) -> None:
         """Show a scene. Call it in the app's thread only.

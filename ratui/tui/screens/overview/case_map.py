@@ -223,7 +223,7 @@ class CaseMap:
                 field for field in reading.fields if field.scale == scale and reading.site(field.site).part == part
             ]
             sums = [sum(reading.score(field) or 0 for field in fields if field.time == time) for time in reading.order]
-            totals.append(f"{scale} {texts.join_time_points(reading, map(str, sums), blinded='|')}")
+            totals.append(f"{scale} {texts.join_time_points(reading, map(str, sums))}")
         label = next(each.label for each in reading.scheme.parts if each.id == part)
         return Text(f" {self._t(text, part=self._t.translate_scheme(label), totals='  '.join(totals))}", HEADING)
 

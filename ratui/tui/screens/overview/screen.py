@@ -35,10 +35,10 @@ from ratui.tui.widgets.text_line import TextLine
 __all__ = ["GoToSite", "OverviewCommand", "OverviewResult", "OverviewScreen", "Reopen"]
 
 _MAX_REASON_LENGTH = 120
-_RESERVED_LINES = 10
-"""Number of lines that the map cannot use: head, totals, selected joint, open fields, message and keys.
+_RESERVED_LINES = 8
+"""Number of lines that the map cannot use: head, totals, selected joint, message and keys.
 
-A measured joint space takes one more."""
+A measured joint space takes one more, and what is open one or two."""
 
 
 class OverviewCommand(Enum):
@@ -97,8 +97,9 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
     DEFAULT_CSS = """
     OverviewScreen #bottom { height: 2; dock: bottom; }
     OverviewScreen #body { height: auto; }
-    OverviewScreen #chart { width: 1fr; }
+    OverviewScreen #left { width: 1fr; height: auto; }
     OverviewScreen #totals { height: 4; }
+    OverviewScreen #joint.spaced { margin: 1 0 0 0; }
     OverviewScreen #missing { height: auto; max-height: 2; padding: 0 1; }
     """
 
@@ -133,14 +134,15 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         """Make the widgets: head, map, totals, selected joint, open fields, message and keys."""
         yield Static(id="head", classes="line title", markup=False)
         with Horizontal(id="body"):
-            yield Static(id="chart")
+            with Vertical(id="left"):
+                yield Static(id="chart")
+                yield Static(id="totals")
             if self._has_pictures:
                 ratui = self.ratui
                 graphics, cache = ratui.graphics, ratui.frame_cache
                 panel = ChangedJoints(ratui.study, self._reading, ratui.film_store, graphics, cache)
                 panel.display = False  # until it is known whether there is room, so that no picture is made in vain
                 yield panel
-        yield Static(id="totals")
         yield Static(id="joint", classes="line")
         yield JointSpaceLine(self.ratui.study, self._reading, self._draw)
         yield Static(id="missing", markup=False)
@@ -314,34 +316,38 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         reading, width = self._reading, self.app.size.width
         title = self.t("overview.title", case=reading.case)
         self.query_one("#head", Static).update(f" {title}{self._format_state()}")
-        self._draw_body(width)
-        totals = format_totals_table(self.t, reading, self._visits, width)
-        self.query_one("#totals", Static).update(Text("\n").join(totals))
+        missing = self._format_missing(width)
+        self._draw_body(width, missing)
         self.query_one("#joint", Static).update(
             format_joint_row(self.t, reading, self._site, self._visits, self._differences.get(self._site, ()), width)
         )
         self.query_one(JointSpaceLine).show_visits(self.t, reading, self._visits, self._site)
-        self.query_one("#missing", Static).update(Text(self._format_missing(width)))
+        line = self.query_one("#missing", Static)
+        line.display = bool(missing)
+        line.update(Text(missing))
         self.update_key_bar()
 
-    def _draw_body(self, width: int) -> None:
-        """Draw the map and, where there is room, the joints that differ most beside it."""
-        room = max(self.app.size.height - _RESERVED_LINES - self.query_one(JointSpaceLine).display, 1)
+    def _draw_body(self, width: int, missing: str) -> None:
+        """Draw the map and the totals, above `missing`, and the joints that differ most beside them if there is room."""
+        below = min(len(Text(missing).wrap(self.app.console, width - 2)), 2) if missing else 0
+        reserved = _RESERVED_LINES + below + self.query_one(JointSpaceLine).display
+        room = max(self.app.size.height - reserved, 1)
         panel = next(iter(self.query(ChangedJoints)), None)
-        aside = 0
-        if panel is not None:
-            is_shown = bool(panel.changes) and self.ratui.graphics.can_show_films
-            aside = find_panel_width(width, room) if is_shown else 0
-            panel.display = bool(aside)
+        is_shown = panel is not None and bool(panel.changes) and self.ratui.graphics.can_show_films
+        aside = find_panel_width(width, room - 1) if is_shown else 0
         self.query_one("#chart", Static).update(self._format_map(width - aside, room))
+        totals = format_totals_table(self.t, self._reading, self._visits, width - aside)
+        self.query_one("#totals", Static).update(Text("\n").join(totals))
+        if panel is not None:
+            panel.display = bool(aside)
         if panel is not None and aside:
-            panel.show(self.t, self._visits, self._site, (aside, room))
+            panel.show(self.t, self._visits, self._site, (aside, room - 1 + len(totals)))
 
     def _format_map(self, width: int, room: int) -> Text:
         """Return the map: drawn where there is room; if it is taller than `room`, the part around the selected joint."""
-        drawn = self._map.drawn_lines(width, room, self._site)
+        drawn = self._map.drawn_lines(width, room - 1, self._site)
         if drawn is not None:
-            self.query_one("#chart").styles.height = len(drawn)
+            self._set_map_height(len(drawn), room)
             return Text("\n").join(drawn)
         lines, selected = self._map.lines(width, self._site)
         if len(lines) > room:
@@ -354,8 +360,13 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
                 lines[0] = Text(f" {self.t('overview.more_above')}", QUIET)
             if has_below:
                 lines[-1] = Text(f" {self.t('overview.more_below')}", QUIET)
-        self.query_one("#chart").styles.height = min(len(lines) + 1, room)  # one empty line above the totals if it fits
+        self._set_map_height(min(len(lines) + 1, room), room)
         return Text("\n").join(lines)
+
+    def _set_map_height(self, height: int, room: int) -> None:
+        """Set the height of the map, with empty lines above the totals and above the selected joint if they fit."""
+        self.query_one("#chart").styles.height = height
+        self.query_one("#joint").set_class(height < room, "spaced")
 
     def _format_state(self) -> str:
         reading = self._reading
@@ -364,11 +375,8 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
             if self._unlike:
                 state += f" · {self.t('overview.unlike', count=self._unlike, total=self._judged)}"
             return state
-        return (
-            ""
-            if self._writable
-            else f" · {self.t('overview.closed' if self._is_study_closed else 'overview.elsewhere')}"
-        )
+        elsewhere = "overview.closed" if self._is_study_closed else "overview.elsewhere"
+        return "" if self._writable else f" · {self.t(elsewhere)}"
 
     def _format_missing(self, width: int) -> str:
         """Return the open fields, or what has to be done before the signature."""

@@ -62,7 +62,7 @@ def format_joint_row(
     if len(reading.order) > 2:
         for scale in found.joint.scales:
             shown = [texts.format_field(t, reading, Field(site, scale, time)) for time in reading.order]
-            text.append(f"   {scale} ", QUIET).append(texts.join_time_points(reading, shown, blinded="|"), PLAIN)
+            text.append(f"   {scale} ", QUIET).append(texts.join_time_points(reading, shown), PLAIN)
     for place, time in enumerate(reading.order if len(reading.order) <= 2 else ()):
         visit = visits.title(t, reading.order, place, blinded=reading.is_blinded)
         shown = [
@@ -96,7 +96,7 @@ def format_change(t: Catalog, reading: Reading, change: JointChange, visits: Vis
     scores = []
     for scale in site.joint.scales:
         fields = [Field(site.key, scale, time) for time in times]
-        text = texts.join_time_points(reading, (texts.format_score(reading, field) for field in fields), blinded="|")
+        text = texts.join_time_points(reading, (texts.format_score(reading, field) for field in fields))
         before, after = (reading.score(field) for field in fields)
         if len(reading.order) == 2 and not reading.is_blinded and before is not None and after is not None:
             text += f" ({after - before:+d})" if after != before else ""

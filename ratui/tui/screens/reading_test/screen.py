@@ -350,7 +350,7 @@ class ReadingTestScreen(KeyScreen[TestOutcome]):
             self.query_one(f"#edge{edge}", Static).update(format_edge(edge, side, self.app.size.height), layout=False)
         for place, key in enumerate(("left", "right")):
             self._viewer.set_title(place, format_title("", False))
-            line = self.t(f"reading_test.{key}") if self._phase == "trial" else ""
+            line = f" {self.t(f'reading_test.{key}')}" if self._phase == "trial" else ""
             self._viewer.set_line(place, line)
         self.show_message(self._format_message())
         self.update_key_bar()
@@ -383,7 +383,8 @@ class ReadingTestScreen(KeyScreen[TestOutcome]):
             "erosions": trials.get("erosion", 0),
             "narrowings": trials.get("narrowing", 0),
         }
-        return [line for number in range(1, 6) for line in (self.t(f"reading_test.intro_{number}", **values), "")]
+        lines = (self.t(f"reading_test.intro_{number}", **values) for number in range(1, 6))
+        return [each for line in lines for each in (line, "")][:-1]
 
     def _format_message(self) -> str:
         plan = self._test.plan

@@ -92,9 +92,8 @@ class RegionsScreen(BoxMovingScreen):
 
     def on_mount(self) -> None:
         """Open the first film."""
-        study = self.ratui.study
-        self._case_regions = CaseRegions(study, self._case, self._order)
-        self._propagation = BoxPropagation(self.ratui.film_store, study.scheme, self._case.id)
+        self._case_regions = CaseRegions(self.ratui.study, self._case, self._order)
+        self._propagation = BoxPropagation(self.ratui.film_store, self.ratui.scheme, self._case.id)
         film, site = self._initial
         names = [record.id for record, _ in self._case_regions.films]
         self._open_film(names.index(film) if film in names else self._case_regions.first_incomplete_film() or 0, site)
@@ -111,6 +110,11 @@ class RegionsScreen(BoxMovingScreen):
         """Show why a film cannot be shown."""
         self._message = format_error(self.t, event.error)
         self._update_message()  # the films are not drawn again, because that would fail again
+
+    def on_film_view_resized(self) -> None:
+        """Fit the lines below the films to their width."""
+        if self._editor is not None:
+            self._update_lines(self._editor)
 
     # From film to film.
 
@@ -338,22 +342,29 @@ class RegionsScreen(BoxMovingScreen):
             viewer.show(Scene(self._case.id, film))
             self._message = t("regions.propagating")
         else:
-            viewer.update_lines(region_text.format_count(t, editor), self._format_state(editor))
+            self._update_lines(editor)
             faulty = tuple(key for fault in self._faults for key in (fault.site, fault.other) if key)
             scene = Scene(self._case.id, film, editor.sites, dict(editor.regions), editor.site.key, faulty)
             viewer.show(scene, moving=is_moving)
         self._update_message()
         self.update_key_bar()
 
+    def _update_lines(self, editor: RegionEditor) -> None:
+        self.query_one(RegionViewer).update_lines(region_text.format_count(self.t, editor), self._format_state(editor))
+
     def _format_state(self, editor: RegionEditor) -> Text:
-        """Return why the active box is refused, or else its state."""
+        """Return why the active box is refused, or else its state; of the hand while its boxes move together."""
+        width = self.query_one(RegionViewer).state_width
         if self._moves_hand:
             rotate = (self.ratui.keymap.key_label(f"regions.rotate_{way}") for way in ("left", "right"))
-            return region_text.format_hand_state(self.t, editor, " ".join(rotate))
-        if not self._faults:
-            return region_text.format_box_state(self.t, editor)
-        keys = {name: self.ratui.keymap.key_label(f"regions.{name}") for name in ("swap", "mirror", "absent")}
-        return region_text.format_fault(self.t, editor, self._faults[0], keys)
+            return region_text.format_hand_state(self.t, editor, " ".join(rotate), width)
+        return self._format_fault(has_room=True) or region_text.format_box_state(self.t, editor, width)
+
+    def _format_fault(self, *, has_room: bool) -> Text:
+        """Return why the active box is refused, if it is and the line below the box `has_room` for it, or has not."""
+        key, width = self.ratui.keymap.key_label, self.query_one(RegionViewer).state_width
+        text = region_text.format_fault(self.t, self._current_editor, self._faults, key)
+        return text if (text.cell_len <= width) == has_room else Text()
 
     def label_of(self, action: Action) -> str:
         """Return the label of `action`; from a joint that is scored, the screen leads back to it."""
@@ -380,11 +391,10 @@ class RegionsScreen(BoxMovingScreen):
         legend, editor = Text(""), self._editor
         if editor is not None:
             refused = [key for fault in self._faults for key in (fault.site, fault.other) if key]
-            signs, width = self.query_one(RegionViewer).uses_signs, self.app.size.width
-            legend = region_text.format_legend(self.t, editor, refused, uses_signs=signs, width=width)
-        has_room = self.app.size.height >= _LEGEND_ROWS
-        line = self.query_one("#legend", Static)
+            width, uses_signs = self.app.size.width, self.query_one(RegionViewer).uses_signs
+            legend = region_text.format_legend(self.t, editor, refused, uses_signs=uses_signs, width=width)
+        line, has_room = self.query_one("#legend", Static), self.app.size.height >= _LEGEND_ROWS
         line.display = has_room
         line.update(legend)
-        show_legend = not self._message and not has_room
-        self.query_one("#message", Static).update(legend if show_legend else Text(f" {self._message}"))
+        message = Text(f" {self._message}") if self._message else Text() if has_room else legend
+        self.query_one("#message", Static).update((editor and self._format_fault(has_room=False)) or message)

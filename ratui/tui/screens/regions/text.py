@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -62,14 +62,15 @@ def format_count(t: Catalog, editor: RegionEditor) -> Text:
     return Text(t("regions.count", done=editor.accepted_count, total=len(editor.sites)), QUIET, no_wrap=True)
 
 
-def format_box_state(t: Catalog, editor: RegionEditor) -> Text:
-    """Return the state of the active box: its joint, who accepted it, and its source."""
+def format_box_state(t: Catalog, editor: RegionEditor, width: int) -> Text:
+    """Return the state of the active box in `width` cells: its joint, who accepted it, and its source if there is room."""
     region = editor.region
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f" {_name(t, editor, editor.site)} ", WAITING)
     mark = t("regions.accepted_by", rater=region.confirmed_by) if region.confirmed_by else t("regions.not_accepted")
     text.append(f" {mark}", QUIET if region.confirmed_by else BRIGHT)
-    text.append(f" · {_source(t, region)}", PLAIN)
+    sources = (f" · {_source(t, region, length)}" for length in ("", "_short"))
+    text.append(next((each for each in sources if text.cell_len + cell_len(each) <= width), ""), PLAIN)
     return text
 
 
@@ -115,26 +116,36 @@ def format_legend(t: Catalog, editor: RegionEditor, refused: Iterable[str], *, u
     return text
 
 
-def format_hand_state(t: Catalog, editor: RegionEditor, rotate: str) -> Text:
-    """Return that keys move all open boxes of the active hand. `rotate` are the printed keys that turn it."""
+def format_hand_state(t: Catalog, editor: RegionEditor, rotate: str, width: int) -> Text:
+    """Return that keys move all open boxes of the active hand, with its name if `width` cells have room for it.
+
+    `rotate` are the printed keys that turn it.
+    """
     hand = texts.format_hand_title(t, editor.scheme, editor.site)
     open_count = sum(key[0] == editor.site.side for key in editor.unaccepted)
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f" {t('regions.whole_hand', count=open_count)} ", WAITING)
-    text.append(f" {t('regions.whole_hand_keys', rotate=rotate, hand=hand)}", BRIGHT)
+    text.append(f" {t('regions.whole_hand_keys', rotate=rotate)}", BRIGHT)
+    text.append(f" · {hand}" if text.cell_len + cell_len(hand) + 3 <= width else "", BRIGHT)
     return text
 
 
-def format_fault(t: Catalog, editor: RegionEditor, fault: RegionFault, keys: Mapping[str, str]) -> Text:
-    """Return why a box is refused. `keys` are the printed keys of the actions that may help, by action."""
+def format_fault(
+    t: Catalog, editor: RegionEditor, faults: Sequence[RegionFault], key_label: Callable[[str], str]
+) -> Text:
+    """Return why a box is refused, by the first of its `faults`; empty without one.
+
+    `key_label` returns the printed key of an action that may help.
+    """
+    if not faults:
+        return Text()
+    fault, keys = faults[0], {name: key_label(f"regions.{name}") for name in ("swap", "mirror", "absent")}
     values = {
         "joint": _name(t, editor, editor.scheme.site(fault.site)),
         "other": _name(t, editor, editor.scheme.site(fault.other)) if fault.other else "",
     }
     kind = fault.kind.replace(" ", "_")
-    text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(t(f"regions.fault_{kind}", **values, **keys), NOTE)
-    return text
+    return Text(f" {t(f'regions.fault_{kind}', **values, **keys)}", NOTE, no_wrap=True)
 
 
 def format_arrangement(t: Catalog, editor: RegionEditor, *, is_new: bool) -> str:
@@ -176,9 +187,10 @@ def _name(t: Catalog, editor: RegionEditor, site: Site) -> str:
     return f"{t(f'text.side_{site.side}')} {label}" if editor.film.side == "B" else label
 
 
-def _source(t: Catalog, region: Region) -> str:
+def _source(t: Catalog, region: Region, length: str) -> str:
+    """Return where the box of `region` comes from; `length` is empty, or ``_short`` for a few words."""
     if region.box is None:
-        return t("regions.not_on_film")
+        return t(f"regions.not_on_film{length}")
     percent = round(100 * region.confidence) if region.confidence is not None else None
     known = {
         RegionSource.RATER: "regions.source_rater",
@@ -187,9 +199,9 @@ def _source(t: Catalog, region: Region) -> str:
         RegionSource.ESTIMATED: "regions.source_estimated",
     }
     if region.source in known:
-        return t(known[region.source])
+        return t(f"{known[region.source]}{length}")
     if region.source == RegionSource.REGISTERED:
-        return t("regions.source_registered", percent=percent)
+        return t(f"regions.source_registered{length}", percent=percent)
     if percent is None:
-        return t("regions.source_model", model=region.model)
-    return t("regions.source_model_confidence", model=region.model, percent=percent)
+        return t(f"regions.source_model{length}", model=region.model)
+    return t(f"regions.source_model_confidence{length}", model=region.model, percent=percent)
