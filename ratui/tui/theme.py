@@ -31,6 +31,7 @@ __all__ = [
     "SELECTED",
     "WAITING",
     "Palette",
+    "find_colour",
     "find_film_colour",
     "find_style",
     "make_console_theme",
@@ -214,6 +215,11 @@ def use_palette(name: str) -> None:
     global _used
     _used = PALETTES[name]
     find_style.cache_clear()
+
+
+def find_colour(name: str) -> str:
+    """Return the colour `name` in the palette that is used now, as hexadecimal RGB."""
+    return str(getattr(_used, name))
 
 
 def find_film_colour(name: str) -> str:

@@ -88,6 +88,8 @@ async def test_it_shows_the_joint_of_every_case_that_the_rater_has_read_and_no_o
         assert captions(pilot) == [f"▸{one}  ERO 0→2  JSN 0→0", f"{two}  ERO 1→1  JSN 0→0"]
         filled_cells = [cell for cell in pilot.app.screen.query(JointCell) if cell.view.key is not None]
         assert len(filled_cells) == 2, "both have their picture"
+        all_cells = list(pilot.app.screen.query(JointCell))
+        assert filled_cells == [cell for cell in all_cells if cell.visible] != all_cells, "empty places are not black"
         assert "▀" in cells(pilot)
         assert four not in cells(pilot)
 

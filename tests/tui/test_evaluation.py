@@ -67,6 +67,11 @@ class TestPicture:
         assert bright.min(axis=0).tolist() == [50, 0]
         assert bright.max(axis=0).tolist() == [149, 199]
 
+    def test_its_surroundings_have_the_grey_of_the_background(self) -> None:
+        image = fit_picture(Picture("p.png", png(60, 30, 255), ""), (200, 200), "#dcdcd6")
+        assert image.getpixel((0, 0)) == image.getpixel((100, 199)) == 219
+        assert image.getpixel((100, 100)) == 255
+
     @pytest.mark.parametrize("data", [b"", b"rubbish", png()[:-30], b"GIF89a" + png()])
     def test_what_is_no_picture_is_refused(self, data: bytes) -> None:
         with pytest.raises(StoreError, match="can't be read"):

@@ -263,6 +263,7 @@ class ContactSheetScreen(KeyScreen[str]):
         next_page = self._visible[first + page_size : first + 2 * page_size]
         self._draw_head(first, len(page))
         for cell, card in zip(self._cells, (*page, *[None] * page_size), strict=False):
+            cell.visible = card is not None  # an empty place would be a black box on a light background
             cell.show_caption(self._format_caption(card) if card else Text(""))
         self.update_key_bar()
         self._draw_pictures(page, next_page)

@@ -19,7 +19,7 @@ from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.evaluation.text import EvaluationPage, fit_picture, make_pages, render_blocks
 from ratui.tui.textual_internals import run_in_thread
-from ratui.tui.theme import PLAIN
+from ratui.tui.theme import PLAIN, find_colour
 from ratui.tui.widgets.film_view import FilmView
 from ratui.tui.widgets.key_bar import KeyBar
 
@@ -205,14 +205,14 @@ class EvaluationScreen(KeyScreen[None]):
     @property
     def _picture_key(self) -> tuple[object, ...]:
         created = self._evaluation.created if isinstance(self._evaluation, Evaluation) else None
-        return ("evaluation", self._models[self._model_index], created, self._page_index)
+        return ("evaluation", self._models[self._model_index], created, self._page_index, find_colour("background"))
 
     def _prepare(self, view: FilmView, page: EvaluationPage, key: tuple[object, ...], size: tuple[int, int]) -> None:
         """Fit the picture of `page` into the view, in a thread."""
         worker = get_current_worker()
         try:
             assert page.picture is not None
-            view.prepare(fit_picture(page.picture, size), key)
+            view.prepare(fit_picture(page.picture, size, find_colour("background")), key)
         except RatuiError as error:
             if not worker.is_cancelled:
                 self.app.call_from_thread(self.show_message, format_error(self.t, error))

@@ -84,8 +84,8 @@ def _format_table(table: ReportTable) -> Grid:
     return grid
 
 
-def fit_picture(picture: Picture, size: tuple[int, int]) -> Image.Image:
-    """Return `picture` as a grey image (mode ``L``) of `size` (width, height) in pixels, scaled to fit, on black.
+def fit_picture(picture: Picture, size: tuple[int, int], background: str = "#000000") -> Image.Image:
+    """Return `picture` as a grey image (mode ``L``) of `size` (width, height) in pixels, scaled to fit, on `background`.
 
     The picture itself is on white paper, and a whole white screen would be brighter than any film.
 
@@ -105,7 +105,7 @@ def fit_picture(picture: Picture, size: tuple[int, int]) -> Image.Image:
     grey = paper.convert("L")
     scale = min(size[0] / grey.width, size[1] / grey.height)
     small = (max(round(grey.width * scale), 1), max(round(grey.height * scale), 1))
-    page = Image.new("L", size)
+    page = Image.new("L", size, background)
     fitted = grey.resize(small, Image.Resampling.LANCZOS)
     page.paste(fitted, ((size[0] - small[0]) // 2, (size[1] - small[1]) // 2))
     return page

@@ -23,6 +23,7 @@ __all__ = ["draw_joints", "format_action", "format_steps", "format_study", "form
 
 _STEPS = ("new", "import", "read", "status", "report")
 _NAME, _RATER = 24, 14
+"""Least widths of the columns of a study's name and rater, in cells."""
 _FINGERS = 5
 
 
@@ -45,11 +46,12 @@ def format_study(t: Catalog, study: RecentStudy, width: int, state: StudyState |
     """
     shown, state_style = _format_state(t, state)
     rater = t("start.rater", rater=clean_text(study.rater, 40)) if study.rater else ""
-    room = max(width - _NAME - _RATER - cell_len(shown) - 2, 0)
+    name_width, rater_width = max(_NAME, width * 3 // 10), max(_RATER, width // 6)
+    room = max(width - name_width - rater_width - cell_len(shown) - 2, 0)
     style = QUIET if state is not None and state.kind in ("missing", "unreadable") else PLAIN
     text = Text(no_wrap=True)
-    text.append(_column(clean_text(study.folder.name or "/", 200), _NAME), style)
-    text.append(_column(rater, _RATER), QUIET)
+    text.append(_column(clean_text(study.folder.name or "/", 200), name_width), style)
+    text.append(_column(rater, rater_width), QUIET)
     text.append(set_cell_size(shorten_path(study.folder.parent, room), room), QUIET)
     text.append(f"  {shown}", state_style)
     return text
