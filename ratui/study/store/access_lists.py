@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from dataclasses import dataclass
+
+from ratui.lazy_dataclass import dataclass
 
 __all__ = ["AccessList", "read_access_list", "remove_access_lists"]
 

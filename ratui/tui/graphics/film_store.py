@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -30,6 +30,7 @@ from ratui.imaging import (
     render,
     warp_onto,
 )
+from ratui.lazy_dataclass import dataclass
 from ratui.study import FilmRecord
 from ratui.terminal import Display
 from ratui.tui.graphics.marks import draw_corner_marks, hatch_outside
@@ -194,8 +195,7 @@ class FilmStore:
 
     def find_turns(self, case: str, joint: UprightJoint) -> Turns:
         """Return the turns of the films of `joint`, an empty one of no film. The result is computed once for each joint."""
-        turns = self.known_turns(case, joint)
-        if turns is None or not turns.is_final:
+        if (turns := self.known_turns(case, joint)) is None or not turns.is_final:
             turns = self._turns[case, joint] = find_turns(joint, lambda id, turned: self.film(case, id, turned))
         return turns
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from ratui.lazy_dataclass import dataclass
 from ratui.terminal import Frame, KittyFrame
 
 __all__ = ["Place", "end_upload"]

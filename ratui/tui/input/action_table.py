@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ratui.lazy_dataclass import dataclass
 from ratui.tui.i18n.catalog import Catalog
 
 __all__ = ["ACTIONS", "Action"]
