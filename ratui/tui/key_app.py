@@ -22,6 +22,7 @@ from ratui.tui.graphics.client_watch import ClientWatch
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.i18n.catalog import Catalog, choose_language
 from ratui.tui.i18n.reading_phrases import format_error
+from ratui.tui.i18n.rich_internals import break_japanese_lines
 from ratui.tui.input.actions import ENTRY_SCREENS, Keymap, format_key, list_entry_keys
 from ratui.tui.input.key_queue import KeyBurst, KeyQueue
 from ratui.tui.input.terminal_input import is_reply_tail
@@ -69,6 +70,7 @@ class KeyApp(GuardedApp):
         self, scheme: Scheme, display: Display, settings: UserSettings | None = None, tour: Tour | None = None
     ) -> None:
         super().__init__()
+        break_japanese_lines()
         self.scheme = scheme
         self.settings = settings or UserSettings(language="en")
         self.palette = self.settings.palette or next(iter(PALETTES))
