@@ -14,40 +14,44 @@ from benchmarks.recompute_tables import Cell, Rows, Sources, cell
 __all__ = ["DISPLAYS", "check_entries", "check_thresholds", "count_tests", "estimate_threshold"]
 
 _JOINTS = {f"{kind}{finger}" for kind in ("MCP", "PIP") for finger in (2, 3, 4, 5)}
-_FACTOR = 4 / 3
+_FACTOR, _SIZE = 4 / 3, 1.05
 _PARTS = {"ERO": ("erosion", "erosion_mm"), "JSN": ("narrowing", "narrowing")}
 _STEPS, _BEYOND = 81, 4
 _SLOPES = [8 ** (step / 8) for step in range(9)]
 _LAPSES = [0.0, 0.02, 0.05]
 
 
-def _entries(of: Sources, test: Row) -> tuple[int, int]:
-    """Return the number of the rater's entries at the joints of the test, and of those on its display."""
+def _entries(of: Sources, test: Row) -> tuple[int, int, int]:
+    """Return the number of the rater's entries at the joints of the test, on its display, and without a size."""
     rows = [
         row
         for row in of.exports.scores
         if (row["kind"], row["reader"]) == ("rater", test["reader"]) and row["joint"] in _JOINTS and row["protocol"]
     ]
-    tested = float(test["pixels_per_mm"])
-    here = [
-        row
-        for row in rows
-        if row["protocol"] == test["protocol"]
-        and tested <= float(row["pixels_per_mm"]) * _FACTOR
-        and float(row["pixels_per_mm"]) <= tested * _FACTOR
-    ]
-    return len(rows), len(here)
+    here = [row for row in rows if row["protocol"] == test["protocol"] and _has_size_of(test, row)]
+    return len(rows), len(here), sum(not row["terminal_columns"] for row in rows)
+
+
+def _has_size_of(test: Row, entry: Row) -> bool:
+    """Return True if an entry has about the size of the test's display; its pixels per mm count if it has no size."""
+    if not entry["terminal_columns"]:
+        pairs, factor = [(entry["pixels_per_mm"], test["pixels_per_mm"])], _FACTOR
+    elif any(entry[name] != test[name] for name in ("cell_width", "cell_height")):
+        return False
+    else:
+        pairs, factor = [(entry[f"terminal_{name}"], test[name]) for name in ("columns", "rows")], _SIZE
+    return all(max(float(a), float(b)) <= factor * min(float(a), float(b)) for a, b in pairs)
 
 
 def check_entries(of: Sources) -> tuple[int, list[str]]:
     """Return the number of compared counts of ``display_tests.csv``, and the differences from ``scores.csv``."""
     wrong = []
     for test in of.exports.display_tests:
-        written = int(test["entries"]), int(test["entries_here"])
+        written = int(test["entries"]), int(test["entries_here"]), int(test["entries_without_size"])
         if written != _entries(of, test):
             name = f"display_tests.csv: {test['reader']}, test {test['test']}"
             wrong.append(f"{name}: entries {written}, recomputed {_entries(of, test)}")
-    return 2 * len(of.exports.display_tests), wrong
+    return 3 * len(of.exports.display_tests), wrong
 
 
 def estimate_threshold(
@@ -143,7 +147,7 @@ def displays(of: Sources) -> Rows:
     for test in last.values():
         size = f"{test['columns']} × {test['rows']} of {test['cell_width']} × {test['cell_height']} px"
         key = test["reader"], test["date"], test["terminal"] or "unknown", f"{test['protocol']} {size}", test["greys"]
-        entries, here = _entries(of, test)
+        entries, here, _ = _entries(of, test)
         found[key] = [
             cell("#", float(test["pixels_per_mm"])),
             _threshold(test, "erosion", "erosion_mm", 1.0),

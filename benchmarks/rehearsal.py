@@ -31,7 +31,7 @@ from ratui.demo.simulate import SimulatedStudy, Simulation, choose_entry, simula
 from ratui.phantom import SimulatedRater
 from ratui.practice.psychometrics import probability_correct
 from ratui.practice.reading_test import ReadingTest
-from ratui.reading import DisplayRecord, GradeEntry, enter, find_next_open_field, reopen, sign
+from ratui.reading import DisplayRecord, GradeEntry, TerminalSize, enter, find_next_open_field, reopen, sign
 from ratui.results.adjudication import Adjudication, build_queue
 from ratui.results.disputes import DisputeLimits, find_disputes
 from ratui.results.released import released_readings
@@ -222,7 +222,8 @@ def _read(
         begun = start + timedelta(hours=3 * number)
         protocol, _, pixels = ("sixel", 120, 11.0) if rater == "r2" else _DISPLAYS.get(rater, ("kitty", 120, 12.0))
         pixels = round(pixels * (0.7, 1.0, 1.2)[number % 3], 2)
-        display = DisplayRecord(("a", "b"), protocol, pixels, protocol != "halfcell", (), 2.0, "terminal")
+        size = TerminalSize((118, 130)[number % 2], 40, 10, 20) if number % 4 else None  # None: of an earlier version
+        display = DisplayRecord(("a", "b"), protocol, pixels, protocol != "halfcell", (), 2.0, "terminal", size)
         simulated.read(case, rater, kinds[rater], rng, begun=begun, missing_share=_MISSING, display=display)
 
 

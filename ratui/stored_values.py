@@ -9,16 +9,27 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from ratui.errors import clean_text
 
-__all__ = ["LONGEST_TEXT", "ODD_VALUE_ERRORS", "as_flag", "as_integer", "as_list", "as_number", "as_text", "as_time"]
+__all__ = [
+    "LONGEST_TEXT",
+    "ODD_VALUE_ERRORS",
+    "as_flag",
+    "as_integer",
+    "as_list",
+    "as_number",
+    "as_text",
+    "as_time",
+    "as_word",
+]
 
 LONGEST_TEXT = 10_000
 """Default limit of a text, in characters."""
 ODD_VALUE_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 """Errors that values of a wrong type, size or nesting cause. LookupError includes KeyError and IndexError."""
+_Word = TypeVar("_Word", bound=str)
 _LISTS = (list, tuple)
 _YEARS = range(1970, 9000)
 """Years of a time. The limits of `datetime` itself cannot be converted to every time zone."""
@@ -63,10 +74,20 @@ def as_flag(value: object) -> bool:
     return value
 
 
-def as_list(value: object) -> list[Any]:
-    """Return `value`, a list. Raises ValueError; a text is no list of its characters."""
+def as_word(value: object, words: tuple[_Word, ...]) -> _Word:
+    """Return the one of `words` that `value` is. Raises ValueError."""
+    for word in words:
+        if value == word:
+            return word
+    raise ValueError(f"an unknown word, {clean_text(value, 20)}")
+
+
+def as_list(value: object, most: int | None = None) -> list[Any]:
+    """Return `value`, a list of at most `most` items. Raises ValueError; a text is no list of its characters."""
     if not isinstance(value, _LISTS):
         raise ValueError(f"{_describe(value)} in place of a list")
+    if most is not None and len(value) > most:  # type: ignore[arg-type]
+        raise ValueError(f"a list of {len(value)} items")  # type: ignore[arg-type]
     return list(value)
 
 

@@ -34,6 +34,7 @@ from ratui.reading.model import (
     NotAssessableEntry,
     Reading,
     Slot,
+    TerminalSize,
 )
 from ratui.reading.options import (
     EntryOptions,
@@ -86,6 +87,7 @@ __all__ = [
     "ReviewKind",
     "ReviewReason",
     "Slot",
+    "TerminalSize",
     "UnlikelyEntry",
     "adopt",
     "apply_films",

@@ -78,6 +78,15 @@ class FieldChange(NamedTuple):
     new: Entry | None
 
 
+class TerminalSize(NamedTuple):
+    """Size of a terminal in characters, and of a character in pixels."""
+
+    columns: int
+    rows: int
+    cell_width: int
+    cell_height: int
+
+
 class DisplayRecord(NamedTuple):
     """The display of the films at the time of an entry.
 
@@ -99,6 +108,8 @@ class DisplayRecord(NamedTuple):
     acknowledged_by
         What has confirmed that the films were painted: the ``terminal``, a ``multiplexer`` such as tmux, which answers
         before its terminal has painted, or ``nothing``.
+    terminal
+        Size of the terminal; None for entries of earlier versions.
     """
 
     films: tuple[str, ...]
@@ -108,6 +119,7 @@ class DisplayRecord(NamedTuple):
     greys: tuple[str, ...]
     seconds: float
     acknowledged_by: Literal["terminal", "multiplexer", "nothing"]
+    terminal: TerminalSize | None = None
 
 
 class LogEntry(NamedTuple):

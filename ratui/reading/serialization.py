@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, get_args
 
 from ratui.errors import EntryError, SchemeError, StoreError, clean_text
 from ratui.reading.invariants import find_log_problems, find_problems
 from ratui.reading.log import replay
 from ratui.reading.model import (
-    DisplayRecord,
     Entry,
     Field,
     FieldChange,
@@ -29,8 +28,9 @@ from ratui.reading.model import (
     Slot,
 )
 from ratui.reading.positions import find_places, replace_times_in_document, to_positions, to_times
+from ratui.reading.stored_display import display_from_dict, display_to_dict
 from ratui.scheme import Scheme
-from ratui.stored_values import ODD_VALUE_ERRORS, as_flag, as_integer, as_list, as_number, as_text, as_time
+from ratui.stored_values import ODD_VALUE_ERRORS, as_flag, as_integer, as_list, as_text, as_time, as_word
 
 __all__ = [
     "FORMAT_VERSION",
@@ -41,24 +41,22 @@ __all__ = [
     "reading_to_document",
 ]
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 """Latest format that this version reads and writes.
 
 Format 1 had no flags, no notes and no mark on confirmed entries. Format 2 did not record the display of the films. Up to
 format 3 a document contained time points and their order of display. From format 4 on it contains positions instead, so
 that it does not reveal which film is the earlier one. Format 5 can have slots without a film, and positions that have
-lost their films; a reading without these is written in format 4, so that earlier versions can read it too.
+lost their films. Format 6 records the size of the terminal at an entry. A reading without these is written in format 4, one
+without the last in format 5, so that earlier versions can read it too.
 """
-POSITION_FORMATS = (4, 5)
+POSITION_FORMATS = (4, 5, 6)
 """Formats whose documents contain positions in place of time points."""
 _MOST_POSITIONS = 64  # more than visits: a visit that is gone keeps its position
 _MOST_ENTRIES = 1_000_000
-_MOST_WORDS = 64  # of a display: films and changes of the grey levels
 _LONGEST_WORD = 200
 """Characters of a word that a cache may keep, so that no file makes the cache large."""
-_ACKNOWLEDGED_BY: tuple[Literal["terminal", "multiplexer", "nothing"], ...] = ("terminal", "multiplexer", "nothing")
 _LOG_KINDS: tuple[LogKind, ...] = get_args(LogKind)
-_Word = TypeVar("_Word", bound=str)
 
 
 def reading_to_document(reading: Reading) -> dict[str, Any]:
@@ -70,10 +68,10 @@ def reading_to_document(reading: Reading) -> dict[str, Any]:
     # A rater's own reading usually contains positions already, but not where the log names visits that are gone.
     if reading.order != find_places(reading) or not all(reading.positions):
         reading = to_positions(reading)
-    can_be_earlier = not reading.unfilmed and all(reading.positions)
+    number = _choose_format(reading)
     return {
         "meta": {
-            "format": 4 if can_be_earlier else FORMAT_VERSION,
+            "format": number,
             "scheme": reading.scheme.name,
             "case": reading.case,
             "rater": reading.rater,
@@ -81,7 +79,7 @@ def reading_to_document(reading: Reading) -> dict[str, Any]:
             "positions": [list(films) for films in reading.positions or [()] * len(reading.order)],
             "blinded": reading.is_blinded,
             "absent": [list(slot) for slot in sorted(reading.absent)],
-            **({} if can_be_earlier else {"unfilmed": [list(slot) for slot in sorted(reading.unfilmed)]}),
+            **({} if number == 4 else {"unfilmed": [list(slot) for slot in sorted(reading.unfilmed)]}),
             "signed": _format_time(reading.signed_at),
             "flags": sorted(reading.flags),
             "notes": dict(sorted(reading.notes.items())),
@@ -101,7 +99,7 @@ def reading_to_document(reading: Reading) -> dict[str, Any]:
                 "note": entry.note,
                 "site": entry.site,
                 "confirmed": entry.is_confirmed,
-                "display": _display_to_dict(entry.display),
+                "display": display_to_dict(entry.display),
                 "changes": [
                     {
                         **_field_to_dict(change.field),
@@ -114,6 +112,13 @@ def reading_to_document(reading: Reading) -> dict[str, Any]:
             for entry in reading.log
         ],
     }
+
+
+def _choose_format(reading: Reading) -> int:
+    """Return the earliest format that can hold `reading`."""
+    if any(entry.display is not None and entry.display.terminal is not None for entry in reading.log):
+        return 6
+    return 5 if reading.unfilmed or not all(reading.positions) else 4
 
 
 def reading_from_document(
@@ -171,7 +176,7 @@ def _build_reading(
         own_order = document["meta"]["order"] if document["meta"]["format"] in (1, 2, 3) else None
         document = migrate_document(document, where)
         meta = document["meta"]
-        positions = tuple(tuple(map(as_text, as_list(films))) for films in _bounded(meta["positions"], _MOST_POSITIONS))
+        positions = tuple(tuple(map(as_text, as_list(films))) for films in as_list(meta["positions"], _MOST_POSITIONS))
         order_there = tuple(place for place, films in enumerate(positions) if films or not any(positions))
         reading = finish(
             Reading(
@@ -223,7 +228,7 @@ def migrate_document(document: Mapping[str, Any], where: object = "") -> Mapping
     found = meta["format"]
     if found == FORMAT_VERSION:
         return document
-    if found not in (1, 2, 3, 4):
+    if found not in (1, 2, 3, 4, 5):
         raise StoreError(
             f"the reading has format {clean_text(found)}, this version reads up to {FORMAT_VERSION}",
             where,
@@ -231,7 +236,9 @@ def migrate_document(document: Mapping[str, Any], where: object = "") -> Mapping
         )
     if found < 4:
         document = _replace_earlier(document)
-    return {**document, "meta": {**document["meta"], "format": FORMAT_VERSION, "unfilmed": []}}
+    if found < 5:
+        document = {**document, "meta": {**document["meta"], "unfilmed": []}}
+    return {**document, "meta": {**document["meta"], "format": FORMAT_VERSION}}
 
 
 def _replace_earlier(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -284,47 +291,6 @@ def _make_grade(grade: object) -> GradeEntry:
     return GradeEntry(as_integer(grade, 0, 1000))
 
 
-def _display_to_dict(display: DisplayRecord | None) -> dict[str, Any] | None:
-    if display is None:
-        return None
-    return {**display._asdict(), "films": list(display.films), "greys": list(display.greys)}
-
-
-def _display_from_dict(raw: Mapping[str, Any] | None) -> DisplayRecord | None:
-    if raw is None:
-        return None
-    films, protocol, is_sufficient, greys, acknowledged_by = _make_display_words(
-        tuple(_bounded(raw["films"], _MOST_WORDS)),
-        raw["protocol"],
-        raw["is_sufficient"],
-        tuple(_bounded(raw["greys"], _MOST_WORDS)),
-        raw["acknowledged_by"],
-    )
-    return DisplayRecord(
-        films,
-        protocol,
-        as_number(raw["pixels_per_mm"]),
-        is_sufficient,
-        greys,
-        as_number(raw["seconds"]),
-        acknowledged_by,
-    )
-
-
-@lru_cache(1000, typed=True)
-def _make_display_words(
-    films: tuple[object, ...], protocol: object, is_sufficient: object, greys: tuple[object, ...], acknowledged: object
-) -> tuple[tuple[str, ...], str, bool, tuple[str, ...], Literal["terminal", "multiplexer", "nothing"]]:
-    """Return the values of a display that are the same for most entries of a reading, see `_make_words`."""
-    return (
-        tuple(as_text(film, _LONGEST_WORD) for film in films),
-        as_text(protocol, _LONGEST_WORD),
-        as_flag(is_sufficient),
-        tuple(as_text(grey, _LONGEST_WORD) for grey in greys),
-        _as_word(acknowledged, _ACKNOWLEDGED_BY),
-    )
-
-
 def _log_entry_from_dict(raw: Mapping[str, Any]) -> LogEntry:
     changes = tuple(
         [
@@ -350,7 +316,7 @@ def _log_entry_from_dict(raw: Mapping[str, Any]) -> LogEntry:
         note,
         site,
         is_confirmed,
-        None if display is None else _display_from_dict(display),
+        None if display is None else display_from_dict(display),
     )
 
 
@@ -360,7 +326,7 @@ def _make_words(
 ) -> tuple[LogKind, str, str, str, bool]:
     """Return the values of a log entry that are the same in most entries: checked once, not for each of 100 entries."""
     key, site = as_text(key, _LONGEST_WORD), as_text(site, _LONGEST_WORD)
-    return _as_word(kind, _LOG_KINDS), key, as_text(note), site, as_flag(confirmed)
+    return as_word(kind, _LOG_KINDS), key, as_text(note), site, as_flag(confirmed)
 
 
 def _format_time(at: datetime | None) -> str | None:
@@ -373,22 +339,6 @@ def _parse_time(text: object) -> datetime | None:
 
 def _as_position(value: object) -> int:
     return as_integer(value, 0, _MOST_POSITIONS - 1)
-
-
-def _as_word(value: object, words: tuple[_Word, ...]) -> _Word:
-    """Return the one of `words` that `value` is. Raises ValueError."""
-    for word in words:
-        if value == word:
-            return word
-    raise ValueError(f"an unknown word, {clean_text(value, 20)}")
-
-
-def _bounded(value: object, most: int) -> list[Any]:
-    """Return the list `value` if it has at most `most` items. Raises ValueError."""
-    items = as_list(value)
-    if len(items) > most:
-        raise ValueError(f"a list of {len(items)} items")
-    return items
 
 
 def _distinct(value: object) -> list[Any]:

@@ -1,8 +1,9 @@
 """The reading tests of a study: the display of each rater, and what it shows. Only managers get them.
 
-A reading stores the protocol and the resolution of each entry, and not the size of the terminal. So an entry counts as made
-on the display of a test if it has the test's protocol and about its resolution. Only entries at the joints of the test are
-compared, because the pixels per millimetre depend on the width of the joint.
+A reading stores the protocol, the size of the terminal and the size of a character at each entry. An entry counts as made on
+the display of a test if these are the same, see `SAME_SIZE`. Entries of earlier versions have no size: they count if the
+protocol is the same, and the resolution about that of the test. Only entries at the joints of the test are compared, because
+the pixels per millimetre depend on the width of the joint.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ratui.errors import StoreError
-from ratui.reading import Reading
+from ratui.reading import DisplayRecord, Reading
 from ratui.reading.log import find_origins
 from ratui.results.text_table import TextTable, format_count
 from ratui.study import Study
@@ -20,6 +21,7 @@ from ratui.study.display_tests import DisplayFacts, DisplayTest, PartResult, loa
 
 __all__ = [
     "SAME_RESOLUTION",
+    "SAME_SIZE",
     "TESTED_JOINTS",
     "DisplayTestSummary",
     "ReadingDisplays",
@@ -30,6 +32,9 @@ __all__ = [
 
 TESTED_JOINTS = tuple(f"{kind}{finger}" for kind in ("MCP", "PIP") for finger in range(2, 6))
 """Joints of the test."""
+SAME_SIZE = 1.05
+"""Largest factor between the columns, and between the rows, of two terminals that count as the same display. Their films
+differ by about this factor, and one test tells thresholds apart that differ by a factor of two."""
 SAME_RESOLUTION = 4 / 3
 """Largest factor between two resolutions of one display at joints of different width. On terminals of 80 × 24, 120 × 40 and
 200 × 60 characters they differ by 1.6 from one to the next."""
@@ -41,8 +46,9 @@ _NOTE = (
 )
 _READING_NOTE = (
     f"Forced choices between simulated joints: {_NOTE}. Entries made here: share of the entries at MCP and PIP joints "
-    "2 to 5 with the same protocol and about the same pixels per mm; a low share means that the test does not describe the "
-    "display of the readings, and has to be repeated there."
+    "2 to 5 with the same protocol, the same size of a character, and columns and rows of the terminal that differ by 5 % "
+    "at most (entries of earlier versions: with the same protocol and about the same pixels per mm); a low share means that "
+    "the test does not describe the display of the readings, and has to be repeated there."
 )
 
 
@@ -120,10 +126,10 @@ class ReadingDisplays:
     Attributes
     ----------
     entries
-        Protocol and pixels per millimetre of each field whose display is known.
+        The display of each field whose display is known.
     """
 
-    entries: Sequence[tuple[str, float]]
+    entries: Sequence[DisplayRecord]
 
     @classmethod
     def of(cls, readings: Iterable[Reading]) -> ReadingDisplays:
@@ -132,23 +138,39 @@ class ReadingDisplays:
 
     def count_on(self, test: DisplayTest) -> int:
         """Return the number of entries that were made on the display of `test`."""
-        tested = test.display.pixels_per_mm
-        return sum(
-            protocol == test.display.protocol
-            and tested <= pixels * SAME_RESOLUTION
-            and pixels <= tested * SAME_RESOLUTION
-            for protocol, pixels in self.entries
-        )
+        return sum(_is_on(entry, test.display) for entry in self.entries)
+
+    def count_without_size(self) -> int:
+        """Return the number of entries of earlier versions, which have no size of the terminal."""
+        return sum(entry.terminal is None for entry in self.entries)
 
     def format_share(self, test: DisplayTest) -> str:
         """Return the share of the entries that were made on the display of `test` in percent; a dash without entries."""
         return f"{100 * self.count_on(test) / len(self.entries):.0f} %" if self.entries else "–"
 
 
-def _list_entries(reading: Reading) -> list[tuple[str, float]]:
+def _is_on(entry: DisplayRecord, display: DisplayFacts) -> bool:
+    """Return True if `entry` was made on `display`."""
+    if entry.protocol != display.protocol:
+        return False
+    if entry.terminal is None:
+        return _is_near(entry.pixels_per_mm, display.pixels_per_mm, SAME_RESOLUTION)
+    columns, rows, *cell = entry.terminal
+    return (
+        tuple(cell) == display.cell
+        and _is_near(columns, display.columns, SAME_SIZE)
+        and _is_near(rows, display.rows, SAME_SIZE)
+    )
+
+
+def _is_near(first: float, second: float, factor: float) -> bool:
+    return first <= second * factor and second <= first * factor
+
+
+def _list_entries(reading: Reading) -> list[DisplayRecord]:
     origins = find_origins(reading)
     shown = [origins[field].display for field in reading.values if reading.site(field.site).joint.id in TESTED_JOINTS]
-    return [(each.protocol, each.pixels_per_mm) for each in shown if each is not None]
+    return [each for each in shown if each is not None]
 
 
 def find_last_tests(tests: Sequence[DisplayTest]) -> list[DisplayTest]:

@@ -41,7 +41,7 @@ def build_frame(
     pandas.DataFrame
         Columns as in the export ``scores.csv``: case, reader, kind, time, day, film, site, side, joint, part, scale,
         entry, grade, finding, reason, score, maximum, protocol, pixels_per_mm, coarse, greys, seconds, acknowledged,
-        late_change.
+        terminal_columns, terminal_rows, cell_width, cell_height, late_change.
 
     Raises
     ------

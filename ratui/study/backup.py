@@ -257,10 +257,17 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open an archive for the duration of the block. Raises DamagedError, also for errors of the block, and StoreError."""
     try:
         check_directory(path)
-        with zipfile.ZipFile(path) as packed:
-            yield packed
     except FileNotFoundError as error:
         raise StoreError("there is no such archive", path, "Check the path") from error
+    except IsADirectoryError as error:
+        raise StoreError("it is a folder, and not an archive", path, "Give the file that ratui backup wrote") from error
+    except OSError as error:
+        raise StoreError(
+            f"the archive can't be read: {error.strerror}", path, "Check its permissions and its disk"
+        ) from error
+    try:
+        with zipfile.ZipFile(path) as packed:
+            yield packed
     except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise DamagedError("the archive is damaged", path, "Use another backup") from error
 

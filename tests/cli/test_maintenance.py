@@ -59,6 +59,8 @@ def test_backup_restore_merge_and_check_against(tmp_path: Path) -> None:
     assert (done.returncode, "1 added, 0 continued, 0 conflicts" in done.stdout) == (0, True)
     assert ratui("check", study.path, "--against", tmp_path / "b.zip").returncode == 0
     assert "already" in fails("backup", study.path, tmp_path / "b.zip")
+    told = fails("check", study.path, "--against", tmp_path / "site")
+    assert "it is a folder, and not an archive. Give the file that ratui backup wrote" in told
 
 
 def test_merge_conflicts_have_a_code_of_their_own(tmp_path: Path) -> None:

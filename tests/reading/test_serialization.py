@@ -11,6 +11,7 @@ from ratui.reading import (
     Field,
     FindingEntry,
     GradeEntry,
+    TerminalSize,
     enter,
     enter_normal,
     reading_from_document,
@@ -151,15 +152,35 @@ def test_the_display_of_an_entry_is_stored() -> None:
     display = DisplayRecord(("ab12", "cd34"), "sixel", 6.25, True, ("invert",), 0.731, "terminal")
     reading = start_reading(SCHEME, "C-1", "anna", SCHEME.sites)
     reading = enter(reading, Field("L.MCP2", "ERO", 0), GradeEntry(1), display=display)
-    read = reading_from_document(SCHEME, json.loads(json.dumps(reading_to_document(reading))))
+    document = json.loads(json.dumps(reading_to_document(reading)))
+    read = reading_from_document(SCHEME, document)
     assert read == reading
     assert read.log[-1].display == display
+    # It has no size of the terminal, so that it is as earlier versions wrote it.
+    assert document["meta"]["format"] == 4
+    assert "terminal" not in document["log"][0]["display"]
+
+
+def test_the_size_of_the_terminal_is_stored_from_format_6_on() -> None:
+    reading = start_reading(SCHEME, "C-1", "anna", SCHEME.sites)
+    for site, size in (("L.MCP2", None), ("L.MCP3", TerminalSize(120, 40, 10, 20))):
+        display = DisplayRecord(("ab12",), "sixel", 6.25, True, (), 0.731, "terminal", size)
+        reading = enter(reading, Field(site, "ERO", 0), GradeEntry(1), display=display)
+    document = json.loads(json.dumps(reading_to_document(reading)))
+    assert document["meta"]["format"] == 6
+    assert document["meta"]["unfilmed"] == []
+    assert document["log"][1]["display"]["terminal"] == [120, 40, 10, 20]
+    assert reading_from_document(SCHEME, document) == reading
+    for odd in (None, [120, 40, 10], [0, 40, 10, 20], [120.0, 40, 10, 20], [True, 40, 10, 20], [10**6, 40, 10, 20]):
+        document["log"][1]["display"]["terminal"] = odd
+        with pytest.raises(StoreError):
+            reading_from_document(SCHEME, document)
 
 
 def test_a_newer_document_is_refused_with_what_to_do() -> None:
     newer = document()
-    newer["meta"]["format"] = 6
-    with pytest.raises(StoreError, match=r"has format 6, this version reads up to 5\. Update ratui"):
+    newer["meta"]["format"] = 7
+    with pytest.raises(StoreError, match=r"has format 7, this version reads up to 6\. Update ratui"):
         reading_from_document(SCHEME, newer, "anna/C-1.json")
 
 

@@ -17,7 +17,7 @@ from benchmarks.recompute import compare_report
 from benchmarks.recompute_displays import check_thresholds
 from ratui.practice.psychometrics import probability_correct
 from ratui.practice.reading_test import PARTS, ReadingTest
-from ratui.reading import DisplayRecord, Field, GradeEntry, enter, sign
+from ratui.reading import DisplayRecord, Field, GradeEntry, TerminalSize, enter, sign
 from ratui.results.display_tests import ReadingDisplays, find_last_tests, summarize_display_tests
 from ratui.results.export import export
 from ratui.results.export.display_tests_table import build_display_tests_table
@@ -33,11 +33,11 @@ from tests.study.test_display_tests import EROSION, NARROWING, TEST
 
 HERE, SHARPER = TEST.display.pixels_per_mm, 2 * TEST.display.pixels_per_mm
 ENTRIES = (
-    ("L.MCP2", "sixel", HERE),
-    ("L.PIP2", "sixel", 1.3 * HERE),
-    ("L.PIP3", "kitty", HERE),
-    ("L.PIP4", "sixel", SHARPER),
-    ("L.IP1", "sixel", HERE),  # no joint of the test
+    ("L.MCP2", "sixel", SHARPER, TerminalSize(120, 40, 10, 20)),
+    ("L.PIP2", "sixel", 1.3 * HERE, None),
+    ("L.PIP3", "kitty", HERE, None),
+    ("L.PIP4", "sixel", SHARPER, None),
+    ("L.IP1", "sixel", HERE, None),  # no joint of the test
 )
 HOSTILE = (TrialResult(0, 1.0, "=cmd|x", 0, 0, 1.0),)
 
@@ -57,8 +57,8 @@ def study(tmp_path: Path) -> Study:
     for rater in ("anna", "ben"):
         with study.open_reading(rater, study.cases()[0]) as session:
             reading = session.reading
-            for site, protocol, pixels in ENTRIES if rater == "anna" else ():
-                display = DisplayRecord(("a",), protocol, pixels, True, (), 2.0, "terminal")
+            for site, protocol, pixels, size in ENTRIES if rater == "anna" else ():
+                display = DisplayRecord(("a",), protocol, pixels, True, (), 2.0, "terminal", size)
                 reading = enter(reading, Field(site, "ERO", 0), GradeEntry(2), display=display)
             session.save(sign(reading, timestamp=datetime(2026, 1, 1, tzinfo=UTC)))
     trials = (*EROSION.trials, TrialResult(3, 1.6, "L.MCP3", 1, 0, 2.0))
@@ -161,8 +161,24 @@ def test_a_test_of_another_display_than_that_of_the_readings_is_known_by_its_ent
     rows = exported(study, tmp_path / "out")
     assert column(rows, "entries") == ["4", "4", "4", "4"]
     assert column(rows, "entries_here") == ["2", "2", "0", "0"]
-    displays = ReadingDisplays([("sixel", HERE * factor) for factor in (0.74, 0.76, 1.32, 1.34)])
-    assert displays.count_on(TEST) == 2
+    assert column(rows, "entries_without_size") == ["3", "3", "3", "3"]
+    shown = DisplayRecord(("a",), "sixel", HERE, True, (), 2.0, "terminal")
+    resolutions = [shown._replace(pixels_per_mm=HERE * factor) for factor in (0.74, 0.76, 1.32, 1.34)]
+    assert ReadingDisplays(resolutions).count_on(TEST) == 2
+    # With a size of the terminal, the resolution does not count.
+    sizes = [
+        (120, 40, 10, 20),
+        (126, 42, 10, 20),
+        (127, 40, 10, 20),
+        (113, 40, 10, 20),
+        (120, 43, 10, 20),
+        (120, 40, 9, 20),
+    ]
+    found = [
+        ReadingDisplays([shown._replace(pixels_per_mm=9 * HERE, terminal=TerminalSize(*size))]).count_on(TEST)
+        for size in sizes
+    ]
+    assert found == [1, 1, 0, 0, 0, 0]
     assert ReadingDisplays([]).format_share(TEST) == "–"
     again = [replace(TEST, display=replace(TEST.display, **{name: value})) for name, value in OTHER_DISPLAYS.items()]
     assert find_last_tests([TEST, *again, TEST]) == [TEST, *again]

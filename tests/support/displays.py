@@ -40,4 +40,4 @@ def make_gate(films: ScriptedFilms | None = None) -> AnswerGate:
     """Return a gate for a key that was pressed alone, by default in front of films that are displayed."""
     repeats = KeyRepeats()
     repeats.note_key("", 100.0)
-    return AnswerGate(films or ScriptedFilms(), repeats)
+    return AnswerGate(films or ScriptedFilms(), repeats, lambda: (120, 40))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ratui.reading import DisplayRecord, Field, Reading, start_reading
+from ratui.reading import DisplayRecord, Field, Reading, TerminalSize, start_reading
 from ratui.scheme import load_scheme
 from ratui.terminal import Display, Resolution
 from ratui.tui.entry.answer_gate import AnswerGate, name_film
@@ -24,7 +24,7 @@ class Desk:
         self.repeats = KeyRepeats()
         self.reading: Reading = start_reading(FINGERS, "C-1", "anna", FINGERS.sites, order=order)
         films.display = display or Display("sixel", round_trip=0.02)
-        self.gate = AnswerGate(films, self.repeats)
+        self.gate = AnswerGate(films, self.repeats, lambda: (120, 40))
 
     def press(self, at: float, *fields: Field, key: str = "n") -> str | None:
         """Press a key at the time `at`, and return why it is no answer for `fields`."""
@@ -100,7 +100,9 @@ class TestRecord:
         record = desk.record(EARLIER, LATER)
         assert record is not None
         names = (name_film("anna", "C-1", "film-0"), name_film("anna", "C-1", "film-1"))
-        assert record == DisplayRecord(names, "sixel", 3.46, False, ("invert",), 1.5, "terminal")
+        assert record == DisplayRecord(
+            names, "sixel", 3.46, False, ("invert",), 1.5, "terminal", TerminalSize(120, 40, 10, 20)
+        )
 
     @pytest.mark.parametrize(
         ("display", "expected"),

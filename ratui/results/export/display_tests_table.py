@@ -6,6 +6,7 @@ from typing import Any
 
 from ratui.results.display_tests import (
     SAME_RESOLUTION,
+    SAME_SIZE,
     DisplayTestSummary,
     ReadingDisplays,
     find_last_tests,
@@ -52,9 +53,15 @@ _LEADING = (
     Column(
         "entries_here",
         "integer",
-        "number of these fields that were entered on such a display: with this protocol, and with pixels_per_mm that differ "
-        f"from those of the test by a factor of {SAME_RESOLUTION:.4g} at most; if they are few, the test describes another "
-        "display",
+        "number of these fields that were entered on this display: with this protocol, this cell_width and cell_height, and "
+        f"terminal_columns and terminal_rows that differ from columns and rows by a factor of {SAME_SIZE:g} at most; fields "
+        f"without a size count if their pixels_per_mm differ from those of the test by a factor of {SAME_RESOLUTION:.4g} at "
+        "most; if they are few, the test describes another display",
+    ),
+    Column(
+        "entries_without_size",
+        "integer",
+        "number of the fields in entries that have no size of the terminal: they were entered with an earlier version",
     ),
 )
 _PARTS = (
@@ -192,6 +199,7 @@ def _make_cells(number: int, test: DisplayTest, is_latest: bool, displays: Readi
         int(is_latest),
         len(displays.entries),
         displays.count_on(test),
+        displays.count_without_size(),
         *(cell for name, *_ in _PARTS for cell in _make_part_cells(test.part(name))),
     )
 

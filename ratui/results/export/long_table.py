@@ -84,6 +84,14 @@ def _columns(scheme: Scheme) -> tuple[Column, ...]:
             "what has confirmed that the films were painted; a multiplexer answers before its terminal has painted",
             "terminal, multiplexer, nothing",
         ),
+        Column(
+            "terminal_columns",
+            "integer",
+            "width of the terminal in characters; empty for entries of earlier versions, as the next columns",
+        ),
+        Column("terminal_rows", "integer", "height of the terminal in characters"),
+        Column("cell_width", "integer", "width of a character in pixels"),
+        Column("cell_height", "integer", "height of a character in pixels"),
         LATE_CHANGE,
     )
 
@@ -140,7 +148,7 @@ def _rows(signed: SignedReading, charter: Charter) -> Iterator[tuple[Any, ...]]:
 def _display_cells(display: DisplayRecord | None) -> tuple[Any, ...]:
     """Return the cells of the columns about the display."""
     if display is None:
-        return (None,) * 6
+        return (None,) * 10
     greys = ", ".join(display.greys) or "none"
     return (
         display.protocol,
@@ -149,4 +157,5 @@ def _display_cells(display: DisplayRecord | None) -> tuple[Any, ...]:
         greys,
         display.seconds,
         display.acknowledged_by,
+        *(display.terminal or (None,) * 4),
     )

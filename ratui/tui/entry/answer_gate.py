@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 
 from ratui.lazy_dataclass import dataclass
-from ratui.reading import DisplayRecord, Field, Reading
+from ratui.reading import DisplayRecord, Field, Reading, TerminalSize
 from ratui.terminal import Display, Resolution
 from ratui.tui.input.unpressed_keys import KeyRepeats
 
@@ -183,11 +183,14 @@ class AnswerGate:
         The films on the screen.
     repeats
         The keys that are held down. It has noted the present key.
+    read_size
+        Function that returns the present width and height of the terminal in characters.
     """
 
-    def __init__(self, watch: DisplayWatch, repeats: KeyRepeats) -> None:
+    def __init__(self, watch: DisplayWatch, repeats: KeyRepeats, read_size: Callable[[], tuple[int, int]]) -> None:
         self._watch = watch
         self._repeats = repeats
+        self._read_size = read_size
 
     def find_refusal(self, reading: Reading, fields: Collection[Field]) -> GateRefusal | None:
         """Return why the present key cannot fill `fields`, which belong to the joint on the screen; None if it can."""
@@ -231,6 +234,7 @@ class AnswerGate:
             greys=watch.grey_changes,
             seconds=round(self._repeats.key_time - since, 3),
             acknowledged_by=name_acknowledgement(display),
+            terminal=TerminalSize(*self._read_size(), *display.cell),
         )
 
     def note_answer(self, number: int) -> None:

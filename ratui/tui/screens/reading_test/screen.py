@@ -246,7 +246,7 @@ class ReadingTestScreen(KeyScreen[TestOutcome]):
         """Answer the present trial, if the films were displayed before the key."""
         trial = self._test.trial
         repeats = self.key_app.key_queue.repeats
-        refusal = AnswerGate(self._watch, repeats).find_refusal_at(_PLACES)
+        refusal = AnswerGate(self._watch, repeats, lambda: self.app.size).find_refusal_at(_PLACES)
         if trial is None or trial is not self._shown:
             return
         if refusal is not None:
