@@ -104,6 +104,7 @@ def check_thresholds(tests: list[Row], trials: list[Row]) -> tuple[int, list[str
             wrong += [f"{name}: a part without answers, or answers without a part"] if rows or test[column] else []
             continue
         answers = [(float(row["size"]), row["place"] == row["answer"]) for row in rows]
+        left = sum(row["answer"] == "left" for row in rows)
         easy = [is_correct for size, is_correct in answers if size >= 2 * float(test[column])]
         threshold, low, high = estimate_threshold(
             answers, float(test[f"{part}_smallest"]), float(test[f"{part}_largest"])
@@ -114,7 +115,8 @@ def check_thresholds(tests: list[Row], trials: list[Row]) -> tuple[int, list[str
             f"{column}_high": round(high, 4),
             f"{part}_trials": len(rows),
             f"{part}_correct": sum(is_correct for _, is_correct in answers),
-            f"{part}_left": sum(row["answer"] == "left" for row in rows),
+            f"{part}_left": left,
+            f"{part}_one_sided": int(len(rows) >= 10 and min(left, len(rows) - left) <= 0.15 * len(rows)),
             f"{part}_catch_trials": len(easy),
             f"{part}_catch_correct": sum(easy),
         }
@@ -160,8 +162,7 @@ def displays(of: Sources) -> Rows:
 def _threshold(test: Row, part: str, column: str, unit: float) -> Cell:
     if not test[column]:
         return "–", ()
-    left, trials = int(test[f"{part}_left"]), int(test[f"{part}_trials"])
-    if trials >= 10 and min(left, trials - left) <= 0.15 * trials:
+    if test[f"{part}_one_sided"] == "1":
         return "one-sided", ()
     value, low, high, smallest, largest = (
         unit * float(test[name])

@@ -86,8 +86,8 @@ def as_list(value: object, most: int | None = None) -> list[Any]:
     """Return `value`, a list of at most `most` items. Raises ValueError; a text is no list of its characters."""
     if not isinstance(value, _LISTS):
         raise ValueError(f"{_describe(value)} in place of a list")
-    if most is not None and len(value) > most:  # type: ignore[arg-type]
-        raise ValueError(f"a list of {len(value)} items")  # type: ignore[arg-type]
+    if most is not None and len(value) > most:
+        raise ValueError(f"a list of {len(value)} items")
     return list(value)
 
 

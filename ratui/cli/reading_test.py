@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,7 +78,7 @@ def run_reading_test(
     if outcome.test is None:
         click.echo(t("reading_test.ended"))
         return
-    for line in describe_test(t, outcome.test):
+    for line in _wrap(describe_test(t, outcome.test)):
         click.echo(line)
     if json_ is not None:
         write_output(to_json(outcome.test.to_document()), json_)
@@ -84,3 +86,15 @@ def run_reading_test(
         raise outcome.error
     if opened is not None:
         click.echo(f"stored with the readings of {rater} in {clean_text(opened.path, 200)}")
+
+
+def _wrap(lines: list[str]) -> list[str]:
+    """Return `lines` in lines of the width of the terminal, broken between words; as they are without a terminal."""
+    if not sys.stdout.isatty():
+        return lines
+    from rich.console import Console
+    from rich.text import Text
+
+    width = max(shutil.get_terminal_size().columns, 40)
+    console = Console(width=width)
+    return [part.plain for line in lines for part in Text(line).wrap(console, width) or [Text()]]

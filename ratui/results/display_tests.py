@@ -222,6 +222,7 @@ def _describe_part(part: PartResult) -> dict[str, Any]:
         "high": part.high,
         "largest": part.largest,
         "is_reached": part.is_reached,
+        "is_one_sided": part.is_one_sided,
         "contrast": part.contrast,
         "joint_space_mm": part.joint_space,
         "correct": part.correct,

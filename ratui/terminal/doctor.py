@@ -24,7 +24,8 @@ _COLOURS: Mapping[Colours, str] = {"truecolor": "true colour", "256": "256", "16
 __all__ = ["RULER_CHARACTERS", "describe_ruler", "describe_terminal", "find_pixel_mm", "list_advice", "show_test_card"]
 
 RULER_CHARACTERS = 60
-"""Length of the line that the user measures, in characters."""
+"""Length of the line that the user measures, in characters. It goes from the middle of its first character, where a terminal
+draws the bar of ``├``, to the middle of its last one, so that it is drawn by one character more."""
 
 
 def describe_terminal(
@@ -83,9 +84,9 @@ def describe_ruler(display: Display, pixel_mm: float | None) -> list[str]:
     """
     if not display.is_cell_measured:
         return [f"{'ruler':<10}no life size: the terminal doesn't tell how many pixels a character has"]
-    line = f"{'ruler':<10}├{'─' * (RULER_CHARACTERS - 2)}┤"
+    line = f"{'ruler':<10}├{'─' * (RULER_CHARACTERS - 1)}┤"
     if pixel_mm is None:
-        return [line, f"{'':<10}no life size: measure the line in mm, and run ratui doctor --ruler MM"]
+        return [line, f"{'':<10}no life size: measure from bar to bar in mm, and run ratui doctor --ruler MM"]
     length = RULER_CHARACTERS * display.cell[0] * pixel_mm
     return [line, f"{'':<10}{length:.0f} mm if a pixel is {pixel_mm:g} mm; otherwise run ratui doctor --ruler MM"]
 

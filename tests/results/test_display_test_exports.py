@@ -114,11 +114,13 @@ def test_the_table_has_each_test_with_its_display_thresholds_and_trials(study: S
         "cell_height": "20", "picture_width": "430", "picture_height": "640", "pixels_per_mm": "13.4", "coarse": "0",
         "greys": "256", "grey_changes": "none", "zoom": "1.7", "acknowledged": "terminal", "erosion_mm": "0.8",
         "erosion_mm_low": "0.5", "erosion_mm_high": "1.3", "erosion_range": "inside", "erosion_contrast": "0.6",
-        "erosion_trials": "3", "erosion_correct": "1", "erosion_left": "3", "erosion_catch_trials": "2",
-        "erosion_catch_correct": "1", "narrowing": "0.2", "narrowing_joint_space": "1.3", "narrowing_trials": "1",
+        "erosion_trials": "3", "erosion_correct": "1", "erosion_left": "3", "erosion_one_sided": "0",
+        "erosion_catch_trials": "2", "erosion_catch_correct": "1", "narrowing": "0.2",
+        "narrowing_joint_space": "1.3", "narrowing_trials": "1",
     }  # fmt: skip
     assert {name: row[name] for name in expected} == expected
     assert (rows[2]["erosion_range"], rows[2]["narrowing"], rows[2]["narrowing_range"]) == ("above", "", "")
+    assert column(rows, "narrowing_one_sided") == ["0", "0", "", "1"]
     trials = read_table(tmp_path / "out" / "display_trials.csv")
     described = [(line["table"], line["column"]) for line in read_table(tmp_path / "out" / "dictionary.csv")]
     for name, columns in (("display_tests", row), ("display_trials", trials[0])):
@@ -146,7 +148,7 @@ def test_thresholds_and_intervals_follow_from_the_exported_answers(study: Study,
     assert [row["erosion_range"] for row in rows[:3]] == ["inside", "below", "above"]
     assert {row["seed"] for row in rows} == {"_12345"}
     assert trials[-1]["site"] == "_=cmd|x"
-    assert check_thresholds(rows[:3], trials[:48]) == (48, [])
+    assert check_thresholds(rows[:3], trials[:48]) == (54, [])
     trials[1]["answer"] = {"left": "right", "right": "left"}[trials[1]["answer"]]
     wrong = check_thresholds(rows[:3], trials[:48])[1]
     assert any("erosion_mm_low" in line for line in wrong)

@@ -229,6 +229,8 @@ def test_answers_for_one_film_alone_say_nothing_of_the_display(answer: int, side
     erosion = replace(test.parts[0], trials=trials)
     text = "\n".join(describe_test(t, replace(test, parts=(erosion, test.parts[1]))))
     assert f"You chose the {side} joint in 20 of 20 pairs" in text
+    assert "Erosions (60 % of the mineral missing): no result (10 of 20 right)" in text
+    assert "not reached" not in text
     assert t("reading_test.erosion_poor") not in text
     assert t("reading_test.helps") not in text
     other = tuple(replace(trial, answer=1 - answer) for trial in trials[:3])

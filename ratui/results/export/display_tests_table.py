@@ -167,6 +167,13 @@ def _make_part_columns(name: str, column: str, meaning: str, value: str, about: 
             f"{name}_left", "integer", "number of answers for the left film; about half if the rater looked at both"
         ),
         Column(
+            f"{name}_one_sided",
+            "integer",
+            f"1 if there are ten trials or more and at least 85 % of the answers are for the same film: {column} then says "
+            "nothing about the display",
+            "0, 1",
+        ),
+        Column(
             f"{name}_catch_trials",
             "integer",
             f"number of easy trials: those with at least twice {column}, of which nearly all are recognised",
@@ -206,7 +213,7 @@ def _make_cells(number: int, test: DisplayTest, is_latest: bool, displays: Readi
 
 def _make_part_cells(part: PartResult | None) -> tuple[Any, ...]:
     if part is None:
-        return (None,) * 12
+        return (None,) * 13
     easy = part.list_easy_trials()
     return (
         part.threshold,
@@ -219,6 +226,7 @@ def _make_part_cells(part: PartResult | None) -> tuple[Any, ...]:
         len(part.trials),
         part.correct,
         part.left,
+        int(part.is_one_sided),
         len(easy),
         sum(trial.is_correct for trial in easy),
     )

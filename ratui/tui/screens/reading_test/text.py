@@ -45,9 +45,11 @@ def describe_test(t: Catalog, test: DisplayTest) -> list[str]:
 
 
 def format_part(t: Catalog, part: PartResult) -> str:
-    """Return the threshold of `part` with its interval."""
+    """Return the threshold of `part` with its interval; none if nearly all answers are for the same film."""
     name, values = part.part, _format_sizes(part)
     values |= {"correct": part.correct, "trials": len(part.trials)}
+    if part.is_one_sided:
+        return t(f"reading_test.{name}_one_sided", **values)
     if not part.is_reached:
         return t(f"reading_test.{name}_not_reached", **values)
     if part.is_below_smallest:
