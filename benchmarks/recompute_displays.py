@@ -172,7 +172,8 @@ def _threshold(test: Row, part: str, column: str, unit: float) -> Cell:
         return cell("> #", low)
     if value < smallest:
         return cell("< #", smallest)
-    return cell("# (#–> #)", value, low, largest) if high > largest else cell("# (#–#)", value, low, high)
+    limits = f"{'< ' * (low < smallest)}#–{'> ' * (high > largest)}#"
+    return cell(f"# ({limits})", value, max(low, smallest), min(high, largest))
 
 
 DISPLAYS = {"Displays": (5, displays)}

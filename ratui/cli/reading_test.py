@@ -85,7 +85,7 @@ def run_reading_test(
     if outcome.error is not None:
         raise outcome.error
     if opened is not None:
-        click.echo(f"stored with the readings of {rater} in {clean_text(opened.path, 200)}")
+        click.echo(f"{t('reading_test.stored', rater=rater or '')}: {clean_text(opened.path, 200)}")
 
 
 def _wrap(lines: list[str]) -> list[str]:

@@ -210,8 +210,9 @@ def _format_part(part: PartResult | None, unit: float, digits: int) -> str:
         return f"> {unit * part.low:.{digits}f}"
     if part.is_below_smallest:
         return f"< {unit * part.smallest:.{digits}f}"
-    high = f"> {unit * part.largest:.{digits}f}" if part.high > part.largest else f"{unit * part.high:.{digits}f}"
-    return f"{unit * part.threshold:.{digits}f} ({unit * part.low:.{digits}f}–{high})"
+    low = f"{'< ' * (part.low < part.smallest)}{unit * max(part.low, part.smallest):.{digits}f}"
+    high = f"{'> ' * (part.high > part.largest)}{unit * min(part.high, part.largest):.{digits}f}"
+    return f"{unit * part.threshold:.{digits}f} ({low}–{high})"
 
 
 def _describe_part(part: PartResult) -> dict[str, Any]:
