@@ -42,10 +42,7 @@ class Run(SimulatedReader):
 
     def _open_case(self) -> None:
         self._look("opened", at_least=3.0)
-        if self._case.name == "demo":
-            self._command("tour-ended", "Escape")
-        else:
-            self._command("case", "Return")
+        self._go_to_case()
         study, case = self._study(), self._case.case
         for _ in range(_MOST_FILMS):
             if study.are_regions_complete(study.case(case)):
@@ -55,6 +52,13 @@ class Run(SimulatedReader):
         else:
             raise Failure("the regions were not confirmed")
         self._look("first-joint", at_least=1.0)
+
+    def _go_to_case(self) -> None:
+        """Go from the first screen to the case."""
+        if self._case.name == "demo":
+            self._command("tour-ended", "Escape")
+        else:
+            self._command("case", "Return")
 
     def _score(self) -> None:
         """Answer all joints."""
@@ -67,13 +71,17 @@ class Run(SimulatedReader):
             begun = time.monotonic()
             self._site = site
             self._look_at_joint()
-            script = SCRIPTS[place] if place < len(SCRIPTS) and not self._is_normal else Run._do_normal
-            script(self)
+            self._act_at_joint(place)
             if self._open_fields():
                 self._answer_normal()
             self.outcome.joint_seconds[site] = time.monotonic() - begun
             self._site = ""
             place += 1
+
+    def _act_at_joint(self, place: int) -> None:
+        """Do what the person does at the joint number `place`, counted from 0, before the rest is answered as normal."""
+        if place < len(SCRIPTS) and not self._is_normal:
+            SCRIPTS[place](self)
 
     @staticmethod
     def _count_open(reading: Reading, site: str) -> int:
@@ -99,9 +107,6 @@ class Run(SimulatedReader):
 
     def _answer_normal(self) -> None:
         self._answer("n", self._normals())
-
-    def _do_normal(self) -> None:
-        self._answer_normal()
 
     def _do_grades(self) -> None:
         """Answer each field by a digit."""

@@ -12,16 +12,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from benchmarks.real_terminals import RealTerminal, save_picture
+from benchmarks.real_terminals import RealTerminal
 from ratui.reading import Entry, Field, Reading
 from ratui.study import Study
+from ratui.tui.screens.scoring.hand_map import MAP_WIDTH
+from ratui.tui.screens.scoring.layout import MAP_FROM
 
-__all__ = ["STILL", "CaseToRead", "Failure", "Outcome", "SimulatedReader"]
+__all__ = ["STILL", "CaseToRead", "Failure", "Films", "Outcome", "SimulatedReader"]
 
 _PATIENCE = 5.0
 """Longest time in seconds to wait for an entry on the disk after its key."""
@@ -29,6 +32,8 @@ _TRIALS = 4
 """Number of times a key is pressed that had no effect."""
 STILL = 0.35
 """Seconds without a change after which the person takes a joint for displayed."""
+_COLOURS = 64
+"""Number of colours of the pictures that are kept; enough for greys and a few colours of text."""
 _BRIGHT, _LEAST_BRIGHT = 60, 0.02
 """Grey level above which a pixel is bright, and the share of such pixels that a displayed film has at least."""
 
@@ -61,12 +66,26 @@ class Failure(Exception):
     """The case cannot be read on."""
 
 
-def crop_films(image: bytes) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Return the grey levels of the middle of both films in a picture of the scoring screen."""
+Films: TypeAlias = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
+"""Grey levels of the left and the right film on a picture."""
+
+
+def crop_films(image: bytes, columns: int) -> Films:
+    """Return the grey levels of the middle of the left and right film in a picture of the scoring screen.
+
+    The screen has `columns` columns; those of the drawn hand are left out.
+    """
     levels = np.asarray(Image.open(io.BytesIO(image)).convert("L"))
     height, width = levels.shape
+    if columns >= MAP_FROM:
+        width = width * (columns - MAP_WIDTH) // columns
     rows = slice(height // 8, height * 3 // 4)
     return levels[rows, width // 12 : width * 5 // 12], levels[rows, width * 7 // 12 : width * 11 // 12]
+
+
+def is_dark(film: npt.NDArray[np.uint8]) -> bool:
+    """Return whether a film, as grey levels, has too few bright pixels to be displayed."""
+    return bool((film > _BRIGHT).mean() < _LEAST_BRIGHT)
 
 
 class SimulatedReader:
@@ -103,20 +122,24 @@ class SimulatedReader:
         self._kind = terminal
         self._pictures = pictures
         self._is_normal = is_normal
-        program = [sys.executable, "-m", "ratui", *case.arguments]
-        self._make_terminal = lambda: RealTerminal(terminal, size, program, environment, home, font_size=font_size)
-        self._terminal = self._make_terminal()
+        self._columns, self._rows = (int(part) for part in size.split("x"))
+        program = [*self._shell(home), sys.executable, "-m", "ratui", *case.arguments]
+        self._terminal = RealTerminal(terminal, size, program, environment, home, font_size=font_size)
         self._expected: dict[Field, Entry] = {}
         self._notes: dict[str, str] = {}
         self._flags: set[str] = set()
         self._site = ""
         self._picture_count = 0
-        self._films: tuple[npt.NDArray[np.uint8], ...] = ()
+        self._films: Films | tuple[()] = ()
         """The films of the joint before."""
         with self._study().open_reading(case.rater, case.case) as session:
             self._empty = session.reading
         self.outcome = Outcome()
         self.name = ".".join(filter(None, (case.name, terminal, size, language)))
+
+    def _shell(self, home: Path) -> list[str]:
+        """Return the beginning of a command line that starts ratui; empty to start it directly."""
+        return []
 
     # What a person does.
 
@@ -125,20 +148,28 @@ class SimulatedReader:
         image = self._terminal.wait_until_still(at_least, still)
         self._picture_count += 1
         if image:
-            save_picture(image, self._pictures / f"{self.name}.{self._picture_count:02}-{stage}.png")
+            file = self._pictures / f"{self.name}.{self._picture_count:02}-{stage}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            few_colours = Image.open(io.BytesIO(image)).convert("RGB").quantize(_COLOURS, Image.Quantize.FASTOCTREE)
+            few_colours.save(file)
         else:
             self.outcome.faults.append(f"no window to look at ({stage})")
         return image
 
-    def _look_at_joint(self) -> None:
-        """Look at the active joint; note a fault if its films are dark, or are still those of the joint before."""
+    def _look_at_films(self, stage: str, at_least: float = 0.3, columns: int = 0) -> Films:
+        """Return the films on a screen of so many columns; 0 for the size at the start. Note a fault if one stays dark."""
         end = time.monotonic() + _PATIENCE
         dark = [True]
         while any(dark) and time.monotonic() < end:  # a person waits for the film
-            films = crop_films(self._look(f"joint-{self._site}", at_least=0.3, still=STILL))
-            dark = [bool((film > _BRIGHT).mean() < _LEAST_BRIGHT) for film in films]
+            films = crop_films(self._look(stage, at_least, STILL), columns or self._columns)
+            dark = [is_dark(film) for film in films]
         if any(dark):
-            self.outcome.faults.append(f"a film of {self._site} stays dark")
+            self.outcome.faults.append(f"a film of {self._site} stays dark ({stage})")
+        return films
+
+    def _look_at_joint(self) -> None:
+        """Look at the active joint; note a fault if its films are dark, or are still those of the joint before."""
+        films = self._look_at_films(f"joint-{self._site}")
         if any(np.array_equal(film, before) for film, before in zip(films, self._films, strict=False)):
             self.outcome.faults.append(f"a film of {self._site} looks like that of the joint before")
         self._films = films
