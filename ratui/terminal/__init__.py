@@ -27,7 +27,7 @@ from ratui.terminal.doctor import (
 from ratui.terminal.frames import Frame, FrameCache, HalfCellFrame, SixelFrame, encode, encode_coarse
 from ratui.terminal.image_files import remove_image_files
 from ratui.terminal.iterm2 import ITerm2Frame
-from ratui.terminal.kitty import KittyFileFrame, KittyFrame, KittyPlaceholderFrame, find_lost_image
+from ratui.terminal.kitty import HIDE_IMAGES, KittyFileFrame, KittyFrame, KittyPlaceholderFrame, find_lost_image
 from ratui.terminal.multiplexer import TmuxState, read_tmux
 from ratui.terminal.probe import probe, read_cell_size
 from ratui.terminal.restore import SavedTerminal
@@ -37,6 +37,7 @@ from ratui.terminal.test_card import TEST_CARD_CHECKS, draw_test_card
 __all__ = [
     "FENCE",
     "FENCE_ROW",
+    "HIDE_IMAGES",
     "LOCAL_ROUND_TRIP",
     "MIN_GREYS",
     "MIN_PIXELS_PER_MM",

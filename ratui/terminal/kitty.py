@@ -25,6 +25,7 @@ from ratui.terminal.image_files import ImageFile, Medium
 from ratui.terminal.queries import KITTY_PLACEMENT
 
 __all__ = [
+    "HIDE_IMAGES",
     "PLACEHOLDER",
     "KittyFileFrame",
     "KittyFrame",
@@ -36,6 +37,8 @@ __all__ = [
 ]
 
 _CHUNK = 4096  # Kitty's limit for the payload of one sequence
+HIDE_IMAGES = "\x1b_Ga=d,d=a,q=2\x1b\\"
+"""Sequence that removes all images from the screen, and frees none."""
 PLACEHOLDER = "\U0010eeee"
 """Character that the terminal replaces by a part of an image."""
 # The combining marks that mean 0, 1, 2, ... as a row, a column, or the highest byte of an image's number. They are the marks

@@ -15,7 +15,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 from textual import events
 from textual.message import Message
 
-from ratui.terminal import FENCE, FENCE_ROW, NUMBERED_FENCE, Display, find_lost_image
+from ratui.terminal import FENCE, FENCE_ROW, HIDE_IMAGES, NUMBERED_FENCE, Display, find_lost_image
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.input.key_queue import KeyBurst, KeyQueue
 from ratui.tui.input.terminal_input import NEAR, Burst, InputSplitter, Kind
@@ -212,6 +212,9 @@ class ListeningDriver(TerminalDriver):
     def start_application_mode(self) -> None:
         """Put the terminal into the mode of the app, and ask it to report keys that are held down."""
         super().start_application_mode()
+        graphics = getattr(self.owner, "graphics", None)
+        if isinstance(graphics, Display) and graphics.protocol == "kitty" and not graphics.uses_placeholders:
+            self.write(HIDE_IMAGES)  # a program that was killed has left its images, which lie above all text
         self.write(_REPORT_KEY_EVENTS)
         self.flush()
 

@@ -159,6 +159,19 @@ async def test_the_image_of_a_hidden_view_is_removed_and_comes_back(tmp_path: Pa
         assert all(view.painted_at is not None for view in app.joint.views)
 
 
+async def test_a_film_without_a_visible_row_is_not_drawn_over_its_neighbours(tmp_path: Path) -> None:
+    study = make_study(tmp_path, sides="L")
+    app = Alone(FilmStore(study))
+    async with app.run_test(size=(80, 1)) as pilot:
+        app.joint.show(films_of(study), "L.MCP2")
+        await settle(pilot)
+        assert all(view.size.height for view in app.joint.views), "the layout gives each film a row below the screen"
+        assert all(view.painted_at is None for view in app.joint.views)
+        await pilot.resize_terminal(80, 4)
+        await settle(pilot)
+        assert all(view.painted_at is not None for view in app.joint.views)
+
+
 async def test_a_film_that_is_not_ready_is_black_and_appears_later(tmp_path: Path) -> None:
     study = make_study(tmp_path, sides="L")
     films, film_store = films_of(study), SlowLibrary(study)

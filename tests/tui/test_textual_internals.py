@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from threading import Event, Thread
+from types import SimpleNamespace
 
 import pytest
 from rich.segment import Segment
@@ -23,7 +24,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
+from ratui.terminal import HIDE_IMAGES, Display
 from ratui.tui import textual_internals
+from ratui.tui.driver import ListeningDriver
 from ratui.tui.textual_internals import (
     LONGEST_SEQUENCE,
     GuardedApp,
@@ -262,3 +265,25 @@ async def test_a_widget_that_is_gone_still_knows_its_app() -> None:
         gone.set()
         await asyncio.to_thread(done.wait, 5)
     assert seen == [app]
+
+
+@pytest.mark.parametrize(
+    ("display", "hides"),
+    [
+        (Display("kitty"), True),
+        (Display("kitty", multiplexer="tmux", uses_placeholders=True), False),  # tmux would take it for a title
+        (Display("sixel"), False),
+    ],
+)
+def test_images_of_a_killed_program_are_hidden_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, display: Display, hides: bool
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(TerminalDriver, "start_application_mode", lambda self: written.append("mode of the app"))
+    monkeypatch.setattr(TerminalDriver, "write", lambda self, data: written.append(data))
+    monkeypatch.setattr(TerminalDriver, "flush", lambda self: None)
+    driver = object.__new__(ListeningDriver)
+    driver._app = SimpleNamespace(graphics=display)  # type: ignore[assignment]
+    driver.start_application_mode()
+    assert written[0] == "mode of the app", "the images are on the app's own screen"
+    assert (HIDE_IMAGES in written) is hides

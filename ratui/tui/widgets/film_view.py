@@ -12,6 +12,7 @@ from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 from textual.app import App
+from textual.errors import NoWidget
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
@@ -268,8 +269,17 @@ class FilmView(Widget):
         Painter.for_app(self.app).paint(self._place, self._frame, coarse, self._frame_cache.take_dropped())
 
     def _find_region(self) -> tuple[int, int, int, int] | None:
-        """Return the cells of the view as (column, row, columns, rows), or None if it is not on the screen."""
+        """Return the cells of the view as (column, row, columns, rows), or None if not all of them are on the screen.
+
+        On a very small screen the layout may cut the view off. Its image would cover other widgets.
+        """
         if not self.is_attached or self.app.screen is not self.screen:
+            return None
+        try:
+            geometry = self.screen.find_widget(self)
+        except NoWidget:  # before the first layout
+            return None
+        if geometry.visible_region != geometry.region:
             return None
         region = self.content_region
         return (region.x, region.y, region.width, region.height) if region.area else None

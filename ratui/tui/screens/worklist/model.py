@@ -16,6 +16,7 @@ __all__ = [
     "FEWEST_TIMED",
     "WorklistProgress",
     "find_after_left",
+    "find_case",
     "find_case_after",
     "find_matches",
     "find_next_case",
@@ -73,15 +74,20 @@ def find_next_case(states: Sequence[CaseState], after: int | None = None) -> int
 
 def find_case_after(states: Sequence[CaseState], case: str) -> str:
     """Return the ID of the open case to read after `case`, which itself does not count; empty if there is none."""
-    place = next((index for index, state in enumerate(states) if state.case == case), 0)
+    place = find_case(states, case) or 0
     others = [state for state in states if state.case != case]
     index = find_next_case(others, after=place - 1)
     return "" if index is None else others[index].case
 
 
+def find_case(states: Sequence[CaseState], case: str) -> int | None:
+    """Return the index of the state of `case`; None if it is unknown."""
+    return next((index for index, state in enumerate(states) if state.case == case), None)
+
+
 def find_after_left(states: Sequence[CaseState], left: str, signed: str) -> int | None:
     """Return the index of the case `left`, or of the open case behind it if it is the case `signed`; None if unknown."""
-    index = next((index for index, state in enumerate(states) if state.case == left), None)
+    index = find_case(states, left)
     return find_next_case(states, after=index) if index is not None and left == signed else index
 
 

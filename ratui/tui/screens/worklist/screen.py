@@ -68,8 +68,7 @@ class WorklistScreen(FirstCaseScreen):
         self._has_moved = False
         """True once the rater has selected a case."""
         self._open_when_loaded = False
-        self._left_case = ""
-        """The ID of the case that was left last before all cases were known."""
+        self._left_case = ""  # ID of the case that was left last
         self._has_own_order = False
         self._is_sorted = False
         self._unlike_count = 0
@@ -142,21 +141,16 @@ class WorklistScreen(FirstCaseScreen):
         self._total = len(states) if is_complete else self._total
         self._search_texts = [worklist_model.make_search_text(self.t, state) for state in states]
         index = worklist_model.find_after_left(states, self._left_case, self._opener.signed_case)
-        self._list_cases(self._find_case(selected) if is_chosen else index)
+        self._list_cases(worklist_model.find_case(states, selected) if is_chosen else index)
         self._opener.update_message()
         if self._is_loaded and self._open_when_loaded:
             self._open_when_loaded = False
             self.action_open()
 
-    def _find_case(self, case: str) -> int | None:
-        """Return the index of the state of `case`."""
-        return next((index for index, state in enumerate(self._states) if state.case == case), None)
-
     def refresh_case(self, case: str) -> None:
         """Read the state of `case` again after it was open; select the next case if it has been signed."""
-        if not self._is_loaded:
-            self._left_case = case
-        index = self._find_case(case)
+        self._left_case = case
+        index = worklist_model.find_case(self._states, case)
         if index is None:
             return
         before, now = self._states[index], self._loader.read_state(case)
