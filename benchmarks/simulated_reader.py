@@ -196,12 +196,19 @@ class SimulatedReader:
                 self.outcome.ignored.append(f"{key} at {self._site or 'no joint'} ({purpose})")
                 self._look("ignored")
             self._press(key)
-            end = time.monotonic() + _PATIENCE
-            while time.monotonic() < end:
-                if is_done():
-                    return
-                time.sleep(0.05)
+            if self._wait_until(is_done):
+                return
         raise Failure(f"{key} at {self._site} had no effect ({purpose})")
+
+    @staticmethod
+    def _wait_until(is_done: Callable[[], bool]) -> bool:
+        """Return True as soon as `is_done`, and False after `_PATIENCE`."""
+        end = time.monotonic() + _PATIENCE
+        while time.monotonic() < end:
+            if is_done():
+                return True
+            time.sleep(0.05)
+        return False
 
     def _answer(self, key: str, entries: Mapping[Field, Entry], *, confirm: bool = False) -> None:
         """Enter `entries` by `key`. With `confirm`, Enter confirms it after a look at the question."""
