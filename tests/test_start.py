@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.start import FILM
+
 pytestmark = pytest.mark.slow
 
 HEAVY = ("scipy", "skimage", "cv2", "torch", "ratui.phantom", "ratui.demo")
@@ -30,3 +32,8 @@ def test_the_dataclasses_of_the_first_screens_compile_no_method_at_import() -> N
     ]
     # With slots, Python makes a second class, so that it has to be its own decorator.
     assert [name for name in of_python if "slots=True" not in sources[name] and "lazy_dataclass" not in name] == []
+
+
+def test_the_start_is_measured_until_a_film_is_shown() -> None:
+    panel = b"\x1b[48;2;26;26;26m \x1b[0m\x1b[1;7;38;2;224;176;80;48;2;0;0;0m 1/8 \x1b[0m"
+    assert [name for name, pattern in FILM.items() if pattern.search(panel)] == []
