@@ -56,6 +56,15 @@ def test_80_columns_have_room_for_all_keys_of_a_screen(screen: str, language: st
     assert shorten_to_fit(items, WIDE) == [items]
 
 
+def test_a_label_of_several_words_is_cut_between_them() -> None:
+    items = [KeyItem("3", "less than 50 % left, or subluxation"), KeyItem("4", "ankylosis")]
+    assert [lines(shorten_to_fit(items, width)) for width in (46, 39, 30)] == [
+        [" 3 less than 50 % left, or…   4 ankylosis"],
+        [" 3 less than 50 % left…   4 ankylosis"],
+        [" 3 less than 50…   4 ankylosis"],
+    ]
+
+
 def test_the_rows_are_as_many_as_asked_for() -> None:
     assert shorten_to_fit(ITEMS[:1], WIDE, 3) == [ITEMS[:1], [], []]
     assert drop_to_fit([], WIDE, keep="?", row_count=2) == [[], []]

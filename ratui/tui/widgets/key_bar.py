@@ -101,6 +101,12 @@ def _pad_rows(rows: list[list[KeyItem]], row_count: int) -> list[list[KeyItem]]:
 
 
 def _shorten(label: str, limit: int) -> str:
+    """Return `label` in at most `limit` cells, cut between two words if its first word fits."""
     if cell_len(label) <= limit:
         return label
-    return set_cell_size(label, limit - 1).rstrip() + "…" if limit > 0 else ""
+    if limit <= 0:
+        return ""
+    cut = set_cell_size(label, limit - 1)
+    if label[len(cut) : len(cut) + 1] not in ("", " "):
+        cut = cut.rpartition(" ")[0].rstrip() or cut
+    return cut.rstrip(" ,") + "…"
