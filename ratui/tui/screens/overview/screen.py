@@ -347,7 +347,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         """Return the map: drawn where there is room; if it is taller than `room`, the part around the selected joint."""
         drawn = self._map.drawn_lines(width, room - 1, self._site)
         if drawn is not None:
-            self._set_map_height(len(drawn), room)
+            self._set_map_height(min(len(drawn) + 1, room - 1), room)
             return Text("\n").join(drawn)
         lines, selected = self._map.lines(width, self._site)
         if len(lines) > room:
