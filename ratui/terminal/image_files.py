@@ -79,7 +79,7 @@ class ImageFile:
     _is_taken: list[bool] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
-    def write(cls, medium: Medium, data: bytes) -> ImageFile:
+    def write(cls, medium: Medium, data: bytes | memoryview) -> ImageFile:
         """Write `data` for the terminal, to a new file that only this account can read.
 
         Raises

@@ -18,6 +18,7 @@ from dataclasses import field
 from functools import cache
 from typing import ClassVar
 
+import numpy as np
 from PIL import Image
 
 from ratui.lazy_dataclass import dataclass
@@ -268,9 +269,8 @@ class KittyFileFrame(KittyFrame):
             return []
         if not self._is_direct:
             self._delete_file()
-            image = Image.frombytes("L", self.size, self.levels)
             try:
-                file = ImageFile.write(self.medium, Image.merge("RGB", (image, image, image)).tobytes())
+                file = ImageFile.write(self.medium, _repeat_levels(self.levels))
             except OSError:
                 self.send_directly()
             else:
@@ -309,6 +309,15 @@ class KittyFileFrame(KittyFrame):
     def _delete_file(self) -> None:
         while self._file:
             self._file.pop().delete()
+
+
+def _repeat_levels(levels: bytes) -> memoryview:
+    """Return grey `levels` as the red, green and blue of each pixel. The key waits for it, and Pillow takes 1 ms longer."""
+    grey = np.frombuffer(levels, np.uint8)
+    pixels = np.empty((len(levels), 3), np.uint8)
+    for channel in range(3):
+        pixels[:, channel] = grey
+    return pixels.data.cast("B")
 
 
 def encode_kitty(image: Image.Image, *, effort: int, placeholders: bool = False, medium: Medium = "") -> KittyFrame:

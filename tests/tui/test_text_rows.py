@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from rich.style import Style
 from rich.text import Text
 from textual.app import App, ComposeResult
+from textual.containers import Horizontal
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from ratui.tui.widgets.plain_container import PlainHorizontal
 from ratui.tui.widgets.text_rows import TextRows
 
 
@@ -34,7 +38,7 @@ class Both(App[None]):
         self.query_one("#static", Static).update(text, layout=False)
 
 
-def drawn(pilot: Pilot[None]) -> tuple[list[list[object]], list[list[object]]]:
+def drawn(pilot: Pilot[None]) -> tuple[list[list[Any]], list[list[Any]]]:
     """Return the characters of both widgets on the screen, with their colours."""
     cells = [
         [
@@ -116,3 +120,26 @@ async def test_rows_without_padding_look_as_in_a_static() -> None:
             left, right = drawn(pilot)
             assert left == right, text.plain
             assert "".join(str(cell[0]) for cell in left[0]).strip()[0] == text.plain[0]
+
+
+class Containers(App[None]):
+    """An app with a text in each kind of container, whose background is visible at the left."""
+
+    CSS = "Screen { layout: horizontal; } Horizontal { width: 12; background: $panel; } Static { margin: 0 0 0 4; }"
+
+    def compose(self) -> ComposeResult:
+        yield PlainHorizontal(TextRows(id="text"))
+        yield Horizontal(Static("static"))
+
+
+async def test_a_plain_container_has_the_background_of_every_theme() -> None:
+    app = Containers()
+    async with app.run_test(size=(30, 10)) as pilot:
+        seen = set()
+        for theme in ("textual-dark", "textual-light"):
+            app.theme = theme
+            await pilot.pause()
+            left, right = ([cell[2] for cell in row[:4]] for row in (side[0] for side in drawn(pilot)))
+            assert left == right
+            seen.add(str(left[0]))
+        assert len(seen) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from rich.cells import cell_len
@@ -63,12 +64,13 @@ class FilmTitles:
         Where any title would be too long for its place, the turns are short signs in all titles. A title that is still too
         long lacks the days since the first film. The signs are left out where they do not fit even then.
         """
-        form = self._choose_turn_form()
+        form = self._turn_form
         title = self._format(place, self._days(place), form)
         return title if self._fits(title) else self._format(place, None, form)
 
-    def _choose_turn_form(self) -> _TurnForm:
-        """Return the longest form of the turns for which there is room in all titles."""
+    @cached_property
+    def _turn_form(self) -> _TurnForm:
+        """The longest form of the turns for which there is room in all titles."""
         window = self.viewer.window
         if all(self._fits(self._format(each, self._days(each), "words")) for each in window):
             return "words"

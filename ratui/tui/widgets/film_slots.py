@@ -7,7 +7,6 @@ from collections.abc import Hashable, Sequence
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widget import Widget
 from textual.worker import Worker
@@ -16,6 +15,7 @@ from ratui.terminal import Display, FrameCache, KittyFrame
 from ratui.tui.graphics.film_window import MAX_SIDE_BY_SIDE
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.widgets.film_view import FilmView
+from ratui.tui.widgets.plain_container import PlainHorizontal, PlainVertical
 from ratui.tui.widgets.text_rows import TextRows
 
 __all__ = ["FilmSlots"]
@@ -24,7 +24,7 @@ _PAINTING = 0.2
 """Seconds for which pictures in advance wait at most for the terminal to paint the present ones."""
 
 
-class FilmSlots(Vertical):
+class FilmSlots(PlainVertical):
     """A widget with up to `MAX_SIDE_BY_SIDE` slots: a view with its title and line.
 
     A place is the number of a visit on the screen, 0 for the leftmost. The slots show the places in `window`.
@@ -64,7 +64,7 @@ class FilmSlots(Vertical):
     def compose(self) -> ComposeResult:
         """Lay out titles, views and lines of two slots. More are added where a case needs them."""
         for row, widgets in self._rows():
-            with Horizontal(id=row, classes="" if row == "views" else "lines"):
+            with PlainHorizontal(id=row, classes="" if row == "views" else "lines"):
                 yield from widgets[:2]
 
     def _rows(self) -> tuple[tuple[str, Sequence[Widget]], ...]:
@@ -95,7 +95,7 @@ class FilmSlots(Vertical):
         for row, widgets in self._rows():
             missing = [widget for widget in widgets[: len(self.window)] if not widget.is_attached]
             if missing:
-                self.query_one(f"#{row}", Horizontal).mount(*missing)
+                self.query_one(f"#{row}", PlainHorizontal).mount(*missing)
 
     def set_side_by_side(self, is_side_by_side: bool) -> None:
         """Show all views of the window, or only the first one."""

@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 from textual.events import Resize
 
 from ratui.reading import Field, Reading
@@ -35,6 +34,7 @@ from ratui.tui.tour.panel import TourPanel, TourPlace
 from ratui.tui.widgets.answer_panel import AnswerPanel
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.key_bar import KeyBar
+from ratui.tui.widgets.plain_container import PlainHorizontal
 from ratui.tui.widgets.text_line import TextLine
 from ratui.tui.widgets.text_rows import TextRows
 
@@ -75,7 +75,7 @@ class ScoringScreen(FilmScreen[CaseResult]):
         """Make the widgets: head, films between the edges, map, message and keys."""
         ratui = self.ratui
         yield TextRows(id="head", classes="line")
-        with Horizontal(classes="films"):
+        with PlainHorizontal(classes="films"):
             yield TextRows(id="edgeL", classes="edge")
             yield JointViewer(ratui.graphics, ratui.frame_cache, ratui.film_store, self.display_watch, id="joint")
             yield TextRows(id="edgeR", classes="edge")
