@@ -37,6 +37,9 @@ async def test_groups_have_names_and_from_three_signed_cases_a_pace(tmp_path: Pa
         text = " ".join(label_text(pilot).split())
         assert "3.3 minutes per case" in text, "the median"
         assert ("3 cases left, about 8 minutes at your pace" if is_panel else "about 8 minutes left") in text
+        assert ("Selected case" in cells(pilot)) is is_panel
+        await pilot.press(*"zzz")
+        assert "Selected case" not in cells(pilot), "no case matches"
 
 
 async def test_arrows_show_one_group_and_escape_all(tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ class SidePanel(Vertical):
         yield self._pace
 
     def show_case(self, t: Catalog, state: CaseState | None) -> None:
-        """Show the case of `state`."""
+        """Show the case of `state`, or no panel without one. The panel keeps its place, so that the others do too."""
+        self._preview.visible = state is not None
         _set_title(self._preview, t("worklist.panel_case"))
         self._preview.show(t, state, format_case_summary(t, state) if state else "")
 
