@@ -15,7 +15,8 @@ from ratui.tui.import_app import ImportApp
 from ratui.tui.screens.import_review.cell import FilmCell
 from ratui.tui.screens.import_review.films import CompetingFilms
 from ratui.tui.screens.import_review.pictures import FilmPictures
-from ratui.tui.screens.import_review.text import format_head
+from ratui.tui.screens.import_review.text import format_head, format_row
+from ratui.tui.theme import NOTE, PLAIN
 from ratui.tui.user_settings import UserSettings
 from tests.films import film_file
 from tests.tui.conftest import cells, label_text, rows, settle
@@ -55,6 +56,16 @@ async def test_the_projection_is_shown(films: Path, tmp_path: Path) -> None:
             line = next(line for line in rows(pilot) if f"#{person}" in line)
             assert f"whole hand    {short:3}  L" in line
             assert text in label_text(pilot)
+
+
+def test_the_decision_and_its_reason_stand_out_and_not_the_whole_line(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    row = next(row for row in plan.rows if row.path.stem == "d")
+    line = format_row(Catalog("en"), plan.scheme, row, 120, is_selected=False, is_entered=False)
+    styled = {str(span.style): line.plain[span.start : span.end].strip() for span in line.spans}
+    assert styled[PLAIN].startswith("#4")
+    assert next(line.plain[span.start : span.end].strip() for span in line.spans if span.style == NOTE) == "?"
+    assert len(styled[NOTE]) > 20, "the reason has the style of the mark"
 
 
 async def test_a_message_is_shown_while_a_film_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,12 @@ __all__ = ["MARKS", "format_caption", "format_details", "format_head", "format_p
 
 MARKS = {Decision.DOUBTFUL: "?", Decision.TAKE: "+", Decision.LEAVE_OUT: "-"}
 """The sign of each decision, which is the same with and without colours."""
-_STYLES = {Decision.DOUBTFUL: NOTE, Decision.TAKE: BRIGHT, Decision.LEAVE_OUT: QUIET}
+_STYLES = {
+    Decision.DOUBTFUL: (NOTE, PLAIN),
+    Decision.TAKE: (BRIGHT, PLAIN),
+    Decision.LEAVE_OUT: (QUIET, QUIET),
+}
+"""The styles of a decision with its reason, and of the rest of the line."""
 _REASON = 300
 _SENTENCE_END = re.compile(r"(?:\. |; )")
 
@@ -70,10 +75,13 @@ def format_row(
     if count > 1:
         values = [t("import.folded", count=count), format_reason(t, row)]
     text = f"{'▸' if is_selected else ' '}{MARKS[row.decision]} {'  '.join(values)}"
-    style = SELECTED if is_selected else _STYLES[row.decision]
-    return Text(no_wrap=True).append(
-        set_cell_size(shorten(text, max(width, 1)), max(width, 1)), style
-    )  # a list drops the style of a whole text
+    place = max(len(text) - len(values[-1]), 0)
+    line = set_cell_size(shorten(text, max(width, 1)), max(width, 1))
+    if is_selected:
+        return Text(no_wrap=True).append(line, SELECTED)  # a list drops the style of a whole text
+    # The decision and its reason stand out, and not the whole line: most films of a new study may be doubtful.
+    strong, other = _STYLES[row.decision]
+    return Text.assemble((line[:2], strong), (line[2:place], other), (line[place:], strong), no_wrap=True)
 
 
 def format_caption(
