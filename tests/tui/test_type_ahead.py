@@ -245,3 +245,19 @@ async def test_keys_for_the_regions_do_not_answer_and_answers_do_not_move_boxes(
         assert isinstance(screen, ScoringScreen)
         assert not isinstance(screen, RegionsScreen)
         assert dict(screen.reading.values) == {Field("L.IP1", "ERO", 0): GradeEntry(1)}
+
+
+async def test_no_answer_is_taken_while_the_texts_of_a_small_terminal_cover_the_films(tmp_path: Path) -> None:
+    study = make_study(tmp_path, sides="L")
+    async with reading_as(study, "anna", case=study.cases()[0], size=(20, 6)) as pilot:
+        await settle(pilot)
+        await pilot.press("1")
+        await settle(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, ScoringScreen)
+        assert not screen.reading.values, "Textual gives the films one row, and draws the message over it"
+        await pilot.resize_terminal(80, 24)
+        await settle(pilot)
+        await pilot.press("1")
+        await settle(pilot)
+        assert dict(screen.reading.values) == {Field("L.IP1", "ERO", 0): GradeEntry(1)}
