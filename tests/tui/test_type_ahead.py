@@ -255,7 +255,7 @@ async def test_no_answer_is_taken_while_the_texts_of_a_small_terminal_cover_the_
         await settle(pilot)
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)
-        assert not screen.reading.values, "Textual gives the films one row, and draws the message over it"
+        assert not screen.reading.values, "Textual gives the films one row, and draws the message there"
         await pilot.resize_terminal(80, 24)
         await settle(pilot)
         await pilot.press("1")

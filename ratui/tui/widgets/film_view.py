@@ -271,8 +271,7 @@ class FilmView(Widget):
     def _find_region(self) -> tuple[int, int, int, int] | None:
         """Return the cells of the view as (column, row, columns, rows), or None if not all of them are on the screen.
 
-        On a very small screen the layout may cut the view off, or lay texts over it. Its image would cover other widgets,
-        and texts that are written later would cover the image.
+        On a very small screen the layout may cut the view off. Its image would cover other widgets.
         """
         if not self.is_attached or self.app.screen is not self.screen:
             return None
@@ -283,14 +282,7 @@ class FilmView(Widget):
         if geometry.visible_region != geometry.region:
             return None
         region = self.content_region
-        if not region.area or self._is_covered(region):
-            return None
-        return (region.x, region.y, region.width, region.height)
-
-    def _is_covered(self, region: Region) -> bool:
-        """Return whether other widgets lie over the corners of `region`, which is on the screen."""
-        corners = (region.offset, (region.right - 1, region.bottom - 1))
-        return any(self.screen.get_widget_at(*corner)[0] is not self for corner in corners)
+        return (region.x, region.y, region.width, region.height) if region.area else None
 
 
 def make_cells(frame: HalfCellFrame, y: int, width: int) -> Strip:
