@@ -58,7 +58,7 @@ class JointCell(Vertical):
     @staticmethod
     def find_key(viewports: Sequence[Viewport | None]) -> Hashable:
         """Return the key of the picture of `viewports`."""
-        return ("side by side", *(viewport and viewport.key for viewport in viewports))
+        return ("pair", *(viewport and viewport.key for viewport in viewports))
 
     def prepare(self, store: FilmStore, viewports: Sequence[Viewport | None], size: tuple[int, int]) -> Hashable:
         """Encode the picture of `viewports` in `size` for a later call of ``view.show``, and return its key.
