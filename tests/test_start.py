@@ -22,7 +22,9 @@ def test_reading_starts_without_modules_of_other_commands() -> None:
 
 
 def test_the_dataclasses_of_the_first_screens_compile_no_method_at_import() -> None:
-    code = "import sys, ratui.cli.main, ratui.tui, ratui.tui.screens.scoring.screen\n"
+    code = (
+        "import sys, ratui.cli.main, ratui.tui, ratui.tui.screens.scoring.screen, ratui.tui.screens.worklist.screen\n"
+    )
     code += "print(*(each.__file__ for name, each in sys.modules.items() if name.startswith('ratui')))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert any(name.endswith("scheme/model.py") for name in loaded)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -17,6 +16,7 @@ from ratui.scheme.model import MAX_GRADES, Finding, Grade, Joint, Part, Reason, 
 
 __all__ = ["list_shipped_schemes", "load_scheme", "parse_scheme"]
 
+_FOLDER = Path(__file__).parent
 _FORMAT = 1
 _MAX_FILE_BYTES = 256_000
 _ID_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
@@ -25,7 +25,7 @@ _KEY_PATTERN = re.compile(r"[a-z]")
 
 def list_shipped_schemes() -> tuple[str, ...]:
     """Return the names of the schemes that come with ratui, sorted."""
-    files = resources.files("ratui.scheme").iterdir()
+    files = _FOLDER.iterdir()
     return tuple(sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")))
 
 
@@ -55,7 +55,7 @@ def load_scheme(name: str | Path) -> Scheme:
     (5, 4)
     """
     if str(name) in list_shipped_schemes():
-        text = resources.files("ratui.scheme").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+        text = (_FOLDER / f"{name}.toml").read_text(encoding="utf-8")
         return parse_scheme(text, f"{name}.toml")
     path = Path(name)
     if path.suffix != ".toml":

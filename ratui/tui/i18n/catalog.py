@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -21,6 +21,7 @@ __all__ = ["LANGUAGES", "Catalog", "ErrorTexts", "choose_language"]
 
 LANGUAGES = ("en", "ja")
 """Codes of the languages that have texts."""
+_FOLDER = Path(__file__).parent
 _BLANK = re.compile(r"\{(\d+)\}")
 
 
@@ -135,7 +136,7 @@ _OTHER_FILES = ("scheme", "errors", "import_reasons")
 
 def _list_files(language: str) -> list[str]:
     """Return the names of the files with the texts of the screens."""
-    files = resources.files("ratui.tui.i18n").joinpath(language).iterdir()
+    files = (_FOLDER / language).iterdir()
     names = sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
     return [name for name in names if name not in _OTHER_FILES]
 
@@ -155,7 +156,7 @@ def _read_errors(language: str, name: str) -> ErrorTexts:
 @cache
 def _read_table(language: str, name: str) -> Mapping[str, Any]:
     """Return the content of one file, empty if there is no such file."""
-    file = resources.files("ratui.tui.i18n").joinpath(language, f"{name}.toml")
+    file = _FOLDER / language / f"{name}.toml"
     return MappingProxyType(tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {})
 
 

@@ -6,9 +6,8 @@ Pure functions of case states, in the order of the cases. Nothing here depends o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import median
 
+from ratui.lazy_dataclass import dataclass
 from ratui.study import CaseState
 from ratui.tui.i18n.catalog import Catalog
 
@@ -120,6 +119,8 @@ class WorklistProgress:
         last = sorted(timed, key=_signed_at)[-_LAST_CASES:]
         if len(last) < FEWEST_TIMED:
             return cls(len(signed), len(remaining), None, None)
+        from statistics import median  # imported here, because it is loaded for a timed rater only
+
         # The pace is per field, not per case: a case that was begun has fewer fields left, and one with feet has more.
         pace = median(state.seconds / state.total for state in last)
         left = pace * sum(state.total - state.done for state in remaining)
