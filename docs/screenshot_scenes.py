@@ -12,9 +12,10 @@ import pydicom
 from ratui.demo.simulate import SimulatedStudy, Simulation, simulate_study
 from ratui.phantom import simulate_patient, write_patient_films
 from ratui.practice.examination import make_examination
-from ratui.reading import Field, FindingEntry, GradeEntry, Reading, enter, enter_normal, set_note, toggle_flag
+from ratui.practice.simulated_study import import_written_films, save_true_boxes
+from ratui.reading import Field, FindingEntry, GradeEntry, Reading, enter, enter_normal, set_note, sign, toggle_flag
 from ratui.scheme import load_scheme
-from ratui.study import Study
+from ratui.study import KeyFile, Study
 from ratui.study.model_reports import Evaluation, Heading, Paragraph, Picture, ReportTable, save_evaluation
 
 __all__ = ["DOCUMENTED", "SESSIONS", "Session", "make_studies"]
@@ -47,6 +48,11 @@ class Session:
     folder: str = "hands"
     recent: tuple[tuple[str, str], ...] = ()
     program: tuple[str, ...] = ("-m", "ratui")
+
+
+def _go_to(joint: str) -> tuple[str, ...]:
+    """Return the keys that go to `joint` on the scoring screen."""
+    return ("slash", *joint, "Return")
 
 
 _RESULTS = str(Path(__file__).with_name("reading_test_results.py"))
@@ -132,6 +138,29 @@ SESSIONS = (
     Session((*_READ, "--case", "{read_wrist}"), (("overview-wrist", ()),), "wrist"),
     Session((*_READ, "--case", "{read_visits}"), (("overview-visits", ()),), "blinded"),
     Session(
+        (*_READ, "--case", "{unread_feet}"),
+        (
+            ("scoring-wrist", (*_go_to("lmcp5"), "0", "0", "0", "0")),
+            ("scoring-wrist-reasons", ("x",)),
+            ("scoring-long-finding", ("r", *"xrxr")),
+            ("scoring-feet", (*_go_to("rmtp1"), "4")),
+            ("whole-film-feet", ("v",)),
+        ),
+        "feet",
+    ),
+    Session(
+        _READ,
+        (
+            ("scoring-three-visits", ("Return",)),
+            ("scoring-three-visits-entered", ("0", "2")),
+            ("overview-three-visits", ("o",)),
+            ("scoring-missing-film", ("Escape", *_go_to("rpip2"))),
+            ("scoring-missing-film-whole", ("v",)),
+            ("overview-missing-film", ("v", "o")),
+        ),
+        "missing",
+    ),
+    Session(
         ("adjudicate", "{here}/study", "--threshold", "0"),
         (("adjudication-list", ()), ("adjudication", ("Return",)), ("adjudication-answers", tuple("0000"))),
     ),
@@ -149,11 +178,16 @@ SESSIONS = (
     ),
     Session(
         ("practise", "--cases", "1", "--rows", "700", "--seed", "3", "--scheme", "fingers"),
-        (("practice", ()), ("practice-answer", tuple("0000"))),
+        (("practice", ()), ("practice-answer", tuple("0000")), ("practice-overview", ("o",))),
     ),
     Session(
         ("practise", "--exam", "{here}/study", "--rater", "anna"),
-        (("examination-list", ()), ("examination", ("Return",))),
+        (("examination-list", ()), ("examination", ("Return",)), ("examination-signed", ("Return", "Return", "S"))),
+        "examination",
+    ),
+    Session(
+        ("practise", "--mark", "{here}/study", "--truth", "{truth}"),
+        (("examination-result", ()),),
         "examination",
     ),
     Session(
@@ -178,23 +212,15 @@ DOCUMENTED = {"scoring-entered": "scoring", "worklist": "worklist", "overview-to
 def make_studies(folder: Path) -> dict[str, str]:
     """Write the folders that the sessions name into `folder`. Return the names of the cases that the sessions open."""
     read_visits = _make_blinded(folder / "blinded")
-    read_feet, feet = _make_feet(folder / "feet")
+    read_feet, unread_feet, feet = _make_feet(folder / "feet")
     read_wrist = _make_wrist(folder / "wrist")
     _make_import(folder / "import")
     _make_visits(folder / "visits")
     Study.create(folder / "empty" / "study", "fingers", ["anna"], title="New study")
-    (folder / "examination").mkdir()
-    make_examination(
-        folder / "examination" / "study",
-        folder / "truth.json",
-        "fingers",
-        ["anna"],
-        cases=3,
-        seed=1,
-        size=_SIZE,
-        progress=lambda *_: None,
-    )
+    _make_missing(folder / "missing")
+    _make_examination(folder)
     made = {"feet": feet, "read_feet": read_feet, "read_wrist": read_wrist, "read_visits": read_visits}
+    made |= {"unread_feet": unread_feet, "truth": str(folder / "truth.json")}
     return {**made, **_make_hands(folder / "hands")}
 
 
@@ -262,9 +288,50 @@ def _make_visits(folder: Path) -> None:
 
 
 def _make_feet(folder: Path) -> list[str]:
-    """Make a study of hands and feet: one case signed, one whose regions nobody has confirmed. Return their names."""
-    simulation = Simulation(2, {"anna": "mixed"}, size=_SIZE, seed=5, scheme="mtss", title="Hands and feet")
-    return _simulate(folder, simulation, unread=1).study.cases()
+    """Make a study of hands and feet: one case signed, one with confirmed regions, one without. Return their names."""
+    simulation = Simulation(3, {"anna": "mixed"}, size=_SIZE, seed=5, scheme="mtss", title="Hands and feet")
+    made = _simulate(folder, simulation, unread=2)
+    names = made.study.cases()
+    made.confirm_regions(names[1], "anna", np.random.default_rng(5))
+    return names
+
+
+def _make_missing(folder: Path) -> None:
+    """Make a study of one patient with three visits, without the film of the right hand at the second."""
+    study, films = Study.create(folder / "study", "fingers", ["anna"], title="Three visits"), folder / "films"
+    key, dates = folder / "key.json", (date(2019, 3, 2), date(2020, 5, 4), date(2022, 6, 7))
+    rng = np.random.default_rng(8)
+    patient = simulate_patient(rng, study.scheme, severity=1.2, visits=3)
+    written = write_patient_films(patient, films, rng, name="0000", dates=dates, size=_SIZE)
+    missing = next(film for film in written if (film.time, film.side) == (1, "R"))
+    missing.path.unlink()
+    written.remove(missing)
+    KeyFile.create(key, secret=b"three visits").save(study)
+    (case,) = import_written_films(study, films, [written], key=key, progress=lambda *_: None, visits=3)
+    save_true_boxes(study, study.case(case), written, "anna")
+
+
+def _make_examination(folder: Path) -> None:
+    """Make an examination that Ben has finished and of which Anna has filled the first case."""
+    (folder / "examination").mkdir()
+    study, examination = make_examination(
+        folder / "examination" / "study",
+        folder / "truth.json",
+        "fingers",
+        ["anna", "ben"],
+        cases=3,
+        seed=1,
+        size=_SIZE,
+        progress=lambda *_: None,
+    )
+    for case, truth in examination.truth.items():
+        with study.open_reading("ben", case) as session:
+            reading = session.reading
+            for field, answer in truth.items():
+                reading = enter(reading, field, answer.entry, timestamp=AT)
+            session.save(sign(reading, timestamp=AT), seconds=240.0)
+    with study.open_reading("anna", study.cases()[0]) as session:
+        session.save(_fill(session.reading), seconds=240.0)
 
 
 def _make_wrist(folder: Path) -> str:

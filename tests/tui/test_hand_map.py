@@ -106,6 +106,24 @@ def test_the_latest_entries_name_the_visit_and_stand_below_where_there_is_room()
     assert "latest entries" not in draw_hand_map(T, reading, "L.IP1", MAP_WIDTH, 20).plain
 
 
+def test_long_names_leave_the_joint_and_the_scale_of_the_latest_entries() -> None:
+    scheme = load_scheme("mtss")
+    reading = start_reading(scheme, "C", "anna", scheme.sites)
+    reading = enter(reading, Field("R.CMC1", "ERO", 0), NotAssessableEntry("replaced"))
+    reading = enter(reading, Field("R.CMC1", "ERO", 1), FindingEntry("ankylosis"))
+    *_, heading, last, first = draw_hand_map(T, reading, "R.CMC1", MAP_WIDTH, 40).plain.split("\n")
+    assert [heading, last, first] == [" latest entries", " CMC1 ERO ankylosis", " CMC1 ERO earlier –"]
+
+
+def test_texts_do_not_touch_the_letters_of_the_right_side() -> None:
+    scheme = load_scheme("mtss")
+    reading = start_reading(scheme, "C", "anna", scheme.sites)
+    for site, gap in (("L.MCP2", ""), ("R.MCP2", " ")):
+        lines = draw_hand_map(T, reading, site, MAP_WIDTH, 30).plain.split("\n")
+        assert lines[-4].startswith(f"{gap}LEFT hand ")
+        assert all(cell_len(line) == MAP_WIDTH for line in lines[-4:])
+
+
 def test_progress_side_by_side() -> None:
     scheme = load_scheme("mtss")
     reading = start_reading(scheme, "C", "anna", scheme.sites)

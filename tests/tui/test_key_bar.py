@@ -65,6 +65,12 @@ def test_a_label_of_several_words_is_cut_between_them() -> None:
     ]
 
 
+def test_a_japanese_label_is_cut_between_clauses() -> None:
+    assert lines(shorten_to_fit([KeyItem("1", "10点中1：片側に小さなびらん"), ITEMS[2]], 24)) == [
+        " 1 10点中1…   ? help"
+    ]
+
+
 def test_the_rows_are_as_many_as_asked_for() -> None:
     assert shorten_to_fit(ITEMS[:1], WIDE, 3) == [ITEMS[:1], [], []]
     assert drop_to_fit([], WIDE, keep="?", row_count=2) == [[], []]

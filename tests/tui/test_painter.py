@@ -9,11 +9,13 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
-from textual.app import App
+from textual.app import App, ComposeResult
+from textual.containers import Vertical
 
-from ratui.terminal import FENCE, Bandwidth, Display, Frame, KittyFrame, encode, encode_coarse
+from ratui.terminal import FENCE, Bandwidth, Display, Frame, FrameCache, KittyFrame, encode, encode_coarse
 from ratui.tui.graphics import painter as module
 from ratui.tui.graphics.painter import Painter, Place
+from ratui.tui.widgets.film_view import FilmView
 
 DISPLAY = Display("kitty", round_trip=0.06)
 
@@ -270,3 +272,31 @@ class TestPainted:
         frame, _ = frames(0)
         line.painter.paint(line.places[0], frame)
         assert reports == [(1, id_of(frame))]
+
+
+class OneFilm(App[None]):
+    """An app with a film in a panel."""
+
+    def compose(self) -> ComposeResult:
+        self.view = FilmView(DISPLAY, FrameCache(1_000_000))
+        self.panel = Vertical(self.view)
+        yield self.panel
+
+    def show(self, key: str) -> None:
+        self.view.show(key, Image.new("L", self.view.pixel_size))
+
+
+async def test_a_film_leaves_the_screen_with_its_panel() -> None:
+    app = OneFilm()
+    async with app.run_test(size=(20, 10)) as pilot:
+        app.show("first")
+        await pilot.pause()
+        assert app.view._place.shown is not None
+        app.panel.display = False
+        await pilot.pause()
+        assert app.view._place.shown is None, "Kitty keeps images over cells that are written again"
+        app.panel.display = True
+        await pilot.pause()
+        app.show("first")
+        await pilot.pause()
+        assert app.view._place.shown is not None

@@ -209,7 +209,7 @@ def format_entry_keys(
     """
     if session is not None and session.mode == "reasons":
         reasons = [KeyItem(reason.key, t.translate_scheme(reason.label)) for reason in session.options.reasons]
-        question = Text(t("text.why_no_score"), NOTE, no_wrap=True)
+        question = Text(f" {t('text.why_no_score')}", NOTE, no_wrap=True)
         back = KeyItem("Esc", t("text.back"))
         if row_count == 2:
             return Text("\n").join((question, format_key_rows(*shorten_to_fit([*reasons, back], width))))

@@ -231,6 +231,11 @@ class FilmView(Widget):
         self.hide_image()
         self.post_message(self.Resized(self))
 
+    def on_hide(self) -> None:
+        """Remove the image from the screen, because Kitty keeps images over cells that are written again."""
+        if not self.is_on_screen:  # it may have been shown again since
+            self.hide_image()
+
     def on_unmount(self) -> None:
         """Remove the image from the screen, and release its frame."""
         self._hold_frame(None)

@@ -16,6 +16,10 @@ __all__ = ["KeyBar", "KeyItem", "drop_to_fit", "format_key_rows", "format_typing
 
 _GAP = 2
 """Number of spaces between two keys of a row."""
+_BREAKS = (" ", "：", "、", "（")
+"""Signs at which a label is cut."""
+_LEFT_OUT = " ,:;："
+"""Signs that do not stand before an ellipsis."""
 
 
 class KeyItem(NamedTuple):
@@ -62,7 +66,7 @@ def format_typing_keys(t: Catalog, accept: str = "") -> Text:
 def shorten_to_fit(items: Sequence[KeyItem], width: int, row_count: int = 1) -> list[list[KeyItem]]:
     """Return `items` in exactly `row_count` rows of at most `width` cells.
 
-    If they do not fit, all labels are cut to the longest length that does.
+    If they do not fit, all labels are cut to the longest length that does, between words or clauses where it can be.
     """
     longest = max((cell_len(label) for _, label in items), default=0)
     for limit in range(longest, -1, -1):
@@ -101,12 +105,12 @@ def _pad_rows(rows: list[list[KeyItem]], row_count: int) -> list[list[KeyItem]]:
 
 
 def _shorten(label: str, limit: int) -> str:
-    """Return `label` in at most `limit` cells, cut between two words if its first word fits."""
+    """Return `label` in at most `limit` cells, cut between two words or clauses if the first one fits."""
     if cell_len(label) <= limit:
         return label
     if limit <= 0:
         return ""
-    cut = set_cell_size(label, limit - 1)
-    if label[len(cut) : len(cut) + 1] not in ("", " "):
-        cut = cut.rpartition(" ")[0].rstrip() or cut
-    return cut.rstrip(" ,") + "…"
+    cut = set_cell_size(label, limit - 1).rstrip()  # a space stands for half of a wide character
+    if not label.startswith(_BREAKS, len(cut)):
+        cut = cut[: max(map(cut.rfind, _BREAKS))] if any(sign in cut for sign in _BREAKS) else cut
+    return f"{cut.rstrip(_LEFT_OUT)}…"

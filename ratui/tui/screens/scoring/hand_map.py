@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from ratui.reading import Reading, Slot
+from ratui.reading import NotAssessableEntry, Reading, Slot
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.visit_names import UNNAMED, VisitNames
 from ratui.tui.graphics.limb_drawing import LabelLine, LimbLayout, center_text, draw_limb
@@ -39,6 +39,9 @@ def draw_hand_map(
     here = reading.site(current)
     sites = [site for site in reading.sites if (site.side, site.part) == (here.side, here.part)]
     progress = count_done_by_side(reading)
+    # The letters of the right side stand immediately to the left of the map.
+    gap = " " if here.side == "R" else ""
+    inner = width - len(gap)
     room = height - len(progress) - 3
     rows = max(min(room - (_LATEST if room >= _LEAST_WITH_ENTRIES else 0), _MOST_ROWS), 3)
     lines = [Text(center_text(texts.format_hand_title(t, reading.scheme, here), width), HEADING)]
@@ -53,11 +56,11 @@ def draw_hand_map(
     for (side, part), (done, total) in progress.items():
         one = next(site for site in reading.sites if (site.side, site.part) == (side, part))
         count = f"{done}/{total}"
-        name = set_cell_size(texts.format_hand_title(t, reading.scheme, one), max(width - len(count) - 1, 0))
-        lines.append(Text(f"{name} {count}", BRIGHT if (side, part) == (here.side, here.part) else QUIET))
-    entries = _list_latest(t, reading, width, visits)[: max(min(height - len(lines) - 2, _LATEST), 0)]
+        name = set_cell_size(texts.format_hand_title(t, reading.scheme, one), max(inner - len(count) - 1, 0))
+        lines.append(Text(f"{gap}{name} {count}", BRIGHT if (side, part) == (here.side, here.part) else QUIET))
+    entries = _list_latest(t, reading, inner, visits)[: max(min(height - len(lines) - 2, _LATEST), 0)]
     if entries:
-        lines += [Text(), Text(t("scoring.latest"), HEADING), *entries]
+        lines += [Text(), *(Text(gap).append_text(line) for line in (Text(t("scoring.latest"), HEADING), *entries))]
     text = Text("\n").join(lines)
     text.no_wrap = True
     return text
@@ -102,11 +105,14 @@ def _list_latest(t: Catalog, reading: Reading, width: int, visits: VisitNames) -
             continue
         change = changes[0]
         name = t.translate_scheme(reading.site(change.field.site).joint.id)
-        value = texts.format_entry(t, reading.scheme, change.new)
+        is_reason = isinstance(change.new, NotAssessableEntry)  # its words are too long for the map
+        value = "–" if is_reason else texts.format_entry(t, reading.scheme, change.new)
         time = visits.name(t, reading.order, change.field.time, blinded=reading.is_blinded)
         parts = [name, change.field.scale, time] if len(changes) == 1 else [name, f"×{len(changes)}"]
-        line = Text(" ".join(parts), QUIET)
         room = max(width - cell_len(value) - 1, 0)
+        if cell_len(" ".join(parts)) > room:
+            parts = parts[:2]
+        line = Text(" ".join(parts), QUIET)
         line.truncate(room, overflow="ellipsis", pad=True)
         found.append(line.append(f" {value}", BRIGHT))
         if len(found) == _LATEST:
