@@ -28,6 +28,8 @@ __all__ = ["STILL", "CaseToRead", "Failure", "Films", "Outcome", "SimulatedReade
 
 _PATIENCE = 5.0
 """Longest time in seconds to wait for an entry on the disk after its key."""
+_FILM_PATIENCE = 20.0
+"""Longest time in seconds to wait for a film on a busy machine."""
 _TRIALS = 4
 """Number of times a key is pressed that had no effect."""
 STILL = 0.35
@@ -158,7 +160,7 @@ class SimulatedReader:
 
     def _look_at_films(self, stage: str, at_least: float = 0.3, columns: int = 0) -> Films:
         """Return the films on a screen of so many columns; 0 for the size at the start. Note a fault if one stays dark."""
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + _FILM_PATIENCE
         dark = [True]
         while any(dark) and time.monotonic() < end:  # a person waits for the film
             films = crop_films(self._look(stage, at_least, STILL), columns or self._columns)
