@@ -1,6 +1,6 @@
 """Measure the start of ratui: from the command to the first joint, to the worklist, to the help and to the version.
 
-Run ``python -m benchmarks.start [--before REVISION] [--rounds N] [--protocols kitty,sixel,halfcell]``.
+Run ``python -m benchmarks.start [--before REVISION] [--rounds N] [--protocols kitty,sixel,halfcell] [--only TEXT]``.
 
 With ``--before``, each start is alternated with that of an earlier state, which is checked out into a temporary folder. In
 the same rounds a bare Textual app shows the same films with textual-image's widget. Processor time is that of all processes
@@ -192,8 +192,11 @@ def main() -> None:
     parser.add_argument("--before", metavar="REVISION", help="An earlier state, measured in turn with this one.")
     parser.add_argument("--rounds", type=int, default=7, help="Starts of each kind (7).")
     parser.add_argument("--protocols", default=",".join(PROTOCOLS), help="Protocols, separated by commas (all).")
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help="Measure only the starts with this text in their name."
+    )
     options = parser.parse_args()
-    starts = list_starts(options.protocols.split(","))
+    starts = {name: start for name, start in list_starts(options.protocols.split(",")).items() if options.only in name}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if options.before:
