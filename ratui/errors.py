@@ -22,10 +22,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
-
-from ratui.lazy_dataclass import dataclass
 
 __all__ = [
     "DamagedError",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,6 @@ from ratui.cli.app import run_app
 from ratui.cli.output import print_notices, to_json, write_output
 from ratui.errors import StudyError, clean_text
 from ratui.files import temporary_folder
-from ratui.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from ratui.practice import ExamResult

@@ -7,6 +7,7 @@ OpenCV is loaded at the first call, so that the app starts fast.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -14,7 +15,6 @@ import numpy.typing as npt
 
 from ratui.imaging.film import Film
 from ratui.imaging.geometry import Box
-from ratui.lazy_dataclass import dataclass
 
 __all__ = ["BoneAxis", "BoneAxisFailure", "BoneSearch", "find_bone_axis"]
 

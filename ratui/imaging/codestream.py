@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import struct
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
-
-from ratui.lazy_dataclass import dataclass
 
 __all__ = [
     "Codestream",

@@ -6,13 +6,13 @@ A damaged element is left out, with a note. No value is guessed.
 from __future__ import annotations
 
 from collections.abc import MutableSequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from ratui.errors import clean_text
 from ratui.imaging.film import Contrast, LookupTable, Pixels, Window, WindowFunction
-from ratui.lazy_dataclass import dataclass
 
 __all__ = ["GreyTransform", "HeaderElements", "parse_number", "read_aspect", "read_grey_transform"]
 

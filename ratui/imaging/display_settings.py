@@ -5,14 +5,13 @@ The settings do not depend on the time point of a film, so they do not show it.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
 from ratui.imaging.film import Contrast, Film, LookupTable, Window, compute_automatic_window, crop
 from ratui.imaging.geometry import Box
-from ratui.lazy_dataclass import dataclass
 
 __all__ = [
     "DEFAULT_DISPLAY",

@@ -8,7 +8,7 @@ lies outside those of the neighbouring pixels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
@@ -17,7 +17,6 @@ import numpy.typing as npt
 from PIL import Image
 
 from ratui.imaging.geometry import Box
-from ratui.lazy_dataclass import dataclass
 
 __all__ = [
     "MAX_SIDE",

@@ -8,13 +8,13 @@ film is refused with the true cause. No value is reduced without a note.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ratui.imaging.film import Pixels
-from ratui.lazy_dataclass import dataclass
 
 __all__ = [
     "AmbiguousPixelsError",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,6 @@ from ratui.imaging.film import MAX_SIDE, Film
 from ratui.imaging.film_from_header import GREYS, make_film
 from ratui.imaging.film_limits import MAX_PIXELS
 from ratui.imaging.pixel_values import HeaderDepth, interpret_stated
-from ratui.lazy_dataclass import dataclass
 
 __all__ = ["read_plain_film"]
 

@@ -6,6 +6,7 @@ the first call, so that the app starts fast.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -13,7 +14,6 @@ import numpy.typing as npt
 
 from ratui.imaging.film import normalize_intensity
 from ratui.imaging.geometry import Box, Matrix, fit_similarity
-from ratui.lazy_dataclass import dataclass
 
 __all__ = [
     "MIN_AGREEMENT",

@@ -7,10 +7,10 @@ The kinds of spacing are those of PS3.3 section 10.7.1.3.
 from __future__ import annotations
 
 from collections.abc import MutableSequence
+from dataclasses import dataclass
 
 from ratui.imaging.dicom_header import HeaderElements, parse_number
 from ratui.imaging.film import SpacingSource
-from ratui.lazy_dataclass import dataclass
 
 __all__ = ["PixelSpacing", "read_spacing"]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from ratui.lazy_dataclass import dataclass
 from ratui.reading.model import Entry, Field, LogEntry, Reading
 
 __all__ = ["ReplayResult", "find_origins", "replay"]

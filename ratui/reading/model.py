@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Literal, NamedTuple, TypeAlias
 
 from ratui.errors import EntryError, Refusal, clean_text
-from ratui.lazy_dataclass import dataclass
 from ratui.reading.field_layout import Field, FieldLayout, Slot, share_layout
 from ratui.scheme import Finding, Scheme, Site
 

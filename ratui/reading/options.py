@@ -7,9 +7,9 @@ depends on which time point is earlier.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from ratui.errors import Refusal
-from ratui.lazy_dataclass import dataclass
 from ratui.reading.model import Entry, Field, FindingEntry, GradeEntry, NotAssessableEntry, Reading, Slot
 from ratui.scheme import Finding, Grade, Reason, Scheme
 

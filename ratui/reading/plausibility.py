@@ -7,9 +7,9 @@ the same in both directions.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
-from ratui.lazy_dataclass import dataclass
 from ratui.reading.model import Entry, Field, GradeEntry, NotAssessableEntry, Reading
 from ratui.reading.options import can_be_normal, find_effects, find_refusal
 

@@ -7,10 +7,10 @@ a reason nor a position in the list depends on which time point is earlier.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal, TypeAlias, get_args
 
-from ratui.lazy_dataclass import dataclass
 from ratui.reading.log import find_origins
 from ratui.reading.model import Field, FindingEntry, LogEntry, NotAssessableEntry, Reading, Slot
 from ratui.reading.plausibility import find_unlikely_change

@@ -6,10 +6,9 @@ Pure functions of saved regions and of registration results; nothing is confirme
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ratui.imaging import Box
-from ratui.lazy_dataclass import dataclass
 from ratui.scheme import Scheme, Site
 from ratui.study import FilmRecord, Region, RegionSource
 

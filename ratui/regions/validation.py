@@ -6,13 +6,13 @@ Pure functions of boxes and a scheme's view, for the regions screen and for impo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from ratui.imaging import Box, fit_similarity
-from ratui.lazy_dataclass import dataclass
 from ratui.regions.initial import template_box
 from ratui.scheme import Scheme, Site
 from ratui.study.case import FilmRecord

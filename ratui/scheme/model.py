@@ -6,12 +6,11 @@ The rules of entry are in `ratui.reading.options`; `ratui.scheme.parser` reads t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
 
 from ratui.errors import SchemeError, clean_text
-from ratui.lazy_dataclass import dataclass
 
 __all__ = ["MAX_GRADES", "Finding", "Grade", "Joint", "Part", "Reason", "Scheme", "Side", "Site", "View"]
 

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from ratui.lazy_dataclass import dataclass
 from ratui.reading import Entry, Field, Reading
 
 __all__ = ["AnswerSource", "AnswerSummary", "RevealedAnswers"]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ratui.errors import StoreError
 from ratui.files import check_name
 from ratui.imaging import Box, Orientation, SpacingSource
-from ratui.lazy_dataclass import dataclass
 from ratui.reading import Slot
 from ratui.scheme import Scheme, Site
 from ratui.stored_values import as_integer, as_list, as_number, as_text

@@ -7,13 +7,12 @@ cases, no list of repeated cases and no truth of an examination: these stay with
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from typing import Any, TypeVar
 
 from ratui.errors import StudyError, clean_text
 from ratui.files import check_name
-from ratui.lazy_dataclass import dataclass
 from ratui.stored_values import as_flag, as_integer, as_list, as_number, as_text, as_time
 from ratui.study.case import MOST_VISITS
 

@@ -8,10 +8,10 @@ rater reopens it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ratui.lazy_dataclass import dataclass
 from ratui.reading import GONE, Reading, Slot, apply_films
 from ratui.scheme import Scheme
 from ratui.stored_values import as_integer, as_list, as_text

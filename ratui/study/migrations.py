@@ -7,10 +7,10 @@ next format.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ratui.errors import StoreError, clean_text
-from ratui.lazy_dataclass import dataclass
 
 __all__ = ["Migration", "Migrations"]
 

@@ -8,13 +8,12 @@ box changes when a film is turned.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ratui.errors import StoreError, StudyError, clean_text
 from ratui.files import check_name
 from ratui.imaging import Orientation
-from ratui.lazy_dataclass import dataclass
 from ratui.stored_values import ODD_VALUE_ERRORS, as_list, as_text
 from ratui.study.case import Case, FilmRecord, Region
 

@@ -7,11 +7,10 @@ read. It contains figures, never the truth of an examination.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from ratui.errors import StoreError, StudyError, clean_text
-from ratui.lazy_dataclass import dataclass
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_number, as_text, as_time
 from ratui.study.charter import Qualification
 from ratui.study.store import StudyFolder, StudyLock, read_intact, write_tables

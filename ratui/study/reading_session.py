@@ -18,12 +18,11 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias
 
 from ratui.errors import StoreError, clean_text
-from ratui.lazy_dataclass import dataclass
 from ratui.reading import LogEntry, Reading, reading_to_document
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_number, as_text
 from ratui.study.reading_permission import ReadingClosed

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from ratui.errors import StoreError, clean_text
 from ratui.imaging import Box
-from ratui.lazy_dataclass import dataclass
 from ratui.scheme import Scheme
 from ratui.stored_values import ODD_VALUE_ERRORS, as_list, as_number, as_text
 

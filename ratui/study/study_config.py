@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
-from ratui.lazy_dataclass import dataclass
 from ratui.study.charter import Charter, charter_to_lines, to_toml
 from ratui.study.study_events import StudyEvent, find_departed, find_lock
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from ratui.errors import StudyError, clean_text
 from ratui.files import check_name
-from ratui.lazy_dataclass import dataclass
 from ratui.stored_values import as_list, as_text, as_time
 
 __all__ = ["StudyEvent", "check_reason", "events_from_list", "find_departed", "find_lock", "new_event", "now"]

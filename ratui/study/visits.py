@@ -10,11 +10,10 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
 from ratui.errors import StoreError, StudyError
-from ratui.lazy_dataclass import dataclass
 from ratui.scheme import Scheme
 from ratui.stored_values import as_integer, as_list, as_text
 from ratui.study.case import MOST_VISITS, Case, FilmRecord

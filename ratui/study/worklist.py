@@ -12,12 +12,11 @@ import json
 import stat
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from ratui.bounded_parsing import parse_json
 from ratui.errors import RatuiError, StoreError, clean_text
-from ratui.lazy_dataclass import dataclass
 from ratui.scheme import Scheme
 from ratui.stored_values import ODD_VALUE_ERRORS, as_list, as_number, as_text, as_time
 from ratui.study.case import Case

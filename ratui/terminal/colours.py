@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ratui.lazy_dataclass import dataclass
 from ratui.terminal.multiplexer import TmuxClient
 from ratui.terminal.queries import STYLE
 

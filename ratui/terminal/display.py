@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ratui.errors import DisplayError
-from ratui.lazy_dataclass import dataclass
 from ratui.terminal.colours import Colours
 from ratui.terminal.image_files import Medium
 from ratui.terminal.queries import CURSOR_POSITION

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from threading import Lock
 from typing import TypeAlias
@@ -18,7 +18,6 @@ import numpy.typing as npt
 from PIL import Image
 
 from ratui.errors import DisplayError
-from ratui.lazy_dataclass import dataclass
 from ratui.terminal.colours import Colours, make_grey_palette
 from ratui.terminal.display import Display
 from ratui.terminal.iterm2 import ITerm2Frame, encode_iterm2

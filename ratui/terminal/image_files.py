@@ -22,12 +22,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Literal, TypeAlias
-
-from ratui.lazy_dataclass import dataclass
 
 __all__ = [
     "LEFTOVER_SECONDS",

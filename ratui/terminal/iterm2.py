@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from PIL import Image
 
-from ratui.lazy_dataclass import dataclass
 from ratui.terminal.queries import ITERM2_CELL_SIZE, TERMINAL_VERSION
 
 __all__ = ["ITerm2Frame", "encode_iterm2", "may_be_iterm2", "parse_iterm2_cell"]

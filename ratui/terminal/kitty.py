@@ -14,14 +14,13 @@ from __future__ import annotations
 import base64
 import io
 import secrets
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cache
 from typing import ClassVar
 
 import numpy as np
 from PIL import Image
 
-from ratui.lazy_dataclass import dataclass
 from ratui.terminal.image_files import ImageFile, Medium
 from ratui.terminal.queries import KITTY_PLACEMENT
 

@@ -10,9 +10,9 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from ratui.errors import clean_text
-from ratui.lazy_dataclass import dataclass
 from ratui.terminal.queries import SECONDARY_ATTRIBUTES, TERMINAL_VERSION
 
 __all__ = ["TmuxClient", "TmuxState", "identify_multiplexer", "read_tmux", "suspect_multiplexer"]

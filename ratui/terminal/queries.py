@@ -7,10 +7,8 @@ no part of one becomes an entry. A new query therefore belongs into `QUERIES` fi
 from __future__ import annotations
 
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
-
-from ratui.lazy_dataclass import dataclass
 
 __all__ = [
     "CELL_SIZE",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,7 +17,6 @@ from textual.binding import Binding
 from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
-from ratui.lazy_dataclass import dataclass
 from ratui.tui.i18n.catalog import LANGUAGES, Catalog
 from ratui.tui.input.actions import Action, format_key
 from ratui.tui.screens.base import KeyScreen

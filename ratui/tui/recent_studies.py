@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ratui.bounded_parsing import read_bounded
 from ratui.errors import StudyError
 from ratui.files import write_bytes
-from ratui.lazy_dataclass import dataclass
 from ratui.tui.user_settings import settings_file
 
 __all__ = ["MOST_RECENT", "RecentStudy", "forget_study", "read_recent_studies", "recent_file", "remember_study"]

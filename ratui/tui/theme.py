@@ -8,14 +8,12 @@ palette, and on dark ones no text but an alarm is as bright as a film.
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import cache
 
 from rich.style import Style
 from rich.theme import Theme as ConsoleTheme
 from textual.theme import Theme
-
-from ratui.lazy_dataclass import dataclass
 
 __all__ = [
     "ACCENT",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,6 @@ from platformdirs import user_config_path
 from ratui.bounded_parsing import parse_toml, read_bounded
 from ratui.errors import SettingsError, clean_text
 from ratui.files import atomic_write
-from ratui.lazy_dataclass import dataclass
 from ratui.tui.i18n.catalog import choose_language
 from ratui.tui.theme import PALETTES
 

@@ -66,7 +66,7 @@ def broken(mutation: Mutation | None) -> Iterator[Path]:
         bytecode = shutil.ignore_patterns("__pycache__")
         for part in ("ratui/reading", "ratui/scheme", "tests/reading"):
             shutil.copytree(ROOT / part, copy / part, ignore=bytecode)
-        modules = ("__init__", "bounded_parsing", "errors", "lazy_dataclass", "stored_values")
+        modules = ("__init__", "bounded_parsing", "errors", "stored_values")
         for file in (*(f"ratui/{name}.py" for name in modules), "tests/__init__.py", "tests/strategies.py"):
             shutil.copy(ROOT / file, copy / file)
         if mutation is not None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
-
-from ratui.lazy_dataclass import dataclass
+from dataclasses import dataclass
 
 __all__ = ["AccessList", "read_access_list", "remove_access_lists"]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePath
-
-from ratui.lazy_dataclass import dataclass
 
 __all__ = ["file_system_type", "is_network_type", "mounts_below"]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
-from ratui.lazy_dataclass import dataclass
 from ratui.study.store.journal import JournalFile, JournalRecord
 
 __all__ = ["FileChange", "changes_by_path", "expected_contents", "explain_content", "first_content"]

@@ -26,10 +26,10 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ratui.bounded_parsing import parse_json
-from ratui.lazy_dataclass import dataclass
 from ratui.study.store.open_folder import NO_LINK
 
 __all__ = [

@@ -9,13 +9,12 @@ import os
 import pwd
 import secrets
 import socket
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ratui.bounded_parsing import parse_json
 from ratui.errors import StoreError, clean_text
-from ratui.lazy_dataclass import dataclass
 from ratui.study.store.folder import StudyFile, as_file
 
 __all__ = [

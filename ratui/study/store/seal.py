@@ -22,10 +22,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ratui.bounded_parsing import parse_json
-from ratui.lazy_dataclass import dataclass
 
 __all__ = [
     "BEGIN",

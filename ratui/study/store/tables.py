@@ -6,6 +6,7 @@ This module does not know what the tables mean. A file is read completely or ref
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,7 +14,6 @@ from tinydb import TinyDB
 from tinydb.storages import Storage
 
 from ratui.errors import DamagedError, StoreError
-from ratui.lazy_dataclass import dataclass
 from ratui.study.store.folder import LARGEST_FILE, StudyFile, as_file
 from ratui.study.store.journaling import find_other_content
 from ratui.study.store.salvage import find_contradiction

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from ratui.lazy_dataclass import dataclass
 from ratui.reading import DisplayRecord, Field, Reading, TerminalSize
 from ratui.terminal import Display, Resolution
 from ratui.tui.input.unpressed_keys import KeyRepeats

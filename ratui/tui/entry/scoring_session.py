@@ -6,11 +6,11 @@ The rules for entries are in `ratui.reading`. This module depends on no widget a
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Literal
 
 from ratui import reading as rd
 from ratui.errors import EntryError, Refusal
-from ratui.lazy_dataclass import dataclass
 from ratui.reading import (
     Entry,
     Field,

@@ -6,9 +6,8 @@ In a study blinded to order a visit has no name but its position on the screen, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from ratui.lazy_dataclass import dataclass
 from ratui.study import Case, Study
 from ratui.tui.i18n.catalog import Catalog
 

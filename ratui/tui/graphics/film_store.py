@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -30,7 +30,6 @@ from ratui.imaging import (
     render,
     warp_onto,
 )
-from ratui.lazy_dataclass import dataclass
 from ratui.study import FilmRecord
 from ratui.terminal import Display
 from ratui.tui.graphics.marks import draw_corner_marks, hatch_outside

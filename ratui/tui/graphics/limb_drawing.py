@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
@@ -11,7 +12,6 @@ from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 
-from ratui.lazy_dataclass import dataclass
 from ratui.scheme import Scheme, Site
 from ratui.tui.theme import QUIET
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from ratui.lazy_dataclass import dataclass
 from ratui.terminal import Frame, KittyFrame
 
 __all__ = ["Place", "end_upload"]

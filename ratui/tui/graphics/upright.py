@@ -7,12 +7,11 @@ from its own film alone, so that nothing depends on the order of the films.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ratui.errors import FilmError
 from ratui.imaging import BoneAxis, BoneSearch, Box, Film, Orientation, find_bone_axis
-from ratui.lazy_dataclass import dataclass
 
 __all__ = ["BoneOnFilm", "Turns", "UprightJoint", "find_turns"]
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
 from ratui.imaging import DEFAULT_DISPLAY, Box, DisplaySettings
-from ratui.lazy_dataclass import dataclass
 from ratui.regions.bone_directions import expect_bone
 from ratui.study import Case, FilmRecord, Study
 from ratui.terminal import Display, Resolution, measure_resolution

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ratui.lazy_dataclass import dataclass
+from dataclasses import dataclass
+
 from ratui.tui.i18n.catalog import Catalog
 
 __all__ = ["ACTIONS", "Action"]

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from textual.app import App
@@ -20,7 +21,6 @@ from textual.events import Event, Key, MouseDown, MouseEvent, MouseUp, Paste
 
 from ratui.errors import StoreError
 from ratui.garbage_collection import collect_young
-from ratui.lazy_dataclass import dataclass
 from ratui.study import AutoSaver, ReadingClosed, ReadingSession, StudyLocked, TakenOver
 from ratui.tui.input.actions import normalize_key
 from ratui.tui.input.terminal_input import Burst

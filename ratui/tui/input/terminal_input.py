@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence, Set
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal
-
-from ratui.lazy_dataclass import dataclass
 
 __all__ = ["NEAR", "Burst", "InputSplitter", "Kind", "continues_tail", "ends_reply", "is_reply_tail"]
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 from ratui import reading as rd
 from ratui.errors import EntryError
-from ratui.lazy_dataclass import dataclass
 from ratui.reading import LogEntry, Reading
 from ratui.study import AutoSaver, Case, ReadingSession
 from ratui.study.reading_session import now

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
 
 from rich.cells import cell_len
 
 from ratui.imaging import SpacingSource
-from ratui.lazy_dataclass import dataclass
 from ratui.reading import Reading
 from ratui.tui.entry.text import format_time_point
 from ratui.tui.graphics.film_window import next_place

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from ratui.bounded_parsing import parse_json, read_bounded
 from ratui.files import atomic_write
-from ratui.lazy_dataclass import dataclass
 from ratui.reading import Field
 
 __all__ = ["STEPS", "KnownGrade", "KnownGrades", "Tour", "TourStep"]

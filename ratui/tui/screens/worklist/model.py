@@ -6,8 +6,8 @@ Pure functions of case states, in the order of the cases. Nothing here depends o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from ratui.lazy_dataclass import dataclass
 from ratui.study import CaseState
 from ratui.tui.i18n.catalog import Catalog
 
