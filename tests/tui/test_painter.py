@@ -231,6 +231,39 @@ class TestPainted:
         assert not reports
         assert line.places[0].shown is None
 
+    async def test_a_lost_frame_that_was_shown_twice_is_sent_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        # The second image would replace the first one before a busy terminal has read it from its file.
+        line = Line(monkeypatch, Bandwidth())
+        reports = self.record(line)
+        frame, _ = frames(0)
+        frame.mark_shown()  # sent before
+        line.painter.paint(line.places[0], frame)
+        line.painter.paint(line.places[1], frame)
+        line.painter.paint(line.places[0], frame)
+        for _ in range(3):  # the terminal answers the three placements before it gets the image again
+            line.painter.send_again(id_of(frame))
+            line.answer()
+        assert "".join(line.writes).count("\x1b_Ga=t") == 1
+        assert line.placed()[3:] == [(id_of(frame), 2), (id_of(frame), 1)]
+        assert not reports
+        line.answer()
+        line.answer()
+        assert reports == [(2, id_of(frame)), (1, id_of(frame))]
+
+    async def test_losses_of_one_frame_do_not_count_for_the_next(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        line = Line(monkeypatch, Bandwidth())
+        reports = self.record(line)
+        (first, _), (second, _) = frames(0), frames(1)
+        line.painter.paint(line.places[0], first)
+        for _ in range(3):
+            line.painter.send_again(id_of(first))
+            line.answer()
+        line.painter.paint(line.places[0], second)
+        line.painter.send_again(id_of(second))
+        line.answer()
+        line.answer()
+        assert reports == [(1, id_of(second))]
+
     async def test_a_replaced_frame_that_was_lost_is_sent_again_when_it_is_needed(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -85,6 +85,8 @@ class Painter:
         self._timer: asyncio.TimerHandle | None = None
         self._sent: dict[int, list[_Sent]] = {}
         """By fence: the places and frames sent before it, with the number of frames that the place had been sent."""
+        self._sent_again: dict[int, int] = {}
+        """By lost Kitty image: the last fence before it is sent again. Losses of what was sent until then are known."""
         self._ask_timer: asyncio.TimerHandle | None = None
         self._hold_timer: asyncio.TimerHandle | None = None
         self.ahead = SentAhead(self)
@@ -121,6 +123,8 @@ class Painter:
             Sequences that free images in the terminal, to send along.
         """
         self.drop(place)
+        if frame is not place.shown:
+            place._losses = 0
         where = place.region()
         if where is None:
             return
@@ -230,21 +234,34 @@ class Painter:
         A terminal that loses the image again and again has no memory for it. Its place becomes black then, and the frame
         is not reported as painted.
         """
-        # The answer comes before that of the fence behind the image, so the frame is one of those without an answer.
-        sent = {
-            place: frame
-            for each in self._sent.values()
-            for place, frame, _ in each
-            if isinstance(frame, KittyFrame) and frame.id == image
-        }
-        for place, frame in sent.items():
+        found = self._take_unanswered(image)
+        if found is None:
+            return
+        number, (place, frame, count) = found
+        if isinstance(frame, KittyFrame) and number > self._sent_again.get(image, 0):
             frame.mark_lost()
-            if place.shown is frame:
-                place._losses += 1
-                if place._losses < _MAX_LOSSES:
-                    self.paint(place, frame)
-                else:
-                    self.clear(place)
+            self._sent_again[image] = self.bandwidth.last_number
+        if place.shown is frame and place._sent_count == count:
+            place._losses += 1
+            if place._losses < _MAX_LOSSES:
+                self.paint(place, frame)
+            else:
+                self.clear(place)
+
+    def _take_unanswered(self, image: int) -> tuple[int, _Sent] | None:
+        """Remove the first unanswered frame with Kitty's image `image` from those to report, and return it with its fence.
+
+        The terminal reports a loss before it answers the fence behind the frame, once for each time that the image is shown.
+        """
+        for number, sent in sorted(self._sent.items()):
+            for each in sent:
+                if isinstance(each[1], KittyFrame) and each[1].id == image:
+                    for (
+                        others
+                    ) in self._sent.values():  # of the frames that were asked for again there are several records
+                        others[:] = [other for other in others if (other[0], other[2]) != (each[0], each[2])]
+                    return number, each
+        return None
 
     def _ask_again(self) -> None:
         """Send another fence, because an answer may have been lost. Its answer counts for all frames before it."""

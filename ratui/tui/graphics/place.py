@@ -25,7 +25,7 @@ class Place:
     _sent_count: int = 0
     """Number of frames sent so far. It distinguishes two times that the same frame was sent."""
     _losses: int = 0
-    """Number of times that the terminal has lost images of the place since one was painted."""
+    """Number of times that the terminal has lost the present image since it was painted."""
     _coarse: Frame | None = None
     _fine: Frame | None = None
     _left: list[str] = field(default_factory=list)
