@@ -129,7 +129,8 @@ class Painter:
         if where is None:
             return
         if not self.is_slow(frame.byte_count):
-            self._whole(place, frame, where, freed)
+            data = "".join(frame.parts(*where, place.number)) + self._mark_shown(place, frame) + freed
+            self._send(data, [(place, frame)])
             return
         # The old picture must not stay on the screen under the name of the new joint.
         self._write(self.ahead.abort() + self._erase_text(place, where) + freed)
@@ -337,11 +338,6 @@ class Painter:
             complete = [(place, fine)]
         self._send(data, complete)
         self.later(0.02)
-
-    def _whole(self, place: Place, frame: Frame, where: tuple[int, int, int, int], freed: str) -> None:
-        """Send all parts of `frame` in one write."""
-        data = "".join(frame.parts(*where, place.number)) + self._mark_shown(place, frame) + freed
-        self._send(data, [(place, frame)])
 
     def _mark_shown(self, place: Place, frame: Frame) -> str:
         """Record that `place` shows `frame` now, and return the sequence that removes the frame before it."""
