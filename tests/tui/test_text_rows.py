@@ -143,3 +143,15 @@ async def test_a_plain_container_has_the_background_of_every_theme() -> None:
             assert left == right
             seen.add(str(left[0]))
         assert len(seen) == 2
+
+
+async def test_a_text_that_its_owner_has_changed_is_drawn() -> None:
+    app, text = Both("bare"), Text("one")
+    async with app.run_test(size=(30, 10)) as pilot:
+        app.show(text)
+        text.append(" two")
+        app.show(text)
+        await pilot.pause()
+        rows, static = drawn(pilot)
+        assert "".join(cell[0] for cell in rows[0]) == "one two     "
+        assert rows == static

@@ -80,6 +80,7 @@ class TextRows(Static):
         text = Text(content) if isinstance(content, str) else content
         if _is_same(self._text, text):  # usual for the rows of keys, which take long to split
             return
+        text = text.copy()  # the caller may change its own
         self._content, self._text = content, text
         before, self._rows = self._rows, list(text.split("\n")) if "\n" in text.plain else [text]
         changed = [y for y, (old, new) in enumerate(zip_longest(before, self._rows)) if not _is_same(old, new)]
