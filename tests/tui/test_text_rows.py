@@ -149,6 +149,7 @@ async def test_a_text_that_its_owner_has_changed_is_drawn() -> None:
     app, text = Both("bare"), Text("one")
     async with app.run_test(size=(30, 10)) as pilot:
         app.show(text)
+        await pilot.pause()
         text.append(" two")
         app.show(text)
         await pilot.pause()
