@@ -303,7 +303,7 @@ async def _wait_until_handled(node: DOMNode, app: App[Any]) -> None:
     begun = time.monotonic()
 
     def wait_on() -> bool:
-        return not _is_removed(node, app) and time.monotonic() - begun < _HANDLING_TIMEOUT
+        return app.is_running and not _is_removed(node, app) and time.monotonic() - begun < _HANDLING_TIMEOUT
 
     while not node.is_running and wait_on():  # a new screen, which does not run yet
         await asyncio.sleep(0.001)
