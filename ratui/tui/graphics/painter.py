@@ -257,9 +257,8 @@ class Painter:
         for number, sent in sorted(self._sent.items()):
             for each in sent:
                 if isinstance(each[1], KittyFrame) and each[1].id == image:
-                    for (
-                        others
-                    ) in self._sent.values():  # of the frames that were asked for again there are several records
+                    # There are several records of a frame that was asked for again.
+                    for others in self._sent.values():
                         others[:] = [other for other in others if (other[0], other[2]) != (each[0], each[2])]
                     return number, each
         return None
