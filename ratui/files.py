@@ -65,7 +65,10 @@ def find_temporary_folder() -> str:
 
 @contextmanager
 def temporary_folder(prefix: str) -> Iterator[Path]:
-    """Create a private folder, and remove it at the end. Raise StudyError if there is no room for it or for its files."""
+    """Create a private folder for a ``with`` block, and remove it at the end of the block.
+
+    Raises StudyError if there is no room for the folder or for its files.
+    """
     folder = find_temporary_folder()
     try:
         with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as name:

@@ -49,7 +49,10 @@ class DicomwebPacs:
             self._client.set_http_retry_params(retry=False)  # `fetch` and `send` repeat requests themselves
 
     def find_studies(self, patient: ListedPatient) -> list[FoundStudy]:
-        """Return the studies that the PACS names for the ID of `patient`, of all issuers, unchecked."""
+        """Return all studies that the PACS lists for the patient ID of `patient`, from any issuer of IDs.
+
+        Another person can have the same ID: the caller has to check name, sex and date of birth.
+        """
         # A condition on the issuer would hide studies that state none.
         filters = {"PatientID": patient.id}
         fields = ["StudyInstanceUID", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "PatientName"]

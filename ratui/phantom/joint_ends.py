@@ -36,7 +36,7 @@ def spur_width(half: Array, detail: BoneDetail, u: Array, v: Array, length: floa
 
 
 def base_surface(detail: BoneDetail, at_plate: Array, square: Array, mottled: Array) -> Array:
-    """Return the mineral of the dense zone under the surface of a base, for one mm of chord.
+    """Return the mineral in mm of the dense zone under the surface of a bone's base, per mm that a ray runs in the bone.
 
     `at_plate` is the distance from the surface in mm, `square` the squared distance from the axis in half widths, and
     `mottled` the slow variation of density.

@@ -26,7 +26,7 @@ from ratui.phantom.tissue import draw_soft_tissue
 from ratui.phantom.truth import PhantomPatient
 from ratui.scheme import Scheme, Site
 
-__all__ = ["JointErosion", "measure_joint_space", "render_joint", "simulate_healthy_patient"]
+__all__ = ["JointErosion", "compute_joint_space", "render_joint", "simulate_healthy_patient"]
 
 _SIDE_MM = 58.0
 """Width and height of the film: the part that the screens show, and the shafts beside it."""
@@ -106,7 +106,7 @@ class _NarrowedHand(Hand):
         return JointSpace(self.remaining if joint == self.joint else 1.0, 0.0, 0.0)
 
 
-def measure_joint_space(patient: PhantomPatient, site: Site) -> float:
+def compute_joint_space(patient: PhantomPatient, site: Site) -> float:
     """Return the width in mm of the healthy joint space of `site`, an MCP or PIP joint of the fingers 2 to 5."""
     body = draw_body(patient, site.side)
     return float(JOINT_SPACES[_number(site)] * body.gap * body.scale)

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from ratui.phantom import PhantomFilm
-from ratui.phantom.single_joint import JointErosion, measure_joint_space, render_joint, simulate_healthy_patient
+from ratui.phantom.single_joint import JointErosion, compute_joint_space, render_joint, simulate_healthy_patient
 from ratui.practice.psychometrics import AdaptiveThreshold
 from ratui.scheme import Scheme, Site, load_scheme
 from ratui.study.display_tests import PartResult, TrialResult
@@ -98,7 +98,7 @@ class Trial:
     @property
     def joint_space(self) -> float:
         """Width in mm of the joint space that is not narrowed."""
-        return measure_joint_space(simulate_healthy_patient(self._draws[0], _load_scheme()), self.site)
+        return compute_joint_space(simulate_healthy_patient(self._draws[0], _load_scheme()), self.site)
 
     @property
     def erosion(self) -> JointErosion | None:

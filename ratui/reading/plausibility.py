@@ -37,7 +37,7 @@ class UnlikelyEntry:
     other: Field
 
     def find_other_time(self, time: int) -> int | None:
-        """Return the visit with which the change compares the one at `time`; None if it is not between this and another."""
+        """Return the other of the two time points of this change; None if `time` is neither of them."""
         times = {self.field.time, self.other.time}
         return (times - {time}).pop() if time in times else None
 

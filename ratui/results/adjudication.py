@@ -58,7 +58,10 @@ class Adjudication(Study):
         return tuple(case for case in super().cases() if case in self.queue)
 
     def as_rater(self, rater: str) -> Study:
-        """Return this study: whoever adjudicates may know the time points, and sees the answers of all raters."""
+        """Return this study itself, whatever `rater` is.
+
+        An adjudicator may see the time points and the answers of all raters.
+        """
         return self
 
     def check_rater(self, rater: str) -> str:

@@ -199,7 +199,10 @@ class Charter:
         return "baseline" if number == 0 else f"visit {number + 1}"
 
     def window(self, block: int) -> ReadingWindow:
-        """Return the days on which the block with the number `block`, counted from 0, is open."""
+        """Return the days on which the block with the number `block`, counted from 0, is open.
+
+        A single window applies to all blocks. A block without a window is always open.
+        """
         if len(self.windows) == 1:
             return self.windows[0]
         return self.windows[block] if block < len(self.windows) else ReadingWindow()

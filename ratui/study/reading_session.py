@@ -71,7 +71,10 @@ class DisplayUse:
     least: float
 
     def with_entries(self, count: int, pixels: float, *, enough: bool) -> DisplayUse:
-        """Return the numbers after `count` more entries at `pixels` per millimetre, which were `enough` or not."""
+        """Return the numbers after `count` more entries, made at `pixels` per millimetre.
+
+        `enough` states that an erosion is visible at this resolution; otherwise `below` grows by `count`.
+        """
         return DisplayUse(
             self.protocol,
             self.entries + count,

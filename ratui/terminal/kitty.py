@@ -263,7 +263,11 @@ class KittyFileFrame(KittyFrame):
         return 60 if self._sent else 260
 
     def upload_parts(self) -> list[str]:
-        """Write the file, and return the sequence that has the terminal read it; none if it was sent."""
+        """Write the image to a file, and return the sequence that tells the terminal to read it.
+
+        If the file cannot be written, return the sequences that contain the image itself. Return an empty list if the image
+        was sent before.
+        """
         if self._sent:
             return []
         if not self._is_direct:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ratui.phantom.single_joint import JointErosion, measure_joint_space, render_joint, simulate_healthy_patient
+from ratui.phantom.single_joint import JointErosion, compute_joint_space, render_joint, simulate_healthy_patient
 from ratui.practice.reading_test import CONTRAST, PARTS, PartPlan, ReadingTest, make_trial
 from ratui.scheme import Site, load_scheme
 
@@ -52,7 +52,7 @@ def test_a_narrowed_space_has_lost_its_share(key: str) -> None:
         here, beyond = boxes[key].centre, boxes[key.replace("MCP", "PIP")].centre
         distances.append(float(np.hypot(*np.subtract(beyond, here))) * 0.1)
     # The centre of the joint is the middle of its space.
-    assert distances[0] - distances[1] == pytest.approx(0.5 * measure_joint_space(patient, site) / 2, abs=0.02)
+    assert distances[0] - distances[1] == pytest.approx(0.5 * compute_joint_space(patient, site) / 2, abs=0.02)
 
 
 def test_other_joints_are_refused() -> None:

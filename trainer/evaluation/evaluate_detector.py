@@ -159,9 +159,10 @@ def evaluate_wrists(
 def evaluate_named_boxes(
     hands: HandSamples, found: Sequence[Mapping[str, Detection]], rng: np.random.Generator
 ) -> list[Metric]:
-    """Return the share of joints that have their name and place, and the mean IoU of the boxes by name.
+    """Return two metrics over all true boxes: the share with an IoU of at least 0.5, and the mean IoU.
 
-    A joint that was not found, or got another name, has an IoU of 0. The parameters are those of `evaluate_detections`.
+    Each true box is compared with the detection of the same name. A joint without a detection of its name has an IoU of 0.
+    The parameters are those of `evaluate_detections`.
     """
     patients, overlap = [], []
     for row, joints in enumerate(found):

@@ -162,7 +162,7 @@ def grow_study(
 
 
 def format_curve(growth: StudyGrowth, grown: dict[Order, list[list[dict[str, Any]]]]) -> str:
-    """Return the error of the change by number of patients, for both orders, with their ratio and its interval."""
+    """Return a Markdown table: error of the change by number of patients read, for both orders, with their ratio."""
     lines = [
         (
             f"Error of the rounded ERO difference, `{growth.arm}`, raters `{growth.kind}`, "

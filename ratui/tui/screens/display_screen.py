@@ -147,11 +147,11 @@ class DisplayScreen(KeyScreen[ScreenResultType]):
     # The mouse wheel.
 
     def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
-        """Show a smaller part of the films, larger, if the mouse is over one of them."""
+        """Zoom in if the mouse is over a film."""
         self._zoom_by_wheel(event, is_closer=True)
 
     def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
-        """Show a larger part of the films, smaller, if the mouse is over one of them."""
+        """Zoom out if the mouse is over a film."""
         self._zoom_by_wheel(event, is_closer=False)
 
     def _zoom_by_wheel(self, event: MouseEvent, *, is_closer: bool) -> None:

@@ -159,7 +159,10 @@ class FilmSlots(PlainVertical):
         Painter.for_app(self.app).send_ahead(kept, self._frame_cache)
 
     def wait_until_painted(self, worker: Worker[None]) -> None:
-        """Wait in the thread of `worker` until the present pictures are painted, so that work in advance delays no key."""
+        """Wait in the thread of `worker` until the displayed pictures are painted, or for 0.2 seconds at most.
+
+        Call this before work in advance, so that such work delays no key.
+        """
         ends = time.monotonic() + _PAINTING
         while time.monotonic() < ends and not worker.is_cancelled:
             if all(view.painted_at is not None for view in self.views if view.key is not None):

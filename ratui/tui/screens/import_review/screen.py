@@ -205,11 +205,11 @@ class ImportReviewScreen(ListScreen[str]):
         self._try(lambda: self._review.enter(self._films.selected, view=view))
 
     def action_earlier(self) -> None:
-        """Enter the earlier visit; of several visits, the one before that of the film."""
+        """Assign the film to the next earlier visit."""
         self._enter_visit(max((self._row.time or 0) - 1, 0))
 
     def action_later(self) -> None:
-        """Enter the later visit; of several visits, the one after that of the film."""
+        """Assign the film to the next later visit."""
         now = self._row.time or 0
         self._enter_visit(min(now + 1, max(1, len(self._review.plan.visit_names) - 1, now)))
 
