@@ -55,7 +55,7 @@ from ratui.reading.review import (
     joint_state,
     review_items,
 )
-from ratui.reading.serialization import (
+from ratui.reading.document_reader import (
     FORMAT_VERSION,
     POSITION_FORMATS,
     migrate_document,

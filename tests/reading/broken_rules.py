@@ -380,10 +380,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if False:",
         SEARCH,
     ),
-    Mutation("no flag is stored", "serialization.py", '"flags": sorted(reading.flags),', '"flags": [],', WALK),
+    Mutation("no flag is stored", "document_reader.py", '"flags": sorted(reading.flags),', '"flags": [],', WALK),
     Mutation(
         "the stored document lacks the confirmations",
-        "serialization.py",
+        "document_reader.py",
         '"confirmed": entry.is_confirmed,',
         '"confirmed": False,',
         WALK,

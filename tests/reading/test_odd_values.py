@@ -9,7 +9,7 @@ import pytest
 from ratui.errors import StoreError
 from ratui.reading import reading_from_document, reading_from_log
 from ratui.stored_values import as_flag, as_integer, as_list, as_number, as_text, as_time
-from tests.reading.test_serialization import SCHEME, document
+from tests.reading.test_documents import SCHEME, document
 
 ODD = (
     None,
