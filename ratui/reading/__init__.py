@@ -19,6 +19,14 @@ from ratui.reading.commands import (
     toggle_flag,
     undo,
 )
+from ratui.reading.document_reader import (
+    FORMAT_VERSION,
+    POSITION_FORMATS,
+    migrate_document,
+    reading_from_document,
+    reading_from_log,
+)
+from ratui.reading.document_writer import reading_to_document
 from ratui.reading.invariants import find_log_problems, find_problems
 from ratui.reading.log import ReplayResult, replay
 from ratui.reading.model import (
@@ -54,14 +62,6 @@ from ratui.reading.review import (
     find_field_to_change,
     joint_state,
     review_items,
-)
-from ratui.reading.document_reader import (
-    FORMAT_VERSION,
-    POSITION_FORMATS,
-    migrate_document,
-    reading_from_document,
-    reading_from_log,
-    reading_to_document,
 )
 
 __all__ = [

@@ -1,7 +1,7 @@
-"""Conversion between a `Reading` and a document of plain values, ready for JSON.
+"""Conversion of a document of plain values to the `Reading` in it; `document_writer` writes such documents.
 
 A document is checked as a whole when it is read. So a file that was edited by hand cannot contain values that no key
-could enter.
+could enter. Documents of earlier formats are converted first.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from ratui.errors import EntryError, SchemeError, StoreError, clean_text
 from ratui.reading.invariants import find_log_problems, find_problems
 from ratui.reading.log import replay
 from ratui.reading.model import (
+    DisplayRecord,
     Entry,
     Field,
     FieldChange,
@@ -26,11 +27,11 @@ from ratui.reading.model import (
     NotAssessableEntry,
     Reading,
     Slot,
+    TerminalSize,
 )
-from ratui.reading.positions import find_places, replace_times_in_document, to_positions, to_times
-from ratui.reading.stored_display import display_from_dict, display_to_dict
+from ratui.reading.positions import to_times
 from ratui.scheme import Scheme
-from ratui.stored_values import ODD_VALUE_ERRORS, as_flag, as_integer, as_list, as_text, as_time, as_word
+from ratui.stored_values import ODD_VALUE_ERRORS, as_flag, as_integer, as_list, as_number, as_text, as_time, as_word
 
 __all__ = [
     "FORMAT_VERSION",
@@ -38,7 +39,6 @@ __all__ = [
     "migrate_document",
     "reading_from_document",
     "reading_from_log",
-    "reading_to_document",
 ]
 
 FORMAT_VERSION = 6
@@ -57,68 +57,11 @@ _MOST_ENTRIES = 1_000_000
 _LONGEST_WORD = 200
 """Characters of a word that a cache may keep, so that no file makes the cache large."""
 _LOG_KINDS: tuple[LogKind, ...] = get_args(LogKind)
-
-
-def reading_to_document(reading: Reading) -> dict[str, Any]:
-    """Return `reading` as ``{"meta": {...}, "fields": [...], "log": [...]}`` of plain values.
-
-    ``fields`` contains the filled fields only. Every ``time`` in it is a position, 0 for the left film. Dates are ISO 8601
-    texts with milliseconds.
-    """
-    # A rater's own reading usually contains positions already, but not where the log names visits that are gone.
-    if reading.order != find_places(reading) or not all(reading.positions):
-        reading = to_positions(reading)
-    number = _choose_format(reading)
-    return {
-        "meta": {
-            "format": number,
-            "scheme": reading.scheme.name,
-            "case": reading.case,
-            "rater": reading.rater,
-            "sites": [site.key for site in reading.sites],
-            "positions": [list(films) for films in reading.positions or [()] * len(reading.order)],
-            "blinded": reading.is_blinded,
-            "absent": [list(slot) for slot in sorted(reading.absent)],
-            **({} if number == 4 else {"unfilmed": [list(slot) for slot in sorted(reading.unfilmed)]}),
-            "signed": _format_time(reading.signed_at),
-            "flags": sorted(reading.flags),
-            "notes": dict(sorted(reading.notes.items())),
-        },
-        "fields": [
-            {**_field_to_dict(field), **(_entry_to_dict(value) or {})}
-            for field in reading.fields
-            if (value := reading.values.get(field)) is not None
-        ],
-        "log": [
-            {
-                "number": entry.number,
-                "at": _format_time(entry.timestamp),
-                "kind": entry.kind,
-                "key": entry.key,
-                "undoes": entry.undone_number,
-                "note": entry.note,
-                "site": entry.site,
-                "confirmed": entry.is_confirmed,
-                "display": display_to_dict(entry.display),
-                "changes": [
-                    {
-                        **_field_to_dict(change.field),
-                        "old": _entry_to_dict(change.old),
-                        "new": _entry_to_dict(change.new),
-                    }
-                    for change in entry.changes
-                ],
-            }
-            for entry in reading.log
-        ],
-    }
-
-
-def _choose_format(reading: Reading) -> int:
-    """Return the earliest format that can hold `reading`."""
-    if any(entry.display is not None and entry.display.terminal is not None for entry in reading.log):
-        return 6
-    return 5 if reading.unfilmed or not all(reading.positions) else 4
+_Acknowledgement: TypeAlias = Literal["terminal", "multiplexer", "nothing"]
+_ACKNOWLEDGED_BY: tuple[_Acknowledgement, ...] = get_args(_Acknowledgement)
+_MOST_WORDS = 64  # films of a display, and changes of their grey levels
+_MOST_CHARACTERS, _MOST_PIXELS = 100_000, 1000
+"""Largest size of a terminal, and of a character."""
 
 
 def reading_from_document(
@@ -131,7 +74,7 @@ def reading_from_document(
     scheme
         The scheme that the reading was made with.
     document
-        Result of `reading_to_document`, for example from a JSON file.
+        Result of `document_writer.reading_to_document`, for example from a JSON file.
     where
         Place of the document, for error messages.
     order
@@ -250,32 +193,43 @@ def _replace_earlier(document: Mapping[str, Any]) -> Mapping[str, Any]:
         log = [{**entry, "site": "", "confirmed": False} for entry in log]
     if found <= 2:
         log = [{**entry, "display": None} for entry in log]
-    return replace_times_in_document({**document, "meta": meta, "log": log})
+    return _replace_times({**document, "meta": meta, "log": log})
+
+
+def _replace_times(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document of format 3 in format 4: positions replace time points and the order.
+
+    The films at each position are unknown: ``positions`` has an empty list for each.
+    """
+    meta = dict(document["meta"])
+    order = [as_integer(time, 0, 1) for time in as_list(meta.pop("order"))]
+    if sorted(order) != list(range(len(order))):
+        raise ValueError(f"{order} is not an order of time points")
+    position = {time: place for place, time in enumerate(order)}
+
+    def convert(record: Mapping[str, Any]) -> dict[str, Any]:
+        return {**record, "time": position[record["time"]]}
+
+    return {
+        **document,
+        "meta": {
+            **meta,
+            "format": 4,
+            "positions": [[] for _ in order],
+            "absent": sorted([as_text(site), position[time]] for site, time in as_list(meta["absent"])),
+        },
+        "fields": [convert(record) for record in document["fields"]],
+        "log": [{**entry, "changes": [convert(change) for change in entry["changes"]]} for entry in document["log"]],
+    }
 
 
 def _slots_from_list(value: object) -> frozenset[Slot]:
     return frozenset(Slot(as_text(site, _LONGEST_WORD), _as_position(time)) for site, time in as_list(value))
 
 
-def _field_to_dict(field: Field) -> dict[str, Any]:
-    return {"site": field.site, "scale": field.scale, "time": field.time}
-
-
 @lru_cache(20_000, typed=True)  # typed: True is not 1
 def _make_field(site: object, scale: object, time: object) -> Field:
     return Field(as_text(site, _LONGEST_WORD), as_text(scale, _LONGEST_WORD), _as_position(time))
-
-
-def _entry_to_dict(entry: Entry | None) -> dict[str, Any] | None:
-    match entry:
-        case GradeEntry(grade):
-            return {"grade": grade}
-        case FindingEntry(finding):
-            return {"finding": finding}
-        case NotAssessableEntry(reason):
-            return {"reason": reason}
-        case None:
-            return None
 
 
 def _entry_from_dict(raw: Mapping[str, Any]) -> Entry:
@@ -303,7 +257,7 @@ def _log_entry_from_dict(raw: Mapping[str, Any]) -> LogEntry:
         ]
     )
     at, undoes, display = raw["at"], raw["undoes"], raw["display"]
-    kind, key, note, site, is_confirmed = _make_words(
+    kind, key, note, site, is_confirmed = _make_log_words(
         raw["kind"], raw["key"], raw["note"], raw["site"], raw["confirmed"]
     )
     return LogEntry(
@@ -316,12 +270,12 @@ def _log_entry_from_dict(raw: Mapping[str, Any]) -> LogEntry:
         note,
         site,
         is_confirmed,
-        None if display is None else display_from_dict(display),
+        None if display is None else _display_from_dict(display),
     )
 
 
 @lru_cache(1000, typed=True)
-def _make_words(
+def _make_log_words(
     kind: object, key: object, note: object, site: object, confirmed: object
 ) -> tuple[LogKind, str, str, str, bool]:
     """Return the values of a log entry that are the same in most entries: checked once, not for each of 100 entries."""
@@ -329,8 +283,47 @@ def _make_words(
     return as_word(kind, _LOG_KINDS), key, as_text(note), site, as_flag(confirmed)
 
 
-def _format_time(at: datetime | None) -> str | None:
-    return at.isoformat(timespec="milliseconds") if at else None
+def _display_from_dict(raw: Mapping[str, Any]) -> DisplayRecord:
+    films, protocol, is_sufficient, greys, acknowledged_by = _make_display_words(
+        tuple(as_list(raw["films"], _MOST_WORDS)),
+        raw["protocol"],
+        raw["is_sufficient"],
+        tuple(as_list(raw["greys"], _MOST_WORDS)),
+        raw["acknowledged_by"],
+    )
+    return DisplayRecord(
+        films,
+        protocol,
+        as_number(raw["pixels_per_mm"]),
+        is_sufficient,
+        greys,
+        as_number(raw["seconds"]),
+        acknowledged_by,
+        _make_size(tuple(as_list(raw["terminal"], 4))) if "terminal" in raw else None,
+    )
+
+
+@lru_cache(1000, typed=True)  # a reading has most displays many times: they are checked once
+def _make_display_words(
+    films: tuple[object, ...], protocol: object, is_sufficient: object, greys: tuple[object, ...], acknowledged: object
+) -> tuple[tuple[str, ...], str, bool, tuple[str, ...], _Acknowledgement]:
+    return (
+        tuple(as_text(film, _LONGEST_WORD) for film in films),
+        as_text(protocol, _LONGEST_WORD),
+        as_flag(is_sufficient),
+        tuple(as_text(grey, _LONGEST_WORD) for grey in greys),
+        as_word(acknowledged, _ACKNOWLEDGED_BY),
+    )
+
+
+def _make_size(values: tuple[object, ...]) -> TerminalSize:
+    columns, rows, across, down = values
+    return TerminalSize(
+        as_integer(columns, 1, _MOST_CHARACTERS),
+        as_integer(rows, 1, _MOST_CHARACTERS),
+        as_integer(across, 1, _MOST_PIXELS),
+        as_integer(down, 1, _MOST_PIXELS),
+    )
 
 
 def _parse_time(text: object) -> datetime | None:

@@ -231,6 +231,18 @@ class Reading:
         return self.layout.fields
 
     @property
+    def filled_fields(self) -> tuple[tuple[Field, Entry], ...]:
+        """The fields with an entry, in reading order, with their entries."""
+        return tuple((field, entry) for field in self.fields if (entry := self.values.get(field)) is not None)
+
+    @property
+    def filmed_positions(self) -> tuple[int, ...]:
+        """Position of each time point of `order` on the screen: all positions, but those that have lost their films."""
+        if not any(self.positions):
+            return tuple(range(len(self.order)))
+        return tuple(place for place, films in enumerate(self.positions) if films)
+
+    @property
     def site_keys(self) -> frozenset[str]:
         """Keys of the scored sites."""
         return self.layout.site_keys

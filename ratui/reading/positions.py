@@ -1,4 +1,4 @@
-"""Conversion of readings between positions on the screen and time points, and of documents of earlier formats.
+"""Conversion of readings between positions on the screen and time points.
 
 A position is a place on the screen, 0 for the left one. A stored reading contains positions only, so that its file does
 not reveal which film is the earlier one. Pure functions: `to_times` and `to_positions` reverse each other.
@@ -12,22 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from ratui.reading.model import Field, FieldChange, Reading, Slot
-from ratui.stored_values import as_integer, as_list, as_text
 
-__all__ = ["GONE", "find_places", "replace_times_in_document", "to_positions", "to_times"]
+__all__ = ["GONE", "to_positions", "to_times"]
 
 GONE = 8
 """Added to the position of a visit that is gone: more than any time point."""
-
-
-def find_places(reading: Reading) -> tuple[int, ...]:
-    """Return the position of each time point of ``reading.order``: all positions, but those that have lost their films."""
-    if not any(reading.positions):
-        return tuple(range(len(reading.order)))
-    return tuple(place for place, films in enumerate(reading.positions) if films)
 
 
 def to_times(reading: Reading, order: Sequence[int]) -> Reading:
@@ -36,7 +27,7 @@ def to_times(reading: Reading, order: Sequence[int]) -> Reading:
     Parameters
     ----------
     reading
-        A reading whose `time` values are positions; its `order` is `find_places`: ``(0, 1, …)``.
+        A reading whose `time` values are positions; its `order` is ``filmed_positions``: ``(0, 1, …)``.
     order
         Time point of each of these positions. A case may have other time points that the reading lacks.
 
@@ -45,7 +36,7 @@ def to_times(reading: Reading, order: Sequence[int]) -> Reading:
     ValueError
         If `reading` is not one of positions, or `order` is not an order of as many time points.
     """
-    places = find_places(reading)
+    places = reading.filmed_positions
     if reading.order != places:
         raise ValueError("the reading contains time points already")
     if len(order) != len(places) or len(set(order)) < len(order):
@@ -56,7 +47,7 @@ def to_times(reading: Reading, order: Sequence[int]) -> Reading:
 
 def to_positions(reading: Reading) -> Reading:
     """Return `reading` with each time point replaced by the position at which it was shown."""
-    places = find_places(reading)
+    places = reading.filmed_positions
     gone = {GONE + place: place for place in range(len(reading.positions)) if place not in places}
     return _renumber(reading, {**gone, **dict(zip(reading.order, places, strict=True))}, places)
 
@@ -87,31 +78,3 @@ def _renumber(reading: Reading, numbers: Mapping[int, int], order: tuple[int, ..
         absent=frozenset(Slot(slot.site, numbers[slot.time]) for slot in reading.absent),
         unfilmed=frozenset(Slot(slot.site, numbers[slot.time]) for slot in reading.unfilmed),
     )
-
-
-def replace_times_in_document(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document of format 3 in format 4: positions replace time points and the order.
-
-    The argument is not changed. The films at each position are unknown: ``positions`` has an empty list for each.
-    Raises an error of `ODD_VALUE_ERRORS` if the document has another form.
-    """
-    meta = dict(document["meta"])
-    order = [as_integer(time, 0, 1) for time in as_list(meta.pop("order"))]
-    if sorted(order) != list(range(len(order))):
-        raise ValueError(f"{order} is not an order of time points")
-    position = {time: place for place, time in enumerate(order)}
-
-    def convert(record: Mapping[str, Any]) -> dict[str, Any]:
-        return {**record, "time": position[record["time"]]}
-
-    return {
-        **document,
-        "meta": {
-            **meta,
-            "format": 4,
-            "positions": [[] for _ in order],
-            "absent": sorted([as_text(site), position[time]] for site, time in as_list(meta["absent"])),
-        },
-        "fields": [convert(record) for record in document["fields"]],
-        "log": [{**entry, "changes": [convert(change) for change in entry["changes"]]} for entry in document["log"]],
-    }

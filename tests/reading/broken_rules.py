@@ -380,10 +380,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if False:",
         SEARCH,
     ),
-    Mutation("no flag is stored", "document_reader.py", '"flags": sorted(reading.flags),', '"flags": [],', WALK),
+    Mutation("no flag is stored", "document_writer.py", '"flags": sorted(reading.flags),', '"flags": [],', WALK),
     Mutation(
         "the stored document lacks the confirmations",
-        "document_reader.py",
+        "document_writer.py",
         '"confirmed": entry.is_confirmed,',
         '"confirmed": False,',
         WALK,
