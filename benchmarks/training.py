@@ -24,7 +24,8 @@ from torch.utils.data import DataLoader, Dataset
 from ratui.demo.simulate import Simulation, simulate_study
 from ratui.imaging import Box, normalize_intensity
 from ratui.study import FilmRecord, Study
-from trainer.data.pairs import PairSamples, augment_pairs, crop_joint, load_pair_samples
+from trainer.data.pair_augmentation import augment_pairs
+from trainer.data.pairs import PairSamples, crop_joint, load_pair_samples
 from trainer.models.losses import count_labelled, scorer_loss
 from trainer.models.scorer import PairScorer
 

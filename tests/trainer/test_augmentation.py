@@ -15,7 +15,7 @@ from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE
 from trainer.data import augmentation, pairs
 from trainer.data.augmentation import augment_hands, downsample
 from trainer.data.joint_styles import STYLE, list_style_ranges, vary_style
-from trainer.data.pairs import augment_pairs
+from trainer.data.pair_augmentation import augment_pairs
 from trainer.data.random_draws import Ranges, draw_noise
 from trainer.models import refiner
 

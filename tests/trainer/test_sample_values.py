@@ -17,11 +17,11 @@ from ratui.study import Case
 from ratui.study.predictions import FilmPrediction
 from tests.trainer.synthetic import COLUMNS, ROWS, SmallReading, SmallStudy, make_pairs, quiet, ramp
 from trainer.data.hands import load_hand_samples
+from trainer.data.pair_augmentation import augment_pairs
 from trainer.data.pairs import (
     MARGIN,
     PAIR_CROP_SIZE,
     PairSamples,
-    augment_pairs,
     check_learnable,
     crop_joint,
     drop_fixed_scores,

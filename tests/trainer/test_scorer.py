@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ratui.errors import TrainError
-from trainer.data.pairs import augment_pairs
+from trainer.data.pair_augmentation import augment_pairs
 from trainer.models.layers import SynchronisedBatchNorm
 from trainer.models.losses import expected_change
 from trainer.models.scorer import PAIRINGS, Pairing, PairScorer, load_matching_weights

@@ -15,7 +15,8 @@ from torch import Tensor
 from ratui.errors import TrainError
 from ratui.scheme import load_scheme
 from trainer.data.cohort import Cohort
-from trainer.data.pairs import PAIR_CROP_SIZE, PairSamples, augment_pairs
+from trainer.data.pair_augmentation import augment_pairs
+from trainer.data.pairs import PAIR_CROP_SIZE, PairSamples
 from trainer.experiments import shared_trunk
 from trainer.experiments.arms import ARMS, BASELINE, Budget, Cell
 from trainer.experiments.cells import TrunkFeatures, train_cell

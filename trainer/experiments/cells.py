@@ -22,7 +22,8 @@ from torch import Tensor
 from ratui.errors import TrainError
 from ratui.files import atomic_write
 from trainer.data.cohort import Cohort, simulate_readings
-from trainer.data.pairs import PairSamples, augment_pairs, drop_fixed_scores
+from trainer.data.pair_augmentation import augment_pairs
+from trainer.data.pairs import PairSamples, drop_fixed_scores
 from trainer.experiments.arms import ARMS, Budget, Cell
 from trainer.inference.decisions import DECISIONS, decide, expected_grades
 from trainer.models.scorer import PairScorer

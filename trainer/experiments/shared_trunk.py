@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ratui.errors import TrainError
 from trainer.data.cohort import Cohort
-from trainer.data.pairs import augment_pairs
+from trainer.data.pair_augmentation import augment_pairs
 from trainer.experiments.arms import Budget
 from trainer.experiments.cells import (
     AUGMENTED_COPIES,

@@ -18,14 +18,8 @@ from ratui.progress_bar import ProgressBar
 from ratui.study import Study
 from trainer.data.cohort import load_cohort, read_true_grades
 from trainer.data.device import copy_to_device, copy_together, fits_on_gpu
-from trainer.data.pairs import (
-    PairSamples,
-    augment_pairs,
-    check_learnable,
-    drop_fixed_scores,
-    load_pair_samples,
-    select_pairs,
-)
+from trainer.data.pair_augmentation import augment_pairs
+from trainer.data.pairs import PairSamples, check_learnable, drop_fixed_scores, load_pair_samples, select_pairs
 from trainer.data.sharing import prepare_in_first
 from trainer.data.splits import Split, pick_validation_cases
 from trainer.models.losses import LOSSES, check_class_weights, count_labelled, scorer_loss, weigh_grades
