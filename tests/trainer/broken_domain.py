@@ -79,7 +79,7 @@ DOMAIN_FAULTS: tuple[Mutation, ...] = (
     fault(
         "a film at another time point is judged",
         "inference/domain.py",
-        "features[row, time]",
+        "features[row, place]",
         "features[row, 0]",
         f"{_HERE}TestScorers::test_a_darker_film_is_unlike_and_both_its_time_points_have_no_answer",
     ),

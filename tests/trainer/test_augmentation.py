@@ -12,7 +12,7 @@ from scipy.ndimage import map_coordinates, uniform_filter
 from torch import Tensor
 
 from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE
-from trainer.data import augmentation, pairs
+from trainer.data import augmentation, pair_augmentation
 from trainer.data.augmentation import augment_hands, downsample
 from trainer.data.joint_styles import STYLE, list_style_ranges, vary_style
 from trainer.data.pair_augmentation import augment_pairs
@@ -223,8 +223,8 @@ def test_both_crops_of_a_pair_are_moved_and_get_noise_as_documented(
 ) -> None:
     uniform, whole = Uniform(), 16
     given: list[Any] = []
-    monkeypatch.setattr(pairs, "draw_uniform", uniform.draw)
-    monkeypatch.setattr(pairs, "vary_style", lambda *args: given.append(args) or args[0].clone())
+    monkeypatch.setattr(pair_augmentation, "draw_uniform", uniform.draw)
+    monkeypatch.setattr(pair_augmentation, "vary_style", lambda *args: given.append(args) or args[0].clone())
     crops = make_images(2 * COUNT, whole).reshape(COUNT, 2, whole, whole)
     found = augment_pairs(torch.from_numpy(crops), torch.Generator().manual_seed(9), side=side)
     side = side or whole
@@ -289,7 +289,7 @@ def test_styles_differ_by_gamma_texture_detail_gain_and_haze() -> None:
 
 def test_the_styles_of_both_films_are_alike_but_not_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[dict[str, Tensor]] = []
-    monkeypatch.setattr(pairs, "vary_style", lambda pictures, style, texture: given.append(style) or pictures)
+    monkeypatch.setattr(pair_augmentation, "vary_style", lambda pictures, style, texture: given.append(style) or pictures)
     augment_pairs(torch.rand(200, 2, 8, 8), torch.Generator().manual_seed(0))
     for name, values in given[0].items():
         one, other = values.reshape(200, 2, -1).unbind(dim=1)

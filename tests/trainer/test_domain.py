@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from trainer.training.domain_statistics import FeatureDomain, fit_domain, square
 from trainer.training.lineage import DataUsed, Lineage
 from trainer.training.model_card import format_model_card
 from trainer.training.model_domain import ModelDomain, load_domain, pick_films, store_domain, worst_verdict
-from trainer.training.scorer_domain import extract_scorer_features, list_films, measure_scorer_domain
+from trainer.training.scorer_domain import extract_scorer_features, measure_scorer_domain
 
 CPU = torch.device("cpu")
 KNOWN = FeatureDomain(np.array([1.0, 2.0]), np.array([[2.0, 0.0], [0.0, 0.5]]), 4.0, 60, True)
@@ -191,6 +192,12 @@ class GreyScorer(nn.Module):
         return torch.stack([crops.mean(dim=(2, 3)), crops.std(dim=(2, 3))], dim=2) * self.weight
 
 
+def measure(
+    network: GreyScorer, samples: PairSamples, learned: Sequence[int], validated: Sequence[int]
+) -> FeatureDomain | None:
+    return measure_scorer_domain(network, samples.crops, samples.list_films(), learned, validated)  # type: ignore[arg-type]
+
+
 class TestScorers:
     def pairs(self, cases: int, *, seed: int = 0) -> PairSamples:
         """Return samples of `cases` cases with three joints of each side."""
@@ -201,27 +208,27 @@ class TestScorers:
     def test_a_film_is_a_side_of_a_case_at_a_time_point(self) -> None:
         samples = self.pairs(1)
         samples.single_times[4] = 1
-        films = list_films(samples)
-        assert films[:2] == [(0, 0, "c000 L 0"), (0, 1, "c000 L 1")]
-        assert [each for each in films if each[0] == 4] == [(4, 1, "c000 R 1")]
-        assert len({film for *_, film in films}) == 4
+        films = samples.list_films()
+        assert films[:2] == [(0, 0, "c000 L 0", "c000"), (0, 1, "c000 L 1", "c000")]
+        assert [each for each in films if each.row == 4] == [(4, 1, "c000 R 1", "c000")]
+        assert len({each.film for each in films}) == 4
 
     def test_held_out_films_are_measured_and_others_only_if_these_are_too_few(self) -> None:
         samples, network = self.pairs(30), GreyScorer()
         learned, validated = range(78), range(78, 180)  # 17 cases with 68 films are validated
-        domain = measure_scorer_domain(network, samples, learned, validated)  # type: ignore[arg-type]
+        domain = measure(network, samples, learned, validated)
         assert domain is not None
         assert (domain.films, domain.is_held_out) == (68, True)
         crops = samples.crops[78:].reshape(-1, *samples.crops.shape[2:]) / 255
         assert domain.mean == pytest.approx([crops.mean(), crops.std(axis=(1, 2), ddof=1).mean()], rel=1e-5)
-        domain = measure_scorer_domain(network, samples, range(150), range(150, 180))  # type: ignore[arg-type]
+        domain = measure(network, samples, range(150), range(150, 180))
         assert domain is not None
         assert (domain.films, domain.is_held_out) == (120, False)
-        assert measure_scorer_domain(network, self.pairs(12), range(72), []) is None  # type: ignore[arg-type]
+        assert measure(network, self.pairs(12), range(72), []) is None
 
     def test_a_darker_film_is_unlike_and_both_its_time_points_have_no_answer(self) -> None:
         network = GreyScorer()
-        domain = measure_scorer_domain(network, self.pairs(30), [], range(180))  # type: ignore[arg-type]
+        domain = measure(network, self.pairs(30), [], range(180))
         scorer = TrainedScorer(network, (), (), (), Path("run"), {}, ModelDomain(domain))  # type: ignore[arg-type]
         samples = self.pairs(2, seed=5)
         samples = replace(samples, crops=samples.crops.copy())

@@ -29,7 +29,6 @@ from trainer.data.pairs import (
     select_pairs,
 )
 from trainer.inference.predictions import acquisition_scores, make_film_predictions, make_predictions
-from trainer.training.scorer_domain import list_films
 
 BOX = Box(14.0, 20.0, 30.0, 36.0)
 SITES = ("L.MCP2", "R.MCP2")
@@ -266,7 +265,7 @@ class TestMoreVisits:
         falling = levels_across(BOX)[::-1]
         for row, place in ((1, 1), (2, 1)):
             assert np.corrcoef(samples.crops[row, place].mean(axis=0), falling)[0, 1] > 0.99
-        assert {name for _, _, name in list_films(samples)} == {"C1 L 0", "C1 L 1", "C1 L 2", "C1 R 0", "C1 R 1"}
+        assert {each.film for each in samples.list_films()} == {"C1 L 0", "C1 L 1", "C1 L 2", "C1 R 0", "C1 R 1"}
         part = select_pairs(samples, ["C1"])
         assert [part.visits[row] for row in (1, 2)] == [("baseline", "visit 3"), ("visit 2", "visit 3")]
         assert [part.times(row) for row in range(4)] == [(0, 1), (0, 2), (1, 2), (0, 1)]
@@ -339,7 +338,7 @@ class TestAugmentation:
         assert float(places[:, 0].abs().std(dim=0).min()) > 0.03
 
     def test_the_noise_of_each_image_is_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("trainer.data.pairs.vary_style", lambda pictures, style, texture: pictures)
+        monkeypatch.setattr("trainer.data.pair_augmentation.vary_style", lambda pictures, style, texture: pictures)
         ramp = torch.linspace(0, 1, 24).expand(2, 2, 24, 24)
         seen = augment_pairs(ramp, torch.Generator().manual_seed(2))[..., 2:-2, 2:-2]
         sharp = seen - torch.nn.functional.avg_pool2d(seen, 3, 1, 1, count_include_pad=False)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ from trainer.data.image_cache import ImageCache, ImageRows
 __all__ = [
     "MARGIN",
     "PAIR_CROP_SIZE",
+    "FilmCrop",
     "PairSamples",
     "check_learnable",
     "crop_joint",
@@ -44,6 +45,25 @@ PAIR_CROP_SIZE = 72
 MARGIN = 1.25
 """Side of the part of the film that a crop shows, in sides of the region's box."""
 Progress = Callable[[str, int, int], None]
+
+
+class FilmCrop(NamedTuple):
+    """A crop of a joint, and the film that it is part of.
+
+    Attributes
+    ----------
+    row, place
+        The crop is ``crops[row, place]`` of `PairSamples`.
+    film
+        Name of the film: case, side and time point.
+    case
+        The case.
+    """
+
+    row: int
+    place: int
+    film: str
+    case: str
 
 
 @dataclass(frozen=True)
@@ -92,6 +112,14 @@ class PairSamples:
     def times(self, row: int) -> tuple[int, int]:
         """Return the time points of the two crops of `row`; equal ones if both show the same film."""
         return self.pair_times.get(row, (0, 1))
+
+    def list_films(self) -> list[FilmCrop]:
+        """Return all crops with their films, in the order of the rows; one crop of a joint that has one film."""
+        return [
+            FilmCrop(row, place, f"{case} {site[0]} {self.times(row)[place]}", case)
+            for row, (case, site) in enumerate(zip(self.cases, self.sites, strict=True))
+            for place in ((self.single_times[row],) if row in self.single_times else (0, 1))
+        ]
 
     @property
     def grades(self) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from trainer.inference.scoring import TrainedScorer
 from trainer.models.detector import JointDetector
 from trainer.training.detector_domain import crop_for_refiner, extract_refiner_features
 from trainer.training.model_domain import ModelDomain, worst_verdict
-from trainer.training.scorer_domain import extract_scorer_features, list_films
+from trainer.training.scorer_domain import extract_scorer_features
 
 __all__ = ["judge_films", "judge_hand", "list_unlike_rows"]
 
@@ -36,18 +36,21 @@ def judge_hand(
 
 
 def judge_films(scorers: Sequence[TrainedScorer], samples: PairSamples) -> dict[str, DomainVerdict]:
-    """Return the verdict on each film of `samples`, named as in `list_films`. Of several scorers the strictest counts."""
+    """Return the verdict on each film of `samples`, named as in `PairSamples.list_films`.
+
+    Of several scorers the strictest counts.
+    """
     films: dict[str, list[tuple[int, int]]] = {}
-    for row, time, film in list_films(samples):
-        films.setdefault(film, []).append((row, time))
+    for each in samples.list_films():
+        films.setdefault(each.film, []).append((each.row, each.place))
     verdicts: dict[str, list[DomainVerdict]] = {film: [] for film in films}
     for scorer in scorers:
         features = extract_scorer_features(scorer.network, samples.crops)
         for film, places in films.items():
-            verdicts[film].append(scorer.domain.judge(np.stack([features[row, time] for row, time in places])))
+            verdicts[film].append(scorer.domain.judge(np.stack([features[row, place] for row, place in places])))
     return {film: worst_verdict(each) for film, each in verdicts.items()}
 
 
 def list_unlike_rows(samples: PairSamples, verdicts: dict[str, DomainVerdict]) -> frozenset[int]:
     """Return the rows of `samples` with a film that is not like those of the training."""
-    return frozenset(row for row, _, film in list_films(samples) if not verdicts[film].is_like)
+    return frozenset(each.row for each in samples.list_films() if not verdicts[each.film].is_like)

@@ -32,7 +32,6 @@ from trainer.inference.decisions import (
 from trainer.inference.domain import judge_films, list_unlike_rows
 from trainer.inference.scoring import load_scorers, score_samples
 from trainer.training.model_domain import worst_verdict
-from trainer.training.scorer_domain import list_films
 
 __all__ = [
     "PredictionSummary",
@@ -146,11 +145,11 @@ def _group_verdicts(
 ) -> dict[str, dict[str, DomainVerdict]]:
     """Return the verdict on each film by case and film ID. A film of both hands has the stricter one of two."""
     found: dict[str, dict[str, list[DomainVerdict]]] = {case: {} for case in dict.fromkeys(pairs.cases)}
-    for row, time, name in list_films(pairs):
-        site, case = study.scheme.site(pairs.sites[row]), cases[pairs.cases[row]]
-        film = case.film(pairs.times(row)[time], site.side, site.part, study.scheme)
+    for each in pairs.list_films():
+        site, case = study.scheme.site(pairs.sites[each.row]), cases[each.case]
+        film = case.film(pairs.times(each.row)[each.place], site.side, site.part, study.scheme)
         if film is not None:
-            found[case.id].setdefault(film.id, []).append(by_hand[name])
+            found[case.id].setdefault(film.id, []).append(by_hand[each.film])
     return {case: {film: worst_verdict(each) for film, each in films.items()} for case, films in found.items()}
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from trainer.data.pairs import PairSamples
+from trainer.data.pairs import FilmCrop
 from trainer.models.scorer import PairScorer
 from trainer.training.domain_statistics import MIN_FILMS, FeatureDomain, fit_domain
 from trainer.training.model_domain import pick_films
 
-__all__ = ["extract_scorer_features", "list_films", "measure_scorer_domain"]
+__all__ = ["extract_scorer_features", "measure_scorer_domain"]
 
 _BATCH = 128  # joints
 
@@ -29,36 +29,40 @@ def extract_scorer_features(network: PairScorer, crops: npt.NDArray[np.uint8]) -
     return np.concatenate(parts)
 
 
-def list_films(samples: PairSamples) -> list[tuple[int, int, str]]:
-    """Return row, place (0 or 1) and film of each crop of `samples`: a film is named by case, side and time point."""
-    return [
-        (row, time, f"{case} {site[0]} {samples.times(row)[time]}")
-        for row, (case, site) in enumerate(zip(samples.cases, samples.sites, strict=True))
-        for time in ((samples.single_times[row],) if row in samples.single_times else (0, 1))
-    ]
-
-
 def measure_scorer_domain(
-    network: PairScorer, samples: PairSamples, learned: Sequence[int], validated: Sequence[int]
+    network: PairScorer,
+    crops: npt.NDArray[np.uint8],
+    films: Sequence[FilmCrop],
+    learned: Sequence[int],
+    validated: Sequence[int],
 ) -> FeatureDomain | None:
     """Return the domain of a trained `network`, or None if there are too few films.
 
-    `learned` and `validated` are the rows of `samples` that the network learned from, and that were kept for validation.
+    Parameters
+    ----------
+    network
+        The network.
+    crops
+        Crops of all joints, (N, 2, S, S), uint8.
+    films
+        The film of each crop, see `PairSamples.list_films`.
+    learned, validated
+        The rows of `crops` that the network learned from, and those that were kept for validation.
     """
     kept, used = set(validated), {*learned, *validated}
-    films = [each for each in list_films(samples) if each[0] in used]
+    films = [each for each in films if each.row in used]
     names, is_held_out = pick_films(
-        [film for row, _, film in films if row in kept], [film for row, _, film in films if row not in kept]
+        [each.film for each in films if each.row in kept], [each.film for each in films if each.row not in kept]
     )
     if len(names) < MIN_FILMS:
         return None
-    picked = [each for each in films if each[2] in names]
-    rows = sorted({row for row, _, _ in picked})
-    place = {row: number for number, row in enumerate(rows)}
-    found = extract_scorer_features(network, samples.crops[rows])
+    picked = [each for each in films if each.film in names]
+    rows = sorted({each.row for each in picked})
+    number = {row: number for number, row in enumerate(rows)}
+    found = extract_scorer_features(network, crops[rows])
     return fit_domain(
-        np.stack([found[place[row], time] for row, time, _ in picked]),
-        [film for _, _, film in picked],
-        [samples.cases[row] for row, _, _ in picked],
+        np.stack([found[number[each.row], each.place] for each in picked]),
+        [each.film for each in picked],
+        [each.case for each in picked],
         is_held_out=is_held_out,
     )

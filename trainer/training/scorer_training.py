@@ -196,7 +196,8 @@ def fit_scorer(
         label="scorer",
     )
     if process_group.is_first:
-        store_domain(out / "model.pt", measure_scorer_domain(model, samples, learned.tolist(), validated.tolist()))
+        films, rows = samples.list_films(), (learned.tolist(), validated.tolist())
+        store_domain(out / "model.pt", measure_scorer_domain(model, samples.crops, films, *rows))
         write_model_card(out, mlflow=plan.training.mlflow)
 
 
