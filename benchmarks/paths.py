@@ -1,4 +1,4 @@
-"""Count the files of three paths through the code: ``python -m benchmarks.paths [--list]``.
+"""Count the files of three paths through the code: ``python -m benchmarks.paths [--list] [--calls]``.
 
 Each path is run once under Python's profiler:
 
@@ -13,12 +13,14 @@ The third counts the files of ``trainer`` through which labels pass: a function 
 a variable or a result, or in a tuple or record that is one of these. It does not count files that run beside the labels: the
 run folder, the cache of the crops, and the network, which gets the crops only. Their number is printed too.
 
-With ``--list`` the files are printed in the order of their first call.
+With ``--list`` the files are printed in the order of their first call, and with ``--calls`` the functions, each with the one
+that called it first. In both cases the files are compared with the reasons in ``docs/architecture.md``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import sys
 import tempfile
@@ -32,6 +34,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
 
 class Tracer:
@@ -39,16 +42,13 @@ class Tracer:
 
     def __init__(self, package: str) -> None:
         self._prefix = str(ROOT / package) + "/"
-        self._calls: dict[str, None] = {}
         self._records = False
-        self.at_last_sync: tuple[str, ...] = ()
+        self.calls: dict[str, dict[str, str]] = {}
+        """By file: the caller of each function."""
+        self.at_last_sync: dict[str, dict[str, str]] = {}
+        """The same until the last file was written to the disk."""
         threading.setprofile(self._profile)
         sys.setprofile(self._profile)
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Return the files in the order of their first call."""
-        return tuple(self._calls)
 
     @contextmanager
     def record(self) -> Iterator[None]:
@@ -63,13 +63,23 @@ class Tracer:
         if not self._records:
             return
         if frame.f_code.co_filename.startswith(self._prefix) and self._counts(frame, event, argument):
-            self._calls[frame.f_code.co_filename.removeprefix(str(ROOT) + "/")] = None
+            functions = self.calls.setdefault(_name_file(frame), {})
+            caller = frame.f_back
+            functions.setdefault(
+                frame.f_code.co_qualname, f"{_name_file(caller)} {caller.f_code.co_qualname}" if caller else ""
+            )
         elif event == "c_call" and getattr(argument, "__name__", "") == "fsync":
-            self.at_last_sync = self.files
+            self.at_last_sync = {file: dict(functions) for file, functions in self.calls.items()}
 
     def _counts(self, frame: FrameType, event: str, argument: Any) -> bool:
         """Return True if the event is a call that puts its file on the path."""
         return event == "call" and frame.f_code.co_name != "<module>"
+
+
+def _name_file(frame: FrameType) -> str:
+    """Return the path of the code of `frame` below the project, or its name alone if it is of a library."""
+    file = Path(frame.f_code.co_filename)
+    return str(file.relative_to(ROOT)) if file.is_relative_to(ROOT) else file.name
 
 
 class LabelTracer(Tracer):
@@ -129,7 +139,7 @@ async def trace_case(folder: Path) -> Tracer:
     tracer = Tracer("ratui")
     with tracer.record():
         import_films(study, [films], key=folder / "key.json", converter=InProcessConverter())
-    imported = tracer.files
+    imported = len(tracer.calls)
     for case in study.cases():
         confirm_template(study, case, "anna")
     async with reading_as(study, "anna", size=(120, 40)) as pilot:
@@ -137,7 +147,7 @@ async def trace_case(folder: Path) -> Tracer:
         with tracer.record():
             await pilot.press("enter")
             await settle(pilot)
-    print(f"   import {len(imported)} files, open {len(set(tracer.files) - set(imported))} more")
+    print(f"   import {imported} files, open {len(tracer.calls) - imported} more")
     return tracer
 
 
@@ -169,16 +179,36 @@ def main() -> None:
             part.mkdir()
         key = asyncio.run(trace_key(parts[0]))
         report("key press → disk", key.at_last_sync)
-        report("import → screen", asyncio.run(trace_case(parts[1])).files)
-        report("label → loss", trace_loss(parts[2]).files)
+        case = asyncio.run(trace_case(parts[1]))
+        report("import → screen", case.calls)
+        loss = trace_loss(parts[2])
+        report("label → loss", loss.calls)
+    if len(sys.argv) > 1:
+        compare_with_reasons({*key.at_last_sync, *case.calls, *loss.calls})
 
 
-def report(title: str, files: tuple[str, ...]) -> None:
-    """Print how many files a path touches, and with ``--list`` which."""
-    print(f"{title}: {len(files)} files")
-    if "--list" in sys.argv:
-        for file in files:
+def report(title: str, calls: dict[str, dict[str, str]]) -> None:
+    """Print how many files a path touches, with ``--list`` which, and with ``--calls`` their functions."""
+    print(f"{title}: {len(calls)} files")
+    for file, functions in calls.items():
+        if "--list" in sys.argv or "--calls" in sys.argv:
             print(f"   {file}")
+        if "--calls" in sys.argv:
+            for function, caller in functions.items():
+                print(f"      {function}  <- {caller}")
+
+
+def compare_with_reasons(files: set[str]) -> None:
+    """Print the files of the paths without a reason in the documentation, and those with a reason that are on no path."""
+    text = ARCHITECTURE.read_text().split("## Three paths")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    stated = {name for row in rows for name in re.findall(r"`([^`]+\.py)`", row)}
+    named = stated | set(re.findall(r"([a-z_/]+\.py)", text))
+    is_named = {file: any(f"/{file}".endswith(f"/{name}") for name in named) for file in files}
+    for file in sorted(file for file, found in is_named.items() if not found):
+        print(f"without a reason in {ARCHITECTURE.name}: {file}")
+    for name in sorted(name for name in stated if not any(f"/{file}".endswith(f"/{name}") for file in files)):
+        print(f"on no path, but with a reason in {ARCHITECTURE.name}: {name}")
 
 
 if __name__ == "__main__":

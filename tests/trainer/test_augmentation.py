@@ -289,7 +289,9 @@ def test_styles_differ_by_gamma_texture_detail_gain_and_haze() -> None:
 
 def test_the_styles_of_both_films_are_alike_but_not_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[dict[str, Tensor]] = []
-    monkeypatch.setattr(pair_augmentation, "vary_style", lambda pictures, style, texture: given.append(style) or pictures)
+    monkeypatch.setattr(
+        pair_augmentation, "vary_style", lambda pictures, style, texture: given.append(style) or pictures
+    )
     augment_pairs(torch.rand(200, 2, 8, 8), torch.Generator().manual_seed(0))
     for name, values in given[0].items():
         one, other = values.reshape(200, 2, -1).unbind(dim=1)
