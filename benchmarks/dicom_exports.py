@@ -20,7 +20,7 @@ from pathlib import Path
 from ratui.results.export.reading_totals import ReadingTotals
 from ratui.results.export.signed_readings import ExportSource
 from ratui.results.export.structured_report import film_headers
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.results.totals import get_rule
 from ratui.study import Study
 from tests.support.highdicom_reports import build_report
@@ -30,11 +30,11 @@ EXPORT = """
 import sys, time
 from pathlib import Path
 from ratui.results.export import export
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.results.totals import get_rule
 from ratui.study import Study
 study = Study.open(Path(sys.argv[1]))
-released = released_readings(study)
+released = collect_released_readings(study)
 for name in ("sr", "gsps"):
     for _ in range(2):  # the first export loads highdicom and its tables
         start = time.process_time()
@@ -72,7 +72,7 @@ def measure(study: Path, out: Path, root: Path) -> dict[str, tuple[float, int]]:
 def measure_highdicom(folder: Path) -> float:
     """Return the CPU seconds in which highdicom builds and writes a report, the mean of the first case's at time point 0."""
     study, rule = Study.open(folder), get_rule("observed")
-    source = ExportSource(study, released_readings(study))
+    source = ExportSource(study, collect_released_readings(study))
     totals = ReadingTotals(source, rule)
     case, readings = next(source.by_case())
     headers, regions = film_headers(study, case), {(each.site, each.film): each for each in source.regions(case)}

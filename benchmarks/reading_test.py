@@ -23,7 +23,7 @@ import numpy.typing as npt
 from ratui.imaging import DEFAULT_DISPLAY, Box, Film, render
 from ratui.phantom import PhantomFilm
 from ratui.phantom.single_joint import JointErosion
-from ratui.practice.psychometrics import AdaptiveThreshold, probability_correct
+from ratui.practice.psychometrics import AdaptiveThreshold, compute_probability_correct
 from ratui.practice.reading_test import CONTRAST, PARTS, ReadingTest, Trial
 from ratui.terminal import Display
 from ratui.terminal.colours import make_grey_palette
@@ -61,7 +61,7 @@ def simulate_observers(count: int, seed: int = 1) -> None:
                 method = AdaptiveThreshold(plan.sizes)
                 for _ in range(plan.trials):
                     size = method.next_size()
-                    is_correct = bool(rng.random() < probability_correct(size, threshold, slope, lapse))
+                    is_correct = bool(rng.random() < compute_probability_correct(size, threshold, slope, lapse))
                     method.add_answer(size, is_correct=is_correct)
                 found = method.estimate()
                 inside.append(found.low <= threshold <= found.high)

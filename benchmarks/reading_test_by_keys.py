@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.recompute_displays import estimate_threshold
-from ratui.practice.psychometrics import probability_correct
+from ratui.practice.psychometrics import compute_probability_correct
 from ratui.practice.reading_test import ReadingTest, Trial
 from ratui.study import Study
 from ratui.study.display_tests import load_display_tests
@@ -105,7 +105,7 @@ def make_observer(erosion: float, narrowing: float, seed: int) -> Observer:
 
     def choose(trial: Trial) -> int:
         threshold = erosion if trial.part == "erosion" else narrowing
-        is_correct = rng.random() < probability_correct(trial.size, threshold, _SLOPE, _LAPSES)
+        is_correct = rng.random() < compute_probability_correct(trial.size, threshold, _SLOPE, _LAPSES)
         return trial.place if is_correct else 1 - trial.place
 
     return choose

@@ -29,12 +29,12 @@ import numpy as np
 from benchmarks.recompute import print_comparison
 from ratui.demo.simulate import SimulatedStudy, Simulation, choose_entry, simulate_study
 from ratui.phantom import SimulatedRater
-from ratui.practice.psychometrics import probability_correct
+from ratui.practice.psychometrics import compute_probability_correct
 from ratui.practice.reading_test import ReadingTest
 from ratui.reading import DisplayRecord, GradeEntry, TerminalSize, enter, find_next_open_field, reopen, sign
 from ratui.results.adjudication import Adjudication, build_queue
 from ratui.results.disputes import DisputeLimits, find_disputes
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.results.totals import choose_rule
 from ratui.study import CONSENSUS, Study
 from ratui.study.display_tests import DisplayFacts, DisplayTest, add_display_tests
@@ -233,7 +233,7 @@ def _test_displays(study: Study, tests: Sequence[tuple[str, float]]) -> None:
         test, rng = ReadingTest(number), np.random.default_rng(number)
         while (trial := test.trial) is not None:
             size = threshold if trial.part == "erosion" else 0.2 * threshold
-            is_seen = rng.random() < probability_correct(trial.size, size, 3.0, 0.02)
+            is_seen = rng.random() < compute_probability_correct(trial.size, size, 3.0, 0.02)
             test.answer(trial.place if is_seen else 1 - trial.place, 1.5)
         protocol, columns, pixels = _DISPLAYS[rater]
         facts = DisplayFacts(
@@ -247,7 +247,7 @@ def _test_displays(study: Study, tests: Sequence[tuple[str, float]]) -> None:
 
 def _change_after_release(study: Study, at: datetime) -> None:
     """Reopen one reading that all raters of the case have signed, change a grade, and sign it again."""
-    released = released_readings(study)
+    released = collect_released_readings(study)
     active = study.config.active_raters
     case, rater = next((case, rater) for case, found in released.readings.items() for rater in found if rater in active)
     with study.open_reading(rater, case) as session:
@@ -264,7 +264,7 @@ def _change_after_release(study: Study, at: datetime) -> None:
 def _adjudicate(simulated: SimulatedStudy, rng: np.random.Generator, at: datetime) -> None:
     """Settle the disputed cases as an adjudicator who sees the truth with small errors."""
     study = simulated.study
-    released = released_readings(study)
+    released = collect_released_readings(study)
     charter = study.config.charter
     limits = DisputeLimits(charter.adjudication_points, charter.adjudication_model_over)
     found = find_disputes(study, released, limits, choose_rule(released, None, study=study))

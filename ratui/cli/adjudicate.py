@@ -67,7 +67,7 @@ def adjudicate(
     """
     from ratui.results.adjudication import Adjudication, build_queue
     from ratui.results.disputes import DisputeLimits, find_disputes
-    from ratui.results.released import released_readings
+    from ratui.results.released import collect_released_readings
     from ratui.results.totals import choose_rule
     from ratui.study import CONSENSUS, Study
     from ratui.study.late_changes import changes_after_release
@@ -82,7 +82,7 @@ def adjudicate(
     if model and model not in list_prediction_models(opened):
         known = ", ".join(list_prediction_models(opened)) or "none"
         raise StudyError(f"the run {clean_text(model)} has not scored this study", study, f"Runs that have: {known}")
-    released = released_readings(opened)
+    released = collect_released_readings(opened)
     rule = choose_rule(released, missing, study=opened)
     late = changes_after_release(opened)
     found = find_disputes(opened, released, DisputeLimits(threshold, model_over), rule, model=model, late=late)
@@ -142,12 +142,12 @@ def _print_queue(
 
 
 def _describe_share(found: Sequence[CaseDispute], threshold: float) -> str:
-    from ratui.results.disputes import name_compared
+    from ratui.results.disputes import name_compared_quantity
 
     over = sum(each.is_over_limit for each in found)
     part = f" ({100 * over / len(found):.0f} %)" if found else ""
     return (
-        f"in {over} of {len(found)} cases{part}, two raters' {name_compared(found)} differ by "
+        f"in {over} of {len(found)} cases{part}, two raters' {name_compared_quantity(found)} differ by "
         f"{threshold:g} points or more"
     )
 

@@ -27,7 +27,7 @@ def charter(study: Path, source: Path | None, reason: str, html: Path | None, js
     The charter can be replaced until the first reading begins. After that, each change is an amendment: a new version with
     its time, account and reason. Values that the file does not contain stay as they are.
     """
-    from ratui.results.methods import methods_html, methods_to_record, methods_to_text
+    from ratui.results.methods import methods_to_record, methods_to_text, render_methods
     from ratui.study import Study
     from ratui.study.charter_changes import set_charter
     from ratui.study.joint_space_release import withdraw_unreleased_joint_space
@@ -43,7 +43,7 @@ def charter(study: Path, source: Path | None, reason: str, html: Path | None, js
     elif reason:
         raise click.UsageError("--reason belongs to --set")
     if html is not None:
-        write_output(methods_html(opened), html)
+        write_output(render_methods(opened), html)
     elif json_:
         click.echo(to_json(methods_to_record(opened)), nl=False)
     elif source is None:

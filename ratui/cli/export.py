@@ -78,14 +78,14 @@ def export(
     A case is exported once every rater has signed it. The exit code is 1 if there is no such case.
     """
     from ratui.results.export import export as write
-    from ratui.results.released import released_readings
+    from ratui.results.released import collect_released_readings
     from ratui.results.text_table import format_count
     from ratui.results.totals import choose_rule
     from ratui.study import KeyFile, Study
     from ratui.study.late_changes import changes_after_release
 
     opened = Study.open(study)
-    released = released_readings(opened, raters, interim=interim, exclude_coarse=exclude_coarse)
+    released = collect_released_readings(opened, raters, interim=interim, exclude_coarse=exclude_coarse)
     wanted = formats or ("csv",)
     rule = choose_rule(
         released, missing, study=opened, is_required=bool({"csv", "parquet", "adam", "redcap"} & set(wanted))

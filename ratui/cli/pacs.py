@@ -192,9 +192,9 @@ def receive(
             sys.stdout.flush()
             while True:
                 time.sleep(min(0.2, quiet))
-                if not inbox.has_news or receiver.quiet_seconds() < quiet:
+                if not inbox.has_new_files or receiver.count_quiet_seconds() < quiet:
                     continue
-                inbox.take_news()
+                inbox.clear_news()
                 try:
                     _import(opened, spool, spool.files(), key, second_key)
                 except RatuiError as error:

@@ -28,7 +28,7 @@ def quality(study: Path, cases: tuple[str, ...], queries: Path | None) -> None:
     Films are measured in the confirmed or proposed boxes of the joints. Before there are any, at the usual places, which
     finds less. In a study that is blinded to the order, only managers may do this, and no output shows the time points.
     """
-    from ratui.results.film_quality import measure_quality, query_table
+    from ratui.results.film_quality import make_query_table, measure_quality
     from ratui.results.text_table import format_count
     from ratui.study import Study
 
@@ -36,7 +36,7 @@ def quality(study: Path, cases: tuple[str, ...], queries: Path | None) -> None:
     bar = ProgressBar()
     found = measure_quality(opened, cases or None, on_progress=lambda done, of: bar("measuring cases", done, of))
     if queries is not None:
-        write_output(to_csv(*query_table(found), ids=("film", "visit")), queries)
+        write_output(to_csv(*make_query_table(found), ids=("film", "visit")), queries)
     if queries is None or str(queries) != "-":
         for film in found:
             click.echo(clean_text(film.format_line(), 1000))

@@ -56,10 +56,10 @@ def status(study: Path, html: Path | None, table: Path | None, json_: bool, visi
     if html is not None:
         from ratui.results.html import page, section
         from ratui.results.html import table as html_table
-        from ratui.results.progress import progress_html
+        from ratui.results.progress import render_progress
 
         shown = displays.to_table()
-        body = progress_html(found)
+        body = render_progress(found)
         if shown.rows:
             listed = html_table(shown.headers, shown.rows, text_columns=shown.text_columns, caption=shown.note)
             body.append(section(shown.title, [listed], 3))
@@ -180,14 +180,14 @@ def agreement(
     A case counts once every rater has signed it. The exit code is 1 if fewer than two raters or cases can be compared.
     """
     from ratui.results.agreement import measure_agreement
-    from ratui.results.agreement_tables import agreement_tables, summarize_agreement
-    from ratui.results.released import released_readings
+    from ratui.results.agreement_tables import make_agreement_tables, summarize_agreement
+    from ratui.results.released import collect_released_readings
     from ratui.results.totals import choose_rule
     from ratui.study import Study
     from ratui.study.late_changes import changes_after_release
 
     opened = Study.open(study)
-    released = released_readings(opened, raters, interim=interim, exclude_coarse=exclude_coarse)
+    released = collect_released_readings(opened, raters, interim=interim, exclude_coarse=exclude_coarse)
     print_notices(opened)
     late = changes_after_release(opened)
     print_late_changes(late)
@@ -198,7 +198,7 @@ def agreement(
         click.echo(to_json(found.to_document()), nl=False)
     else:
         click.echo(f"{clean_text(found.title)}: {found.scheme}\n{summarize_agreement(found)}")
-        for text_table in agreement_tables(found):
+        for text_table in make_agreement_tables(found):
             click.echo(f"\n{text_table.title}")
             for line in format_columns(text_table.headers, text_table.rows, text_columns=text_table.text_columns):
                 click.echo(f"  {line}")
@@ -257,7 +257,7 @@ def report(
     from datetime import UTC, datetime
 
     from ratui.results.disputes import DisputeLimits
-    from ratui.results.released import released_readings
+    from ratui.results.released import collect_released_readings
     from ratui.results.report import render_report
     from ratui.results.totals import choose_rule
     from ratui.study import Study
@@ -266,7 +266,7 @@ def report(
     opened = Study.open(study)
     if raters and not reason.strip():
         raise StudyError("results of some raters only need a reason", "--reason", "State why the others are left out")
-    released = released_readings(opened, raters, interim=interim, exclude_coarse=exclude_coarse)
+    released = collect_released_readings(opened, raters, interim=interim, exclude_coarse=exclude_coarse)
     rule = choose_rule(released, missing, study=opened)
     today = datetime.now(UTC).astimezone().date()
     limits = DisputeLimits(case=opened.config.charter.adjudication_points if threshold is None else threshold)

@@ -14,7 +14,7 @@ import click
 
 from ratui.demo.sample import SAMPLE_RATER, TRUTH_FILE, format_known_grades
 from ratui.demo.simulate import Simulation, simulate_study
-from ratui.practice.truth import truth_of_patient
+from ratui.practice.truth import truth_from_patient
 
 __all__ = ["main"]
 
@@ -37,7 +37,7 @@ def main(folder: Path, detector: Path | None, seed: int) -> None:
         )
     study = simulated.study
     truth = {
-        case: truth_of_patient(patient, study.case(case).sites(study.scheme))
+        case: truth_from_patient(patient, study.case(case).sites(study.scheme))
         for case, patient in simulated.patients.items()
     }
     folder.with_name(TRUTH_FILE).write_text(format_known_grades(truth, study.scheme), encoding="utf-8")

@@ -187,11 +187,11 @@ class Certificates:
             if file is not None and not os.access(file, os.R_OK):
                 raise PacsError("there is no such file that can be read", file)
 
-    def client_context(self) -> ssl.SSLContext:
+    def make_client_context(self) -> ssl.SSLContext:
         """Return the settings for connections to a PACS, whose certificate and name are verified. Raises PacsError."""
         return self._fill(ssl.create_default_context(ssl.Purpose.SERVER_AUTH))
 
-    def server_context(self) -> ssl.SSLContext:
+    def make_server_context(self) -> ssl.SSLContext:
         """Return the settings for receiving. With `trusted`, each sender must show a certificate. Raises PacsError."""
         context = self._fill(_ServerContext(ssl.PROTOCOL_TLS_SERVER))
         if self.trusted is not None:

@@ -16,7 +16,7 @@ from ratui.errors import PacsError, PacsLostError
 from ratui.pacs.address import Certificates, Credentials, PacsAddress
 from ratui.pacs.spool import TooLargeError
 
-__all__ = ["AnswerTooLarge", "BoundedSession", "http_errors", "make_session"]
+__all__ = ["AnswerTooLarge", "BoundedSession", "make_session", "translate_http_errors"]
 
 _MAX_SECONDS = 900.0  # of one answer, so that a server that sends byte by byte does not hold a run for ever
 _MORE = re.compile(r"\s*299\b.{0,1000}\badditional results\b", re.IGNORECASE | re.DOTALL)
@@ -106,7 +106,7 @@ def make_session(
     """
     if credentials and not address.is_encrypted and not address.is_loopback:
         raise PacsError("the account would be sent without encryption", str(address), "Give an https:// address")
-    certificates.client_context()  # reports files that can't be used
+    certificates.make_client_context()  # reports files that can't be used
     session = BoundedSession()
     session.trust_env = False
     session.verify = str(certificates.trusted) if certificates.trusted else True
@@ -125,7 +125,7 @@ def make_session(
 
 
 @contextmanager
-def http_errors(address: PacsAddress) -> Iterator[None]:
+def translate_http_errors(address: PacsAddress) -> Iterator[None]:
     """Turn errors of requests and of answers into PacsError, without any text of them: URLs contain patient IDs."""
     where = str(address)
     try:

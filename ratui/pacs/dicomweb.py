@@ -12,10 +12,10 @@ from dicomweb_client import DICOMwebClient
 
 from ratui.errors import PacsError
 from ratui.pacs.address import Certificates, Credentials, PacsAddress
-from ratui.pacs.bounded_http import http_errors, make_session
+from ratui.pacs.bounded_http import make_session, translate_http_errors
 from ratui.pacs.patient_list import ListedPatient
 from ratui.pacs.silence import silence_libraries
-from ratui.pacs.source import FoundSeries, FoundStudy, bounded, read_count
+from ratui.pacs.source import FoundSeries, FoundStudy, read_count, shorten_answer
 from ratui.pacs.spool import MAX_FILM_BYTES
 
 __all__ = ["DicomwebPacs", "split_parts", "split_single_part"]
@@ -44,7 +44,7 @@ class DicomwebPacs:
         self._url = f"{address.scheme}://{host}:{address.port}{address.path}"
         self._queries = make_session(address, account, files, limit=_MAX_QUERY_BYTES)
         self._films = make_session(address, account, files, limit=MAX_FILM_BYTES + 1_000_000)
-        with http_errors(address):
+        with translate_http_errors(address):
             self._client = DICOMwebClient(self._url, session=self._queries, timeout=_TIMEOUT)
             self._client.set_http_retry_params(retry=False)  # `fetch` and `send` repeat requests themselves
 
@@ -96,7 +96,7 @@ class DicomwebPacs:
 
     def _retrieve(self, path: str, *, is_single: bool) -> list[bytes]:
         with (
-            http_errors(self._address),
+            translate_http_errors(self._address),
             self._films.get(
                 f"{self._url}/{path}", headers={"Accept": _ACCEPT}, stream=True, timeout=_TIMEOUT
             ) as response,
@@ -110,14 +110,14 @@ class DicomwebPacs:
 
     def store(self, path: Path, study: str, instance: str) -> None:
         """Store the DICOM file at `path`, with these UIDs. Raises PacsError if the PACS does not confirm it."""
-        with http_errors(self._address):
+        with translate_http_errors(self._address):
             answer = self._client.store_instances([pydicom.dcmread(path)], study)
             stored = {str(each.ReferencedSOPInstanceUID) for each in answer.get("ReferencedSOPSequence", [])}
             refused = {str(each.ReferencedSOPInstanceUID) for each in answer.get("FailedSOPSequence", [])}
         if instance in refused:
             raise PacsError("the PACS did not store the file", str(self._address))
         if instance not in stored:  # some servers answer without a list
-            with http_errors(self._address):
+            with translate_http_errors(self._address):
                 found = self._client.search_for_instances(study, search_filters={"SOPInstanceUID": instance})
                 stored = {_value(each, "00080018") for each in found}
             if instance not in stored:
@@ -139,7 +139,7 @@ class DicomwebPacs:
         offset = 0
         has_more = False
         for _ in range(_MAX_PAGES):
-            with http_errors(self._address):
+            with translate_http_errors(self._address):
                 answers = search(*about, limit=_PAGE, offset=offset, **options)
                 if not isinstance(answers, list) or not all(isinstance(each, dict) for each in answers):
                     raise ValueError("not a list of data sets")
@@ -162,7 +162,7 @@ def _check_status(response: Any) -> None:
 
 def _value(answer: Mapping[str, Any], tag: str) -> str:
     """Return an element in DICOM JSON (PS3.18 F.2) as a text, with backslashes between its values, or an empty text."""
-    return bounded("\\".join(map(bounded, _values(answer, tag)[:_MOST_VALUES])))
+    return shorten_answer("\\".join(map(shorten_answer, _values(answer, tag)[:_MOST_VALUES])))
 
 
 def _name(answer: Mapping[str, Any]) -> str:
@@ -172,8 +172,8 @@ def _name(answer: Mapping[str, Any]) -> str:
     """
     first = next(iter(_values(answer, "00100010")), None)
     if not isinstance(first, dict):
-        return bounded(first)
-    return "=".join(bounded(first.get(group)) for group in ("Alphabetic", "Ideographic", "Phonetic")).rstrip("=")
+        return shorten_answer(first)
+    return "=".join(shorten_answer(first.get(group)) for group in ("Alphabetic", "Ideographic", "Phonetic")).rstrip("=")
 
 
 def _values(answer: Mapping[str, Any], tag: str) -> list[Any]:

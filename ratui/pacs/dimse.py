@@ -16,9 +16,9 @@ from pynetdicom import AE, build_context, build_role, evt
 from ratui.errors import PacsError, PacsLostError
 from ratui.pacs.address import Certificates, PacsAddress
 from ratui.pacs.patient_list import ListedPatient
-from ratui.pacs.pynetdicom_internals import connection_opened, limit_messages, message_ended, sent_too_much
+from ratui.pacs.pynetdicom_internals import has_sent_too_much, limit_messages, on_connection_opened, on_message_ended
 from ratui.pacs.receiver import COMPRESSED_SYNTAXES, FILM_CLASSES, KEY_OBJECTS, PLAIN_SYNTAXES, StorageReceiver
-from ratui.pacs.source import FoundSeries, FoundStudy, bounded, read_count
+from ratui.pacs.source import FoundSeries, FoundStudy, read_count, shorten_answer
 from ratui.pacs.spool import MAX_FILM_BYTES, TooLargeError
 
 __all__ = ["DimsePacs", "MoveDestination"]
@@ -79,7 +79,9 @@ class DimsePacs:
         limit_messages()
         self._address = address
         self._title = own_title
-        self._tls = ((certificates or Certificates()).client_context(), address.host) if address.is_encrypted else None
+        self._tls = (
+            ((certificates or Certificates()).make_client_context(), address.host) if address.is_encrypted else None
+        )
         self._association: Any = None
         self._arrived: list[bytes] = []
         self._wanted = ""  # the UID of the only film to accept, or _ALL
@@ -95,7 +97,7 @@ class DimsePacs:
             self._receiver.start()
 
     def find_studies(self, patient: ListedPatient) -> list[FoundStudy]:
-        """Return the studies that the PACS names for the ID of `patient`, of all issuers, unchecked."""
+        """Return all studies that the PACS lists for the patient ID of `patient`, as `DicomwebPacs.find_studies` does."""
         query = Dataset()
         query.SpecificCharacterSet = "ISO_IR 192"
         query.QueryRetrieveLevel = "STUDY"
@@ -250,8 +252,8 @@ class DimsePacs:
             ext_neg=roles,
             evt_handlers=[
                 (evt.EVT_C_STORE, self._on_store),
-                (evt.EVT_DIMSE_RECV, message_ended),
-                (evt.EVT_CONN_OPEN, connection_opened),
+                (evt.EVT_DIMSE_RECV, on_message_ended),
+                (evt.EVT_CONN_OPEN, on_connection_opened),
             ],
             tls_args=self._tls,
         )
@@ -260,7 +262,7 @@ class DimsePacs:
                 raise PacsError(
                     "the PACS rejects this program", str(self._address), f"Ask the PACS team to allow {self._title}"
                 )
-            # Also TLS ends so: the library tells no reason.
+            # A failed TLS handshake also ends here: the library gives no reason.
             raise PacsLostError(
                 "there is no connection to the PACS", str(self._address), "Check address, network, and certificates"
             )
@@ -281,7 +283,7 @@ class DimsePacs:
             self._check_model(_FIND, "C-FIND", "Ask the PACS team to allow queries")
 
             def keep(identifier: Dataset | None) -> None:
-                if identifier is None:  # the library could not parse it: a film would be missing without a word
+                if identifier is None:  # the library could not parse it: a film would be missing unnoticed
                     raise ConnectionError("an answer can't be read")
                 found.append(identifier)
 
@@ -337,7 +339,7 @@ class DimsePacs:
 
     def _note_closed(self, event: Any) -> None:
         """Note that a connection was closed because its peer sent a film that is too large."""
-        self._is_too_large |= sent_too_much(event.assoc)
+        self._is_too_large |= has_sent_too_much(event.assoc)
 
     def _too_large(self) -> TooLargeError:
         return TooLargeError(f"a file has more than {MAX_FILM_BYTES // 10**6} MB", str(self._address))
@@ -349,7 +351,7 @@ class DimsePacs:
         try:
             yield
         except (OSError, RuntimeError) as error:  # RuntimeError: the library's word for a lost association
-            if self._association is not None and sent_too_much(self._association):
+            if self._association is not None and has_sent_too_much(self._association):
                 self._is_too_large = True
             self._drop()
             if self._is_too_large:  # the film is left out; the next one comes by a new association
@@ -384,6 +386,6 @@ def _value(answer: Dataset, keyword: str) -> str:
     """Return an element as a text with backslashes between its values; empty if it is absent or can't be parsed."""
     try:
         value = answer.get(keyword)
-        return bounded("\\".join(map(bounded, value)) if isinstance(value, MultiValue) else value)
+        return shorten_answer("\\".join(map(shorten_answer, value)) if isinstance(value, MultiValue) else value)
     except Exception:  # a damaged element makes its parser raise almost anything
         return ""

@@ -1,4 +1,4 @@
-"""The inbox of a receiver: it stores what senders send, each content once, and counts it."""
+"""The inbox of a receiver: it stores the files that senders send, each content once, and counts them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Inbox:
 
     Attributes
     ----------
-    has_news
-        True if files wait that `take_news` has not taken yet, also those of an earlier run.
+    has_new_files
+        True if files have arrived since the last call of `clear_news`, or wait from an earlier run.
     """
 
     def __init__(self, spool: Spool) -> None:
@@ -28,7 +28,7 @@ class Inbox:
         self._guard = Lock()
         self._refused: dict[str, int] = {}
         self._repeated = 0
-        self.has_news = bool(spool.files())
+        self.has_new_files = bool(spool.files())
 
     def store(self, instance: str, data: bytes) -> int:
         """Store a received file and return the status for its sender; `instance` is not used."""
@@ -43,12 +43,12 @@ class Inbox:
             with self._guard:
                 self._refused[error.problem] = self._refused.get(error.problem, 0) + 1
             raise
-        self.has_news = True
+        self.has_new_files = True
         return 0x0000
 
-    def take_news(self) -> None:
-        """Begin to wait for further files."""
-        self.has_news = False
+    def clear_news(self) -> None:
+        """Set `has_new_files` to False. Call it before the import of the files that wait."""
+        self.has_new_files = False
 
     def describe(self, refused_kinds: int, refused_forms: int = 0) -> Iterator[str]:
         """Yield lines about what was not stored.

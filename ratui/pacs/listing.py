@@ -1,7 +1,7 @@
 """The list of the films that a PACS has for a patient, compared with the numbers that the PACS states.
 
 A list may have fewer entries than the PACS has objects: a server limits its answers, or a message is dropped. Such a
-difference is never left without a word.
+difference is always reported.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class StudyLister:
     repeat: Repeat
 
     def find_studies(self, patient: ListedPatient, listing: Listing) -> list[FoundStudy]:
-        """Return the studies that the PACS names for `patient`, unchecked.
+        """Return all studies that the PACS lists for the patient ID of `patient`; they can be of another person.
 
         A PACS rarely states how many there are. Therefore it is asked twice, and a third time if the answers differ.
         Studies that were not in all answers are used; if the third answer does not have them either, they are missing.

@@ -17,7 +17,14 @@ from pynetdicom.transport import AssociationSocket
 from ratui.pacs.silence import silence_libraries
 from ratui.pacs.spool import MAX_FILM_BYTES
 
-__all__ = ["MAX_PDU_BYTES", "connection_opened", "end_waiting", "limit_messages", "message_ended", "sent_too_much"]
+__all__ = [
+    "MAX_PDU_BYTES",
+    "end_waiting",
+    "has_sent_too_much",
+    "limit_messages",
+    "on_connection_opened",
+    "on_message_ended",
+]
 
 MAX_PDU_BYTES = 16_000_000
 """Maximum length of one protocol data unit. Common ones have 16 to 128 kB."""
@@ -52,19 +59,19 @@ def _read_bounded(self: Any, nr_bytes: int) -> bytearray:
     return data
 
 
-def sent_too_much(association: Any) -> bool:
+def has_sent_too_much(association: Any) -> bool:
     """Return whether an association ended because its peer sent more than a film may have."""
     return bool(getattr(association, "ratui_sent_too_much", False))
 
 
-def message_ended(event: Any) -> None:
+def on_message_ended(event: Any) -> None:
     """Begin to count the bytes of the next message. A handler for ``EVT_DIMSE_RECV``."""
     connection: Any = event.assoc.dul.socket
     if connection is not None:
         connection.ratui_received = 0
 
 
-def connection_opened(event: Any) -> None:
+def on_connection_opened(event: Any) -> None:
     """Send short messages at once, and keep the answers for their requests. A handler for ``EVT_CONN_OPEN``.
 
     The library sends a command and its data set separately. The kernel would hold the second back until the peer has
@@ -86,7 +93,7 @@ def end_waiting(association: Any) -> None:
 
 
 class _Checkpoint(Event):
-    """The gate at which the thread of an association waits during a request. It closes only between two of its looks."""
+    """A gate at which the thread of an association waits during a request. It never closes while the thread reads."""
 
     def __init__(self, guard: Lock) -> None:
         super().__init__()

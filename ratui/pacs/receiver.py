@@ -18,7 +18,13 @@ from pynetdicom import AE, evt
 
 from ratui.errors import PacsError
 from ratui.pacs.address import Certificates
-from ratui.pacs.pynetdicom_internals import MAX_PDU_BYTES, connection_opened, end_waiting, limit_messages, message_ended
+from ratui.pacs.pynetdicom_internals import (
+    MAX_PDU_BYTES,
+    end_waiting,
+    limit_messages,
+    on_connection_opened,
+    on_message_ended,
+)
 
 __all__ = ["COMPRESSED_SYNTAXES", "FILM_CLASSES", "KEY_OBJECTS", "PLAIN_SYNTAXES", "StorageReceiver"]
 
@@ -95,7 +101,7 @@ class StorageReceiver:
             )
         self._store = store
         self._address = (host, port)
-        self._context = certificates.server_context() if certificates is not None else None
+        self._context = certificates.make_server_context() if certificates is not None else None
         self._guard = Lock()
         self._refused_kinds = self._refused_forms = 0
         self._last = time.monotonic()
@@ -115,7 +121,7 @@ class StorageReceiver:
 
     @property
     def port(self) -> int:
-        """The port that is listened on."""
+        """Port on which the receiver listens."""
         return int(self._server.server_address[1])
 
     @property
@@ -130,7 +136,7 @@ class StorageReceiver:
         with self._guard:
             return self._refused_forms
 
-    def quiet_seconds(self) -> float:
+    def count_quiet_seconds(self) -> float:
         """Return the seconds since the last film or accepted connection."""
         with self._guard:
             return time.monotonic() - self._last
@@ -140,8 +146,8 @@ class StorageReceiver:
         handlers: list[Any] = [
             (evt.EVT_C_STORE, self._on_store),
             (evt.EVT_ACCEPTED, self._on_accepted),
-            (evt.EVT_DIMSE_RECV, message_ended),
-            (evt.EVT_CONN_OPEN, connection_opened),
+            (evt.EVT_DIMSE_RECV, on_message_ended),
+            (evt.EVT_CONN_OPEN, on_connection_opened),
             (evt.EVT_CONN_CLOSE, self._on_closed),
         ]
         try:

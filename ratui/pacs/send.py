@@ -1,7 +1,7 @@
 """Send exported reports, presentation states and films back to a PACS.
 
 Only files that ratui has exported are sent: everything in them that could name a person is a pseudonym or empty. Films go
-first, so that whatever refers to them finds them.
+first, so that the PACS has them when it gets a report that refers to them.
 """
 
 from __future__ import annotations

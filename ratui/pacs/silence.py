@@ -1,4 +1,4 @@
-"""Silence for the libraries: their warnings and log records repeat values of data sets, URLs and titles."""
+"""Suppression of the libraries' warnings and log records, which repeat values of data sets, URLs and titles."""
 
 from __future__ import annotations
 

@@ -8,14 +8,14 @@ from typing import Protocol
 
 from ratui.pacs.patient_list import ListedPatient
 
-__all__ = ["FoundSeries", "FoundStudy", "PacsSource", "bounded", "is_uid", "read_count"]
+__all__ = ["FoundSeries", "FoundStudy", "PacsSource", "is_uid", "read_count", "shorten_answer"]
 
 _MAX_TEXT = 256
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 _COUNT = re.compile(r"[0-9]{1,9}")
 
 
-def bounded(value: object) -> str:
+def shorten_answer(value: object) -> str:
     """Return a value of a PACS as a text of limited length, without the spaces around it."""
     return str(value)[:_MAX_TEXT].strip(" \0") if value is not None else ""
 
@@ -62,7 +62,7 @@ class PacsSource(Protocol):
     """A PACS that can be queried. Each method raises `PacsLostError` if the connection was lost, and else `PacsError`."""
 
     def find_studies(self, patient: ListedPatient) -> list[FoundStudy]:
-        """Return the studies that the PACS names for `patient`, unchecked."""
+        """Return all studies that the PACS lists for the patient ID of `patient`; they can be of another person."""
 
     def find_series(self, study: str) -> list[FoundSeries]:
         """Return the series of the study with the UID `study`."""

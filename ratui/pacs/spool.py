@@ -39,7 +39,7 @@ class SpoolFullError(PacsError):
 class Spool:
     """A folder of received files, open to its owner only and locked against other processes. A context manager.
 
-    Each file has a name that tells nothing: a digest. `finish` removes files and remembers their names, so that a later
+    Each file is named by a digest, which reveals nothing. `finish` removes files and remembers their names, so that a later
     run does not fetch them again. Methods may be called from several threads.
 
     Parameters

@@ -1,6 +1,7 @@
 """Practice of the score on joints with known answers, and examinations whose truth only the managers have.
 
-It knows no screen: `ratui.tui` shows a `PracticeStudy` like any other study, with the true answer after each joint.
+The package depends on no screen: `ratui.tui` shows a `PracticeStudy` as any other study, with the true answer after each
+joint.
 """
 
 from ratui.practice.examination import Examination, make_examination, open_examination

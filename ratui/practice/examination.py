@@ -1,6 +1,6 @@
 """Examinations: a study of simulated patients that raters read with the ordinary command, and its truth in another file.
 
-The study contains nothing of the truth, neither the seed nor anything that was computed from it but the films.
+Apart from the films, the study contains neither the truth nor its seed, nor anything computed from them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
     "DEFAULT_MARKS",
     "Examination",
     "check_examination_fits",
-    "default_marks",
+    "make_default_marks",
     "make_examination",
     "open_examination",
 ]
@@ -69,7 +69,7 @@ class Examination:
         return 1 + max(each.time for known in self.truth.values() for each in known)
 
 
-def default_marks(visits: int) -> Qualification:
+def make_default_marks(visits: int) -> Qualification:
     """Return the marks of an examination with this number of visits for which none are given."""
     return DEFAULT_MARKS if visits > 1 else replace(DEFAULT_MARKS, icc_change=None)
 
@@ -106,7 +106,7 @@ def make_examination(
     seed
         Seed of the patients; drawn and kept secret if None. Whoever knows it can compute the truth.
     marks
-        The marks to reach; `default_marks` if None.
+        The marks to reach; `make_default_marks` if None.
     blinded
         Do not show the order of the films.
     group
@@ -134,7 +134,7 @@ def make_examination(
         raise StudyError("there is such a file already", truth_file, "Choose another file for the truth")
     if cases < 3:
         raise StudyError(f"{cases} cases are too few for an examination", folder, "Take 3 or more")
-    marks = marks or default_marks(visits)
+    marks = marks or make_default_marks(visits)
     if visits == 1 and (marks.icc_change is not None or marks.sdc is not None):
         problem = "an examination of one visit has no change, so it can't have marks for ICC of change or SDC"
         raise StudyError(problem, folder, "Leave these marks out, or take more visits")

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from ratui.reading import Field, Reading
 
-__all__ = ["first_scores"]
+__all__ = ["find_first_scores"]
 
 
-def first_scores(reading: Reading) -> Mapping[Field, float | None]:
+def find_first_scores(reading: Reading) -> Mapping[Field, float | None]:
     """Return the scores of `reading` as they were when each joint was first filled, by field.
 
     Afterwards the person has seen the true answers of the joint, so later changes do not count. Joints that were never

@@ -32,8 +32,8 @@ __all__ = [
     "ExamResult",
     "Figures",
     "QuantityFigures",
+    "compute_mean_kappa",
     "mark_examination",
-    "mean_kappa",
     "measure_answers",
     "measure_quantities",
 ]
@@ -135,7 +135,7 @@ def measure_answers(pairs: Sequence[tuple[Scores, Mapping[Field, KnownAnswer]]])
         scored=len(scored),
         icc_status=status.icc,
         icc_change=change.icc,
-        kappa=mean_kappa(known),
+        kappa=compute_mean_kappa(known),
         sdc=change.sdc,
         difference=float(np.mean([own - true for own, true in scored])) if scored else None,
     )
@@ -162,7 +162,7 @@ def _measure(totals: npt.NDArray[np.float64], quantity: Quantity) -> QuantityFig
     return QuantityFigures(quantity.name, _defined(icc_agreement(change).value), _defined(sdc))
 
 
-def mean_kappa(answers: Sequence[tuple[Field, float | None, float | None]]) -> float | None:
+def compute_mean_kappa(answers: Sequence[tuple[Field, float | None, float | None]]) -> float | None:
     """Return the quadratic-weighted kappa of (field, own score, true score), the mean over the scales.
 
     Fields without one of the scores are left out. None if kappa is defined for no scale.

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from ratui.errors import StudyError, clean_text
-from ratui.practice.first_answers import first_scores
+from ratui.practice.first_answers import find_first_scores
 from ratui.practice.simulated_study import ProgressCallback, SimulatedCases, create_simulated_study
-from ratui.practice.truth import Truth, truth_of_reading
+from ratui.practice.truth import Truth, truth_from_reading
 from ratui.reading import Entry, Field, Reading
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.scheme import Scheme
 from ratui.study import AnswerSummary, Case, RevealedAnswers, Study
 from ratui.study.charter_changes import set_charter
@@ -24,7 +24,7 @@ from ratui.study.film_files import read_intact_film_data, write_films
 __all__ = ["TRAINEE", "PracticeStudy", "open_reference_practice", "open_simulated_practice"]
 
 TRAINEE = "you"
-"""ID of whoever practises."""
+"""ID of the person who practises."""
 
 
 class PracticeStudy(Study):
@@ -37,7 +37,7 @@ class PracticeStudy(Study):
     truth
         The known answers.
     reveals
-        Whether they are true answers or those of a reference reading.
+        Origin of the known answers: ``truth``, or ``reference`` for those of a reference reading.
     """
 
     def __init__(self, study: Study, truth: Truth, reveals: RevealedAnswers) -> None:
@@ -48,7 +48,7 @@ class PracticeStudy(Study):
         """The first answers of each case that was opened."""
 
     def as_rater(self, rater: str) -> Study:
-        """Return this study: whoever practises may know the time points and the answers."""
+        """Return this study itself, whatever `rater` is: a trainee may see the time points and the answers."""
         return self
 
     def other_answers(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
@@ -58,15 +58,15 @@ class PracticeStudy(Study):
         return (answers,) if answers else ()
 
     def asked_sites(self, case: str) -> frozenset[str] | None:
-        """Return no site: the answers were compared already, and there is no second look."""
+        """Return no sites: the trainee has compared all answers already, so the review lists none."""
         return frozenset()
 
     def summarize_answers(self, reading: Reading | None = None) -> AnswerSummary:
         """Return the agreement of the first answers with the known ones, with `reading` as it stands now."""
-        from ratui.practice.marking import mean_kappa
+        from ratui.practice.marking import compute_mean_kappa
 
         if reading is not None:
-            self._first[reading.case] = first_scores(reading)
+            self._first[reading.case] = find_first_scores(reading)
         answers = [
             (field, own, known[field].score)
             for case, first in self._first.items()
@@ -77,7 +77,7 @@ class PracticeStudy(Study):
         joints = {(case, field.site) for case, first in self._first.items() for field in first}
         differences = [own - true for _, own, true in answers if own is not None and true is not None]
         mean = float(np.mean(differences)) if differences else None
-        return AnswerSummary(len(joints), mean_kappa(answers), mean)
+        return AnswerSummary(len(joints), compute_mean_kappa(answers), mean)
 
 
 def open_simulated_practice(
@@ -96,7 +96,7 @@ def open_simulated_practice(
     Parameters are those of `SimulatedCases`; the seed is drawn if it is None. Raises StudyError or SchemeError.
     """
     drawn = secrets.randbits(128) if seed is None else seed
-    simulated = SimulatedCases(cases, drawn, one_hand=True, severity=severity, size=size, visits=visits)
+    simulated = SimulatedCases(cases, drawn, is_one_sided=True, severity=severity, size=size, visits=visits)
     study, truth = create_simulated_study(
         path, scheme, (TRAINEE,), simulated, title="Practice: simulated joints", progress=progress
     )
@@ -124,8 +124,8 @@ def open_reference_practice(
             f"{clean_text(rater)} is not a rater of this study", reference.path, f"Its raters are: {known}"
         )
     readings: dict[str, Reading] = {}
-    # Who may still read a case must not see the answers of others before that.
-    permitted = reference.cases() if reference.is_manager else released_readings(reference, (rater,)).readings
+    # A rater who may still read a case must not see the answers of others first.
+    permitted = reference.cases() if reference.is_manager else collect_released_readings(reference, (rater,)).readings
     for case in permitted:
         reading = reference.reading(rater, case) if len(readings) < cases else None
         if reading is not None and reading.signed_at is not None:
@@ -139,7 +139,7 @@ def open_reference_practice(
         progress("copying films", number, len(readings))
         _copy_case(study, reference, reference.case(case))
     progress("copying films", len(readings), len(readings))
-    truth = {case: truth_of_reading(reading) for case, reading in readings.items()}
+    truth = {case: truth_from_reading(reading) for case, reading in readings.items()}
     return PracticeStudy(study, truth, "reference")
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CORRECT_AT_THRESHOLD", "AdaptiveThreshold", "ThresholdEstimate", "probability_correct"]
+__all__ = ["CORRECT_AT_THRESHOLD", "AdaptiveThreshold", "ThresholdEstimate", "compute_probability_correct"]
 
 CORRECT_AT_THRESHOLD = 0.75
 """Share of correct answers that defines the threshold."""
@@ -26,13 +26,13 @@ _SLOPES = np.geomspace(1.0, 8.0, 9)
 _LAPSE_RATES = np.array([0.0, 0.02, 0.05])
 _THRESHOLD_STEPS = 81
 _BEYOND = 4.0
-"""The threshold may be so many times smaller than the smallest size, or larger than the largest one."""
+"""Factor by which the threshold may be smaller than the smallest size, or larger than the largest one."""
 _TAIL = 0.025
 
 Array = npt.NDArray[np.float64]
 
 
-def probability_correct(
+def compute_probability_correct(
     size: Array | float, threshold: Array | float, slope: Array | float, lapse: Array | float
 ) -> Array:
     """Return the probability of a correct answer.
@@ -92,7 +92,7 @@ class AdaptiveThreshold:
             raise ValueError("sizes must be positive and ascending")
         self._thresholds = np.geomspace(self.sizes[0] / _BEYOND, self.sizes[-1] * _BEYOND, _THRESHOLD_STEPS)
         # Shape (sizes, thresholds, slopes, lapse rates).
-        self._correct = probability_correct(
+        self._correct = compute_probability_correct(
             self.sizes[:, None, None, None],
             self._thresholds[None, :, None, None],
             _SLOPES[None, None, :, None],
@@ -101,7 +101,7 @@ class AdaptiveThreshold:
         self._posterior = np.full(self._correct.shape[1:], 1 / self._correct[0].size)
 
     def next_size(self) -> float:
-        """Return the size that is expected to tell most about the threshold."""
+        """Return the size whose answer is expected to reduce the uncertainty of the threshold most."""
         correct = np.einsum("sabc,abc->sa", self._correct, self._posterior)
         wrong = self._posterior.sum(axis=(1, 2)) - correct
         expected = sum(_expected_entropy(np.maximum(each, 0.0)) for each in (correct, wrong))

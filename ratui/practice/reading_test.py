@@ -2,7 +2,7 @@
 
 Each trial shows two films of one simulated joint with independent noise. In the part ``erosion`` one of them has an
 erosion of known diameter, in the part ``narrowing`` one of them has a joint space that is narrowed by a known share. The
-observer tells which one. It knows no screen. A seed and the answers determine every film.
+observer chooses one of the two. The module depends on no screen. A seed and the answers determine every film.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class ReadingTest:
         return result.is_correct
 
     def withdraw(self, draws: Collection[int]) -> None:
-        """Withdraw the answers to the trials `draws`, which no person has given. Others are drawn in their place."""
+        """Withdraw the answers to the trials with the numbers `draws`, which no person gave. New trials replace them."""
         for plan in self.parts:
             kept = [result for result in self._answers[plan.part] if result.draw not in draws]
             if len(kept) == len(self._answers[plan.part]):

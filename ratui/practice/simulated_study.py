@@ -14,7 +14,7 @@ from ratui.errors import StudyError
 from ratui.files import temporary_folder
 from ratui.imaging import Box
 from ratui.phantom import FilmSide, WrittenFilm, simulate_patient, write_patient_films
-from ratui.practice.truth import Truth, truth_of_patient
+from ratui.practice.truth import Truth, truth_from_patient
 from ratui.scheme import Scheme
 from ratui.study import Case, InProcessConverter, KeyFile, Region, RegionSource, Study, import_films
 from ratui.study.charter_changes import set_charter
@@ -43,8 +43,8 @@ class SimulatedCases:
         Number of cases; each is another patient.
     seed
         Seed of everything that is drawn. Whoever knows it can compute the truth.
-    one_hand
-        Show one hand of each patient, or one foot, drawn at random; otherwise both.
+    is_one_sided
+        True to show one hand or foot of each patient, drawn at random; otherwise both sides.
     severity
         Severity of every disease, 1 is usual and 0 healthy; drawn for each patient if None.
     size
@@ -57,7 +57,7 @@ class SimulatedCases:
 
     cases: int
     seed: int
-    one_hand: bool = False
+    is_one_sided: bool = False
     severity: float | None = None
     size: tuple[int, int] = (1250, 1024)
     visits: int = 2
@@ -94,7 +94,7 @@ def create_simulated_study(
             progress("drawing films", number, len(seeds))
             rng = np.random.default_rng(seed)
             patients.append(simulate_patient(rng, study.scheme, severity=simulated.severity, visits=simulated.visits))
-            sides: tuple[FilmSide, ...] = (("L", "R")[int(rng.integers(2))],) if simulated.one_hand else ("L", "R")
+            sides: tuple[FilmSide, ...] = (("L", "R")[int(rng.integers(2))],) if simulated.is_one_sided else ("L", "R")
             written.append(
                 write_patient_films(
                     patients[-1], films, rng, name=f"{number:04d}", dates=dates, size=simulated.size, sides=sides
@@ -107,7 +107,7 @@ def create_simulated_study(
     for name, patient, own in zip(names, patients, written, strict=True):
         case = study.case(name)
         save_true_boxes(study, case, own, raters[0])
-        truth[case.id] = truth_of_patient(patient, case.sites(study.scheme))
+        truth[case.id] = truth_from_patient(patient, case.sites(study.scheme))
     return study, truth
 
 

@@ -10,7 +10,7 @@ from ratui.phantom import PhantomPatient
 from ratui.reading import Entry, Field, FindingEntry, GradeEntry, Reading
 from ratui.scheme import Scheme, Site
 
-__all__ = ["KnownAnswer", "Truth", "make_answer", "truth_of_patient", "truth_of_reading"]
+__all__ = ["KnownAnswer", "Truth", "make_answer", "truth_from_patient", "truth_from_reading"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def make_answer(scheme: Scheme, site: Site, scale: str, grade: int, finding: str
     return KnownAnswer(FindingEntry(finding) if fixes else GradeEntry(grade), float(grade))
 
 
-def truth_of_patient(patient: PhantomPatient, sites: Collection[Site]) -> Mapping[Field, KnownAnswer]:
+def truth_from_patient(patient: PhantomPatient, sites: Collection[Site]) -> Mapping[Field, KnownAnswer]:
     """Return the known answers of a simulated patient at `sites`, all of whose visits are in the case."""
     return {
         Field(site.key, scale, time): make_answer(
@@ -46,7 +46,7 @@ def truth_of_patient(patient: PhantomPatient, sites: Collection[Site]) -> Mappin
     }
 
 
-def truth_of_reading(reading: Reading) -> Mapping[Field, KnownAnswer]:
+def truth_from_reading(reading: Reading) -> Mapping[Field, KnownAnswer]:
     """Return the answers of a reading in its filled fields."""
     return {field: KnownAnswer(entry, _score(reading, field)) for field, entry in reading.values.items()}
 

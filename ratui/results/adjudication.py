@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from ratui.errors import StudyError
 from ratui.reading import Entry, Field, GradeEntry, adopt, apply_regions
-from ratui.results.disputes import CaseDispute, agreed_entries
+from ratui.results.disputes import CaseDispute, find_agreed_entries
 from ratui.study import CONSENSUS, CaseState, LockHolder, ReadingSession, Study
 from ratui.study.accounts import check_account, find_account_rater
 from ratui.study.predictions import load_expected_grades
@@ -90,7 +90,7 @@ class Adjudication(Study):
                     raise StudyError("a rater has reopened this case", case, "Wait until every rater has signed it")
                 at = datetime.now(UTC)
                 begun = apply_regions(session.reading, self.absent_slots(self.case(case)), timestamp=at)
-                entries = agreed_entries(readings, self.queue[case].joints)
+                entries = find_agreed_entries(readings, self.queue[case].joints)
                 session.save(adopt(begun, {f: e for f, e in entries.items() if f in begun.fields}, timestamp=at))
             yield session
 
@@ -117,7 +117,7 @@ class Adjudication(Study):
         return tuple(entries for _, entries in sorted(answers, key=lambda each: self._shuffle_key(case, site, each[0])))
 
     def asked_sites(self, case: str) -> frozenset[str] | None:
-        """Return the keys of the joints in dispute: the raters have settled the others, and nobody looks at them again."""
+        """Return the keys of the joints in dispute. The raters agree on all others, so the review leaves these out."""
         return frozenset(joint.site for joint in self.queue[case].joints) if case in self.queue else None
 
     def _shuffle_key(self, case: str, site: str, who: str) -> bytes:

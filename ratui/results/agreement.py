@@ -46,7 +46,7 @@ __all__ = [
     "SiteAgreement",
     "TotalAgreement",
     "compare_scores",
-    "compared_cases",
+    "list_compared_cases",
     "measure_agreement",
 ]
 
@@ -226,7 +226,7 @@ def measure_agreement(
     StudyError
         If fewer than two raters or two cases can be compared, or if a rule is needed.
     """
-    complete = compared_cases(released)
+    complete = list_compared_cases(released)
     if len(released.raters) < 2:
         raise StudyError("agreement needs two raters", study.path, "Name two or more, or have a second rater read")
     if len(complete) < 2:
@@ -248,7 +248,7 @@ def measure_agreement(
     return replace(found, repeats=measure_repeatability(study, released, chosen), late_changes=marks), scores
 
 
-def compared_cases(released: ReleasedReadings) -> frozenset[str]:
+def list_compared_cases(released: ReleasedReadings) -> frozenset[str]:
     """Return the cases that all of their raters have signed, and at least two of the raters of `released`."""
     groups = released.complete_groups()
     return frozenset(case for raters, cases in groups.items() if len(raters) > 1 for case in cases)

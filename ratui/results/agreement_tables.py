@@ -10,7 +10,7 @@ from ratui.results.statistics import LEAST_PATIENTS
 from ratui.results.text_table import TextTable, format_count, format_estimate, format_number
 from ratui.results.totals import describe_rule
 
-__all__ = ["agreement_tables", "summarize_agreement"]
+__all__ = ["make_agreement_tables", "summarize_agreement"]
 
 _TOO_FEW = f"No correlation is estimated from fewer than {LEAST_PATIENTS} patients."
 
@@ -30,7 +30,7 @@ def summarize_agreement(agreement: Agreement) -> str:
     )
 
 
-def agreement_tables(agreement: Agreement, *, with_means: bool = True) -> Sequence[TextTable]:
+def make_agreement_tables(agreement: Agreement, *, with_means: bool = True) -> Sequence[TextTable]:
     """Return the tables of totals, kappa, limits of agreement, smallest detectable change, repeats and sites, in this order.
 
     With a single visit there is no table of the smallest detectable change, and no column about changes at the sites.

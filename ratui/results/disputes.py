@@ -28,11 +28,11 @@ __all__ = [
     "CaseDispute",
     "DisputeLimits",
     "JointDispute",
-    "agreed_entries",
     "describe_stage",
+    "find_agreed_entries",
     "find_disputes",
     "format_spread",
-    "name_compared",
+    "name_compared_quantity",
 ]
 
 
@@ -310,15 +310,15 @@ def format_spread(spread: float | None) -> str:
     return "–" if spread is None else f"{spread:.3g}"
 
 
-def name_compared(found: Sequence[CaseDispute]) -> str:
-    """Return the name of what the spreads of `found` compare: changes, and totals where a case has one visit."""
+def name_compared_quantity(found: Sequence[CaseDispute]) -> str:
+    """Return the words for the quantity that the raters differ in: changes, and totals if a case has one visit."""
     alone = [each.has_one_visit for each in found]
     if alone and all(alone):
         return "totals"
     return "changes of the total" + (" (of cases with one visit, totals)" if any(alone) else "")
 
 
-def agreed_entries(readings: Sequence[Reading], joints: Sequence[JointDispute]) -> Mapping[Field, Entry]:
+def find_agreed_entries(readings: Sequence[Reading], joints: Sequence[JointDispute]) -> Mapping[Field, Entry]:
     """Return the entries of all sites that are not in dispute, which are the same in all `readings`."""
     disputed = {joint.site for joint in joints}
     first = readings[0]

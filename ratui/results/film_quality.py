@@ -19,7 +19,14 @@ from ratui.study import Case, FilmRecord, Region, Study
 from ratui.study.film_files import is_lossy_film
 from ratui.study.repeats import load_repeats
 
-__all__ = ["FilmQuality", "QualityFinding", "QualityKind", "find_quality_problems", "measure_quality", "query_table"]
+__all__ = [
+    "FilmQuality",
+    "QualityFinding",
+    "QualityKind",
+    "find_quality_problems",
+    "make_query_table",
+    "measure_quality",
+]
 
 QualityKind: TypeAlias = Literal[
     "cut off",
@@ -326,7 +333,7 @@ def _find_blur(joints: JointQuality, *, is_template: bool) -> Iterator[QualityFi
         yield QualityFinding("blurred", f"blurred: edges are {joints.blur:.2f} mm wide")
 
 
-def query_table(found: Iterable[FilmQuality]) -> tuple[list[str], list[list[str]]]:
+def make_query_table(found: Iterable[FilmQuality]) -> tuple[list[str], list[list[str]]]:
     """Return headers and rows of the questions to the sites, one row for each problem that needs a question.
 
     In a study that is blinded to the order, neither the columns nor the order of the rows depend on the visits.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ratui.results.export.long_table import build_long_table
 from ratui.results.export.signed_readings import ExportSource
 from ratui.results.optional_dependencies import require
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.study import Study
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def build_frame(
         If a rater is unknown, if `interim` is not allowed, or if pandas is not installed.
     """
     pandas = require("pandas", "Study.to_frame")
-    released = released_readings(study, raters, interim=interim, exclude_coarse=exclude_coarse)
+    released = collect_released_readings(study, raters, interim=interim, exclude_coarse=exclude_coarse)
     table = build_long_table(ExportSource(study, released))
     frame = pandas.DataFrame(list(table.rows), columns=[column.name for column in table.columns])
     return frame.astype({column.name: _PANDAS_TYPES[column.kind] for column in table.columns})

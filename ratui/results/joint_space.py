@@ -25,9 +25,9 @@ __all__ = [
     "collect_measured_changes",
     "correlate",
     "find_successive_changes",
-    "graded_change_table",
     "joint_space_table",
     "load_released_measurements",
+    "make_graded_change_table",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -236,7 +236,7 @@ def _joint_cells(found: MeasuredChanges, seed: int) -> list[object]:
     ]
 
 
-def graded_change_table(found: MeasuredChanges, *, seed: int = 0) -> TextTable:
+def make_graded_change_table(found: MeasuredChanges, *, seed: int = 0) -> TextTable:
     """Return the measured changes by the graded change of the same joint between the same visits."""
     compared = found.compared
     rows: list[list[object]] = []

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Measure",
     "MeasureSummary",
-    "default_workers",
+    "count_default_workers",
     "list_measured_sites",
     "list_visit_pairs",
     "measure_joint_spaces",
@@ -182,7 +182,7 @@ def measure_joint_spaces(
     run = _Run(study, again, len(names), on_progress)
     tasks = run.plan(names)
     first = list(islice(tasks, 2))
-    count = default_workers() if workers is None else max(workers, 1)
+    count = count_default_workers() if workers is None else max(workers, 1)
     try:
         with closing(_run_tasks(study.path, chain(first, tasks), measure, count if len(first) > 1 else 1)) as results:
             for task, result in results:
@@ -197,7 +197,7 @@ def measure_joint_spaces(
     return run.summary
 
 
-def default_workers() -> int:
+def count_default_workers() -> int:
     """Return the number of processors that this process may use, at most 8."""
     return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, _MOST_WORKERS)
 

@@ -14,7 +14,7 @@ from ratui.study.charter import Charter, Qualification, ReadingWindow, charter_t
 from ratui.study.charter_changes import count_readings_by_version
 from ratui.study.study_config import StudyConfig
 
-__all__ = ["describe_methods", "describe_versions", "methods_html", "methods_to_record", "methods_to_text"]
+__all__ = ["describe_methods", "describe_versions", "methods_to_record", "methods_to_text", "render_methods"]
 
 _MISSING = {
     "": "no rule chosen: totals need one if a score is missing",
@@ -129,7 +129,7 @@ def methods_to_text(study: Study) -> list[str]:
     return [*lines, *(f"  {line}" for line in _describe_readings(count_readings_by_version(study)))]
 
 
-def methods_html(study: Study) -> str:
+def render_methods(study: Study) -> str:
     """Return the page as HTML without external content."""
     parts = [definition_list(describe_methods(study.config, study.scheme))]
     parts += describe_versions(study, count_readings_by_version(study))

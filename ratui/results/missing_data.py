@@ -16,10 +16,10 @@ from ratui.study.late_changes import LateChanges, changes_after_release
 __all__ = [
     "count_reopened",
     "count_settled_joints",
+    "find_unscored_reason",
     "list_settled_sites",
-    "missing_table",
-    "reopened_table",
-    "unscored_reason",
+    "make_missing_table",
+    "make_reopened_table",
 ]
 
 NOT_FILMED = "not filmed"
@@ -28,7 +28,7 @@ LEFT_OUT = "left out"
 """Reason of a field whose entry was left out because the films were displayed too coarsely."""
 
 
-def unscored_reason(reading: Reading, site: str, scale: str, time: int) -> str:
+def find_unscored_reason(reading: Reading, site: str, scale: str, time: int) -> str:
     """Return the id of the reason why a field has no score: of the scheme, or one of this module; empty if it has one."""
     field = Field(site, scale, time)
     match reading.values.get(field):
@@ -55,7 +55,7 @@ def _without_grade(reading: Reading, count: int) -> Iterator[Field]:
         )
 
 
-def missing_table(study: Study, released: ReleasedReadings) -> TextTable:
+def make_missing_table(study: Study, released: ReleasedReadings) -> TextTable:
     """Return the number of fields without a score by reason and visit, of all readings of the raters."""
     visits = released.all_visits()
     counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
@@ -68,7 +68,7 @@ def missing_table(study: Study, released: ReleasedReadings) -> TextTable:
             fields.update({numbers[time]: asked for time in reading.order})
             reasons = set()
             for site, scale, time in _without_grade(reading, asked * len(reading.order)):
-                if reason := unscored_reason(reading, site, scale, time):
+                if reason := find_unscored_reason(reading, site, scale, time):
                     counts[reason][numbers[time]] += 1
                     reasons.add(reason)
             readings.update(reasons)
@@ -109,7 +109,7 @@ def count_settled_joints(consensus: Mapping[str, Reading]) -> int:
     return sum(len(list_settled_sites(reading)) for reading in consensus.values())
 
 
-def reopened_table(study: Study, released: ReleasedReadings, late_changes: LateChanges | None = None) -> TextTable:
+def make_reopened_table(study: Study, released: ReleasedReadings, late_changes: LateChanges | None = None) -> TextTable:
     """Return the readings that were signed more than once, with the reasons, and the adjudicated joints by case.
 
     `late_changes` are those of the study, if they are known already.

@@ -26,7 +26,7 @@ from ratui.results.totals import RULES
 from ratui.study import Study
 from ratui.study.predictions import intact_expected_grades, list_prediction_models
 
-__all__ = ["ModelPerformance", "evaluate_models", "evaluation_table", "model_table"]
+__all__ = ["ModelPerformance", "evaluate_models", "make_evaluation_table", "make_model_table"]
 
 _LARGEST_REPORT = 16_000_000  # bytes
 _Floats = npt.NDArray[np.float64]
@@ -160,7 +160,7 @@ def _successive(scores: _Floats) -> _Floats:
     return np.stack(changes, axis=-1) if changes else np.zeros((*scores.shape[:-1], 0))
 
 
-def model_table(found: Sequence[ModelPerformance]) -> TextTable:
+def make_model_table(found: Sequence[ModelPerformance]) -> TextTable:
     """Return the performance of models as a table."""
     rows = [
         [
@@ -191,7 +191,7 @@ def model_table(found: Sequence[ModelPerformance]) -> TextTable:
     return TextTable("Models against the raters", headers, rows, text_columns=2, note=note)
 
 
-def evaluation_table(folder: Path) -> TextTable:
+def make_evaluation_table(folder: Path) -> TextTable:
     """Return the results that ``ratui-train evaluate`` wrote into `folder`; raise StudyError if there are none."""
     file = folder / "report.json"
     try:

@@ -11,7 +11,7 @@ from ratui.results.agreement import TOTAL
 from ratui.results.bootstrap import CONFIDENCE, Estimate
 from ratui.results.final_scores import FINAL_MEANINGS, FinalScores
 from ratui.results.quantities import Quantity
-from ratui.results.rater_totals import PROGRESSION, RAPID, years_apart
+from ratui.results.rater_totals import PROGRESSION, RAPID, compute_years_between
 from ratui.results.statistics import Floats, raters_of_mean, smallest_detectable_change
 from ratui.results.text_table import TextTable, format_number
 from ratui.results.totals import describe_rule
@@ -23,8 +23,8 @@ __all__ = [
     "Progression",
     "count_progression",
     "describe_final_rule",
-    "final_table",
-    "progression_table",
+    "make_final_score_table",
+    "make_progression_table",
     "summarize_final",
 ]
 
@@ -119,7 +119,7 @@ def _summarize(scale: str, quantity: str, values: Floats) -> FinalSummary:
 def count_progression(final: FinalScores) -> tuple[Progression, ...]:
     """Return the patients with progression, for each scale and each change. Raises StudyError if scipy is missing."""
     return tuple(
-        _count(final, scale, quantity, years_apart(final.raters.days, quantity.first, quantity.last))
+        _count(final, scale, quantity, compute_years_between(final.raters.days, quantity.first, quantity.last))
         for scale in _scales(final)
         for quantity in final.raters.quantities
         if quantity.first is not None
@@ -156,7 +156,7 @@ def describe_final_rule(final: FinalScores) -> str:
     return f"{text}. {describe_rule(final.raters.rule, final.raters.surgery)}"
 
 
-def final_table(final: FinalScores) -> TextTable:
+def make_final_score_table(final: FinalScores) -> TextTable:
     """Return the distribution of the final scores as a table."""
     rows = [
         [
@@ -178,7 +178,7 @@ def _format_range(low: float, high: float) -> str:
     return f"{format_number(low)} to {format_number(high)}" if np.isfinite(low) else "–"
 
 
-def progression_table(final: FinalScores) -> TextTable:
+def make_progression_table(final: FinalScores) -> TextTable:
     """Return the patients with progression as a table. Raises StudyError if scipy is missing."""
     found = count_progression(final)
     rows = [

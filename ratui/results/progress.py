@@ -14,7 +14,7 @@ from typing import Any
 
 from ratui.results.html import paragraph, section, table
 from ratui.results.text_table import format_count
-from ratui.results.visit_deviations import PatientVisit, deviation_table, find_deviations
+from ratui.results.visit_deviations import PatientVisit, find_deviations, make_deviation_table
 from ratui.study import CONSENSUS, CaseState, Study
 from ratui.study.late_changes import LateChanges, changes_after_release
 from ratui.study.repeat_updates import find_incomplete_repeats
@@ -25,12 +25,12 @@ __all__ = [
     "ProgressRow",
     "RaterProgress",
     "StudyProgress",
-    "case_progress_html",
     "describe_incomplete_repeats",
     "describe_late_changes",
     "measure_progress",
-    "progress_html",
-    "rater_progress_html",
+    "render_case_progress",
+    "render_progress",
+    "render_rater_progress",
 ]
 
 
@@ -251,17 +251,17 @@ def _count_signed_consensus(study: Study) -> int:
     return sum(1 for state in study.states(CONSENSUS) if state.stage == "signed")
 
 
-def progress_html(found: StudyProgress) -> list[str]:
+def render_progress(found: StudyProgress) -> list[str]:
     """Return the progress as HTML: a summary by rater, all cases, and visits that are not as planned."""
-    parts = [*rater_progress_html(found), section("Cases", [case_progress_html(found)], 3)]
+    parts = [*render_rater_progress(found), section("Cases", [render_case_progress(found)], 3)]
     if found.deviations:
-        shown = deviation_table(found.deviations)
+        shown = make_deviation_table(found.deviations)
         listed = table(shown.headers, shown.rows, text_columns=shown.text_columns)
         parts.append(section(shown.title, [listed, paragraph(shown.note, quiet=True)], 3))
     return parts
 
 
-def rater_progress_html(found: StudyProgress) -> list[str]:
+def render_rater_progress(found: StudyProgress) -> list[str]:
     """Return the progress of each rater as HTML."""
     repeats = ["repeats signed"] if found.repeats else []
     rows = [
@@ -308,7 +308,7 @@ def describe_late_changes(late: LateChanges, *, with_raters: bool = True) -> lis
     return lines
 
 
-def case_progress_html(found: StudyProgress) -> str:
+def render_case_progress(found: StudyProgress) -> str:
     """Return a table of each rater's progress in each case, one row per case, so that it prints on few pages."""
     raters = [each.rater for each in found.raters]
     cells = [{row.rater: _describe_row(row) for row in rows} for rows in found.by_case()]

@@ -21,9 +21,9 @@ __all__ = [
     "PROGRESSION",
     "RAPID",
     "RaterTotals",
-    "rater_totals_table",
+    "compute_years_between",
+    "make_rater_totals_table",
     "summarize_raters",
-    "years_apart",
 ]
 
 PROGRESSION = 0.5
@@ -104,7 +104,7 @@ def _summarize_rater(
     by_scale = {scale: values[scale, quantity][chosen, place] for scale in scores.scheme.scales}
     yearly = np.array([])
     if quantity.first is not None:
-        yearly = (totals / years_apart(scores.days, quantity.first, quantity.last))[chosen]
+        yearly = (totals / compute_years_between(scores.days, quantity.first, quantity.last))[chosen]
         yearly = yearly[np.isfinite(yearly)]
     return RaterTotals(
         scores.raters[place],
@@ -119,13 +119,13 @@ def _summarize_rater(
     )
 
 
-def years_apart(days: Floats, first: int, last: int) -> Floats:
+def compute_years_between(days: Floats, first: int, last: int) -> Floats:
     """Return the years between two columns of `days`, shape (cases,); NaN if a day is not known or they do not rise."""
     apart = days[:, last] - days[:, first]
     return np.asarray(np.where(apart > 0, apart, np.nan) / _YEAR)
 
 
-def rater_totals_table(found: Sequence[RaterTotals], rule: MissingRule) -> TextTable:
+def make_rater_totals_table(found: Sequence[RaterTotals], rule: MissingRule) -> TextTable:
     """Return the totals as a table, one row per rater and quantity."""
     scales = [*found[0].by_scale] if found and len(found[0].by_scale) > 1 else []
     rows, last = [], ""

@@ -21,7 +21,7 @@ from ratui.study.intact import intact_case, intact_displays, intact_reading
 from ratui.study.reading_session import DisplayUse
 from ratui.study.repeats import load_repeats
 
-__all__ = ["ReleasedReadings", "check_interim", "leave_out_coarse", "released_readings"]
+__all__ = ["ReleasedReadings", "check_interim", "collect_released_readings", "leave_out_coarse"]
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def _signed_readings(study: Study, films: Case) -> _SignedReadings:
 
 
 @pause_collection()
-def released_readings(
+def collect_released_readings(
     study: Study, raters: Sequence[str] = (), *, interim: bool = False, exclude_coarse: bool = False
 ) -> ReleasedReadings:
     """Return the readings of `study` that may be shown.

@@ -1,6 +1,6 @@
 """Agreement of each rater with themselves, from hidden repeats: coefficients, detectable change, and drift over time.
 
-The difference is always the second reading minus the first. It says nothing about which of the two was right.
+The difference is always the second reading minus the first. Neither of the two is taken as correct.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MEAN_RANGE = 1.128  # d2 of two values: the mean range of two normal values in 
 _LIMIT = 3.0  # SD
 _RUN = 8  # values on one side of the mean
 LEAST_REPEATS = 8
-"""Least number of repeats for limits of control: that of a run. From fewer, the mean moving range says little of the SD."""
+"""Least number of repeats for limits of control: that of a run. With fewer, the mean moving range estimates the SD badly."""
 
 
 @dataclass(frozen=True)

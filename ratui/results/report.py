@@ -15,8 +15,8 @@ from pathlib import Path
 from statistics import median
 
 from ratui.garbage_collection import pause_collection
-from ratui.results.agreement import Agreement, compared_cases, measure_agreement
-from ratui.results.agreement_tables import agreement_tables, summarize_agreement
+from ratui.results.agreement import Agreement, list_compared_cases, measure_agreement
+from ratui.results.agreement_tables import make_agreement_tables, summarize_agreement
 from ratui.results.display_tests import ReadingDisplays, summarize_display_tests
 from ratui.results.disputes import (
     CaseDispute,
@@ -24,22 +24,22 @@ from ratui.results.disputes import (
     describe_stage,
     find_disputes,
     format_spread,
-    name_compared,
+    name_compared_quantity,
 )
 from ratui.results.final_scores import FinalScores, compute_final_scores
 from ratui.results.html import definition_list, figure, page, paragraph, section, table
-from ratui.results.joint_space import collect_measured_changes, graded_change_table, joint_space_table
+from ratui.results.joint_space import collect_measured_changes, joint_space_table, make_graded_change_table
 from ratui.results.methods import describe_methods, describe_versions
-from ratui.results.missing_data import missing_table, reopened_table
-from ratui.results.model_performance import evaluate_models, evaluation_table, model_table
-from ratui.results.outcome import final_table, progression_table
-from ratui.results.progress import case_progress_html, measure_progress, rater_progress_html
-from ratui.results.rater_totals import rater_totals_table, summarize_raters
+from ratui.results.missing_data import make_missing_table, make_reopened_table
+from ratui.results.model_performance import evaluate_models, make_evaluation_table, make_model_table
+from ratui.results.outcome import make_final_score_table, make_progression_table
+from ratui.results.progress import measure_progress, render_case_progress, render_rater_progress
+from ratui.results.rater_totals import make_rater_totals_table, summarize_raters
 from ratui.results.released import ReleasedReadings
 from ratui.results.scores import ReadingScores
 from ratui.results.text_table import TextTable, format_count
 from ratui.results.totals import MissingRule, describe_rule
-from ratui.results.visit_deviations import deviation_table, find_deviations
+from ratui.results.visit_deviations import find_deviations, make_deviation_table
 from ratui.study import CONSENSUS, Study
 from ratui.study.charter_changes import count_by_version
 from ratui.study.late_changes import LateChanges
@@ -113,28 +113,28 @@ def render_report(
     study_progress = measure_progress(study)
     sources = _Sources(study, released, rule, limits or DisputeLimits(), reason, study_progress.late)
     compared: tuple[Agreement, ReadingScores] | None = None
-    if len(released.raters) > 1 and len(compared_cases(released)) > 1:
+    if len(released.raters) > 1 and len(list_compared_cases(released)) > 1:
         compared = measure_agreement(study, released, rule, seed=seed, late=study_progress.late)
     parts = [
         paragraph(f"{study.scheme.title}. Report of {today:%Y-%m-%d}.", quiet=True),
         section("Methods as run", _methods(sources)),
-        section("Progress", rater_progress_html(study_progress)),
+        section("Progress", render_rater_progress(study_progress)),
         section("Agreement", _agreement(sources, compared, plots)),
         section("Disputes", _disputes(sources)),
         section("Totals", _totals(sources)),
         section("Outcome", _outcome(sources, plots, seed)),
         section("Models", _models(sources, evaluations, seed)),
-        section("Cases", [case_progress_html(study_progress)]),
+        section("Cases", [render_case_progress(study_progress)]),
     ]
     return page(study.config.title, parts)
 
 
-def _table_html(text_table: TextTable, *, title: bool = True) -> str:
+def _table_html(text_table: TextTable, *, has_title: bool = True) -> str:
     body = [
         table(text_table.headers, text_table.rows, text_columns=text_table.text_columns),
         paragraph(text_table.note, quiet=True),
     ]
-    return section(text_table.title, body, 3) if title else "\n".join(body)
+    return section(text_table.title, body, 3) if has_title else "\n".join(body)
 
 
 # Methods.
@@ -280,7 +280,7 @@ def _agreement(sources: _Sources, compared: tuple[Agreement, ReadingScores] | No
     found, scores = compared
     yield paragraph(summarize_agreement(found))
     # The raters' means stand once, in the section of totals, so that no two tables can show different ones.
-    *figures, sites = agreement_tables(found, with_means=False)
+    *figures, sites = make_agreement_tables(found, with_means=False)
     yield from map(_table_html, figures)
     if plots:
         from ratui.results.plots import encode_figure, list_plots
@@ -300,7 +300,7 @@ def _disputes(sources: _Sources) -> Iterator[str]:
     uneven = sum(1 for each in found if each.unscored and not each.is_over_limit)
     part = f" ({100 * len(over) / len(found):.0f} %)" if found else ""
     yield paragraph(
-        f"In {len(over)} of {len(found)} cases{part}, two raters' {name_compared(found)} differ by "
+        f"In {len(over)} of {len(found)} cases{part}, two raters' {name_compared_quantity(found)} differ by "
         f"{sources.limits.case:g} points or more. More than 20 % would point to a systematic difference. "
         f"A consensus is signed for {format_count(sum(each.consensus_stage == 'signed' for each in found), 'case')}. "
         f"{describe_rule(sources.rule)}"
@@ -337,7 +337,7 @@ def _totals(sources: _Sources) -> Iterator[str]:
         yield paragraph("No case is released yet.")
         return
     found = summarize_raters(sources.study, sources.released, sources.rule)
-    yield _table_html(rater_totals_table(found, sources.rule), title=False)
+    yield _table_html(make_rater_totals_table(found, sources.rule), has_title=False)
 
 
 def _joint_spaces(sources: _Sources, final: FinalScores, plots: bool, seed: int) -> Iterator[str]:
@@ -346,7 +346,7 @@ def _joint_spaces(sources: _Sources, final: FinalScores, plots: bool, seed: int)
     if found is None:
         return
     yield _table_html(joint_space_table(found, seed=seed))
-    yield _table_html(graded_change_table(found, seed=seed))
+    yield _table_html(make_graded_change_table(found, seed=seed))
     if plots and len(found.compared.mm):
         from ratui.results.plots import encode_figure, plot_joint_space
 
@@ -369,18 +369,18 @@ def _outcome(sources: _Sources, plots: bool, seed: int) -> Iterator[str]:
             f"Late changes: the final scores of {late} of {format_count(len(final.cases), 'case')} contain a reading that "
             "was opened again after all raters of the case had signed, or are a consensus that is older than such a change."
         )
-    yield _table_html(final_table(final))
+    yield _table_html(make_final_score_table(final))
     if final.raters.main_change is not None and len(final.cases) > 1:
-        yield _table_html(progression_table(final))
+        yield _table_html(make_progression_table(final))
         if plots:
             from ratui.results.plots import encode_figure, plot_final_change
 
             yield figure(encode_figure(plot_final_change(final), "svg"), "svg", _LEGENDS["final-change"])
-    reopened = reopened_table(sources.study, sources.released, sources.late)
+    reopened = make_reopened_table(sources.study, sources.released, sources.late)
     yield from _joint_spaces(sources, final, plots, seed)
     cases = (sources.released.cases[case] for case in sources.released.readings)
-    planned = deviation_table(find_deviations(sources.study, cases))
-    for found in (missing_table(sources.study, sources.released), planned, reopened):
+    planned = make_deviation_table(find_deviations(sources.study, cases))
+    for found in (make_missing_table(sources.study, sources.released), planned, reopened):
         if found is planned and not sources.study.config.charter.visits:
             continue
         yield _table_html(found) if found.rows else paragraph(f"{found.title}: none.")
@@ -389,8 +389,8 @@ def _outcome(sources: _Sources, plots: bool, seed: int) -> Iterator[str]:
 def _models(sources: _Sources, evaluations: Sequence[Path], seed: int) -> Iterator[str]:
     found = evaluate_models(sources.study, sources.released, seed=seed)
     if found:
-        yield _table_html(model_table(found))
+        yield _table_html(make_model_table(found))
     for folder in evaluations:
-        yield _table_html(evaluation_table(folder))
+        yield _table_html(make_evaluation_table(folder))
     if not found and not evaluations:
         yield paragraph("No model has scored released cases of this study, and no evaluation was given.")

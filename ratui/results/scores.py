@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ratui.reading import Reading
 from ratui.results.quantities import Quantity, list_quantities, main_change, name_visits
 from ratui.results.released import ReleasedReadings
-from ratui.results.totals import MissingRule, list_fields, reading_scores, sum_changes, sum_scores
+from ratui.results.totals import MissingRule, fill_scores, list_fields, sum_changes, sum_scores
 from ratui.scheme import Scheme
 from ratui.study import CONSENSUS, Study
 
@@ -192,7 +192,7 @@ def _collect(
             if rater in of_case:
                 for column in columns:
                     exists[row, place, has_field, column] = True
-                reading_scores(of_case[rater], places, columns, values[row, place], surgery)
+                fill_scores(of_case[rater], places, columns, values[row, place], surgery)
     names = name_visits(study, visits)
     return ReadingScores(
         scheme, tuple(readings), tuple(raters), fields, visits, names, values, exists, days, rule, surgery

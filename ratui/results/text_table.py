@@ -83,10 +83,10 @@ def replace_nan(value: Any) -> Any:
 
 
 def protect_text(value: object) -> object:
-    """Return a cell that no spreadsheet runs: a text that begins like a formula gets an underscore, others stay."""
+    """Return `value`, with an underscore in front if it is a text that a spreadsheet would run as a formula."""
     return f"_{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
 def protect_id(value: object) -> object:
-    """Return an ID as it survives a spreadsheet: with an underscore in front if it would be read as something else."""
+    """Return an ID, with an underscore in front if a spreadsheet would change it, as it does with ``007`` or ``1e5``."""
     return f"_{value}" if isinstance(value, str) and _MISREAD.fullmatch(value) else protect_text(value)

@@ -29,9 +29,9 @@ __all__ = [
     "compute_change",
     "compute_total",
     "describe_rule",
+    "fill_scores",
     "get_rule",
     "list_fields",
-    "reading_scores",
     "score_field",
     "sum_changes",
     "sum_scores",
@@ -248,7 +248,7 @@ def score_field(reading: Reading, field: Field, surgery: str = "scheme") -> int 
     return reading.score(field)
 
 
-def reading_scores(
+def fill_scores(
     reading: Reading,
     places: Mapping[tuple[str, str], int],
     visits: Sequence[int],
@@ -286,7 +286,7 @@ def _one_reading(reading: Reading) -> tuple[Floats, Bools, FieldNames]:
     fields = tuple(dict.fromkeys((field.site, field.scale) for field in reading.fields))
     times = sorted(reading.order)
     values = np.full((1, len(fields), len(times)), np.nan)
-    reading_scores(reading, {name: place for place, name in enumerate(fields)}, times, values[0])
+    fill_scores(reading, {name: place for place, name in enumerate(fields)}, times, values[0])
     return values, np.ones_like(values, dtype=np.bool_), fields
 
 

@@ -12,7 +12,7 @@ from ratui.study.charter import PlannedVisit
 from ratui.study.intact import intact_case
 from ratui.study.repeats import load_repeats
 
-__all__ = ["PatientVisit", "compare_visits", "describe_deviation", "deviation_table", "find_deviations"]
+__all__ = ["PatientVisit", "compare_visits", "describe_deviation", "find_deviations", "make_deviation_table"]
 
 _DAY_UNKNOWN, _NO_FILM, _NO_WINDOW, _IN_WINDOW = "day unknown", "no film", "no window", "in window"
 
@@ -131,7 +131,7 @@ def describe_deviation(visit: PatientVisit) -> str:
     return f"{visit.name}: day {visit.day}, {distance} (day {visit.first} to {visit.last})"
 
 
-def deviation_table(found: Sequence[PatientVisit]) -> TextTable:
+def make_deviation_table(found: Sequence[PatientVisit]) -> TextTable:
     """Return the deviations as a table."""
     rows = [
         [

@@ -1,4 +1,4 @@
-"""The answers of others that a study may show to whoever has answered a joint: none in a plain study.
+"""The answers of others that a study may show to a rater who has answered a joint: none in a plain study.
 
 `results.adjudication` and `practice` replace these methods.
 """
@@ -14,7 +14,7 @@ from ratui.reading import Entry, Field, Reading
 __all__ = ["AnswerSource", "AnswerSummary", "RevealedAnswers"]
 
 RevealedAnswers: TypeAlias = Literal["", "raters", "truth", "reference"]
-"""Whose answers are shown: nobody's, the raters' in an adjudication, and the true or the reference answers in practice."""
+"""Origin of the answers that are shown: the raters in an adjudication, the truth or a reference in practice; or none."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,17 @@ class AnswerSummary:
 
 
 class AnswerSource:
-    """The part of a study that a rater or an adjudicator sees only after the own answer."""
+    """The part of a study that rater or adjudicator see only after they have answered."""
 
     reveals: RevealedAnswers = ""
-    """Whose answers `other_answers` returns."""
+    """Origin of the answers that `other_answers` returns."""
 
     def other_answers(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
         """Return what others answered at `site`; empty in a plain study."""
         return ()
 
     def asked_sites(self, case: str) -> frozenset[str] | None:
-        """Return the keys of the sites that a second look may ask about; None for all."""
+        """Return the keys of the sites that the review before signing may list; None for all."""
         return None
 
     def summarize_answers(self, reading: Reading) -> AnswerSummary | None:

@@ -56,7 +56,7 @@ def parse_answers(
     colours
         The colours of characters and the reason, from `detect_colours`.
     medium
-        The way of Kitty images that the terminal has taken; empty for its line.
+        The medium through which the terminal took a Kitty image; empty if images are sent as control sequences.
 
     Returns
     -------

@@ -66,7 +66,7 @@ class Display:
     uses_placeholders: bool = False
     """True if Kitty images are placed by characters, through tmux."""
     medium: Medium = ""
-    """Way of Kitty images to a terminal on this machine; empty for the terminal's line."""
+    """Medium of Kitty images for a terminal on this machine; empty if they are sent as control sequences."""
     terminal: str = ""
     """Name and version that the terminal reported; empty if it reported none. Inside a multiplexer that of the latter."""
     colours: Colours = "truecolor"
@@ -255,11 +255,11 @@ class Bandwidth:
         """Number of the fence that was sent last; 0 before the first one."""
         return self._number
 
-    def transfer_seconds(self, size: int) -> float:
+    def estimate_seconds(self, size: int) -> float:
         """Return the seconds that `size` bytes take, without the round trip."""
         return size / self.rate
 
-    def bytes_within(self, seconds: float) -> int:
+    def count_bytes_within(self, seconds: float) -> int:
         """Return the number of bytes that can be sent in `seconds`."""
         return int(self.rate * seconds)
 

@@ -1,7 +1,7 @@
-"""Images for a terminal on the same machine, through shared memory or a temporary file instead of the terminal's line.
+"""Images for a terminal on the same machine, through shared memory or a temporary file instead of control sequences.
 
-Kitty's protocol has a terminal read an image from POSIX shared memory or from a file, and delete it afterwards. Whether the
-terminal does so is asked with an image of one pixel: only an `OK` counts, and only if the terminal has deleted the image.
+With Kitty's protocol a terminal can read an image from POSIX shared memory or from a file, and delete it afterwards. A query
+with an image of one pixel tests this: the terminal must answer `OK`, and it must have deleted the image.
 A terminal on another machine can do neither, because the image does not exist there.
 
 The images show films of patients. Only this account can read them, their names are random, and nothing that exists is opened
@@ -39,8 +39,8 @@ __all__ = [
 ]
 
 Medium: TypeAlias = Literal["", "s", "t"]
-"""Way to a terminal on this machine, by its letter in Kitty's protocol: ``s`` for shared memory, ``t`` for a temporary file.
-Empty for the terminal's line."""
+"""Medium of images, by its letter in Kitty's protocol: ``s`` for shared memory, ``t`` for a temporary file.
+Empty if the pixels are sent in control sequences."""
 MEDIA: Mapping[Medium, str] = {"": "", "s": "shared memory", "t": "temporary files"}
 """Names of the media."""
 LEFTOVER_SECONDS = 300.0

@@ -136,7 +136,7 @@ class KittyFrame:
         return True
 
     def send_directly(self) -> None:
-        """Send the image through the terminal's line from now on, because the terminal did not take it otherwise."""
+        """Send the pixels in control sequences from now on, because the terminal did not take the image otherwise."""
 
     def mark_lost(self) -> None:
         """Record that the terminal may have lost the image, because another program used it."""
@@ -238,7 +238,7 @@ class KittyPlaceholderFrame(KittyFrame):
 class KittyFileFrame(KittyFrame):
     """A Kitty image that the terminal reads from shared memory or from a file. `upload` is empty.
 
-    The file is written when the image is sent. If there is no room for it, the image goes through the terminal's line.
+    The file is written when the image is sent. If there is no room for it, control sequences contain the pixels.
     """
 
     levels: bytes = field(default=b"", repr=False)
@@ -257,7 +257,7 @@ class KittyFileFrame(KittyFrame):
 
     @property
     def byte_count(self) -> int:
-        """Bytes that have to be sent to show the image now: without its pixels, unless these go through the line."""
+        """Bytes that have to be sent to show the image now: without its pixels, unless control sequences contain them."""
         if self._is_direct and not self._sent:
             return len(self.levels)  # before compression
         return 60 if self._sent else 260
@@ -290,7 +290,7 @@ class KittyFileFrame(KittyFrame):
         return bool(self._sent) and (not self._file or self._file[-1].is_taken())
 
     def send_directly(self) -> None:
-        """Send the image through the terminal's line from now on."""
+        """Send the pixels in control sequences from now on."""
         self._is_direct[:] = [True]
         self.mark_lost()
 
@@ -335,7 +335,7 @@ def encode_kitty(image: Image.Image, *, effort: int, placeholders: bool = False,
     placeholders
         True to place the image by characters, through tmux.
     medium
-        Way to a terminal on this machine; empty to send the pixels through the terminal's line.
+        Medium for a terminal on this machine; empty to send the pixels in control sequences.
 
     Returns
     -------
@@ -350,7 +350,7 @@ def encode_kitty(image: Image.Image, *, effort: int, placeholders: bool = False,
 
 
 def _make_upload(image: Image.Image, id: int, effort: int) -> tuple[str, ...]:
-    """Return the sequences that send `image` through the terminal's line, as a compressed picture in pieces."""
+    """Return the control sequences that contain `image`, as a compressed picture in pieces."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=effort)
     payload = base64.b64encode(buffer.getvalue()).decode()

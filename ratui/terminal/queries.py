@@ -1,7 +1,7 @@
 """All queries that ratui and Textual send to the terminal, with the replies that terminals give.
 
 A reply arrives in the same stream as the keys. Tests feed every reply to every screen, whole, split and late, to show that
-no part of one becomes an entry. A new query therefore belongs into `QUERIES` first.
+no part of one becomes an entry. Therefore add a new query to `QUERIES` first.
 """
 
 from __future__ import annotations

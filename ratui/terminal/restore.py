@@ -22,7 +22,7 @@ RESTORE = (
 )
 """The sequences that undo everything that Textual's driver switches on."""
 _PATIENCE = 1.0
-"""Seconds that a terminal which takes no output is waited for."""
+"""Longest wait in seconds for a terminal that takes no output."""
 
 
 class SavedTerminal:

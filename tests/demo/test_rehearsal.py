@@ -33,7 +33,7 @@ def work_in_this_process() -> Iterator[None]:
     """Draw and measure in this process: starting others takes longer. Joint spaces of films of this size are made up."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ratui.imaging, "joint_space_change", failing_joint_space_change)
-        patch.setattr(joint_space_measuring, "default_workers", lambda: 1)
+        patch.setattr(joint_space_measuring, "count_default_workers", lambda: 1)
         patch.setattr("ratui.demo.simulate.ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(1))
         yield
 

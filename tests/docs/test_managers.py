@@ -73,7 +73,7 @@ def test_the_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     # The films are noise, in which the search for a hand takes long.
     monkeypatch.setattr(onnx_networks, "load_shipped_detector", lambda: TemplateNetwork(sees_hands=False))
     monkeypatch.setattr(ratui.imaging, "joint_space_change", fake_joint_space_change)
-    monkeypatch.setattr(joint_space_measuring, "default_workers", lambda: 1)
+    monkeypatch.setattr(joint_space_measuring, "count_default_workers", lambda: 1)
     found = blocks()
     assert len(found) >= 7
     for block in found:

@@ -313,7 +313,7 @@ class TestTls:
     @pytest.fixture
     def ports(self, orthanc: Orthanc, certificates: Certificates) -> Iterator[tuple[int, int]]:
         """Return the ports of DICOMweb and of the classic protocol, both with TLS."""
-        context = Certificates(own=certificates.own, key=certificates.key).server_context()
+        context = Certificates(own=certificates.own, key=certificates.key).make_server_context()
         proxies = [CuttingProxy(port, tls=context) for port in (orthanc.http, orthanc.dicom)]
         yield proxies[0].port, proxies[1].port
         for proxy in proxies:

@@ -228,7 +228,7 @@ class TestTls:
         with Spool(study, "receive", tmp_path / "spool") as spool, receiving(spool, certificates=files) as receiver:
 
             def connect(client: Certificates) -> list[int]:
-                context = Certificates(trusted=own.own, own=client.own, key=client.key).client_context()
+                context = Certificates(trusted=own.own, own=client.own, key=client.key).make_client_context()
                 return send(receiver.port, film, tls_args=(context, "localhost"))
 
             assert connect(sender) == [0]
@@ -245,7 +245,7 @@ class TestTls:
             socket.create_connection(("127.0.0.1", receiver.port), 5),
         ):
             time.sleep(0.3)
-            context = Certificates(trusted=own.own).client_context()
+            context = Certificates(trusted=own.own).make_client_context()
             assert send(receiver.port, film_file(tmp_path / "f.dcm"), tls_args=(context, "localhost")) == [0]
 
     def test_tls_without_a_certificate_is_an_error(self) -> None:

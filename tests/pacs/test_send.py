@@ -19,7 +19,7 @@ from ratui.pacs.dicomweb import DicomwebPacs
 from ratui.pacs.dimse import DimsePacs
 from ratui.pacs.send import read_outgoing, send_files
 from ratui.results.export import export
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.results.totals import get_rule
 from ratui.study import InProcessConverter, Study, import_films
 from tests.films import confirm_template, film_file
@@ -72,7 +72,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 @pytest.fixture(scope="module")
 def exported(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("out")
-    export(study, released_readings(study), folder, ["sr", "gsps"], get_rule("complete"), with_films=True)
+    export(study, collect_released_readings(study), folder, ["sr", "gsps"], get_rule("complete"), with_films=True)
     return folder
 
 
@@ -255,7 +255,7 @@ def test_a_damaged_film_is_not_exported(study: Study, tmp_path: Path) -> None:
     path = copy.film_path(case, copy.case(case).films[0].id)
     path.write_bytes(path.read_bytes()[:-2] + b"xx")
     with pytest.raises(FilmError, match="damaged after its import"):
-        export(copy, released_readings(copy), tmp_path / "out", ["sr"], get_rule("complete"), with_films=True)
+        export(copy, collect_released_readings(copy), tmp_path / "out", ["sr"], get_rule("complete"), with_films=True)
 
 
 def test_a_study_goes_from_the_pacs_to_the_readings_and_back(orthanc: Orthanc, tmp_path: Path, account: None) -> None:

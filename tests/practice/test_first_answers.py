@@ -1,6 +1,6 @@
 """Only the answers count that were given before the right ones were shown."""
 
-from ratui.practice.first_answers import first_scores
+from ratui.practice.first_answers import find_first_scores
 from ratui.reading import Field, GradeEntry, NotAssessableEntry, clear, enter, start_reading
 from ratui.scheme import load_scheme
 
@@ -15,11 +15,11 @@ def test_changes_after_a_joint_was_filled_do_not_count() -> None:
     reading = enter(reading, FIELDS[0], GradeEntry(1))  # before the answers are shown, so it counts
     for field in FIELDS[1:3]:
         reading = enter(reading, field, GradeEntry(2))
-    assert not first_scores(reading)
+    assert not find_first_scores(reading)
     reading = enter(reading, OTHER, GradeEntry(5))  # a joint that is not filled
     reading = enter(reading, FIELDS[3], NotAssessableEntry("unreadable"))
-    first = first_scores(reading)
+    first = find_first_scores(reading)
     seen = enter(clear(reading, FIELDS[0]), FIELDS[0], GradeEntry(0))
-    assert first_scores(seen) == first
+    assert find_first_scores(seen) == first
     assert [first[field] for field in FIELDS] == [1.0, 2.0, 2.0, None]
     assert set(first) == set(FIELDS)

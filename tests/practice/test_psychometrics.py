@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ratui.practice.psychometrics import AdaptiveThreshold, ThresholdEstimate, probability_correct
+from ratui.practice.psychometrics import AdaptiveThreshold, ThresholdEstimate, compute_probability_correct
 from ratui.practice.reading_test import PARTS
 
 SIZES = PARTS[0].sizes
@@ -23,10 +23,12 @@ def measure(is_correct: Callable[[float], bool], trials: int = 40) -> ThresholdE
 
 def test_three_quarters_are_correct_at_the_threshold_whatever_slope_and_lapse_rate_are() -> None:
     slopes, lapses = np.array([1.0, 3.0, 8.0])[:, None], np.array([0.0, 0.02, 0.05])
-    np.testing.assert_allclose(probability_correct(1.3, 1.3, slopes, lapses), 0.75)
-    np.testing.assert_allclose(probability_correct(1e-6, 1.3, slopes, lapses), 0.5, atol=1e-6)
-    np.testing.assert_allclose(probability_correct(1e6, 1.3, slopes, lapses), np.broadcast_to(1 - lapses, (3, 3)))
-    assert np.all(np.diff(probability_correct(np.geomspace(0.1, 9.0, 50), 1.3, 2.0, 0.02)) > 0)
+    np.testing.assert_allclose(compute_probability_correct(1.3, 1.3, slopes, lapses), 0.75)
+    np.testing.assert_allclose(compute_probability_correct(1e-6, 1.3, slopes, lapses), 0.5, atol=1e-6)
+    np.testing.assert_allclose(
+        compute_probability_correct(1e6, 1.3, slopes, lapses), np.broadcast_to(1 - lapses, (3, 3))
+    )
+    assert np.all(np.diff(compute_probability_correct(np.geomspace(0.1, 9.0, 50), 1.3, 2.0, 0.02)) > 0)
 
 
 def test_the_interval_contains_the_threshold_of_most_simulated_observers_and_the_estimate_is_not_biased() -> None:
@@ -35,7 +37,7 @@ def test_the_interval_contains_the_threshold_of_most_simulated_observers_and_the
     observers = 60
     for _ in range(observers):
         threshold, slope = float(np.exp(rng.uniform(*np.log([0.4, 4.0])))), float(rng.uniform(1.5, 5.0))
-        found = measure(lambda size, t=threshold, s=slope: rng.random() < probability_correct(size, t, s, 0.02))  # type: ignore[misc]
+        found = measure(lambda size, t=threshold, s=slope: rng.random() < compute_probability_correct(size, t, s, 0.02))  # type: ignore[misc]
         covered += found.low <= threshold <= found.high
         ratios.append(found.threshold / threshold)
     assert covered >= 0.9 * observers

@@ -13,7 +13,7 @@ from ratui.results.adjudication import Adjudication, build_queue
 from ratui.results.agreement import measure_agreement
 from ratui.results.disputes import CaseDispute, DisputeLimits, find_disputes
 from ratui.results.progress import measure_progress
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.results.totals import get_rule
 from ratui.study import CONSENSUS, Study
 from ratui.study.check import check_study
@@ -31,7 +31,9 @@ BERT: Special = {MCP2[1]: GradeEntry(1), MCP3[1]: GradeEntry(2), PIP2[0]: GradeE
 
 
 def queue_of(study: Study, case: float = 3, model: str = "") -> tuple[CaseDispute, ...]:
-    return find_disputes(study, released_readings(study), DisputeLimits(case=case), get_rule("common"), model=model)
+    return find_disputes(
+        study, collect_released_readings(study), DisputeLimits(case=case), get_rule("common"), model=model
+    )
 
 
 class TestTheQueue:
@@ -129,12 +131,12 @@ class TestTheConsensus:
         from ratui.results.export.signed_readings import ExportSource
 
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT}, patients=2)
-        figures = measure_agreement(study, released_readings(study))[0].to_document()
+        figures = measure_agreement(study, collect_released_readings(study))[0].to_document()
         settle(Adjudication(study, build_queue(queue_of(study))), study.cases()[0])
         assert measure_progress(study).consensus_signed == 1
-        assert measure_agreement(study, released_readings(study))[0].to_document() == figures
+        assert measure_agreement(study, collect_released_readings(study))[0].to_document() == figures
         assert queue_of(study)[0].consensus_stage == "signed"
-        rows = build_long_table(ExportSource(study, released_readings(study), numbered=True)).rows
+        rows = build_long_table(ExportSource(study, collect_released_readings(study), numbered=True)).rows
         assert {(row[1], row[2]) for row in rows} == {
             ("READER 1", "rater"),
             ("READER 2", "rater"),
@@ -144,7 +146,7 @@ class TestTheConsensus:
     def test_one_that_is_not_signed_is_not_exported(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
         settle(Adjudication(study, build_queue(queue_of(study))), study.cases()[0], signed=False)
-        assert released_readings(study).consensus == {}
+        assert collect_released_readings(study).consensus == {}
         assert queue_of(study)[0].consensus_stage == "begun"
 
     def test_an_unfinished_consensus_is_continued(self, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from PIL import Image
 from ratui.errors import StudyError
 from ratui.reading import Field, FindingEntry, GradeEntry, NotAssessableEntry
 from ratui.results.agreement import Agreement, measure_agreement
-from ratui.results.agreement_tables import agreement_tables
-from ratui.results.released import released_readings
+from ratui.results.agreement_tables import make_agreement_tables
+from ratui.results.released import collect_released_readings
 from ratui.results.scores import ReadingScores
 from ratui.results.totals import get_rule
 from ratui.study import Study
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 
 def compare(study: Study, *raters: str) -> tuple[Agreement, ReadingScores]:
-    return measure_agreement(study, released_readings(study, raters), get_rule("common"))
+    return measure_agreement(study, collect_released_readings(study, raters), get_rule("common"))
 
 
 ANNA: Special = {
@@ -110,7 +110,7 @@ class TestFigures:
     def test_an_undefined_measure_is_null_in_json_and_a_dash_in_tables(self, tmp_path: Path) -> None:
         found, _ = compare(read_study(tmp_path, {"anna": {}, "bert": {}}, patients=2))
         assert found.to_document()["kappas"][0]["mean"]["value"] is None
-        sheets = agreement_tables(found)
+        sheets = make_agreement_tables(found)
         assert sheets[1].rows[0][-1] == "–"
 
     def test_a_study_of_readers_without_order_is_compared_all_the_same(self, tmp_path: Path) -> None:

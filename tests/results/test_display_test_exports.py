@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks.recompute import compare_report
 from benchmarks.recompute_displays import check_thresholds
-from ratui.practice.psychometrics import probability_correct
+from ratui.practice.psychometrics import compute_probability_correct
 from ratui.practice.reading_test import PARTS, ReadingTest
 from ratui.reading import DisplayRecord, Field, GradeEntry, TerminalSize, enter, sign
 from ratui.results.display_tests import ReadingDisplays, find_last_tests, summarize_display_tests
@@ -23,7 +23,7 @@ from ratui.results.export import export
 from ratui.results.export.display_tests_table import build_display_tests_table
 from ratui.results.export.signed_readings import ExportSource
 from ratui.results.export.tables import relink_table
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.results.report import render_report
 from ratui.results.totals import choose_rule
 from ratui.study import Study
@@ -77,14 +77,14 @@ def study(tmp_path: Path) -> Study:
 
 
 def exported(study: Study, folder: Path, **options: bool) -> list[dict[str, str]]:
-    released = released_readings(study)
+    released = collect_released_readings(study)
     export(study, released, folder, ["csv"], choose_rule(released, "observed", study=study), **options)
     path = folder / "display_tests.csv"
     return read_table(path) if path.exists() else []
 
 
 def report(study: Study) -> str:
-    released = released_readings(study)
+    released = collect_released_readings(study)
     rule = choose_rule(released, "observed", study=study)
     return render_report(study, released, rule, today=date(2026, 1, 2), plots=False)
 
@@ -140,7 +140,7 @@ def test_thresholds_and_intervals_follow_from_the_exported_answers(study: Study,
     for number, ability in enumerate((0.9, 0.02, 30.0)):  # the last two are below and above the sizes of the test
         test = ReadingTest(number, [replace(plan, trials=8) for plan in PARTS])
         while (trial := test.trial) is not None:
-            is_right = rng.random() < probability_correct(trial.size, ability, 3.0, 0.02)
+            is_right = rng.random() < compute_probability_correct(trial.size, ability, 3.0, 0.02)
             test.answer(trial.place if is_right else 1 - trial.place, 1.0)
         tests.append(replace(TEST, id=f"b{number}", parts=test.list_results()))
     add_display_tests(study, "ben", [*tests, replace(TEST, id="=cmd|x", parts=(replace(EROSION, trials=HOSTILE),))])
@@ -189,7 +189,7 @@ def test_a_test_of_another_display_than_that_of_the_readings_is_known_by_its_ent
 
 def test_raters_can_be_numbered_and_the_table_has_no_subjects(study: Study, tmp_path: Path) -> None:
     assert set(column(exported(study, tmp_path / "out", numbered=True), "reader")) == {"READER 1"}
-    source = ExportSource(study, released_readings(study))
+    source = ExportSource(study, collect_released_readings(study))
     table = build_display_tests_table(source, summarize_display_tests(study))
     assert relink_table(table, "study", dict.fromkeys(study.cases(), "P-1")) is table
 

@@ -17,7 +17,7 @@ import pytest
 from ratui.errors import StudyError
 from ratui.reading import Entry, Field, FindingEntry, GradeEntry, NotAssessableEntry
 from ratui.results.export import FORMATS, export
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.results.totals import get_rule
 from ratui.study import Study
 from tests.results.studies import NOTE, noisy_study, read_study
@@ -38,7 +38,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 @pytest.fixture(scope="module")
 def folder(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("out")
-    export(study, released_readings(study), target, tuple(FORMATS), get_rule("carried"))
+    export(study, collect_released_readings(study), target, tuple(FORMATS), get_rule("carried"))
     return target
 
 
@@ -159,7 +159,7 @@ def test_a_region_that_nobody_has_confirmed_is_not_exported(tmp_path: Path) -> N
         replace(region, confirmed_by="") if region.site == "L.PIP5" else region for region in study.regions(case)
     ]
     study.save_regions(case, guessed)
-    export(study, released_readings(study), tmp_path / "out", ["coco", "json"], get_rule("carried"))
+    export(study, collect_released_readings(study), tmp_path / "out", ["coco", "json"], get_rule("carried"))
     boxes = json.loads((tmp_path / "out" / "regions.json").read_text())["annotations"]
     assert {each["site"] for each in boxes} == {region.site for region in guessed if region.confirmed_by}
     (told,) = json.loads((tmp_path / "out" / "readings.json").read_text())["cases"]
@@ -183,7 +183,7 @@ class TestMK:
 
     def test_rows_follow_the_visits_and_not_the_order_on_a_raters_screen(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": {}, "bert": {}, "cleo": {}}, patients=3, blinded=True)
-        export(study, released_readings(study), tmp_path / "out", ("mk",), get_rule("complete"))
+        export(study, collect_released_readings(study), tmp_path / "out", ("mk",), get_rule("complete"))
         visits: dict[tuple[str, str], list[int]] = {}
         for row in rows(tmp_path / "out" / "mk.csv"):
             visits.setdefault((row["USUBJID"], row["MKEVALID"]), []).append(int(row["VISITNUM"]))
@@ -252,7 +252,7 @@ class TestStructuredReports:
         case = study.cases()[0]
         regions = [replace(r, box=None) if r.site == "L.PIP5" else r for r in study.regions(case)]
         study.save_regions(case, regions)
-        export(study, released_readings(study), tmp_path / "out", ["sr"], get_rule("carried"))
+        export(study, collect_released_readings(study), tmp_path / "out", ["sr"], get_rule("carried"))
         report = highdicom.sr.srread(tmp_path / "out" / "sr" / case / "anna-0.dcm")
         assert len(report.content.get_planar_roi_measurement_groups()) == 19
         assert [g.tracking_identifier for g in report.content.get_image_measurement_groups()] == ["L.PIP5", "totals"]
@@ -320,7 +320,7 @@ class TestNobodyIsNamed:
 
     def test_raters_can_be_written_as_numbers(self, study: Study, tmp_path: Path) -> None:
         formats = [name for name in FORMATS if name != "parquet"]
-        export(study, released_readings(study), tmp_path / "out", formats, get_rule("carried"), numbered=True)
+        export(study, collect_released_readings(study), tmp_path / "out", formats, get_rule("carried"), numbered=True)
         files = [file for file in (tmp_path / "out").rglob("*") if file.is_file()]
         assert not any("anna" in file.name or b"anna" in file.read_bytes() for file in files)
         assert {row["reader"] for row in rows(tmp_path / "out" / "scores.csv")} == {"READER 1", "READER 2"}
@@ -329,11 +329,11 @@ class TestNobodyIsNamed:
 class TestMistakes:
     def test_into_the_study(self, study: Study) -> None:
         with pytest.raises(StudyError, match="inside the study"):
-            export(study, released_readings(study), study.path / "out", ["csv"], get_rule("carried"))
+            export(study, collect_released_readings(study), study.path / "out", ["csv"], get_rule("carried"))
 
     def test_an_unknown_format(self, study: Study, tmp_path: Path) -> None:
         with pytest.raises(StudyError, match="no format xls"):
-            export(study, released_readings(study), tmp_path / "out", ["xls"], get_rule("carried"))
+            export(study, collect_released_readings(study), tmp_path / "out", ["xls"], get_rule("carried"))
 
     @pytest.mark.parametrize(("name", "library"), [("parquet", "pyarrow"), ("sr", "highdicom"), ("gsps", "highdicom")])
     def test_a_missing_library_is_named_with_the_extra_before_anything_is_written(
@@ -341,7 +341,7 @@ class TestMistakes:
     ) -> None:
         monkeypatch.setitem(sys.modules, library, None)
         with pytest.raises(StudyError, match=f"{library} is not installed") as caught:
-            export(study, released_readings(study), tmp_path / "out", ["csv", name], get_rule("carried"))
+            export(study, collect_released_readings(study), tmp_path / "out", ["csv", name], get_rule("carried"))
         assert "ratui[results]" in caught.value.remedy
         assert not (tmp_path / "out").exists()
 
@@ -350,5 +350,5 @@ class TestMistakes:
 
         study = read_study(tmp_path, {"anna": {}, "bert": None})
         with pytest.raises(StudyError, match="no reading is released yet"):
-            export(study, released_readings(study), tmp_path / "out", ["csv"], get_rule("complete"))
+            export(study, collect_released_readings(study), tmp_path / "out", ["csv"], get_rule("complete"))
         assert not (tmp_path / "out").exists()

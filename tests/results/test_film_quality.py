@@ -16,7 +16,13 @@ from ratui.errors import StudyError
 from ratui.imaging import Box, Film, SpacingSource, write_film
 from ratui.imaging.joint_quality import measure_joints
 from ratui.phantom import PhantomFilm, render, simulate_patient
-from ratui.results.film_quality import _SPACING_TEXTS, FilmQuality, find_quality_problems, measure_quality, query_table
+from ratui.results.film_quality import (
+    _SPACING_TEXTS,
+    FilmQuality,
+    find_quality_problems,
+    make_query_table,
+    measure_quality,
+)
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord, InProcessConverter, Region, RegionSource, Study, import_films
 from tests.films import film_file
@@ -217,7 +223,7 @@ def test_nothing_reveals_the_order_in_a_blinded_study(tmp_path: Path, study: Stu
             target.write_bytes(study.film_path(name, film.id).read_bytes())
         blinded.save_case(case)
         found = measure_quality(blinded)
-        outputs.append(("\n".join(film.format_line() for film in found), query_table(found)))
+        outputs.append(("\n".join(film.format_line() for film in found), make_query_table(found)))
         assert {film.time for film in blinded.case(name).films} == {0, 1}
     assert outputs[0] == outputs[1]
     assert "time" not in str(outputs)

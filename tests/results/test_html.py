@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ratui.results.html import page, table
-from ratui.results.model_performance import evaluation_table
-from ratui.results.progress import case_progress_html, measure_progress
+from ratui.results.model_performance import make_evaluation_table
+from ratui.results.progress import measure_progress, render_case_progress
 from tests.films import make_study
 from tests.tui.readings import store_reading
 
@@ -73,7 +73,7 @@ def test_pages_have_numbers_and_no_cell_is_cut_off() -> None:
 def test_the_progress_has_one_row_for_each_case(tmp_path: Path) -> None:
     study = make_study(tmp_path, patients=2)
     store_reading(study, study.cases()[0], rater="anna", signed=True, seconds=90)
-    text = case_progress_html(measure_progress(study))
+    text = render_case_progress(measure_progress(study))
     rows = [re.findall(r"<td[^>]*>([^<]*)", row) for row in re.findall(r"<tr>(.*?)</tr>", text)][1:]
     assert rows == [
         [study.cases()[0], "signed 76/76, 1.5 min", "reading 0/76: 76 fields in 20 joints"],
@@ -85,4 +85,4 @@ def test_a_value_without_an_interval_has_a_dash(tmp_path: Path) -> None:
     figure = {"name": "Cases", "value": 4, "low": None, "high": None, "unit": "", "baseline": None}
     figure |= {"baseline_name": "", "raters": None}
     (tmp_path / "report.json").write_text(json.dumps({"headline": [figure], "more": [], "cases": 4}))
-    assert evaluation_table(tmp_path).rows == [["Cases", "4.000", "–", "", ""]]
+    assert make_evaluation_table(tmp_path).rows == [["Cases", "4.000", "–", "", ""]]

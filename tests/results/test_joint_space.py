@@ -21,12 +21,12 @@ from ratui.results.joint_space import (
     MeasuredChanges,
     collect_measured_changes,
     correlate,
-    graded_change_table,
     joint_space_table,
     load_released_measurements,
+    make_graded_change_table,
 )
 from ratui.results.joint_space_measuring import list_measured_sites, measure_joint_spaces
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.results.report import render_report
 from ratui.results.totals import get_rule
 from ratui.study import CONSENSUS, InProcessConverter, Study, import_films
@@ -45,7 +45,7 @@ def jsn(site: str, grade: int) -> dict[Field, GradeEntry]:
 
 
 def collect(study: Study, **options: object) -> MeasuredChanges | None:
-    released = released_readings(study, **options)  # type: ignore[arg-type]
+    released = collect_released_readings(study, **options)  # type: ignore[arg-type]
     return collect_measured_changes(study, released, compute_final_scores(study, released, RULE))
 
 
@@ -71,7 +71,7 @@ def test_each_measurement_stands_beside_the_final_grade_of_its_joint(study: Stud
 
 def test_the_consensus_is_the_final_grade_where_there_is_one(study: Study) -> None:
     first, second = study.cases()
-    released = released_readings(study)
+    released = collect_released_readings(study)
     consensus = {first: replace(released.readings[first]["bert"], rater=CONSENSUS)}
     released = replace(released, consensus=consensus)
     final = compute_final_scores(study, released, RULE)
@@ -93,15 +93,15 @@ def test_unreliable_outdated_and_unsigned_measurements_do_not_count(study: Study
     assert int((found.cases == first).sum()) == len(stored) - 1
     assert int((~found.ok).sum()) == int(np.isnan(found.mm).sum()) == 1
     assert OUTDATED in {each.reason for each in load_joint_space(study, first)}
-    assert load_released_measurements(study, released_readings(study)).keys() == {first, second}
+    assert load_released_measurements(study, collect_released_readings(study)).keys() == {first, second}
 
 
 def test_measurements_of_a_case_that_a_rater_has_not_signed_are_kept_back(tmp_path: Path) -> None:
     study = read_study(tmp_path, {"anna": {}, "bert": None})
     measure_joint_spaces(study, fake_joint_space_change, workers=1)
     assert load_joint_space(study, study.cases()[0])
-    assert load_released_measurements(study, released_readings(study)) == {}
-    interim = released_readings(study, interim=True)
+    assert load_released_measurements(study, collect_released_readings(study)) == {}
+    interim = collect_released_readings(study, interim=True)
     found = collect_measured_changes(study, interim, compute_final_scores(study, interim, RULE))
     assert found is not None
     assert len(found.cases) == 0
@@ -111,7 +111,7 @@ def test_measurements_of_a_case_that_a_rater_has_not_signed_are_kept_back(tmp_pa
 def test_without_measurements_there_is_nothing(tmp_path: Path) -> None:
     study = read_study(tmp_path, {"anna": {}}, patients=1)
     assert collect(study) is None
-    page = render_report(study, released_readings(study), RULE, today=date(2026, 1, 1), plots=False)
+    page = render_report(study, collect_released_readings(study), RULE, today=date(2026, 1, 1), plots=False)
     assert "Measured" not in page
 
 
@@ -178,7 +178,7 @@ def test_the_tables_count_joints_and_groups() -> None:
     assert every[5:7] == [f"{np.std([-0.2, 0.1, 0, -0.4, -0.1], ddof=1):.3f}", 4]
     assert list(mcp[:4]) == ["MCP2", 4, "0 (0.0 %)", 4]
     assert list(ip) == ["IP1", 2, "1 (50.0 %)", 1, "0.100", "–", 0, "–"]
-    graded = {row[0]: row[1:] for row in graded_change_table(found).rows}
+    graded = {row[0]: row[1:] for row in make_graded_change_table(found).rows}
     assert {name: row[0] for name, row in graded.items()} == {
         "below 0": 1, "0": 1, "above 0, up to 1": 1, "above 1": 1,
     }  # fmt: skip
@@ -193,7 +193,7 @@ def test_the_export_has_a_row_for_each_joint_and_pair(study: Study, tmp_path: Pa
         return FakeChange(2.0, None, 0.1, 0.5, True) if next(mixed) else FakeChange(NAN, None, NAN, 0, False, "bones")
 
     measure_joint_spaces(study, measure, cases=[first], again=True, workers=1)
-    released = released_readings(study)
+    released = collect_released_readings(study)
     export(study, released, tmp_path / "out", ("csv",), RULE)
     with (tmp_path / "out" / "joint_space.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -214,7 +214,7 @@ def test_the_change_table_has_a_parameter_for_each_joint_measured_in_mm(study: S
     stored = load_joint_space(study, first)
     unreliable = replace(stored[0], ok=False, reason="bones")
     save_joint_space(study, first, [unreliable, replace(stored[1], mm=None), *stored[2:]])
-    table = build_adam_table(ExportSource(study, released_readings(study)), RULE)
+    table = build_adam_table(ExportSource(study, collect_released_readings(study)), RULE)
     names = [column.name for column in table.columns]
     rows = [dict(zip(names, row, strict=True)) for row in table.rows]
     measured = [row for row in rows if str(row["PARAMCD"]).startswith("JS") and row["PARAMCD"] != "JSN"]
@@ -237,7 +237,7 @@ def test_the_change_table_has_changes_since_the_baseline_only(tmp_path: Path) ->
     confirm_template(study, case, "anna")
     store_reading(study, case, rater="anna", signed=True)
     measure_joint_spaces(study, fake_joint_space_change, workers=1)
-    table = build_adam_table(ExportSource(study, released_readings(study)), RULE)
+    table = build_adam_table(ExportSource(study, collect_released_readings(study)), RULE)
     names = [column.name for column in table.columns]
     rows = [dict(zip(names, row, strict=True)) for row in table.rows]
     changes = {each.times: each.mm for each in load_joint_space(study, case) if each.site == "L.MCP2"}
@@ -247,7 +247,7 @@ def test_the_change_table_has_changes_since_the_baseline_only(tmp_path: Path) ->
 
 def test_the_report_shows_tables_and_plot(study: Study) -> None:
     pytest.importorskip("matplotlib", reason="pip install 'ratui[results]'")
-    page = render_report(study, released_readings(study), RULE, today=date(2026, 1, 1))
+    page = render_report(study, collect_released_readings(study), RULE, today=date(2026, 1, 1))
     assert "<h3>Measured joint spaces</h3>" in page
     assert "<h3>Measured change by graded change</h3>" in page
     assert "Measured change of each joint space against its graded change" in page

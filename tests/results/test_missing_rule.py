@@ -18,7 +18,7 @@ from ratui.results.disputes import CaseDispute, DisputeLimits, find_disputes
 from ratui.results.export.signed_readings import ExportSource
 from ratui.results.export.tables import table_to_csv
 from ratui.results.export.wide_table import build_wide_table
-from ratui.results.released import ReleasedReadings, released_readings
+from ratui.results.released import ReleasedReadings, collect_released_readings
 from ratui.results.report import render_report
 from ratui.results.scores import collect_scores
 from ratui.results.statistics import smallest_detectable_change
@@ -48,7 +48,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 @pytest.fixture(scope="module")
 def released(study: Study) -> ReleasedReadings:
-    return released_readings(study)
+    return collect_released_readings(study)
 
 
 def disputes(study: Study, released: ReleasedReadings, rule: str) -> tuple[CaseDispute, ...]:

@@ -15,16 +15,16 @@ import pytest
 from ratui.errors import StudyError
 from ratui.reading import Entry, Field, FieldChange, GradeEntry, LogEntry, NotAssessableEntry, Slot
 from ratui.results.agreement import measure_agreement
-from ratui.results.agreement_tables import agreement_tables
-from ratui.results.disputes import CaseDispute, DisputeLimits, find_disputes, name_compared
+from ratui.results.agreement_tables import make_agreement_tables
+from ratui.results.disputes import CaseDispute, DisputeLimits, find_disputes, name_compared_quantity
 from ratui.results.export import export
-from ratui.results.export.redcap import DICTIONARY_COLUMNS, build_redcap_tables, event_names, variable_name
+from ratui.results.export.redcap import DICTIONARY_COLUMNS, build_redcap_tables, make_event_names, variable_name
 from ratui.results.export.signed_readings import ExportSource
 from ratui.results.final_scores import compute_final_scores
-from ratui.results.missing_data import missing_table, reopened_table
-from ratui.results.outcome import final_table, summarize_final
-from ratui.results.rater_totals import rater_totals_table, summarize_raters
-from ratui.results.released import released_readings
+from ratui.results.missing_data import make_missing_table, make_reopened_table
+from ratui.results.outcome import make_final_score_table, summarize_final
+from ratui.results.rater_totals import make_rater_totals_table, summarize_raters
+from ratui.results.released import collect_released_readings
 from ratui.results.scores import collect_scores
 from ratui.results.totals import RULES, get_rule
 from ratui.study import CONSENSUS, KeyFile, Study
@@ -78,7 +78,7 @@ class TestVisits:
             for case, grade in (("C-1", 1), ("C-2", 2), ("C-3", 4))
         }
         found, _ = measure_agreement(fake_study(), release(one, dict.fromkeys(one, (0,))), OBSERVED)
-        tables = {table.title: table for table in agreement_tables(found)}
+        tables = {table.title: table for table in make_agreement_tables(found)}
         assert "Smallest detectable change" not in tables
         sites = tables["Sites"]
         assert list(sites.headers)[-1] == "apart"
@@ -98,7 +98,7 @@ class TestVisits:
         for name, total in expected.items():
             scores = collect_scores(fake_study(), found, get_rule(name))
             assert np.array_equal(scores.totals("ERO")[0, 0, 1], total, equal_nan=True), name
-        assert missing_table(fake_study(), found).rows == [["not filmed", "0 of 2", "2 of 2", "0 of 2", "1 of 1"]]
+        assert make_missing_table(fake_study(), found).rows == [["not filmed", "0 of 2", "2 of 2", "0 of 2", "1 of 1"]]
 
     def test_a_field_takes_the_score_of_the_visit_before_or_else_of_the_next(self) -> None:
         gap = NotAssessableEntry("unreadable")
@@ -137,7 +137,7 @@ class TestFinalScores:
         assert change is not None
         assert final.quantity(change, "ERO") == pytest.approx(changes, nan_ok=True)
         assert final.sources == sources
-        assert f"Final score: {rule}" in final_table(final).note
+        assert f"Final score: {rule}" in make_final_score_table(final).note
 
     def test_no_final_score_if_a_rater_has_none_under_the_rule(self) -> None:
         gap = NotAssessableEntry("unreadable")
@@ -186,7 +186,7 @@ class TestProgression:
     def test_patients_are_counted_by_each_definition(self, study: Study) -> None:
         from ratui.results.outcome import count_progression
 
-        final = compute_final_scores(study, released_readings(study), OBSERVED)
+        final = compute_final_scores(study, collect_released_readings(study), OBSERVED)
         found = next(each for each in count_progression(final) if each.scale == "ERO")
         # The raters differ by 6 and 0 points: the SD of the difference is 18 ** 0.5, so that the SDC of the mean of two
         # raters is 1.96 · 18 ** 0.5 / 2. The final changes are 9 and 6.
@@ -200,7 +200,7 @@ class TestProgression:
         pytest.importorskip("matplotlib", reason="pip install 'ratui[results]'")
         from ratui.results.plots import plot_final_change
 
-        axes = plot_final_change(compute_final_scores(study, released_readings(study), OBSERVED)).axes[0]
+        axes = plot_final_change(compute_final_scores(study, collect_released_readings(study), OBSERVED)).axes[0]
         dots, *lines = axes.get_lines()
         assert dots.get_xydata().tolist() == [[0.25, 6], [0.75, 9]]
         limits = [1.959964 * 18**0.5 / 2, 1.281552 * 18**0.5 / 2]
@@ -210,7 +210,7 @@ class TestProgression:
 
 
 def test_redcap_gets_valid_names_and_the_final_scores(study: Study) -> None:
-    dictionary, data = build_redcap_tables(ExportSource(study, released_readings(study)), OBSERVED)
+    dictionary, data = build_redcap_tables(ExportSource(study, collect_released_readings(study)), OBSERVED)
     assert [column.name for column in dictionary.columns] == list(DICTIONARY_COLUMNS)
     assert len(DICTIONARY_COLUMNS) == 18
     names = [row[0] for row in dictionary.rows]
@@ -228,7 +228,10 @@ def test_redcap_gets_valid_names_and_the_final_scores(study: Study) -> None:
 
 
 def test_names_for_redcap() -> None:
-    assert event_names(["baseline", "Year 1 (12 months, repeated)"]) == ["baseline_arm_1", "year_1_12_months_r_arm_1"]
+    assert make_event_names(["baseline", "Year 1 (12 months, repeated)"]) == [
+        "baseline_arm_1",
+        "year_1_12_months_r_arm_1",
+    ]
     numbered = ["visit_1_arm_1", "visit_2_arm_1"]
     for names in (
         ["治療前", "治療後"],
@@ -236,7 +239,7 @@ def test_names_for_redcap() -> None:
         ["week 1", "Week 1!"],
         ["a visit at the end of year 1", "a visit at the end of year 2"],
     ):
-        assert event_names(names) == numbered
+        assert make_event_names(names) == numbered
     assert variable_name("2nd scale, of a very long name") == "v_2nd_scale_of_a_very_long"
 
 
@@ -246,7 +249,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 class TestExports:
     def test_final_scores_and_their_change_table(self, study: Study, tmp_path: Path) -> None:
-        export(study, released_readings(study), tmp_path, ("csv", "adam"), OBSERVED)
+        export(study, collect_released_readings(study), tmp_path, ("csv", "adam"), OBSERVED)
         rows = [row for row in read_csv(tmp_path / "final.csv") if row["scale"] == "ERO"]
         assert [(row["time"], row["score"], row["change"]) for row in rows] == [
             ("0", "0.0", ""),
@@ -266,7 +269,7 @@ class TestExports:
         assert NOTE not in "".join(path.read_text() for path in tmp_path.iterdir())
 
     def test_notes_and_signing_times_only_if_asked_for(self, study: Study, tmp_path: Path) -> None:
-        export(study, released_readings(study), tmp_path, ("csv",), OBSERVED, with_notes=True)
+        export(study, collect_released_readings(study), tmp_path, ("csv",), OBSERVED, with_notes=True)
         notes = read_csv(tmp_path / "notes.csv")
         assert {(row["site"], row["note"]) for row in notes} == {("L.MCP2", NOTE)}
         rows = read_csv(tmp_path / "readings.csv")
@@ -306,7 +309,7 @@ def test_the_report_says_who_has_left_and_why(tmp_path: Path) -> None:
 
 
 def test_reopened_readings_and_settled_joints_are_listed(study: Study) -> None:
-    released = released_readings(study)
+    released = collect_released_readings(study)
     case = study.cases()[0]
     anna = released.readings[case]["anna"]
     reopened = LogEntry(len(anna.log) + 1, anna.signed_at, "reopen", "", (), note="a slip")
@@ -319,11 +322,11 @@ def test_reopened_readings_and_settled_joints_are_listed(study: Study) -> None:
         readings={case: {**released.readings[case], "anna": replace(anna, log=(*anna.log, reopened))}},
         consensus={case: consensus},
     )
-    assert reopened_table(study, changed).rows == [
+    assert make_reopened_table(study, changed).rows == [
         [case, "anna", "opened again", "a slip", "2024-05-06"],
         [case, CONSENSUS, "adjudicated", "L.MCP3", "2024-05-06"],
     ]
-    assert reopened_table(study, released).rows == []
+    assert make_reopened_table(study, released).rows == []
 
 
 def test_the_totals_of_raters_are_those_of_all_visits_and_changes() -> None:
@@ -346,7 +349,7 @@ def test_the_totals_of_raters_are_those_of_all_visits_and_changes() -> None:
         0,
         0,
     )
-    table = rater_totals_table(rows, OBSERVED)
+    table = make_rater_totals_table(rows, OBSERVED)
     assert [row[0] for row in table.rows] == ["anna", *[""] * 5, "bert", *[""] * 5]
     assert [row[1] for row in table.rows[:6]] == list(anna)
 
@@ -361,14 +364,14 @@ def test_the_spread_of_a_case_is_the_largest_of_all_its_changes() -> None:
     found = disputes_of(three_visits())
     # C-1: 1 → 2 → 5 and 0 → 2 → 3 differ by 1, 1 and 2 in their changes. C-3 has one visit, with 4 and 2.
     assert {each.case: each.spread for each in found} == {"C-1": 2, "C-2": 1, "C-3": 2}
-    assert name_compared(found) == "changes of the total (of cases with one visit, totals)"
+    assert name_compared_quantity(found) == "changes of the total (of cases with one visit, totals)"
     changes = disputes_of(
         release(
             {"C-1": {"a": reading("C-1", "a", {0: 4, 1: 4}), "b": reading("C-1", "b", {0: 1, 1: 1})}}, {"C-1": (0, 1)}
         )
     )
     assert changes[0].spread == 0, "a difference of the status alone"
-    assert name_compared(changes) == name_compared([]) == "changes of the total"
+    assert name_compared_quantity(changes) == name_compared_quantity([]) == "changes of the total"
 
 
 def test_raters_of_a_single_visit_are_in_dispute_by_their_totals() -> None:
@@ -381,7 +384,7 @@ def test_raters_of_a_single_visit_are_in_dispute_by_their_totals() -> None:
     found = disputes_of(release(given, dict.fromkeys(given, (0,))), limit=4)
     by_case = {each.case: (each.spread, each.is_over_limit) for each in found}
     assert by_case == {"C-1": (4, True), "C-2": (1, False), "C-3": (None, False)}
-    assert name_compared(found) == "totals"
+    assert name_compared_quantity(found) == "totals"
 
 
 def test_one_rater_is_no_dispute() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ratui.reading import Field, GradeEntry
-from ratui.results.progress import measure_progress, progress_html
+from ratui.results.progress import measure_progress, render_progress
 from tests.films import film_file, make_study
 from tests.tui.readings import store_reading
 
@@ -64,7 +64,7 @@ def test_the_page_holds_every_case_and_no_grade(tmp_path: Path) -> None:
     study = make_study(tmp_path, raters=("anna",))
     case = study.cases()[0]
     store_reading(study, case, {Field("L.MCP2", "ERO", 1): GradeEntry(4)}, signed=True)
-    text = "\n".join(progress_html(measure_progress(study)))
+    text = "\n".join(render_progress(measure_progress(study)))
     assert case in text
     assert "76/76" in text
     assert "MCP2" not in text

@@ -13,7 +13,7 @@ import pytest
 from ratui.cli.output import to_csv
 from ratui.results.export import export
 from ratui.results.export.tables import Column, Table, table_to_csv
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.results.text_table import protect_id
 from ratui.results.totals import get_rule
 from ratui.study import InProcessConverter, Study, import_films
@@ -79,7 +79,12 @@ def test_ids_of_digits_are_the_same_in_every_table(tmp_path: Path, monkeypatch: 
     ids = numbered | {"NA", "1-2"}
     tables = tmp_path / "tables"
     export(
-        study, released_readings(study), tables, ("csv", "parquet", "mk", "adam"), get_rule("carried"), with_notes=True
+        study,
+        collect_released_readings(study),
+        tables,
+        ("csv", "parquet", "mk", "adam"),
+        get_rule("carried"),
+        with_notes=True,
     )
     for name in ("status", "quality", "audit"):
         option = "--queries" if name == "quality" else "--csv"

@@ -11,7 +11,7 @@ from ratui.files import second_copy_path
 from ratui.reading import DisplayRecord, Field, GradeEntry, enter, sign
 from ratui.results.export.long_table import build_long_table
 from ratui.results.export.signed_readings import ExportSource
-from ratui.results.released import check_interim, released_readings
+from ratui.results.released import check_interim, collect_released_readings
 from ratui.study import Study
 from tests.films import make_study, without_pairs
 from tests.results.studies import read_study
@@ -26,7 +26,7 @@ def test_a_case_is_released_only_when_every_rater_has_signed(tmp_path: Path) -> 
     store_reading(study, one, rater="anna", signed=True)
     store_reading(study, open_, rater="anna", signed=True)
     store_reading(study, open_, rater="bert", signed=False)
-    found = released_readings(study)
+    found = collect_released_readings(study)
     assert set(found.readings) == {both}
     assert found.kept_back == {one: "not signed by bert", open_: "not signed by bert"}
 
@@ -35,15 +35,15 @@ def test_a_case_that_nobody_can_read_says_so_and_not_that_it_waits_for_signature
     study = make_study(tmp_path, raters=("anna", "bert"), patients=2)
     whole, half = study.cases()
     study.save_case(without_pairs(study.case(half)))
-    found = released_readings(study)
+    found = collect_released_readings(study)
     assert found.kept_back == {whole: "not signed by anna, bert", half: "no side with films at both visits"}
     assert found.unreadable == {half}
-    assert released_readings(study, interim=True).kept_back[half] == "no side with films at both visits"
+    assert collect_released_readings(study, interim=True).kept_back[half] == "no side with films at both visits"
 
 
 def test_a_selection_of_raters_releases_no_case_that_another_still_reads(tmp_path: Path) -> None:
     study = read_study(tmp_path, {"anna": {}, "bert": {}, "cleo": None})
-    assert released_readings(study, ["anna", "bert"]).readings == {}
+    assert collect_released_readings(study, ["anna", "bert"]).readings == {}
 
 
 def test_interim_results_contain_signed_readings_only(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_interim_results_contain_signed_readings_only(tmp_path: Path) -> None:
     case = study.cases()[0]
     store_reading(study, case, rater="anna", signed=True)
     store_reading(study, case, rater="bert", signed=False)
-    found = released_readings(study, interim=True)
+    found = collect_released_readings(study, interim=True)
     assert list(found.readings[case]) == ["anna"]
     assert found.complete_cases() == {}
 
@@ -73,20 +73,20 @@ class TestCoarseDisplay:
         return study
 
     def test_they_are_included_by_default(self, study: Study) -> None:
-        found = released_readings(study)
+        found = collect_released_readings(study)
         reading = found.readings[study.cases()[0]]["anna"]
         assert [reading.score(field) for field in (self.COARSE, self.FINE)] == [2, 2]
         assert found.excluded is None
 
     def test_they_are_left_out_on_request(self, study: Study) -> None:
-        found = released_readings(study, exclude_coarse=True)
+        found = collect_released_readings(study, exclude_coarse=True)
         reading = found.readings[study.cases()[0]]["anna"]
         assert [reading.score(field) for field in (self.COARSE, self.FINE)] == [None, 2]
         assert found.excluded == 1
         assert len(reading.open_fields) == 1, "an entry without a recorded display stays"
 
     def test_the_long_table_says_how_each_field_was_displayed(self, study: Study) -> None:
-        table = build_long_table(ExportSource(study, released_readings(study)))
+        table = build_long_table(ExportSource(study, collect_released_readings(study)))
         names = [column.name for column in table.columns]
         rows = {
             Field(row["site"], row["scale"], row["time"]): row
@@ -102,7 +102,7 @@ class TestCoarseDisplay:
 def test_an_unknown_rater_is_an_error(tmp_path: Path) -> None:
     study = read_study(tmp_path, {"anna": {}})
     with pytest.raises(StudyError, match="zoe is not a rater"):
-        released_readings(study, ["zoe"])
+        collect_released_readings(study, ["zoe"])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another account")
@@ -142,10 +142,10 @@ class TestOneDamagedFile:
 
     def test_one_flipped_bit_beside_an_intact_copy_keeps_nothing_back(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": {}, "bert": {}}, patients=2)
-        before = released_readings(study)
+        before = collect_released_readings(study)
         for case in study.cases():
             self.damage(study, "anna", case, both=False)
-        after = released_readings(study)
+        after = collect_released_readings(study)
         assert after.readings == before.readings
         assert len(after.readings) == 2
         assert all("second copy is intact" in notice for notice in study.notices)
@@ -155,10 +155,10 @@ class TestOneDamagedFile:
         study = read_study(tmp_path, {"anna": {}, "bert": {}}, patients=3)
         damaged, *others = study.cases()
         self.damage(study, "bert", damaged, both=True)
-        released = released_readings(study)
+        released = collect_released_readings(study)
         assert set(released.readings) == set(others)
         assert released.kept_back[damaged] == f"damaged: readings/bert/{damaged}.json"
         assert any(f"readings/bert/{damaged}.json" in notice for notice in study.notices)
-        interim = released_readings(study, interim=True)
+        interim = collect_released_readings(study, interim=True)
         assert set(interim.readings[damaged]) == {"anna"}
         assert study.signed_readings(damaged) == (interim.readings[damaged]["anna"],)

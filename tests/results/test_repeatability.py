@@ -13,11 +13,11 @@ import pytest
 
 from ratui.reading import Field, GradeEntry, NotAssessableEntry
 from ratui.results.agreement import measure_agreement
-from ratui.results.agreement_tables import agreement_tables
+from ratui.results.agreement_tables import make_agreement_tables
 from ratui.results.export.repeats_table import build_repeats_table
 from ratui.results.export.signed_readings import ExportSource
 from ratui.results.plots import list_plots
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.results.repeatability import draw_control_chart
 from ratui.study import Study
 from ratui.study.repeats import draw_repeats, load_repeats
@@ -83,7 +83,7 @@ def study(tmp_path: Path) -> Study:
 
 
 def test_a_rater_is_compared_with_themselves(study: Study) -> None:
-    agreement, scores = measure_agreement(study, released_readings(study))
+    agreement, scores = measure_agreement(study, collect_released_readings(study))
     assert agreement.kept_back == 0
     found = {(each.rater, each.scale, each.quantity): each for each in agreement.repeats}
     anna, bert = (found[rater, "total", "change"] for rater in ("anna", "bert"))
@@ -98,7 +98,7 @@ def test_a_rater_is_compared_with_themselves(study: Study) -> None:
     assert sorted(bert.chart.differences) == [1.0, 1.0, 2.0, 2.0]
     assert found["bert", "total", "earlier"].bias.value == 0.0
     assert found["bert", "JSN", "change"].bias.value == 0.0
-    tables = {table.title: table for table in agreement_tables(agreement)}
+    tables = {table.title: table for table in make_agreement_tables(agreement)}
     assert tables["Drift of each rater"].rows[0][3:] == ["too few repeats", "–", "–", "–"]
     titles = [*tables]
     assert titles[-3:-1] == ["Each rater with themselves", "Drift of each rater"]
@@ -108,7 +108,7 @@ def test_a_rater_is_compared_with_themselves(study: Study) -> None:
 def test_the_export_says_what_counts(study: Study) -> None:
     """A replaced joint has no score, but counts as the maximum if the charter says so."""
     study.config = replace(study.config, charter=replace(study.config.charter, surgery="maximum"))
-    released = released_readings(study)
+    released = collect_released_readings(study)
     case, raters = next(iter(released.repeats.items()))
     field = Field("L.MCP3", "ERO", 1)
     second = replace(raters["anna"], values={**raters["anna"].values, field: NotAssessableEntry("replaced")})
@@ -144,7 +144,7 @@ def test_without_repeats_there_is_no_table(tmp_path: Path) -> None:
     for case in study.cases():
         for rater in ("anna", "bert"):
             store_reading(study, case, rater=rater, signed=True)
-    agreement, scores = measure_agreement(study, released_readings(study))
+    agreement, scores = measure_agreement(study, collect_released_readings(study))
     assert agreement.repeats == ()
-    assert "Each rater with themselves" not in [table.title for table in agreement_tables(agreement)]
+    assert "Each rater with themselves" not in [table.title for table in make_agreement_tables(agreement)]
     assert "control-chart" not in list_plots(agreement, scores)

@@ -8,8 +8,8 @@ import pytest
 
 from ratui.errors import StudyError
 from ratui.results.film_quality import measure_quality
-from ratui.results.progress import measure_progress, progress_html
-from ratui.results.released import released_readings
+from ratui.results.progress import measure_progress, render_progress
+from ratui.results.released import collect_released_readings
 from ratui.study import Study
 from ratui.study.repeats import draw_repeats, load_repeats
 from tests.films import make_study
@@ -30,7 +30,7 @@ def study(tmp_path: Path) -> Study:
 
 def test_a_repeat_is_the_second_reading_of_its_original_and_no_case(study: Study) -> None:
     (repeat,) = load_repeats(study).values()
-    released = released_readings(study)
+    released = collect_released_readings(study)
     assert set(released.readings) == set(study.cases()) - {repeat.case}
     assert repeat.case not in {*released.kept_back, *released.assigned, *released.consensus}
     assert set(released.repeats) == {repeat.original}
@@ -51,13 +51,13 @@ def test_progress_counts_repeats_apart_for_managers_alone(study: Study, monkeypa
     assert "3 cases and 1 hidden repeat" in text
     assert "3 of 3" in text
     assert "1 of 1" in text
-    assert "repeats signed" in "".join(progress_html(progress))
+    assert "repeats signed" in "".join(render_progress(progress))
     monkeypatch.setattr(Study, "is_manager", False)
     progress = measure_progress(study)
     assert (len(progress.cases), progress.raters[0].cases, progress.raters[0].repeats) == (4, 4, 0)
     printed = run_in_this_process("status", study.path).stdout
     assert "4 cases" in printed
-    for text in (str(progress.to_document()), "".join(progress_html(progress)), printed):
+    for text in (str(progress.to_document()), "".join(render_progress(progress)), printed):
         assert "repeat" not in text
 
 
@@ -73,7 +73,7 @@ def test_an_unread_repeat_holds_no_result_back(tmp_path: Path) -> None:
     for case in set(study.cases()) - {repeat.case}:
         for rater in ("anna", "bert"):
             store_reading(study, case, rater=rater, signed=True)
-    released = released_readings(study)
+    released = collect_released_readings(study)
     assert not released.kept_back
     assert not released.repeats
     assert len(released.readings) == 3
@@ -88,7 +88,7 @@ def test_no_result_is_shown_to_an_account_that_cannot_know_the_repeats(
     opened = Study.open(study.path)
     monkeypatch.setattr(Study, "is_manager", property(lambda self: False))
     with pytest.raises(StudyError, match="which cases are repeats"):
-        released_readings(opened)
+        collect_released_readings(opened)
 
 
 def test_a_trainer_learns_from_no_repeat(study: Study) -> None:

@@ -15,9 +15,9 @@ from click.testing import CliRunner
 from ratui.cli.main import commands
 from ratui.errors import StudyError
 from ratui.reading import Field, GradeEntry, reopen
-from ratui.results.model_performance import evaluate_models, evaluation_table
+from ratui.results.model_performance import evaluate_models, make_evaluation_table
 from ratui.results.rater_totals import summarize_raters
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.results.report import render_report
 from ratui.results.totals import get_rule
 from ratui.study import DisplayUse, Study
@@ -62,13 +62,13 @@ class Page(HTMLParser):
 
 
 def page(study: Study, **more: object) -> Page:
-    return Page(render_report(study, released_readings(study), CARRIED, today=TODAY, **more))  # type: ignore[arg-type]
+    return Page(render_report(study, collect_released_readings(study), CARRIED, today=TODAY, **more))  # type: ignore[arg-type]
 
 
 def test_it_opens_alone_and_holds_every_plot(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="pip install 'ratui[results]'")
     study = noisy_study(tmp_path, patients=3)
-    text = render_report(study, released_readings(study), CARRIED, today=TODAY)
+    text = render_report(study, collect_released_readings(study), CARRIED, today=TODAY)
     shown = Page(text)
     assert len(shown.fetched) == 5
     assert all(source.startswith("data:image/svg+xml;base64,") for source in shown.fetched)
@@ -143,7 +143,7 @@ ANNA: Special = {Field("L.MCP2", "ERO", 1): GradeEntry(5), Field("L.MCP3", "JSN"
 class TestTotals:
     def test_progression_is_by_the_year(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": ANNA, "bert": {}}, patients=2)
-        *_, anna, _, _, bert = summarize_raters(study, released_readings(study), CARRIED)
+        *_, anna, _, _, bert = summarize_raters(study, collect_released_readings(study), CARRIED)
         assert (anna.rater, anna.quantity, anna.values) == ("anna", "change", (7, 7))
         assert anna.by_scale == {"ERO": (5, 5), "JSN": (2, 2)}
         # 7 points in 428 days are 5.97 a year.
@@ -152,7 +152,7 @@ class TestTotals:
 
     def test_patients_without_a_total_are_counted(self, tmp_path: Path) -> None:
         study = noisy_study(tmp_path, patients=2)
-        found = summarize_raters(study, released_readings(study), get_rule("complete"))
+        found = summarize_raters(study, collect_released_readings(study), get_rule("complete"))
         assert [(each.patients, each.without_total) for each in found] == [(2, 0), (0, 2), (0, 2)] * 2
 
 
@@ -177,7 +177,7 @@ class TestModels:
 
     def test_each_error_stands_beside_no_change_and_the_raters(self, tmp_path: Path) -> None:
         study = self.study(tmp_path, 2.0)
-        ero, jsn = evaluate_models(study, released_readings(study))
+        ero, jsn = evaluate_models(study, collect_released_readings(study))
         # Anna reads one of 20 ERO joints as 3, bert as 0, and the model as 2.
         assert ero.change.value == pytest.approx((1 + 2) / 40)
         assert ero.no_change == pytest.approx(3 / 40)
@@ -193,7 +193,7 @@ class TestModels:
             kept = [each for each in load_predictions(study, case) if each.site != "L.MCP2"]
             chances = (0.0, 1.0, 0.0, 0.0, 0.0, 0.0)
             save_predictions(study, "scorer", case, kept, [FilmPrediction("L.MCP2", "ERO", 1, 1, chances, 0.0)])
-        ero, _ = evaluate_models(study, released_readings(study))
+        ero, _ = evaluate_models(study, collect_released_readings(study))
         # Of 20 ERO joints one has no change; the model scores its later film as 1, anna as 3, bert as 0.
         assert ero.change.value == ero.no_change == 0
         assert ero.status.value == pytest.approx((2 + 1) / (2 * (19 * 2 + 1)))
@@ -202,14 +202,14 @@ class TestModels:
 
     def test_cases_that_it_has_learnt_from_do_not_count(self, tmp_path: Path) -> None:
         study = self.study(tmp_path, 2.0, patients=3)
-        assert evaluate_models(study, released_readings(study))[0].is_training_unknown
+        assert evaluate_models(study, collect_released_readings(study))[0].is_training_unknown
         split = {"train": list(study.cases()[:1]), "held_out": list(study.cases()[1:])}
         (study.path / "models" / "scorer" / "split.json").write_text(json.dumps(split))
-        figures = evaluate_models(study, released_readings(study))[0]
+        figures = evaluate_models(study, collect_released_readings(study))[0]
         assert (figures.cases, figures.is_training_unknown) == (2, False)
         split["train"] = list(study.cases())
         (study.path / "models" / "scorer" / "split.json").write_text(json.dumps(split))
-        assert evaluate_models(study, released_readings(study)) == ()
+        assert evaluate_models(study, collect_released_readings(study)) == ()
 
     def test_model_errors_are_in_the_report(self, tmp_path: Path) -> None:
         shown = page(self.study(tmp_path, 2.0), plots=False)["Models against the raters"]
@@ -220,9 +220,9 @@ class TestModels:
         figure = {"name": "Rate", "value": 0.9, "low": 0.8, "high": 0.95, "unit": "%", "baseline": 0.5}
         figure |= {"baseline_name": "never", "raters": None}
         (tmp_path / "report.json").write_text(json.dumps({"headline": [figure], "more": [], "cases": 4}))
-        assert evaluation_table(tmp_path).rows == [["Rate", "90.0 %", "80.0 % to 95.0 %", "50.0 % (never)", ""]]
+        assert make_evaluation_table(tmp_path).rows == [["Rate", "90.0 %", "80.0 % to 95.0 %", "50.0 % (never)", ""]]
         with pytest.raises(StudyError, match="no evaluation here"):
-            evaluation_table(tmp_path / "nowhere")
+            make_evaluation_table(tmp_path / "nowhere")
 
 
 def test_disputes_and_consensus_are_reported_without_names(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from ratui.results.export.reading_totals import ReadingTotals
 from ratui.results.export.signed_readings import ExportSource, SignedReading
 from ratui.results.export.structured_report import build_structured_reports, film_headers
 from ratui.results.export.wide_table import build_wide_table
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.results.totals import RULES, get_rule
 from ratui.study import Case, FilmRecord, Study, film_files
 from ratui.study.charter import Charter, PlannedVisit
@@ -82,7 +82,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 def source_of(
     study: Study, numbers: tuple[int, int] = (0, 1), days: tuple[int | None, int | None] = (0, 428), **charter: Any
 ) -> ExportSource:
-    released = released_readings(study)
+    released = collect_released_readings(study)
     released = replace(released, visit_numbers=dict.fromkeys(released.readings, numbers))
     source = ChangedSource(study, released, numbers=numbers, days=days)
     study.config = replace(study.config, charter=Charter(**charter))

@@ -6,7 +6,7 @@ import pytest
 
 from ratui.errors import StudyError
 from ratui.reading import Field, GradeEntry, NotAssessableEntry, Reading
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.results.totals import RULES, choose_rule, compute_change, compute_total, get_rule
 from tests.results.studies import Special, read_study
 
@@ -80,10 +80,10 @@ def test_less_than_half_is_too_little_to_prorate(tmp_path: Path) -> None:
 def test_a_rule_must_be_named_only_where_it_matters(tmp_path: Path) -> None:
     study = read_study(tmp_path / "a", {"anna": ENTRIES})
     with pytest.raises(StudyError, match="1 of 1 readings have fields without a score"):
-        choose_rule(released_readings(study), None)
-    assert choose_rule(released_readings(study), "carried").name == "carried"
-    assert choose_rule(released_readings(study), None, is_required=False).name == "complete"
+        choose_rule(collect_released_readings(study), None)
+    assert choose_rule(collect_released_readings(study), "carried").name == "carried"
+    assert choose_rule(collect_released_readings(study), None, is_required=False).name == "complete"
     whole = read_study(tmp_path / "b", {"anna": {}})
-    assert choose_rule(released_readings(whole), None).name == "complete"
+    assert choose_rule(collect_released_readings(whole), None).name == "complete"
     with pytest.raises(StudyError, match="no rule guess"):
         get_rule("guess")

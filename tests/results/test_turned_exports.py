@@ -10,7 +10,7 @@ import pydicom
 
 from ratui.imaging import Orientation
 from ratui.results.export import export
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.results.totals import get_rule
 from ratui.study import Study
 from tests.results.studies import noisy_study
@@ -26,7 +26,7 @@ EXPECTED = {
 
 
 def exported(study: Study, folder: Path) -> Path:
-    export(study, released_readings(study), folder, ["coco", "json", "sr", "gsps"], get_rule("carried"))
+    export(study, collect_released_readings(study), folder, ["coco", "json", "sr", "gsps"], get_rule("carried"))
     return folder
 
 

@@ -10,7 +10,7 @@ import pytest
 from ratui.errors import StudyError
 from ratui.results.export import export
 from ratui.results.progress import measure_progress
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.results.totals import get_rule
 from ratui.results.visit_deviations import compare_visits, describe_deviation, find_deviations
 from ratui.study import Case, FilmRecord, Study
@@ -85,7 +85,7 @@ def test_status_report_and_export_list_the_same_visits(planned: Study, tmp_path:
     run_in_this_process("report", planned.path, tmp_path / "r.html", "--no-plots", "--missing", "observed")
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert page.count("25 to 35") == len(cases)
-    released = released_readings(planned)
+    released = collect_released_readings(planned)
     export(planned, released, tmp_path / "out", ("csv",), get_rule("observed"))
     with (tmp_path / "out" / "visits.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["status"] != "in window"]
@@ -103,5 +103,5 @@ def test_only_managers_see_the_days(planned: Study) -> None:
 def test_a_study_without_a_plan_exports_no_visits(tmp_path: Path) -> None:
     study = make_study(tmp_path, raters=("anna",))
     store_reading(study, study.cases()[0], rater="anna", signed=True)
-    result = export(study, released_readings(study), tmp_path / "out", ("csv",), get_rule("observed"))
+    result = export(study, collect_released_readings(study), tmp_path / "out", ("csv",), get_rule("observed"))
     assert "visits.csv" not in result.files

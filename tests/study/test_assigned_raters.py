@@ -12,7 +12,7 @@ from ratui.results.adjudication import Adjudication
 from ratui.results.agreement import measure_agreement
 from ratui.results.disputes import DisputeLimits, find_disputes
 from ratui.results.progress import measure_progress
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.study import CONSENSUS, Case, FilmRecord, InProcessConverter, Study, import_films
 from ratui.study.config import write_settings
 from ratui.study.visits import choose_raters
@@ -74,9 +74,9 @@ def test_a_case_is_released_when_its_raters_have_signed(study: Study) -> None:
     raters = study.raters_of(first)
     store_reading(study, first, rater=raters[0], signed=True)
     store_reading(study, second, rater=study.raters_of(second)[0], signed=True)
-    assert released_readings(study).kept_back[first] == f"not signed by {raters[1]}"
+    assert collect_released_readings(study).kept_back[first] == f"not signed by {raters[1]}"
     store_reading(study, first, rater=raters[1], signed=True)
-    released = released_readings(study)
+    released = collect_released_readings(study)
     assert list(released.readings) == [first]
     assert tuple(released.readings[first]) == raters
     assert released.complete_groups().keys() == {raters}
@@ -100,7 +100,7 @@ def test_agreement_and_disputes_compare_those_who_read_a_case(study: Study) -> N
         for grade, rater in enumerate(study.raters_of(case)):
             special = {Field("L.MCP2", "ERO", 1): GradeEntry(5 * grade)}
             store_reading(study, case, special if number == 0 else None, rater=rater, signed=True)
-    released = released_readings(study)
+    released = collect_released_readings(study)
     assert sum(len(each) for each in released.complete_groups().values()) == 6
     found, _ = measure_agreement(study, released)
     assert (len(found.cases), found.raters_per_case, found.is_crossed) == (6, 2, False)
@@ -112,7 +112,7 @@ def test_agreement_and_disputes_compare_those_who_read_a_case(study: Study) -> N
     pair = study.raters_of(study.cases()[0])
     both = [case for case in study.cases() if study.raters_of(case) == pair]
     assert len(both) >= 1
-    assert list(released_readings(study, pair).complete_cases()) == both
+    assert list(collect_released_readings(study, pair).complete_cases()) == both
     disputes = find_disputes(study, released, DisputeLimits(4.0))
     assert len(disputes) == 6
     over = [each.case for each in disputes if each.is_over_limit]

@@ -10,7 +10,7 @@ import pytest
 
 from ratui.errors import clean_text
 from ratui.results.progress import measure_progress
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.backup import back_up
 from ratui.study.check import check_study
@@ -98,7 +98,7 @@ def test_the_manager_goes_on_without_it(close: Callable[[Path], str]) -> None:
             study = Study.open(path)
             measure_progress(study)
             assert (study.proposals(case), list_prediction_models(study), list_evaluated_models(study)) == ((), (), ())
-            released = released_readings(study, interim=True)
+            released = collect_released_readings(study, interim=True)
             archive = back_up(study, folder / "backup.zip")
             report = check_study(path)
             return (

@@ -9,7 +9,7 @@ import pytest
 
 from ratui.errors import StoreError, StudyError
 from ratui.reading import Field, GradeEntry, enter, find_undoable, reopen, sign, toggle_flag
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.check import check_study
 from ratui.study.withdrawal import list_withdrawals, withdraw_films
@@ -65,9 +65,9 @@ class TestLateFilms:
             assert [state.stage for state in study.states(rater)] == ["changed"]
         assert study.signed_readings(case) == ()
         for interim in (False, True):
-            found = released_readings(study, interim=interim)
+            found = collect_released_readings(study, interim=interim)
             assert not found.readings
-        assert released_readings(study).kept_back == {case: "films changed after the signature of anna, bert"}
+        assert collect_released_readings(study).kept_back == {case: "films changed after the signature of anna, bert"}
         assert check_study(study.path).is_intact
 
     @pytest.mark.parametrize("blinded", [False, True])
@@ -86,7 +86,7 @@ class TestLateFilms:
             assert reading.log[-1].kind == "films"
             session.save(sign(fill_reading(reading), timestamp=AT))
         assert seen.state("anna", case).stage == "signed"
-        assert released_readings(study).kept_back == {case: "films changed after the signature of bert"}
+        assert collect_released_readings(study).kept_back == {case: "films changed after the signature of bert"}
         assert check_study(study.path).is_intact
 
     def test_an_unsigned_reading_gets_the_new_joints_when_it_is_next_opened(self, tmp_path: Path) -> None:
@@ -266,7 +266,7 @@ class TestWithdrawal:
         withdraw_films(study, case, reason="consent withdrawn", confirmed=True, erase=True)
         assert study.case(case).films == ()
         assert study.state("anna", case).note == "its films were withdrawn"
-        found = released_readings(study)
+        found = collect_released_readings(study)
         assert (found.kept_back, found.unreadable) == ({case: "its films were withdrawn"}, {case})
         with pytest.raises(StudyError, match="its films were withdrawn"), study.open_reading("anna", case):
             pass

@@ -14,7 +14,7 @@ from ratui.practice.practice_study import PracticeStudy
 from ratui.reading import Reading, reopen
 from ratui.results.adjudication import Adjudication, build_queue
 from ratui.results.disputes import DisputeLimits, find_disputes
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.study import CONSENSUS, Case, FilmRecord, Study
 from ratui.study.charter_changes import set_charter
 from ratui.study.joint_space import (
@@ -255,7 +255,7 @@ def test_an_adjudicator_sees_them_after_the_own_answer_while_the_case_is_release
     (case,) = study.cases()
     save_change(study, case)
     sign(study, case, "anna", "bert")
-    queue = find_disputes(study, released_readings(study), DisputeLimits(case=2))
+    queue = find_disputes(study, collect_released_readings(study), DisputeLimits(case=2))
     adjudication = Adjudication(study, [replace(each, consensus_stage="begun") for each in queue])
     assert build_queue(list(adjudication.queue.values()))
     reading = store_reading(adjudication, case, rater=CONSENSUS)

@@ -15,7 +15,7 @@ from ratui.cli.main import commands
 from ratui.reading import Field, GradeEntry, enter, reopen, sign
 from ratui.results.adjudication import Adjudication
 from ratui.results.disputes import DisputeLimits, find_disputes
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.study import CONSENSUS, Study
 from ratui.study.late_changes import changes_after_release, find_changed_fields, find_release
 from ratui.study.study_events import StudyEvent
@@ -76,7 +76,7 @@ def test_a_reading_that_was_reopened_after_the_release_is_marked(study: Study) -
 
 def test_a_consensus_is_marked_when_a_rater_reopens_the_case_after_it(study: Study) -> None:
     first, second, _ = study.cases()
-    disputes = find_disputes(study, released_readings(study), DisputeLimits(0))
+    disputes = find_disputes(study, collect_released_readings(study), DisputeLimits(0))
     for case in (first, second):
         adjudication = Adjudication(study, [each for each in disputes if each.case == case])
         store_reading(adjudication, case, rater=CONSENSUS, signed=True)
@@ -87,7 +87,7 @@ def test_a_consensus_is_marked_when_a_rater_reopens_the_case_after_it(study: Stu
 
 def test_every_export_marks_it(study: Study, tmp_path: Path) -> None:
     first, second, _ = study.cases()
-    disputes = find_disputes(study, released_readings(study), DisputeLimits(0))
+    disputes = find_disputes(study, collect_released_readings(study), DisputeLimits(0))
     store_reading(
         Adjudication(study, [each for each in disputes if each.case == second]), second, rater=CONSENSUS, signed=True
     )

@@ -16,7 +16,7 @@ from ratui.reading import Field, GradeEntry, enter
 from ratui.results.adjudication import Adjudication
 from ratui.results.frame import build_frame
 from ratui.results.progress import measure_progress
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.study import Study
 from ratui.study.backup import back_up
 from tests.support.accounts import as_account
@@ -48,7 +48,7 @@ NAMES = {
     "build_frame": build_frame,
     "enter": enter,
     "measure_progress": measure_progress,
-    "released_readings": released_readings,
+    "collect_released_readings": collect_released_readings,
     "store_reading": store_reading,
 }
 """Names that the code of `act` may use."""
@@ -89,7 +89,7 @@ def shared(tmp_path: Path) -> Iterator[Path]:
 
 
 UNRELEASED = {
-    "interim": "seen = released_readings(study, interim=True).readings",
+    "interim": "seen = collect_released_readings(study, interim=True).readings",
     "data frame": "seen = build_frame(study, interim=True)",
     "adjudication": "seen = Adjudication(study, ()).signed_readings(case)",
     "signed readings": "seen = study.signed_readings(case)",
@@ -100,7 +100,7 @@ TIMES = {
     "visits": "seen = study.visits(case)",
     "order": "seen = study.order('anna', case)",
     "own reading with times": "seen = study.reading('bert', case)",
-    "released": "seen = released_readings(study).kept_back",
+    "released": "seen = collect_released_readings(study).kept_back",
 }
 
 
@@ -171,7 +171,7 @@ class TestRatersOfABlindedStudy:
         codes = (
             "seen = len(study.case(case).films)",
             "seen = sorted(study.order('bert', case))",
-            "seen = list(released_readings(study, interim=True).readings[case])",
+            "seen = list(collect_released_readings(study, interim=True).readings[case])",
             "seen = [r.rater for r in Adjudication(study, ()).signed_readings(case)]",
         )
         for uid in (OWNER, MANAGER, 0):
@@ -196,7 +196,9 @@ def test_in_an_open_study_analysts_see_released_readings_only(tmp_path: Path) ->
         assert act(ANALYST, path, "seen = (len(study.case(case).films), study.order('bert', case))") == ["(2, (0, 1))"]
         assert act(ANALYST, path, TIMES["released"])[0].endswith("'not signed by anna'}")
         assert act(ANNA, path, "store_reading(study, case, rater='anna', signed=True)") == [""]
-        assert act(ANALYST, path, "seen = sorted(released_readings(study).readings[case])") == ["['anna', 'bert']"]
+        assert act(ANALYST, path, "seen = sorted(collect_released_readings(study).readings[case])") == [
+            "['anna', 'bert']"
+        ]
 
 
 def test_a_group_of_managers_that_does_not_exist_here_has_no_members(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from ratui import files as disk
 from ratui.errors import StoreError, StudyError
 from ratui.reading import Field, GradeEntry, set_note
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.study import Case, Study
 from ratui.study.backup import back_up, open_archive
 from ratui.study.check import check_study
@@ -169,7 +169,7 @@ def test_the_rater_reads_elsewhere_and_the_readings_come_back(study: Study, tmp_
     assert shown.film(first, shown.case(first).films[0].id).rows == 240
     with pytest.raises(StudyError, match="not in this copy"):
         site.case(first)
-    assert released_readings(site, interim=True).readings == {}
+    assert collect_released_readings(site, interim=True).readings == {}
     sign_all(shown, "anna")
     assert check_study(site.path).is_intact
     assert outcomes(merge(study, site.path, ["anna"], dry_run=True)) == [("continued", "reading")]

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from ratui.cli.main import commands
 from ratui.errors import StudyError
 from ratui.results.progress import measure_progress
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.study import CONSENSUS, Case, FilmRecord, Study
 from ratui.study.check import check_study
 from ratui.study.rater_changes import add_rater, list_raters, remove_rater, replace_rater, settle_assignments
@@ -41,13 +41,13 @@ def test_a_rater_who_leaves_keeps_signed_cases_and_blocks_no_result(tmp_path: Pa
     store_reading(study, signed, rater="bert", signed=True)
     store_reading(study, begun, rater="bert", joints=2)
     before = study.positions(signed)
-    assert len(released_readings(study).kept_back) == 2
+    assert len(collect_released_readings(study).kept_back) == 2
     assert remove_rater(study, "bert", "moved away") == 2
     study = Study.open(study.path)
     assert study.config.departed == ("bert",)
     assert readers(study) == {signed: ("anna", "bert"), begun: ("anna",), study.cases()[2]: ("anna",)}
     assert study.positions(signed) == before
-    released = released_readings(study)
+    released = collect_released_readings(study)
     assert set(released.readings) == {*study.cases()}
     assert set(released.readings[signed]) == {"anna", "bert"}
     with pytest.raises(StudyError, match="bert has left the study"), study.open_reading("bert", signed):

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from ratui.cli.main import commands
 from ratui.errors import StudyError
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.study import CONSENSUS, HeldByOther, Study
 from ratui.study.charter_changes import set_charter
 from ratui.study.check import check_study
@@ -70,7 +70,7 @@ def test_a_case_is_not_released_before_all_its_raters_have_read_it(study: Study)
     open_blocks(study, ("anna",))
     case = next(iter(listed(study, "anna")))
     store_reading(study, case, rater="anna", signed=True)
-    assert released_readings(study).kept_back[case] == "not signed by bert"
+    assert collect_released_readings(study).kept_back[case] == "not signed by bert"
     assert study.is_open(CONSENSUS, case)
 
 

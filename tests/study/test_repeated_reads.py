@@ -11,7 +11,7 @@ import pytest
 from ratui.errors import StoreError
 from ratui.files import second_copy_path
 from ratui.garbage_collection import pause_collection
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.study import Study, region_store
 from ratui.study.reading_session import add_entry
 from ratui.study.store import StoredTables, StudyFile
@@ -38,7 +38,7 @@ def test_each_reading_is_read_once_with_its_displays(study: Study, monkeypatch: 
 
     read_intact = region_store.read_intact
     monkeypatch.setattr(region_store, "read_intact", count)
-    found = released_readings(study)
+    found = collect_released_readings(study)
     own = [inside for inside in read if inside.startswith(("readings/anna", "readings/bert"))]
     assert sorted(own) == [f"readings/{rater}/{case}.json" for rater in ("anna", "bert") for case in study.cases()]
     assert {case: set(each) for case, each in found.displays.items()} == {

@@ -14,7 +14,7 @@ import pytest
 
 from ratui import files as disk
 from ratui.errors import StudyError
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.check import check_study
 from ratui.study.merge import merge
@@ -55,7 +55,7 @@ def act(account: str, study: Path, code: str) -> str:
     imports = (
         "from ratui.study.accounts import find_account_rater\n"
         "from ratui.study.backup import back_up\nfrom ratui.study.check import check_study\n"
-        "from ratui.study.restore import restore\nfrom ratui.results.released import released_readings\n"
+        "from ratui.study.restore import restore\nfrom ratui.results.released import collect_released_readings\n"
         "from tests.study.test_merge import sign_all\nfrom tests.study.test_moving import read_on"
     )
     return run_as(uid(account), study, code, imports=imports, gid=grp.getgrnam(GROUP).gr_gid)[0]
@@ -111,7 +111,7 @@ def test_readings_wait_for_their_raters_and_count_meanwhile(restored: Path, arch
         assert study.state(rater, case) == before.state(rater, case)
         assert study.states(rater) == before.states(rater)
         assert study.reading_path(rater, case) == restored / "restored" / rater / f"{case}.json"
-    assert [len(each) for each in released_readings(study, interim=True).readings.values()] == [1]
+    assert [len(each) for each in collect_released_readings(study, interim=True).readings.values()] == [1]
     assert check_study(restored).is_intact
     for path in (restored / "restored").rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) == (0o2750 if path.is_dir() else 0o640), path
@@ -152,7 +152,7 @@ def test_another_account_can_not_take_them_over(restored: Path) -> None:
     assert not (restored / "readings" / "bert").exists()
     # A rater whose readings still wait is a rater: no results of other raters before these have signed.
     assert act(ANNA, restored, "print(find_account_rater(study.folder, ['bert', 'anna']))") == "anna"
-    assert "only managers" in act(ANNA, restored, "released_readings(study, interim=True)")
+    assert "only managers" in act(ANNA, restored, "collect_released_readings(study, interim=True)")
 
 
 def test_an_account_that_takes_the_folder_first_is_noticed_and_hides_nothing(restored: Path) -> None:

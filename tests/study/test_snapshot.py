@@ -22,7 +22,7 @@ import pytest
 
 from ratui.errors import DamagedError, StoreError
 from ratui.reading import set_note
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.study import InProcessConverter, Region, Study, import_films
 from ratui.study import snapshot as snapshot_module
 from ratui.study.check import check_study
@@ -96,7 +96,7 @@ def test_it_has_second_copies(study: Study) -> None:
     with study.snapshot() as frozen:
         assert note(frozen) == "kept"
     assert any("second copy" in notice for notice in study.notices)
-    assert released_readings(Study.open(study.path), interim=True)
+    assert collect_released_readings(Study.open(study.path), interim=True)
 
 
 def test_a_second_copy_of_a_later_save_is_not_used(study: Study) -> None:

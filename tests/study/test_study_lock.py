@@ -193,7 +193,7 @@ def test_systems_without_these_locks_use_flock(tmp_path: Path, monkeypatch: pyte
 
 @needs_root
 def test_a_study_on_a_read_only_file_system_is_intact(shared: Study, tmp_path: Path) -> None:
-    from ratui.results.released import released_readings
+    from ratui.results.released import collect_released_readings
 
     mount = tmp_path / "mount"
     mount.mkdir()
@@ -208,7 +208,7 @@ def test_a_study_on_a_read_only_file_system_is_intact(shared: Study, tmp_path: P
         assert archived.all_states().keys() == {"anna", "bert"}
         with archived.snapshot() as snapshot:
             assert snapshot.cases() == shared.cases()
-        assert released_readings(archived, interim=True).readings.keys() <= set(shared.cases())
+        assert collect_released_readings(archived, interim=True).readings.keys() <= set(shared.cases())
         with pytest.raises(StoreError, match="Read-only"), archived.open_reading("anna", shared.cases()[0]):
             pass
     finally:

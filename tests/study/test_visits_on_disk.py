@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ratui.reading import Field, GradeEntry, reopen, sign
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.check import check_study
 from ratui.study.merge import merge
@@ -55,11 +55,11 @@ def test_visits_come_one_by_one_and_one_goes(tmp_path: Path, blinded: bool) -> N
     reading = study.reading("anna", case)
     assert reading is not None
     assert [reading.score(Field("L.MCP2", "ERO", time)) for time in range(3)] == [2, 0, 0]
-    assert set(released_readings(study).readings) == {case}
+    assert set(collect_released_readings(study).readings) == {case}
     middle = next(film.id for film in study.case(case).films if film.time == 1)
     withdraw_films(study, case, [middle], reason="wrong patient", confirmed=True)
     assert check_study(study.path).is_intact
-    assert not released_readings(study).readings
+    assert not collect_released_readings(study).readings
     finish(study, "anna", case)
     found = check_study(study.path)
     assert found.is_intact, found.findings
@@ -67,7 +67,7 @@ def test_visits_come_one_by_one_and_one_goes(tmp_path: Path, blinded: bool) -> N
     assert after is not None
     assert [after.score(Field("L.MCP2", "ERO", time)) for time in range(2)] == [2, 0]
     assert study.case(case).visit_numbers == (0, 2)
-    assert set(released_readings(study).readings) == {case}
+    assert set(collect_released_readings(study).readings) == {case}
 
 
 def test_readings_of_earlier_visits_come_back_from_elsewhere(tmp_path: Path) -> None:

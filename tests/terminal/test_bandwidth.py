@@ -6,7 +6,7 @@ from ratui.terminal import FENCE, Bandwidth
 
 
 def test_an_unknown_line_is_fast() -> None:
-    assert Bandwidth().transfer_seconds(1_000_000) < 0.05
+    assert Bandwidth().estimate_seconds(1_000_000) < 0.05
     assert not Bandwidth().is_busy(0.0)
 
 
@@ -25,8 +25,8 @@ def test_large_answers_give_the_rate() -> None:
     assert not link.is_busy(10.3)
     measured(link, 250_000)
     assert link.rate == pytest.approx(250_000)
-    assert link.transfer_seconds(25_000) == pytest.approx(0.1)
-    assert link.bytes_within(0.1) == pytest.approx(25_000, abs=1)
+    assert link.estimate_seconds(25_000) == pytest.approx(0.1)
+    assert link.count_bytes_within(0.1) == pytest.approx(25_000, abs=1)
 
 
 def test_a_small_answer_gives_the_round_trip_only() -> None:

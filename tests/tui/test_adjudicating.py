@@ -8,7 +8,7 @@ from textual.widgets import Static
 from ratui.reading import Field, GradeEntry
 from ratui.results.adjudication import Adjudication, build_queue
 from ratui.results.disputes import DisputeLimits, find_disputes
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.study import CONSENSUS
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.review.screen import ReviewScreen
@@ -25,7 +25,9 @@ def adjudication(tmp_path: Path, *, blinded: bool = False, patients: int = 1) ->
     agreed = {Field("L.PIP2", "ERO", 1): GradeEntry(4)}  # an unlikely change on which both raters agree
     anna = {Field("L.MCP2", "ERO", 1): GradeEntry(4), Field("R.PIP3", "JSN", 1): GradeEntry(3)}
     study = read_study(tmp_path, {"anna": agreed | anna, "bert": agreed}, blinded=blinded, patients=patients)
-    return Adjudication(study, build_queue(find_disputes(study, released_readings(study), DisputeLimits(case=2))))
+    return Adjudication(
+        study, build_queue(find_disputes(study, collect_released_readings(study), DisputeLimits(case=2)))
+    )
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])

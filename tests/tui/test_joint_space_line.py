@@ -12,7 +12,7 @@ from textual.widgets import Static
 from ratui.reading import Field, GradeEntry, Reading, start_reading
 from ratui.results.adjudication import Adjudication, build_queue
 from ratui.results.disputes import DisputeLimits, find_disputes
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.scheme import load_scheme
 from ratui.study import CONSENSUS, Study
 from ratui.study.joint_space import REASONS, MeasuredChange, digest_inputs, save_joint_space, shown_boxes
@@ -150,7 +150,7 @@ async def test_an_adjudicator_sees_them_with_the_answers_of_the_raters(tmp_path:
     study = read_study(tmp_path, {"anna": {Field(SITE, "ERO", 1): GradeEntry(4)}, "bert": {}})
     (case,) = study.cases()
     measure(study, case)
-    queue = build_queue(find_disputes(study, released_readings(study), DisputeLimits(case=2)))
+    queue = build_queue(find_disputes(study, collect_released_readings(study), DisputeLimits(case=2)))
     async with reading_as(Adjudication(study, queue), CONSENSUS, case=case) as pilot:
         await settle(pilot)
         line = pilot.app.screen.query_one("#joint_space", Static)
@@ -191,7 +191,7 @@ async def test_pictures_of_an_adjudication(tmp_path: Path, language: str, monkey
     study = read_study(tmp_path, {"anna": {Field(SITE, "ERO", 1): GradeEntry(4)}, "bert": {}})
     (case,) = study.cases()
     measure(study, case)
-    queue = build_queue(find_disputes(study, released_readings(study), DisputeLimits(case=2)))
+    queue = build_queue(find_disputes(study, collect_released_readings(study), DisputeLimits(case=2)))
     async with reading_as(Adjudication(study, queue), CONSENSUS, case=case, language=language) as pilot:
         await settle(pilot)
         await pilot.press("0", "2", "0", "0")

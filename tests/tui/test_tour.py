@@ -16,7 +16,7 @@ from ratui.demo.sample import (
     load_known_grades,
 )
 from ratui.phantom import simulate_patient
-from ratui.practice.truth import truth_of_patient
+from ratui.practice.truth import truth_from_patient
 from ratui.reading import Field
 from ratui.study import Study
 from ratui.terminal import Display
@@ -170,7 +170,7 @@ class TestKnownGrades:
         seeds = np.random.SeedSequence(7).spawn(4)
         patients = [simulate_patient(np.random.default_rng(seed), study.scheme, visits=2) for seed in seeds]
         sites = study.case(study.cases()[0]).sites(study.scheme)
-        drawn = [truth_of_patient(patient, sites) for patient in patients]
+        drawn = [truth_from_patient(patient, sites) for patient in patients]
         known = load_known_grades()
         found = {
             case: truth

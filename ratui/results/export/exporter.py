@@ -29,7 +29,7 @@ from ratui.results.export.redcap import build_redcap_tables
 from ratui.results.export.repeats_table import build_repeats_table
 from ratui.results.export.signed_readings import ExportSource
 from ratui.results.export.structured_report import build_structured_reports
-from ratui.results.export.tables import Table, data_dictionary, relink_table, table_to_csv, table_to_parquet
+from ratui.results.export.tables import Table, make_data_dictionary, relink_table, table_to_csv, table_to_parquet
 from ratui.results.export.visits_table import build_visits_table
 from ratui.results.export.wide_table import build_wide_table
 from ratui.results.joint_space import load_released_measurements
@@ -181,7 +181,7 @@ def _files(
         yield f"{table.name}.csv", table_to_csv(table).encode()
     described = [*tables, *of_cdisc]
     if described:
-        yield "dictionary.csv", table_to_csv(data_dictionary(described)).encode()
+        yield "dictionary.csv", table_to_csv(make_data_dictionary(described)).encode()
     if "json" in formats:
         yield "readings.json", _encode_json(build_readings_document(source, software))
         yield SCHEMA, read_schema().encode()

@@ -17,7 +17,7 @@ from ratui.results.export.tables import LATE_CHANGE, Column, Table
 from ratui.results.final_scores import FINAL_MEANINGS, FinalScores, compute_final_scores
 from ratui.results.joint_space import load_released_measurements
 from ratui.results.quantities import Quantity
-from ratui.results.rater_totals import PROGRESSION, years_apart
+from ratui.results.rater_totals import PROGRESSION, compute_years_between
 from ratui.results.totals import Floats, MissingRule
 
 __all__ = ["build_adam_table", "build_final_table"]
@@ -68,7 +68,7 @@ def _days(final: FinalScores, row: int) -> Mapping[int, int]:
 
 def _years_since_first(final: FinalScores) -> list[Floats]:
     """Return the years from the first visit to each visit, shape (cases,); NaN if they are not known."""
-    return [years_apart(final.raters.days, 0, place) for place in range(len(final.raters.visits))]
+    return [compute_years_between(final.raters.days, 0, place) for place in range(len(final.raters.visits))]
 
 
 def _rows(source: ExportSource, final: FinalScores) -> Iterator[tuple[Any, ...]]:

@@ -20,7 +20,7 @@ from ratui.results.quantities import Quantity
 from ratui.results.totals import MissingRule
 from ratui.scheme import Scheme
 
-__all__ = ["DICTIONARY_COLUMNS", "build_redcap_tables", "event_names", "variable_name"]
+__all__ = ["DICTIONARY_COLUMNS", "build_redcap_tables", "make_event_names", "variable_name"]
 
 DICTIONARY_COLUMNS = (
     "Variable / Field Name",
@@ -56,7 +56,7 @@ def variable_name(text: str) -> str:
     return (name if name[:1].isalpha() else f"v_{name}")[:_LONGEST_VARIABLE].strip("_")
 
 
-def event_names(visits: Sequence[str]) -> list[str]:
+def make_event_names(visits: Sequence[str]) -> list[str]:
     """Return the unique names that REDCap gives the events of `visits` in the first arm.
 
     Examples: ``baseline_arm_1`` for "baseline", ``week_26_arm_1`` for "week 26". REDCap leaves out all but Latin letters and
@@ -96,7 +96,7 @@ def build_redcap_tables(source: ExportSource, rule: MissingRule) -> tuple[Table,
     dictionary += [_dictionary_row(*each) for each in variables]
     names = ("case_id", "redcap_event_name", *(each[0] for each in variables))
     visits, rows = final.raters.visits, list[tuple[Any, ...]]()
-    events = event_names(final.raters.visit_names)
+    events = make_event_names(final.raters.visit_names)
     quantities = [(Quantity("", place), Quantity("", place, 0) if place else None) for place in range(len(visits))]
     scales: list[str | None] = [*study.scheme.scales, None]
     values = [

@@ -16,7 +16,7 @@ __all__ = [
     "Column",
     "Kind",
     "Table",
-    "data_dictionary",
+    "make_data_dictionary",
     "relink_table",
     "table_to_csv",
     "table_to_parquet",
@@ -135,7 +135,7 @@ def relink_table(table: Table, study: str, subjects: Mapping[str, str]) -> Table
     return replace(table, rows=changed)
 
 
-def data_dictionary(tables: Sequence[Table]) -> Table:
+def make_data_dictionary(tables: Sequence[Table]) -> Table:
     """Return a table with the name, type and meaning of each column of `tables`."""
     columns = (
         Column("table", "text", "the table"),

@@ -63,7 +63,7 @@ def find_differences(study: Study, reading: Reading) -> Mapping[str, tuple[AnyPr
 
 
 def count_unlike_films(study: Study, reading: Reading) -> tuple[int, int]:
-    """Return the number of films without predictions, unlike those that the model learned from, and that of all it judged.
+    """Return two numbers: films without predictions because they are unlike the training films, and all judged films.
 
     Both are 0 before the reading is signed, and if the predictions cannot be read.
     """

@@ -328,11 +328,11 @@ def format_orientation(t: Catalog, orientation: Orientation) -> str:
     return " · ".join(parts)
 
 
-def format_title(title: str, asked: bool) -> Text:
-    """Return the title above a film, bright and with an arrow if `asked`, that is if the active field is on this film."""
+def format_title(title: str, is_active: bool) -> Text:
+    """Return the title above a film; bright and with an arrow if `is_active`: the active field is on this film."""
     return (
         Text(f"▼ {title}", BRIGHT, no_wrap=True, overflow="ellipsis")
-        if asked
+        if is_active
         else Text(f"  {title}", QUIET, no_wrap=True, overflow="ellipsis")
     )
 

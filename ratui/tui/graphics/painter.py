@@ -101,12 +101,12 @@ class Painter:
     def is_slow(self, size: int = 100_000) -> bool:
         """Return True if a frame of `size` bytes takes too long to be sent in one piece. The default is a usual size."""
         is_local = self.bandwidth.round_trip is not None and self.bandwidth.round_trip < LOCAL_ROUND_TRIP
-        return self.bandwidth.transfer_seconds(size) > (MAX_DIRECT_SECONDS_LOCAL if is_local else MAX_DIRECT_SECONDS)
+        return self.bandwidth.estimate_seconds(size) > (MAX_DIRECT_SECONDS_LOCAL if is_local else MAX_DIRECT_SECONDS)
 
     @property
     def max_coarse_bytes(self) -> int:
         """Bytes that a coarse frame may have."""
-        return self.bandwidth.bytes_within(COARSE)
+        return self.bandwidth.count_bytes_within(COARSE)
 
     def paint(self, place: Place, frame: Frame, coarse: Frame | None = None, freed: str = "") -> None:
         """Show `frame` at `place`: in one write if the connection is fast, otherwise `coarse` first.
@@ -222,7 +222,7 @@ class Painter:
         for place, frame, count in sent:
             if place.shown is frame and place._sent_count == count:
                 if isinstance(frame, KittyFrame) and not frame.is_received():
-                    # The terminal could not read the image: it gets the same one through its line.
+                    # The terminal could not read the image: send the same pixels in control sequences.
                     frame.send_directly()
                     self.paint(place, frame)
                 else:
@@ -325,7 +325,7 @@ class Painter:
             place._left = fine.parts(*where, place.number)
         parts: list[str] = []
         size = 0
-        while place._left and (not parts or size < self.bandwidth.bytes_within(_SLICE)):
+        while place._left and (not parts or size < self.bandwidth.count_bytes_within(_SLICE)):
             parts.append(place._left.pop(0))
             size += len(parts[-1])
         data = "".join(parts)

@@ -111,7 +111,7 @@ class SentAhead:
         frame = self._waiting[0]
         if not self._left:
             self._left = frame.upload_parts()
-        limit = min(self._sender.bandwidth.bytes_within(_SECONDS), _MAX_PART)
+        limit = min(self._sender.bandwidth.count_bytes_within(_SECONDS), _MAX_PART)
         data = ""
         while self._left and (not data or len(data) + len(self._left[0]) <= limit):
             data += self._left.pop(0)
@@ -127,7 +127,7 @@ class SentAhead:
             self._unanswered[number] = self._complete
 
     def record_answer(self, number: int) -> None:
-        """Send an image through the terminal's line when it is shown, if the terminal could not read it otherwise."""
+        """Send the pixels of an image in control sequences when it is shown, if the terminal could not read it otherwise."""
         frame = self._unanswered.pop(number, None)
         if frame is not None and not frame.is_received():
             frame.send_directly()

@@ -30,7 +30,7 @@ class AnswerPanel(Static):
     Parameters
     ----------
     reveals
-        Whose answers are shown; the panel is hidden if it is empty.
+        Origin of the answers to show; empty to hide the panel.
     """
 
     DEFAULT_CSS = """
@@ -115,7 +115,7 @@ def format_answers(
     site
         Key of the site.
     reveals
-        Whose answers they are.
+        Origin of the answers.
     width
         Width of a line in terminal cells.
     """

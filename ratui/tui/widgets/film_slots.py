@@ -1,4 +1,4 @@
-"""Views of films side by side, each with a title above and a line below. They know nothing of joints."""
+"""Views of films side by side, each with a title above and a line below. They do not depend on joints."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ratui.tui.widgets.text_rows import TextRows
 __all__ = ["FilmSlots"]
 
 _PAINTING = 0.2
-"""Seconds for which pictures in advance wait at most for the terminal to paint the present ones."""
+"""Longest wait in seconds for the terminal to paint the displayed pictures, before work on later ones."""
 
 
 class FilmSlots(PlainVertical):

@@ -128,14 +128,14 @@ class RegionViewer(Horizontal):
             line.append(text, QUIET)
         self._lines[0].update(line)
 
-    def show(self, scene: Scene, *, moving: bool = False) -> None:
+    def show(self, scene: Scene, *, is_moving: bool = False) -> None:
         """Show a scene. Call it in the app's thread only.
 
         Parameters
         ----------
         scene
             The film and its regions.
-        moving
+        is_moving
             True if the rater is moving a box. The whole film is then drawn only after a pause of the keys.
         """
         if self._scene is not None and _film_key(self._scene) != _film_key(scene):
@@ -157,7 +157,7 @@ class RegionViewer(Horizontal):
             for widget, view, boxes in jobs:  # boxes in cells need no new picture, and so no worker
                 self._show(widget, view, boxes)
             return
-        pause = _PAUSE if moving else 0.0
+        pause = _PAUSE if is_moving else 0.0
         self._worker = run_in_thread(self, lambda: self._paint(jobs, pause), group="films")
 
     def _whole_film_job(self, scene: Scene) -> tuple[ViewRequest, tuple[Outline, ...]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ratui.errors import StudyError
 from ratui.results.adjudication import Adjudication
 from ratui.results.frame import build_frame
-from ratui.results.released import released_readings
+from ratui.results.released import collect_released_readings
 from ratui.study import Case, FilmRecord, Study
 from ratui.study.film_files import write_films
 from tests.support.accounts import as_account, open_folder
@@ -70,7 +70,7 @@ def open_visits(folder: Path) -> Outcome:
         lambda study: study.visits(study.cases()[0]),
         lambda study: study.order("anna", study.cases()[0]),
         lambda study: study.reading("bert", study.cases()[0]),
-        lambda study: released_readings(study),
+        lambda study: collect_released_readings(study),
         lambda study: os.listdir(study.path / "private"),  # noqa: PTH208
         lambda study: visits(study).read_bytes(),
         lambda study: visits(study).with_suffix(".json.bak").read_bytes(),
@@ -112,7 +112,7 @@ def _snapshot_readings(study: Study) -> object:
 
 
 _UNRELEASED: list[Callable[[Study], object]] = [
-    lambda study: released_readings(study, interim=True).readings,
+    lambda study: collect_released_readings(study, interim=True).readings,
     lambda study: build_frame(study, interim=True),
     lambda study: Adjudication(study, ()).signed_readings(study.cases()[0]),
     lambda study: study.signed_readings(study.cases()[0]),

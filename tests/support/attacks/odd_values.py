@@ -26,7 +26,7 @@ from ratui.results.disputes import DisputeLimits, find_disputes
 from ratui.results.export import export
 from ratui.results.joint_space_measuring import measure_joint_spaces
 from ratui.results.progress import measure_progress
-from ratui.results.released import ReleasedReadings, released_readings
+from ratui.results.released import ReleasedReadings, collect_released_readings
 from ratui.results.report import render_report
 from ratui.results.totals import get_rule
 from ratui.study import Region, RegionSource, Study
@@ -183,7 +183,7 @@ def try_values(study: Study, pattern: str, trials: int, rng: random.Random) -> I
     """Give random files of `study` that match `pattern` odd values, one at a time, and use the study each time."""
     files = sorted(study.path.glob(pattern))
     assert files, pattern
-    whole = released_readings(study).readings
+    whole = collect_released_readings(study).readings
     for _ in range(trials):
         file = rng.choice(files)
         name = str(file.relative_to(study.path))
@@ -248,7 +248,7 @@ def _uses(path: Path, name: str, before: Mapping[str, Mapping[str, Reading]]) ->
         return "" if len(progress.rows) == 2 * len(whole) else "status lacks cases"
 
     def release() -> str:
-        found.append(released_readings(study))
+        found.append(collect_released_readings(study))
         missing = whole - set(found[0].readings) - {damaged}
         return f"cases kept back: {missing}" if missing else ""
 

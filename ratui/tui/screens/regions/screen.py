@@ -345,7 +345,7 @@ class RegionsScreen(BoxMovingScreen):
             self._update_lines(editor)
             faulty = tuple(key for fault in self._faults for key in (fault.site, fault.other) if key)
             scene = Scene(self._case.id, film, editor.sites, dict(editor.regions), editor.site.key, faulty)
-            viewer.show(scene, moving=is_moving)
+            viewer.show(scene, is_moving=is_moving)
         self._update_message()
         self.update_key_bar()
 
