@@ -69,6 +69,21 @@ class ReadingPermission:
             If a file with these rules can't be read; a later check may succeed.
         """
         self._lock.check_unlocked()
+        self._check_rules()
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Lock the study for one save, as `StudyLock.shared` does, with a `check`, whose errors it raises.
+
+        A check before the save, such as at the key press, does not replace this one: the rules may change between them, and
+        what changes the settings needs the lock too.
+        """
+        with self._lock.shared():  # it has refused a study that a manager has locked
+            self._check_rules()
+            yield
+
+    def _check_rules(self) -> None:
+        """Raise ReadingClosed or StoreError as `check` does, in a study that is known not to be locked."""
         if self._permitted == (self._lock.settings, self._other_files()):
             return
         try:
@@ -77,13 +92,6 @@ class ReadingPermission:
             raise
         except StudyError as error:
             raise ReadingClosed(error.problem, error.location, error.remedy) from error
-
-    @contextmanager
-    def shared(self) -> Iterator[None]:
-        """Lock the study for one save, as `StudyLock.shared` does, after a `check`, whose errors it raises."""
-        with self._lock.shared():
-            self.check()
-            yield
 
     def _other_files(self) -> object:
         """Return the day, and the signatures of the other files than the settings that decide."""

@@ -17,18 +17,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeAlias
 
 from ratui import files
 from ratui.errors import DamagedError, StoreError
 from ratui.files import write_together
 from ratui.study.store.journaling import find_other_content, recording
-from ratui.study.store.open_folder import LARGEST_FILE, OpenFolder, StudyFile, split_name, split_path
+from ratui.study.store.open_folder import LARGEST_FILE, FileSignature, OpenFolder, StudyFile, split_name, split_path
 
 __all__ = ["LARGEST_FILE", "FileSignature", "StudyFile", "StudyFolder", "as_file", "as_folder"]
 
-FileSignature: TypeAlias = tuple[int, int, int] | None
-"""(inode, modification time in ns, size in bytes) of a file, or None if it does not exist. Every save changes it."""
 _CHUNK_BYTES = 1 << 20
 _DEADLINE = 60.0  # seconds for reading one file
 
@@ -263,11 +260,6 @@ class StudyFolder(OpenFolder):
 
     def _listing_error(self, inside: str, error: OSError) -> StoreError:
         return StoreError(f"the folder can't be listed: {error.strerror}", self.path / inside, "Check its permissions")
-
-    def signature(self, inside: str) -> FileSignature:
-        """Return values that change with every save of the file `inside`. Raises StoreError if the disk refuses."""
-        found = self.find(inside)
-        return None if found is None else (found.st_ino, found.st_mtime_ns, found.st_size)
 
     def _recording(self, inside: str, data: bytes | None) -> AbstractContextManager[None]:
         return recording(self, inside, data)

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from ratui.errors import StoreError
 from ratui.files import create_folder, lock_mode, write_bytes
@@ -23,10 +23,21 @@ from ratui.study.store.file_systems import file_system_type, is_network_type
 if TYPE_CHECKING:
     from ratui.study.store.folder import StudyFolder
 
-__all__ = ["LARGEST_FILE", "NO_LINK", "OpenFolder", "StudyFile", "open_directory", "split_name", "split_path"]
+__all__ = [
+    "LARGEST_FILE",
+    "NO_LINK",
+    "FileSignature",
+    "OpenFolder",
+    "StudyFile",
+    "open_directory",
+    "split_name",
+    "split_path",
+]
 
 LARGEST_FILE = 64_000_000
 """Limit of a table file's size in bytes; files written by ratui stay far below."""
+FileSignature: TypeAlias = tuple[int, int, int] | None
+"""(inode, modification time in ns, size in bytes) of a file, or None if it does not exist. Every save changes it."""
 READINGS = "readings/"
 """Begin of the paths of readings."""
 
@@ -206,19 +217,8 @@ class OpenFolder:
     def make_folder(self, inside: str, *, group: int | None = None, sticky: bool = False) -> None:
         """Create the folder `inside` and its parents, each with the access of its parent; fsync every new name.
 
-        Parameters
-        ----------
-        inside
-            The folder. An existing one is left unchanged.
-        group
-            Group permission bits, such as ``0o050``, for the folder instead of its parent's, if the parent is shared.
-        sticky
-            Set `ratui.files.STICKY` if the parent is shared.
-
-        Raises
-        ------
-        StoreError
-            The folder can't be created, or a part of the path is a link or no folder.
+        An existing folder is left unchanged. `group` and `sticky` are those of `ratui.files.make_folder`. Raises StoreError
+        if the folder can't be created, or a part of the path is a link or no folder.
         """
         if not inside:
             return
@@ -246,6 +246,11 @@ class OpenFolder:
         except OSError as error:
             problem = f"can't be examined: {error.strerror}"
             raise StoreError(problem, self.path / inside, "Check its permissions, and the disk") from error
+
+    def signature(self, inside: str) -> FileSignature:
+        """Return values that change with every save of the file `inside`. Raises StoreError if the disk refuses."""
+        found = self.find(inside)
+        return None if found is None else (found.st_ino, found.st_mtime_ns, found.st_size)
 
     def exists(self, inside: str) -> bool:
         """Return whether there is an object at `inside`, even a link. Raises StoreError."""
