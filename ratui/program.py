@@ -83,7 +83,7 @@ def run_program(name: str, command: Callable[[], object]) -> NoReturn:
 
 
 def run_commands(commands: click.Command) -> int:
-    """Run the command line with `commands` and return the exit code; raise whatever the command raises.
+    """Run the command line with `commands` and return the exit code; pass on all exceptions of the command.
 
     Unlike click's standalone mode, this takes no EOFError and no interrupt for the user's wish to stop.
     """

@@ -37,7 +37,7 @@ _FOLDER = click.Path(path_type=Path)
     "--key",
     type=_FOLDER,
     metavar="FILE",
-    help="Add the subject IDs from the key file of the import (whoever holds it).",
+    help="Add the subject IDs from the key file of the import (for a person who has it).",
 )
 @click.option("--json", "json_", is_flag=True, help="Print the list of files as JSON.")
 def export(

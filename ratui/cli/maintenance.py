@@ -88,7 +88,7 @@ def print_report(report: CheckReport) -> None:
 def seal(study: Path, sign: Path | None, accept: tuple[str, ...]) -> None:
     """Seal the present state of STUDY, and accept its study.toml after you have edited it.
 
-    From then on `ratui check` reports whatever contradicts the sealed state. Write the number down that is printed, or
+    From then on `ratui check` reports all contradictions to the sealed state. Write the printed number down, or
     sign the state, so that nobody can replace it by another one. The exit code is 3 if a file has changed without a record
     in a journal.
     """
@@ -225,7 +225,7 @@ def withdraw(study: Path, case: str | None, films: tuple[str, ...], reason: str,
 def package(study: Path, archive: Path, rater: str) -> None:
     """Write into ARCHIVE what one rater needs to read STUDY on another machine.
 
-    It contains nothing of the other raters and, in a blinded study, no time points. Unpack it there with: ratui restore
+    It contains no readings of other raters and, in a blinded study, no time points. Unpack it there with: ratui restore
     ARCHIVE STUDY. Bring the readings back with: ratui merge STUDY OTHER --rater ID
     """
     from ratui.cli.recording import digest_files

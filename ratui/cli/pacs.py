@@ -40,7 +40,7 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 _TLS = _options(
     click.option("--ca", type=_FOLDER, help="Certificates (PEM) of the authorities to trust.  [default: the system's]"),
     click.option("--certificate", type=_FOLDER, help="Own certificate (PEM)."),
-    click.option("--private-key", type=_FOLDER, help="Private key of the own certificate (PEM, without a password)."),
+    click.option("--private-key", type=_FOLDER, help="Private key of your certificate (PEM, without a password)."),
 )
 _CREDENTIALS = click.option("--credentials", type=_FOLDER, help="Private TOML file with user and password, or token.")
 _TITLE = click.option("--aet", default="RATUI", show_default=True, help="Own application entity title.")

@@ -191,7 +191,7 @@ def _find_in(
 def find_near(
     part: LandmarkPart, levels: npt.NDArray[np.float32], frame: Matrix, side: str, mm: float | None = None
 ) -> FoundPart:
-    """Return the part near a crop, whatever its fit.
+    """Return the part near a crop, also if it fits badly.
 
     Parameters
     ----------

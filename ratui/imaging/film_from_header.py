@@ -1,4 +1,4 @@
-"""Make a `Film` from decoded pixels and the elements of its header, whoever has read them."""
+"""Make a `Film` from decoded pixels and the elements of its header, independent of the reader that decoded them."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ def _refine(
         normal = (weighted @ columns_of_jacobian.T).astype(np.float64)
         right = -(weighted @ residual.ravel()).astype(np.float64)
         noise = float((both * residual * residual).sum()) / total
-        # The films have the same scale, but for the distance of the hand from the detector.
+        # The films have the same scale, except for the distance of the hand from the detector.
         normal[1, 1] += _CORRELATED * noise / _SCALE_SPREAD**2
         right[1] -= _CORRELATED * noise * motion[1] / _SCALE_SPREAD**2
         try:

@@ -56,7 +56,7 @@ class _Answer:
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """The statements that an unconfirmed study must have in common with the others, but for the birth date."""
+        """The statements that an unconfirmed study must have in common with the others, except for the birth date."""
         return (*_plain_names(self.study.name), self.record.issuer, self.record.sex)
 
 

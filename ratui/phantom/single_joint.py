@@ -96,7 +96,7 @@ def simulate_healthy_patient(seed: int, scheme: Scheme) -> PhantomPatient:
 
 @dataclass
 class _NarrowedHand(Hand):
-    """A hand without damage, but for one joint space of which the share `remaining` is left."""
+    """A hand without damage, except for one joint space, of which the share `remaining` is left."""
 
     joint: str
     remaining: float

@@ -104,7 +104,7 @@ def make_examination(
     cases
         Number of cases, 3 or more: statistics of fewer are not defined.
     seed
-        Seed of the patients; drawn and kept secret if None. Whoever knows it can compute the truth.
+        Seed of the patients; drawn and kept secret if None. It determines the truth.
     marks
         The marks to reach; `make_default_marks` if None.
     blinded

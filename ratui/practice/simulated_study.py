@@ -42,7 +42,7 @@ class SimulatedCases:
     cases
         Number of cases; each is another patient.
     seed
-        Seed of everything that is drawn. Whoever knows it can compute the truth.
+        Seed of everything that is drawn. It determines the truth.
     is_one_sided
         True to show one hand or foot of each patient, drawn at random; otherwise both sides.
     severity

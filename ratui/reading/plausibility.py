@@ -20,7 +20,7 @@ __all__ = ["MIN_JUMP", "UnlikelyEntry", "find_unlikely", "find_unlikely_change",
 MIN_JUMP = 3
 """Smallest change between two time points, in grades, that the rater must confirm."""
 MIN_CONFIRMED_FALL = 2
-"""Smallest fall, in grades, that the rater must confirm. A smaller one does not interrupt; the second look shows it."""
+"""Smallest fall, in grades, that the rater must confirm. A smaller one does not interrupt; the review shows it."""
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ def find_next_site(
 
 
 def flexibilities(hand: Mapping[str, Site], keys: Iterable[str]) -> dict[str, float]:
-    """Return the standard deviation of the own offset of each joint `keys` of `hand`, in boxes."""
+    """Return the standard deviation of the offset that each of the joints `keys` has of its own, in boxes."""
     return {key: _FLEXIBILITY.get(hand[key].joint.group, _RIGID) for key in keys}
 
 

@@ -65,7 +65,7 @@ def predict_boxes(
     observed
         The observed boxes; those of joints that `expected` lacks are ignored.
     flexibility
-        Standard deviation of the own offset of each joint in `expected`, in boxes.
+        Standard deviation of the offset that each joint in `expected` has of its own, in boxes.
 
     Returns
     -------

@@ -28,7 +28,7 @@ class AnswerSummary:
     kappa
         Quadratic-weighted kappa, the mean over the scales; None if it is not defined yet.
     difference
-        Mean of the own minus the known score, in grades; None before the first score.
+        Mean of the rater's minus the known score, in grades; None before the first score.
     """
 
     joints: int

@@ -167,7 +167,7 @@ def _pack(frozen: Study, head: Mapping[str, object], file: Path, progress: Progr
     names, needed = [], 0
     left_out = dict.fromkeys(list_closed_folders(frozen), "the folder can't be opened: Permission denied")
     for name in map(Path, list_study_files(frozen)):
-        # A rater can put any file into the own folder. It must neither fill the disk nor prevent backups.
+        # Raters can put any file into their own folder. It must neither fill the disk nor prevent backups.
         try:
             with frozen.folder.opened_file(name.as_posix(), sys.maxsize) as (descriptor, size):
                 reason = find_unexpected(name.as_posix(), os.fstat(descriptor))

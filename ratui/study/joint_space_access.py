@@ -1,8 +1,8 @@
-"""The decision who sees measured joint spaces when; `may_see_joint_space` alone makes it.
+"""The rule for who sees measured joint spaces, and when; `may_see_joint_space` alone decides it.
 
 A rater sees them after signing the case, so that they never propose a grade. If they would reveal the order of the films or
-a hidden repeat, they wait until all raters have signed. An adjudicator sees them as the answers of the raters: after the own
-answer at the joint. Whoever practises never sees any.
+a hidden repeat, they wait until all raters have signed. An adjudicator sees them as the answers of the raters: after
+answering the joint. Practice shows none.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ def _find_waiting_raters(study: Study, cases: Sequence[str]) -> list[str]:
 
 
 def read_evaluation(study: Study, model: str) -> Evaluation | None:
-    """Return the evaluation of `model`, whoever asks, or None. Raises StoreError."""
+    """Return the evaluation of `model` without checking who may see it, or None. Raises StoreError."""
     file = _file(study, model)
     stored = read_intact(file, unsealed=False)
     return None if stored is None else _from_tables(stored.tables, study, model, file.path)

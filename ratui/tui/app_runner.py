@@ -119,7 +119,7 @@ def _write_byte(descriptor: int) -> None:
 
 
 def _end_process(app: KeyApp, terminal: SavedTerminal, code: int) -> None:
-    """Restore the terminal and end the process at once: the app hangs. Whatever was shown as saved is on the disk."""
+    """Restore the terminal and end the process at once: the app hangs. Everything that was shown as saved is on the disk."""
     images = ""
     with suppress(Exception):  # the app's thread may be changing what this reads
         images = app.free_images()

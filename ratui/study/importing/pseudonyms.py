@@ -183,7 +183,7 @@ class KeyFile:
         """Return the days from the first examination of `patient` to `day`, in the counting of the manifests.
 
         A manifest may count from any day. The first call for a patient determines the examination that gets day 0, so that
-        the study does not contain a date in whatever form.
+        the study contains no date in any form.
         """
         return day - self._first_days.setdefault(patient, day)
 

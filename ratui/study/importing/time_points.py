@@ -78,7 +78,7 @@ def assign_time_points(
     known
         Dates of the time points of an earlier import.
     is_in_study
-        True if the person's case is in the study. Then no other date is accepted without a manifest, but for the next one.
+        True if the person's case is in the study. Without a manifest, only the next date is accepted then.
     has_known_only
         True if the study has films of exactly the visits of these dates, the first ones.
     most

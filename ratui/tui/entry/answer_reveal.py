@@ -31,7 +31,7 @@ class AnswerReveal:
         self.answers: OtherAnswers = ()
         """The answers that are shown; empty if none are."""
         self.may_change = False
-        """True once the rater has selected a field of the joint to change the own answer.
+        """True once the rater has selected a field of the joint to change the answer.
 
         Before that a grade has no effect: it may have been typed for the next joint, before the answers were shown.
         """

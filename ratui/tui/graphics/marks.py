@@ -77,7 +77,7 @@ def draw_corner_marks(image: Image.Image, box: tuple[float, float, float, float]
 
 
 def hatch_outside(image: Image.Image, film: tuple[int, int], to_film: Matrix) -> Image.Image:
-    """Return `image` with diagonal lines where it shows nothing of the film; `image` itself if all of it is on the film.
+    """Return `image` with diagonal lines beside the film; `image` itself if all of it is on the film.
 
     Parameters
     ----------

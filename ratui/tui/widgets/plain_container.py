@@ -1,4 +1,4 @@
-"""Containers that show nothing of their own but a background, which is visible between the widgets in them."""
+"""Containers that show only a background, which is visible between the widgets in them."""
 
 from __future__ import annotations
 
