@@ -31,6 +31,6 @@ def record_activity(study: Study, event: str, detail: str) -> bool:
     Raises
     ------
     StoreError
-        The journal can't be written. What was to be done must not be done then.
+        If the journal can't be written. The caller must not go on then.
     """
     return study.config.stored_format >= CHARTER_FORMAT and record_event(study.folder, event, detail)

@@ -1,6 +1,6 @@
 """Merge a copy of a study that was used at another site: take over readings of named raters, and report what differs.
 
-The other copy is foreign data, and a site speaks only for the raters it is named for. Their readings and display tests are
+The other copy is foreign data, and counts only for the raters who are named. Their readings and display tests are
 taken over, and the boxes that they confirmed where none is confirmed here. A reading is replaced only by one that continues
 it, and never after it was signed here. Settings, raters, consensus, proposals, predictions, measurements and journals of the
 other copy are not taken over.
@@ -48,7 +48,7 @@ def merge(
     other
         A copy of the same study in which raters went on elsewhere. It is read only, and nothing in it is trusted.
     raters
-        Names of the raters for whom the other site speaks.
+        Names of the raters whose readings, display tests and confirmed boxes are taken over.
     films
         Also take over films that this study lacks, from a copy that contains their time points. Only managers can do this.
     dry_run

@@ -14,7 +14,7 @@ __all__ = ["OutsideWindow", "check_is_rater", "check_rater_access", "check_windo
 
 
 class OutsideWindow(StudyError):
-    """The charter does not let a rater read the case today; it can be looked at."""
+    """The charter does not let a rater read the case today; the rater can still view it."""
 
 
 def check_is_rater(folder: StudyFolder, config: StudyConfig, rater: str) -> None:

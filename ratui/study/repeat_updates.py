@@ -1,6 +1,6 @@
 """Films that were imported after their case was repeated: which repeats lack them, and their copies.
 
-A manager has them copied to all repeats at once. Copies that are made after each import would tell, by the times of the
+A manager has them copied to all repeats at once. Copies that are made after each import would reveal, by the times of the
 files, which case a repeat shows.
 """
 

@@ -19,7 +19,7 @@ __all__ = ["compare_with_lock", "find_lock_root", "lock_study", "unlock_study"]
 def lock_study(study: Study, reason: str, key: Path | None = None) -> Root:
     """Lock `study`: no entry, region, film or setting can change from now on. Return the sealed state.
 
-    Write down the digest of the returned root, or sign it with the SSH key at `key`: whoever owns the study could replace an
+    Write down the digest of the returned root, or sign it with the SSH key at `key`: the study's owner could replace an
     unsigned one. Sessions that are open save nothing more.
 
     Raises
