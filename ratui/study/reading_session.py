@@ -23,11 +23,12 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias
 
 from ratui.errors import StoreError, clean_text
-from ratui.reading import LogEntry, Reading, reading_to_document
+from ratui.reading import LogEntry, Reading
+from ratui.reading.document_writer import field_to_record, log_entry_to_record, meta_to_record, with_positions
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_number, as_text
 from ratui.study.reading_permission import ReadingClosed
 from ratui.study.store import FileLock, StudyFile, StudyLocked, TakenOver
-from ratui.study.store.tables import read_tail, replace_tables
+from ratui.study.store.tables import TableRows, TableWriter, read_tail
 
 __all__ = [
     "MAX_PAUSE",
@@ -39,6 +40,7 @@ __all__ = [
     "Records",
     "add_entry",
     "now",
+    "reading_rows",
     "reading_to_tables",
 ]
 
@@ -157,15 +159,6 @@ class ReadingEvidence:
             return self
         return replace(self, times=(*self.times, {"entries": entries, "seconds": spent}))
 
-    def add_to(self, tables: Mapping[str, Sequence[dict[str, Any]]]) -> dict[str, Records]:
-        """Return the tables of a reading with this evidence; the records of the log are changed in place."""
-        log = tables["log"]
-        for entry, seconds in zip(log, self.seconds, strict=True):
-            if seconds is not None:
-                entry["seconds"] = seconds
-        others = {name: records for name, records in tables.items() if name != "log"}
-        return {**others, "seen": self.films, "log": log, "times": self.times}
-
 
 class FileChanged(StoreError):
     """Another program has changed the file of an open reading: this session can save nothing more in it."""
@@ -177,19 +170,37 @@ class _SharedLock(Protocol):
 
 def reading_to_tables(
     reading: Reading, seconds: float, displays: Sequence[DisplayUse], evidence: ReadingEvidence
-) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+) -> dict[str, list[Mapping[str, Any]]]:
     """Return the tables of a reading's file: ``meta`` with one record, ``fields``, ``seen``, ``log`` and ``times``.
 
     `seconds` is the time spent on the reading, `displays` tells how its films were displayed, and `evidence` has the
     content of ``seen`` and ``times``.
     """
-    document = reading_to_document(reading)
-    tables = {
-        "meta": [{**document["meta"], "seconds": round(seconds, 1), "displays": [use.to_record() for use in displays]}],
-        "fields": document["fields"],
-        "log": document["log"],
+    return {name: rows.to_records() for name, rows in reading_rows(reading, seconds, displays, evidence).items()}
+
+
+def reading_rows(
+    reading: Reading, seconds: float, displays: Sequence[DisplayUse], evidence: ReadingEvidence
+) -> dict[str, TableRows]:
+    """Return the tables of `reading_to_tables` before their conversion, which is done once for each entry of the log."""
+    reading = with_positions(reading)
+    log = list(zip(reading.log, evidence.seconds, strict=True))
+    return {
+        "meta": TableRows([(reading, round(seconds, 1), displays)], _to_meta),
+        "fields": TableRows(reading.filled_fields, field_to_record),
+        "seen": TableRows([(film,) for film in evidence.films], dict),
+        "log": TableRows(log, _to_log_record),
+        "times": TableRows([(time,) for time in evidence.times], dict),
     }
-    return evidence.add_to(tables)
+
+
+def _to_meta(reading: Reading, seconds: float, displays: Sequence[DisplayUse]) -> dict[str, Any]:
+    return {**meta_to_record(reading), "seconds": seconds, "displays": [use.to_record() for use in displays]}
+
+
+def _to_log_record(entry: LogEntry, seconds: float | None) -> dict[str, Any]:
+    record = log_entry_to_record(entry)
+    return record if seconds is None else {**record, "seconds": seconds}
 
 
 class ReadingSession:
@@ -221,6 +232,7 @@ class ReadingSession:
         tail: bytes = b"",
     ) -> None:
         self._file = file
+        self._writer = TableWriter(file)
         self._lock = lock
         self._shared_lock = shared_lock
         self._check_permission = check_permission
@@ -254,7 +266,7 @@ class ReadingSession:
                     "Open it again to see its present content",
                 )
             try:
-                self._tail = replace_tables(self._file, reading_to_tables(reading, spent, used, evidence))
+                self._tail = self._writer.write(reading_rows(reading, spent, used, evidence))
             except StoreError:
                 self._tail = self._tail_after_failure()
                 raise

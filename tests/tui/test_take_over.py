@@ -16,9 +16,10 @@ from textual.screen import Screen
 
 from ratui.errors import StoreError
 from ratui.reading import set_note
-from ratui.study import HeldByOther, LockHolder, ReadingSession, Study, reading_session
+from ratui.study import HeldByOther, LockHolder, ReadingSession, Study
 from ratui.study.charter_changes import set_charter
 from ratui.study.rater_changes import remove_rater
+from ratui.study.store.tables import TableWriter
 from ratui.study.study_closing import lock_study
 from ratui.tui.screens.help.screen import HelpScreen
 from ratui.tui.screens.overview.screen import OverviewScreen
@@ -163,7 +164,7 @@ async def test_entries_that_were_not_saved_are_reported(
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)
         with monkeypatch.context() as patch:
-            patch.setattr(reading_session, "replace_tables", fail)
+            patch.setattr(TableWriter, "write", fail)
             await pilot.press("1")
             await settle(pilot)
         unsaved = screen.reading

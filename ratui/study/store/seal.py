@@ -23,6 +23,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeAlias
 
 from ratui.bounded_parsing import parse_json
@@ -35,6 +36,7 @@ __all__ = [
     "BrokenSealError",
     "Chains",
     "NewerFormatError",
+    "SealedRecords",
     "SealedTables",
     "UnsealedError",
     "dump",
@@ -98,7 +100,55 @@ class SealedTables:
     head: str
 
 
-def seal(tables: Mapping[str, Mapping[str, Mapping[str, Any]]], of: str) -> bytes:
+class SealedRecords:
+    """The texts of one table's records in a sealed file, each with its checksum.
+
+    `seal` keeps them from one state of a file to the next, and converts only what is new: the texts of the first records
+    stay if these are the same objects with the same IDs. So no record may be changed in place.
+
+    Attributes
+    ----------
+    texts
+        Text of each record, with its ID.
+    """
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        self._begin = ""
+        self._ids: list[str] = []
+        self._records: list[Mapping[str, Any]] = []
+        self._sums: list[str] = []
+        self.texts: list[str] = []
+
+    @property
+    def head(self) -> str:
+        """Checksum of the last record; without one, that with which the chain begins."""
+        return self._sums[-1] if self._sums else self._begin
+
+    def update(self, records: Mapping[str, Mapping[str, Any]], begin: str) -> None:
+        """Convert `records` by ID. A chain begins with the checksum `begin`. Raises ValueError as `seal` does."""
+        ids = list(map(str, records))
+        kept = 0
+        if begin == self._begin and ids[: len(self._ids)] == self._ids:
+            pairs = enumerate(zip(self._records, records.values(), strict=False))
+            kept = next((number for number, (old, new) in pairs if old is not new), len(self._ids))
+        for column in (self._ids, self._records, self._sums, self.texts):
+            del column[kept:]
+        self._begin = begin
+        for id, record in islice(zip(ids, records.values(), strict=True), kept, None):
+            if "sum" in record:
+                raise ValueError("no record can have a value called sum")
+            body = dump(record)
+            total = _checksum(self._table, id, self.head if self._table in CHAINS else "", body)
+            self._ids.append(id)
+            self._records.append(record)
+            self._sums.append(total)
+            self.texts.append(f'"{id}":{body[:-1]}{"," if record else ""}"sum":"{total}"}}')
+
+
+def seal(
+    tables: Mapping[str, Mapping[str, Mapping[str, Any]]], of: str, kept: dict[str, SealedRecords] | None = None
+) -> bytes:
     """Return the bytes of a sealed file.
 
     Parameters
@@ -107,6 +157,8 @@ def seal(tables: Mapping[str, Mapping[str, Mapping[str, Any]]], of: str) -> byte
         Records by table and ID.
     of
         Name of the file, ``<folder>/<stem>``, which `open_seal` compares.
+    kept
+        The tables as sealed before; empty at first. They become those of this call.
 
     Raises
     ------
@@ -116,22 +168,17 @@ def seal(tables: Mapping[str, Mapping[str, Mapping[str, Any]]], of: str) -> byte
     parts: list[str] = []
     counts: dict[str, int] = {}
     heads: dict[str, str] = {}
+    kept = {} if kept is None else kept
     for name, records in tables.items():
         if name == "seal":
             raise ValueError("no table can be called seal")
         if name == BEGIN and CHAINED in heads:
             raise ValueError("the log can't come before the films that its chain begins with")
-        texts, before = [], heads.get(BEGIN, "") if name == CHAINED else ""
-        for id, record in records.items():
-            if "sum" in record:
-                raise ValueError("no record can have a value called sum")
-            body = dump(record)
-            total = _checksum(name, str(id), before if name in CHAINS else "", body)
-            texts.append(f'"{id}":{body[:-1]}{"," if record else ""}"sum":"{total}"}}')
-            before = total
-        heads[name] = before
-        counts[name] = len(texts)
-        parts.append(f"{dump(name)}:{{{','.join(texts)}}}")
+        table = kept.setdefault(name, SealedRecords(name))
+        table.update(records, heads.get(BEGIN, "") if name == CHAINED else "")
+        heads[name] = table.head
+        counts[name] = len(table.texts)
+        parts.append(f"{dump(name)}:{{{','.join(table.texts)}}}")
     last = dump({"format": FORMAT, "of": of, "counts": counts, "head": heads.get(CHAINED, "")})
     check = _checksum("seal", "1", "", last)
     parts.append(f'"seal":{{"1":{last[:-1]},"check":"{check}",')

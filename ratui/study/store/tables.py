@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import is_
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,7 +18,7 @@ from ratui.errors import DamagedError, StoreError
 from ratui.study.store.folder import LARGEST_FILE, StudyFile, as_file
 from ratui.study.store.journaling import find_other_content
 from ratui.study.store.salvage import find_contradiction
-from ratui.study.store.seal import BrokenSealError, NewerFormatError, UnsealedError, open_seal, seal
+from ratui.study.store.seal import BrokenSealError, NewerFormatError, SealedRecords, UnsealedError, open_seal, seal
 
 __all__ = [
     "LARGEST_FILE",
@@ -25,13 +26,14 @@ __all__ = [
     "DamagedError",
     "SealedStorage",
     "StoredTables",
+    "TableRows",
+    "TableWriter",
     "Tables",
     "check_second_copy",
     "read_intact",
     "read_intact_bytes",
     "read_tables",
     "read_tail",
-    "replace_tables",
     "restore_from_copy",
     "sealed_name",
     "write_tables",
@@ -77,10 +79,15 @@ class SealedStorage(Storage):
         The file. The folder of a path counts as the top folder, see `StudyFolder`.
     unsealed
         Also read files of format 1, which have no checksums.
+    kept
+        The tables as sealed by the last write, for `seal`; only for records that nobody changes in place.
     """
 
-    def __init__(self, file: StudyFile | Path, *, unsealed: bool = False) -> None:
+    def __init__(
+        self, file: StudyFile | Path, *, unsealed: bool = False, kept: dict[str, SealedRecords] | None = None
+    ) -> None:
         self._file = file if isinstance(file, StudyFile) else as_file(file)
+        self._kept = kept
         self._unsealed = unsealed
         self.tail = b""
         """Last bytes of the file as last read or written by this object."""
@@ -97,7 +104,7 @@ class SealedStorage(Storage):
     def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
         """Replace the tables. Raises StoreError if the disk refuses or JSON can't represent a value."""
         try:
-            sealed = seal(data, sealed_name(self._file))
+            sealed = seal(data, sealed_name(self._file), self._kept)
         except (ValueError, TypeError, RecursionError) as error:
             raise StoreError(f"not saved: {error}", self._file.path, "What was saved before is intact") from error
         self._file.folder.write(self._file.inside, sealed)
@@ -213,19 +220,62 @@ def write_tables(file: StudyFile | Path, tables: Mapping[str, Sequence[Mapping[s
 
     Return the last bytes of the new file, see `StoredTables`. Raises StoreError.
     """
-    return replace_tables(as_file(file, make_folder=True), tables)
+    writer = TableWriter(as_file(file, make_folder=True))
+    return writer.write({name: TableRows([(record,) for record in records], dict) for name, records in tables.items()})
 
 
-def replace_tables(file: StudyFile, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
-    """Replace the table file `file`, whose folder exists, by `tables`; see `write_tables`."""
-    with TinyDB(storage=_MemoryStorage) as database:  # TinyDB writes at every insert: collect the inserts in memory
-        for name, records in tables.items():
-            database.table(name).insert_multiple(records)
-        batch = database.storage
-        assert isinstance(batch, _MemoryStorage)
-        storage = SealedStorage(file)
-        storage.write({name: (batch.tables or {}).get(name, {}) for name in tables})
-    return storage.tail
+@dataclass(frozen=True)
+class TableRows:
+    """The content of a table before its conversion to records.
+
+    Attributes
+    ----------
+    rows
+        The values of each record, which nobody changes in place.
+    to_record
+        Function that takes the values of a row and returns its record.
+    """
+
+    rows: Sequence[tuple[Any, ...]]
+    to_record: Callable[..., Mapping[str, Any]]
+
+    def count_same(self, before: Sequence[tuple[Any, ...]]) -> int:
+        """Return the number of first rows that consist of the same objects as those of `before`."""
+        pairs = enumerate(zip(before, self.rows, strict=False))
+        different = (number for number, (old, new) in pairs if not all(map(is_, old, new)))
+        return next(different, min(len(before), len(self.rows)))
+
+    def to_records(self) -> list[Mapping[str, Any]]:
+        """Return all records."""
+        return [self.to_record(*row) for row in self.rows]
+
+
+class TableWriter:
+    """The writer of one table file, whose folder exists. It can write the file many times, and converts only new rows.
+
+    TinyDB keeps the records in memory from one write to the next, and `seal` their texts. If other rows than the last ones
+    have changed, their table is converted anew.
+    """
+
+    def __init__(self, file: StudyFile) -> None:
+        self._database = TinyDB(storage=_MemoryStorage)  # TinyDB writes at every insert: collect the inserts in memory
+        self._rows: dict[str, Sequence[tuple[Any, ...]]] = {}
+        """Rows whose records are in memory, by table."""
+        self._storage = SealedStorage(file, kept={})
+
+    def write(self, tables: Mapping[str, TableRows]) -> bytes:
+        """Replace the file by `tables`; return its last bytes and raise errors as `write_tables` does."""
+        for name, table in tables.items():
+            stored, count = self._database.table(name), table.count_same(self._rows.get(name, ()))
+            if count < len(stored):
+                count = 0
+                stored.truncate()
+            stored.insert_multiple([table.to_record(*row) for row in table.rows[count:]])
+            self._rows[name] = table.rows
+        memory = self._database.storage
+        assert isinstance(memory, _MemoryStorage)
+        self._storage.write({name: (memory.tables or {}).get(name, {}) for name in tables})
+        return self._storage.tail
 
 
 def read_tail(file: StudyFile) -> bytes:
