@@ -15,7 +15,7 @@ from PIL import Image
 
 from ratui.demo.sample import find_sample
 from ratui.imaging import Pixels, read_film
-from ratui.study.importing.burned_in_text import seems_to_contain_text
+from ratui.study.importing.reader.burned_in_text import seems_to_contain_text
 from tests.films import real_films
 from tests.support.planted_text import KINDS, write
 

@@ -17,7 +17,8 @@ import pytest
 
 from ratui.crash_report import LogFile, describe_fault
 from ratui.errors import FilmError
-from ratui.study.importing import FilmRequest, reader_process
+from ratui.study.importing import FilmRequest
+from ratui.study.importing.reader import reader_process
 from tests.films import film_file
 
 SECRET = "SECRET^NAME"
@@ -209,7 +210,7 @@ class TestOutput:
 
 class TestTheReaderOfFilms:
     def test_its_own_fault_prints_nothing_of_a_film(self, tmp_path: Path) -> None:
-        code = "import ratui.study.importing.reader_worker as worker\nworker.serve = fail\nworker.main()"
+        code = "import ratui.study.importing.reader.reader_worker as worker\nworker.serve = fail\nworker.main()"
         done = run(FAULTY + code, tmp_path)
         assert done.returncode == 70
         assert done.stderr == f"ratui import: {SENTENCE} no log could be written\n"  # the process must not write files
@@ -217,7 +218,9 @@ class TestTheReaderOfFilms:
     def test_a_fault_at_one_film_is_logged_by_its_place(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        code = "import ratui.study.importing.reader_worker as worker\nworker.read_film_header = fail\nworker.main()"
+        code = (
+            "import ratui.study.importing.reader.reader_worker as worker\nworker.read_film_header = fail\nworker.main()"
+        )
         monkeypatch.setattr(reader_process, "_WORKER_CODE", FAULTY + code)
         with (
             reader_process.ReaderProcess() as reader,

@@ -12,7 +12,7 @@ import click
 from ratui.cli.app import prepare_display
 from ratui.errors import clean_text
 from ratui.study import ImportPlan
-from ratui.study.importing.plan_review import read_draft
+from ratui.study.importing.planning.plan_review import read_draft
 
 __all__ = ["find_common_folder", "review_plan"]
 

@@ -191,7 +191,7 @@ def import_(
     from ratui.cli.plan import format_plan, save_plan_list
     from ratui.results.text_table import format_count
     from ratui.study import Study, open_import
-    from ratui.study.importing.plan_review import review_draft_path
+    from ratui.study.importing.planning.plan_review import review_draft_path
 
     opened = Study.open(study)
     if watched is not None:

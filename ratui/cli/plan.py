@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ratui.results.text_table import format_count
 from ratui.study import ImportPlan
-from ratui.study.importing.import_plan import Decision, PlanRow
 from ratui.study.importing.import_report import fold_lines, save_file_list
+from ratui.study.importing.planning.import_plan import Decision, PlanRow
 
 __all__ = ["format_plan", "save_plan_list"]
 

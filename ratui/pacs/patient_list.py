@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ratui.bounded_parsing import read_bounded
 from ratui.errors import PacsError
-from ratui.study.importing.birth_dates import birth_digits
-from ratui.study.importing.stated_times import parse_date
+from ratui.study.importing.headers.stated_times import parse_date
+from ratui.study.importing.persons.birth_dates import birth_digits
 
 __all__ = ["ListedPatient", "read_patient_list"]
 

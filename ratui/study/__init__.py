@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from ratui.study.case import Case, FilmRecord, Region, RegionSource
     from ratui.study.config import CONSENSUS, StudyConfig
     from ratui.study.importing import InProcessConverter
-    from ratui.study.importing.import_plan import ImportPlan
     from ratui.study.importing.import_report import ImportedFilm, ImportReport, RejectedFile
     from ratui.study.importing.importer import OpenImport, import_films, open_import
-    from ratui.study.importing.pseudonyms import KeyFile
+    from ratui.study.importing.persons.pseudonyms import KeyFile
+    from ratui.study.importing.planning.import_plan import ImportPlan
     from ratui.study.reading_permission import ReadingClosed
     from ratui.study.reading_session import AutoSaver, DisplayUse, ReadingSession
     from ratui.study.store import HeldByOther, LockHolder, StudyLocked, TakenOver
@@ -28,10 +28,10 @@ else:
             "case": "Case FilmRecord Region RegionSource",
             "config": "CONSENSUS StudyConfig",
             "importing": "InProcessConverter",
-            "importing.import_plan": "ImportPlan",
+            "importing.planning.import_plan": "ImportPlan",
             "importing.import_report": "ImportedFilm ImportReport RejectedFile",
             "importing.importer": "OpenImport import_films open_import",
-            "importing.pseudonyms": "KeyFile",
+            "importing.persons.pseudonyms": "KeyFile",
             "reading_permission": "ReadingClosed",
             "reading_session": "AutoSaver DisplayUse ReadingSession",
             "store": "HeldByOther LockHolder StudyLocked TakenOver",

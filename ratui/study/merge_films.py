@@ -17,8 +17,8 @@ from ratui.study.accounts import act_as_owner
 from ratui.study.case import MOST_VISITS, Case, FilmRecord
 from ratui.study.film_files import read_film_data, write_films
 from ratui.study.foreign_copy import ForeignCopy, checked_values
-from ratui.study.importing.reader_process import ReaderProcess
-from ratui.study.importing.stored_pixels import find_pixel_digests
+from ratui.study.importing.planning.stored_pixels import find_pixel_digests
+from ratui.study.importing.reader.reader_process import ReaderProcess
 from ratui.study.merge_result import MergeResult
 from ratui.study.store import FileLock
 from ratui.study.store.locking import check_free

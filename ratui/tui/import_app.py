@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ratui.study import ImportPlan
-from ratui.study.importing.plan_review import PlanReview, ReviewStep
+from ratui.study.importing.planning.plan_review import PlanReview, ReviewStep
 from ratui.terminal import Display
 from ratui.tui.key_app import KeyApp
 from ratui.tui.screens.import_review.pictures import FilmPictures

@@ -12,7 +12,7 @@ from ratui.errors import FilmError
 from ratui.imaging import Film, LookupTable, Window, encode_dicom, read_stored_film
 from ratui.imaging.dicom_reader import film_from_dataset, read_stored_dataset
 from ratui.imaging.plain_dicom import _KEYWORDS, _PlainHeader, read_plain_film
-from ratui.study.importing.deidentification import RetainedAttributes, deidentify
+from ratui.study.importing.reader.deidentification import RetainedAttributes, deidentify
 
 SAMPLE = Path(__file__).parents[2] / "sample_data/study/films"
 WINDOWS = {

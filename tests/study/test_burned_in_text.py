@@ -13,8 +13,8 @@ from scipy import ndimage
 
 from ratui.demo.sample import find_sample
 from ratui.imaging import Pixels, read_film
-from ratui.study.importing import burned_in_text
-from ratui.study.importing.burned_in_text import _has_row, _label, _Piece, seems_to_contain_text
+from ratui.study.importing.reader import burned_in_text
+from ratui.study.importing.reader.burned_in_text import _has_row, _label, _Piece, seems_to_contain_text
 from tests.films import real_films
 from tests.support.planted_text import KINDS, bone, write
 

@@ -3,7 +3,7 @@
 import pytest
 
 from ratui.study.importing import FilmHeader
-from ratui.study.importing.identification import identify
+from ratui.study.importing.headers.identification import identify
 from tests.study.test_identification import CR, HANDS_AND_FEET, sct, shown
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from ratui.scheme import View
 from ratui.study.importing import FilmHeader
-from ratui.study.importing.identification import FilmIdentity, identify
+from ratui.study.importing.headers.identification import FilmIdentity, identify
 
 VIEWS = {name: View(name, name, name, {}) for name in ("hand", "wrist", "foot")}
 

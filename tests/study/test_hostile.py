@@ -13,8 +13,8 @@ from ratui.imaging import read_film
 from ratui.scheme import load_scheme
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.importing import FilmRequest, ReaderProcess
-from ratui.study.importing.identification import identify
-from ratui.study.importing.manifest import read_manifest
+from ratui.study.importing.headers.identification import identify
+from ratui.study.importing.planning.manifest import read_manifest
 from tests.films import film_file
 from tests.study.conftest import RunRatui
 from tests.support.fault_harness.fuzz import mutations, own_test_files

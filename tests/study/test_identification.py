@@ -11,8 +11,8 @@ from ratui.errors import FilmError
 from ratui.scheme import View
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.importing import CodedTerm, FilmHeader, ReaderProcess
-from ratui.study.importing.film_statements import Both, parse_words
-from ratui.study.importing.identification import FilmIdentity, identify
+from ratui.study.importing.headers.film_statements import Both, parse_words
+from ratui.study.importing.headers.identification import FilmIdentity, identify
 from tests.films import film_file
 from tests.support.fault_harness.fuzz import own_test_files
 

@@ -7,9 +7,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ratui.scheme import View
-from ratui.study.importing import CodedTerm, FilmHeader, film_codes, film_words, harmless_words
-from ratui.study.importing.film_statements import Both, parse_words
-from ratui.study.importing.identification import identify
+from ratui.study.importing import CodedTerm, FilmHeader
+from ratui.study.importing.headers import film_codes, film_words, harmless_words
+from ratui.study.importing.headers.film_statements import Both, parse_words
+from ratui.study.importing.headers.identification import identify
 from tests.study import identification_reference as reference
 from tests.study.rejection_words_reference import find_fraction, find_mark
 

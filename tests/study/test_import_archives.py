@@ -15,8 +15,8 @@ import pytest
 
 from ratui.errors import StudyError
 from ratui.study import InProcessConverter, Study, import_films
-from ratui.study.importing import archive_entries, scratch_folder, xz_stream
-from ratui.study.importing.sources import open_sources
+from ratui.study.importing.files import archive_entries, scratch_folder, xz_stream
+from ratui.study.importing.files.sources import open_sources
 from tests.films import film_file, hospital
 from tests.support.sources import find, tar_of, write, zip_of
 

@@ -11,9 +11,9 @@ import pytest
 from ratui.errors import StudyError
 from ratui.imaging import write_film
 from ratui.study import InProcessConverter, KeyFile, Study, import_films
-from ratui.study.importing.film_header import FilmHeader
-from ratui.study.importing.import_plan import Decision, ImportPlan
 from ratui.study.importing.importer import open_import
+from ratui.study.importing.planning.import_plan import Decision, ImportPlan
+from ratui.study.importing.reader.film_header import FilmHeader
 from tests.films import film_file, hospital
 from tests.study.conftest import FilmWriter
 
@@ -292,7 +292,7 @@ class TestCorrections:
     def test_an_error_in_one_header_does_not_end_the_import(
         self, study: Study, film: FilmWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
     ) -> None:
-        from ratui.study.importing import planner
+        from ratui.study.importing.planning import planner
 
         usual = getattr(planner, step)
 

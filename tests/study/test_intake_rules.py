@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from ratui.scheme import load_scheme
 from ratui.study.importing import CodedTerm, FilmHeader
-from ratui.study.importing.import_plan import Decision
-from ratui.study.importing.key_objects import KeyReferences
-from ratui.study.importing.persons import KnownPerson, PatientRecord
-from ratui.study.importing.planner import FilmSource, KnownStudy, plan_films
+from ratui.study.importing.persons.persons import KnownPerson, PatientRecord
+from ratui.study.importing.planning.import_plan import Decision
+from ratui.study.importing.planning.planner import FilmSource, KnownStudy, plan_films
+from ratui.study.importing.reader.key_objects import KeyReferences
 from tests.support.intake_reference import Known, ReferenceFilm, decide
 
 pytestmark = pytest.mark.slow

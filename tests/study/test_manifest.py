@@ -8,7 +8,7 @@ import pytest
 from ratui.errors import StudyError
 from ratui.scheme import load_scheme
 from ratui.study import ImportReport, InProcessConverter, Study, import_films
-from ratui.study.importing.manifest import ManifestRow, read_manifest, write_manifest
+from ratui.study.importing.planning.manifest import ManifestRow, read_manifest, write_manifest
 from tests.films import film_file
 
 HEAD = "file,patient,time,side"

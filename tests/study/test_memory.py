@@ -95,7 +95,7 @@ class TestCsv:
         path.write_text(text, newline="")
         output = run_limited(
             "from pathlib import Path\nfrom ratui.errors import StudyError\nfrom ratui.scheme import load_scheme\n"
-            "from ratui.study.importing.manifest import read_manifest\n"
+            "from ratui.study.importing.planning.manifest import read_manifest\n"
             f"try:\n    read_manifest(Path({str(path)!r}), load_scheme('fingers'))\n"
             "except StudyError as error:\n    print(error.problem)\n"
         )

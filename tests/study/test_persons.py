@@ -5,8 +5,8 @@ from itertools import permutations
 import pytest
 
 from ratui.study.importing import FilmHeader
-from ratui.study.importing.person_names import names_contradict, parse_name
-from ratui.study.importing.persons import (
+from ratui.study.importing.persons.person_names import names_contradict, parse_name
+from ratui.study.importing.persons.persons import (
     KnownPerson,
     PatientRecord,
     digest_record,

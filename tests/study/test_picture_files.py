@@ -19,8 +19,8 @@ from ratui.errors import FilmError
 from ratui.imaging import Film, read_stored_film
 from ratui.study import Study, import_films
 from ratui.study.importing import FilmRequest, InProcessConverter, ReaderProcess
-from ratui.study.importing.import_plan import Decision
 from ratui.study.importing.importer import open_import
+from ratui.study.importing.planning.import_plan import Decision
 from tests.films import film_file, real_films
 from tests.support.picture_files import four_bits, replaced, twice, with_chunk
 

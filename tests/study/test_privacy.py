@@ -28,8 +28,8 @@ from ratui.reading import (
 )
 from ratui.study import InProcessConverter, KeyFile, Study, import_films
 from ratui.study.display_tests import add_display_tests
-from ratui.study.importing.burned_in_text import seems_to_contain_text
-from ratui.study.importing.deidentification import new_uid
+from ratui.study.importing.reader.burned_in_text import seems_to_contain_text
+from ratui.study.importing.reader.deidentification import new_uid
 from tests.films import confirm_template, film_file, make_study
 from tests.planted import BORN, DAYS, PATIENT, SECRET, TEXT, UID, everything, planted, png, traces, with_comment
 from tests.study.conftest import RunRatui
@@ -227,7 +227,7 @@ def test_a_fault_of_the_program_names_nobody(tmp_path: Path) -> None:
     Study.create(tmp_path / "study", "fingers", ["anna"])
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(
-        "import ratui.study.importing.pseudonyms as p\n"
+        "import ratui.study.importing.persons.pseudonyms as p\n"
         "def fail(self, patient):\n    raise KeyError(f'no such patient: {patient}')\n"
         "p.KeyFile.assign_case = fail\n"
     )

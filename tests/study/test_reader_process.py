@@ -10,7 +10,7 @@ from PIL import Image
 from ratui.errors import FilmError
 from ratui.study import InProcessConverter
 from ratui.study.importing import FilmRequest, ReaderProcess
-from ratui.study.importing.reader_worker import LARGEST_MEMORY
+from ratui.study.importing.reader.reader_worker import LARGEST_MEMORY
 from tests.films import film_file
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,7 @@ class TestTheReaderProcess:
         from ratui.study.importing import reader_process as isolated
 
         text = (
-            "import ratui.study.importing.reader_worker as w\nreal = w.read_film_header\n"
+            "import ratui.study.importing.reader.reader_worker as w\nreal = w.read_film_header\n"
             "def read_film_header(path):\n    if path.name == 'bad.dcm':\n"
             f"        {code}\n    return real(path)\n"
             "w.read_film_header = read_film_header\nw.main()\n"
@@ -110,6 +110,6 @@ class TestTheReaderProcess:
     def test_an_odd_answer_is_a_rejected_film(self, answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """A film that controls the process can make it answer anything."""
         code = f"import sys; sys.stdin.readline(); print({answer!r}, flush=True)"
-        monkeypatch.setattr("ratui.study.importing.reader_process._WORKER_CODE", code)
+        monkeypatch.setattr("ratui.study.importing.reader.reader_process._WORKER_CODE", code)
         with ReaderProcess(20.0) as converter, pytest.raises(FilmError):
             converter.verify(Path("film.dcm"), "C-1", "L")

@@ -14,9 +14,9 @@ from ratui.cli.main import commands
 from ratui.errors import StudyError
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.backup import back_up
+from ratui.study.importing.files.sources import open_sources
 from ratui.study.importing.import_report import ImportReport, fold_lines
 from ratui.study.importing.importer import open_import
-from ratui.study.importing.sources import open_sources
 from tests.films import film_file, hospital
 from tests.support.sources import find, write, zip_of
 

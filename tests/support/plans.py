@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ratui.study import InProcessConverter, Study
-from ratui.study.importing.import_plan import ImportPlan
 from ratui.study.importing.importer import open_import
+from ratui.study.importing.planning.import_plan import ImportPlan
 
 __all__ = ["outcomes", "plan_of"]
 

@@ -5,7 +5,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from ratui.study.importing.sources import open_sources
+from ratui.study.importing.files.sources import open_sources
 
 
 def find(*paths: Path, named: tuple[Path, ...] = ()) -> tuple[dict[str, bytes], dict[str, str]]:

@@ -15,10 +15,10 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from ratui.errors import StudyError
-from ratui.study import InProcessConverter, Study, import_films, open_import
-from ratui.study.importing import reader_process
-from ratui.study.importing.import_plan import Decision, ImportPlan
-from ratui.study.importing.plan_review import PlanReview, read_draft, review_draft_path
+from ratui.study import InProcessConverter, Study, import_films, importing, open_import
+from ratui.study.importing.planning.import_plan import Decision, ImportPlan
+from ratui.study.importing.planning.plan_review import PlanReview, read_draft, review_draft_path
+from ratui.study.importing.reader import reader_process
 from ratui.terminal import Display
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.import_app import ImportApp
@@ -354,8 +354,8 @@ async def test_all_texts_are_japanese(folder: Path, tmp_path: Path) -> None:
 
 
 def test_every_translated_reason_is_one_of_the_import() -> None:
-    folder = resources.files("ratui.study.importing")
-    source = "".join(file.read_text(encoding="utf-8") for file in folder.iterdir() if file.name.endswith(".py"))
+    folder = Path(importing.__file__).parent
+    source = "".join(file.read_text(encoding="utf-8") for file in sorted(folder.rglob("*.py")))
     source = re.sub(r'"\s*\n\s*f?"', "", source)
     table = resources.files("ratui.tui.i18n").joinpath("ja", "import_reasons.toml").read_text(encoding="utf-8")
     for english, japanese in tomllib.loads(table).items():

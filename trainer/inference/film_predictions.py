@@ -25,9 +25,9 @@ from ratui.files import atomic_write
 from ratui.imaging import Film
 from ratui.scheme import Scheme
 from ratui.study.importing import ReaderProcess
+from ratui.study.importing.files.sources import open_sources
 from ratui.study.importing.import_report import find_exit_code
-from ratui.study.importing.picture_reader import check_picture_kind, find_picture_kind
-from ratui.study.importing.sources import open_sources
+from ratui.study.importing.reader.picture_reader import check_picture_kind, find_picture_kind
 from ratui.study.model_domain import DomainVerdict
 from trainer.data.pairs import PAIR_CROP_SIZE, PairSamples, crop_joint
 from trainer.inference.decisions import (

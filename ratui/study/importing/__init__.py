@@ -1,15 +1,15 @@
 """Conversion of one foreign file into a de-identified film, in a separate process if required."""
 
-from ratui.study.importing.film_header import CodedTerm, FilmHeader
-from ratui.study.importing.film_maker import (
+from ratui.study.importing.reader.film_header import CodedTerm, FilmHeader
+from ratui.study.importing.reader.film_maker import (
     ConvertedFilm,
     FilmConverter,
     FilmRequest,
     FilmSize,
     InProcessConverter,
 )
-from ratui.study.importing.foreign_film import read_foreign_film, read_foreign_image
-from ratui.study.importing.reader_process import ReaderProcess
+from ratui.study.importing.reader.foreign_film import read_foreign_film, read_foreign_image
+from ratui.study.importing.reader.reader_process import ReaderProcess
 
 __all__ = [
     "CodedTerm",

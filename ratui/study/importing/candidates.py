@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ratui.study.importing.film_days import count_days
-from ratui.study.importing.import_plan import ImportPlan
-from ratui.study.importing.pseudonyms import KeyFile
+from ratui.study.importing.persons.pseudonyms import KeyFile
+from ratui.study.importing.planning.import_plan import ImportPlan
 
 __all__ = ["ImportCandidate", "list_candidates"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ratui.errors import FilmError, RatuiError
 from ratui.study.case import MOST_DAYS, Case
-from ratui.study.importing.import_plan import ImportPlan, PlanRow
-from ratui.study.importing.manifest_checks import split_visits
-from ratui.study.importing.pseudonyms import KeyFile
+from ratui.study.importing.persons.pseudonyms import KeyFile
+from ratui.study.importing.planning.import_plan import ImportPlan, PlanRow
+from ratui.study.importing.planning.manifest_checks import split_visits
 from ratui.study.study import Study
 
 __all__ = ["check_day", "count_days", "has_first_visits_only"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ratui.errors import clean_text
 from ratui.files import make_folder, write_bytes
-from ratui.study.importing.archives import SkippedItem
+from ratui.study.importing.files.archives import SkippedItem
 
 __all__ = ["ImportReport", "ImportedFilm", "RejectedFile", "find_exit_code", "fold_lines", "save_file_list"]
 

@@ -21,17 +21,21 @@ from ratui.study.charter import PlannedVisit
 from ratui.study.film_files import write_films
 from ratui.study.importing import FilmConverter, FilmRequest, ReaderProcess
 from ratui.study.importing.candidates import ImportCandidate, list_candidates
+from ratui.study.importing.files.sources import LocatedConverter, Sources, open_sources
 from ratui.study.importing.film_days import check_day, has_first_visits_only
-from ratui.study.importing.import_plan import Decision, ImportPlan
 from ratui.study.importing.import_report import ImportedFilm, ImportReport, RejectedFile, find_exit_code
-from ratui.study.importing.late_rejections import name_late_rejections
-from ratui.study.importing.manifest import ManifestRow, read_manifest
-from ratui.study.importing.picture_digest import digest_file
-from ratui.study.importing.picture_reader import check_picture_kind, find_picture_kind
-from ratui.study.importing.planner import FilmSource, KnownStudy, plan_films
-from ratui.study.importing.pseudonyms import KeyFile
-from ratui.study.importing.sources import LocatedConverter, Sources, open_sources
-from ratui.study.importing.stored_pixels import find_pixel_digests, find_withdrawn_digests, list_withdrawn_digests
+from ratui.study.importing.persons.pseudonyms import KeyFile
+from ratui.study.importing.planning.import_plan import Decision, ImportPlan
+from ratui.study.importing.planning.late_rejections import name_late_rejections
+from ratui.study.importing.planning.manifest import ManifestRow, read_manifest
+from ratui.study.importing.planning.planner import FilmSource, KnownStudy, plan_films
+from ratui.study.importing.planning.stored_pixels import (
+    find_pixel_digests,
+    find_withdrawn_digests,
+    list_withdrawn_digests,
+)
+from ratui.study.importing.reader.picture_digest import digest_file
+from ratui.study.importing.reader.picture_reader import check_picture_kind, find_picture_kind
 from ratui.study.store import FileLock
 from ratui.study.study import Study
 from ratui.study.withdrawal import list_dependent_readings

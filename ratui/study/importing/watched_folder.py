@@ -11,8 +11,8 @@ from typing import TypeAlias
 from ratui.bounded_parsing import parse_json, read_bounded
 from ratui.errors import DamagedError
 from ratui.files import make_folder, write_bytes
+from ratui.study.importing.files.sources import list_source_files
 from ratui.study.importing.import_report import ImportReport
-from ratui.study.importing.sources import list_source_files
 
 __all__ = ["Signature", "WatchedFolder"]
 

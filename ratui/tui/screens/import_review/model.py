@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ratui.study import ImportPlan
-from ratui.study.importing.import_plan import Decision
+from ratui.study.importing.planning.import_plan import Decision
 
 __all__ = ["FilmList", "window"]
 

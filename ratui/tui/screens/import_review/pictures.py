@@ -12,7 +12,7 @@ from PIL import Image
 from ratui.errors import FilmError
 from ratui.imaging import DEFAULT_DISPLAY, Box, Film, render
 from ratui.study.importing import ReaderProcess
-from ratui.study.importing.picture_reader import find_picture_kind
+from ratui.study.importing.reader.picture_reader import find_picture_kind
 from ratui.terminal import Display
 
 __all__ = ["FilmPictures", "fit_picture"]

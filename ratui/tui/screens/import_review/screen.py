@@ -1,6 +1,6 @@
 """The plan of an import: doubtful films first, their pictures beside those of competing films, and decisions by keys.
 
-All rules are in `ratui.study.importing.import_plan`. No name and no ID of a patient is displayed.
+All rules are in `ratui.study.importing.planning.import_plan`. No name and no ID of a patient is displayed.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from textual.events import Resize
 from textual.widgets import Static
 
 from ratui.errors import RatuiError, clean_text
-from ratui.study.importing.import_plan import Decision, PlanRow
-from ratui.study.importing.plan_review import PlanReview, ReviewStep
+from ratui.study.importing.planning.import_plan import Decision, PlanRow
+from ratui.study.importing.planning.plan_review import PlanReview, ReviewStep
 from ratui.tui.screens.import_review import text as texts
 from ratui.tui.screens.import_review.films import CompetingFilms
 from ratui.tui.screens.import_review.model import FilmList, window

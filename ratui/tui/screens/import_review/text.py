@@ -12,7 +12,7 @@ from ratui.errors import RatuiError, clean_text
 from ratui.scheme import Scheme
 from ratui.study import ImportPlan
 from ratui.study.charter import Charter
-from ratui.study.importing.import_plan import Decision, PlanRow
+from ratui.study.importing.planning.import_plan import Decision, PlanRow
 from ratui.tui.entry.visit_names import VisitNames
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.lock_phrases import shorten
