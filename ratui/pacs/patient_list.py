@@ -10,8 +10,7 @@ from pathlib import Path
 
 from ratui.bounded_parsing import read_bounded
 from ratui.errors import PacsError
-from ratui.study.importing.headers.stated_times import parse_date
-from ratui.study.importing.persons.birth_dates import birth_digits
+from ratui.study.importing.headers.dates import birth_digits, parse_date
 
 __all__ = ["ListedPatient", "read_patient_list"]
 

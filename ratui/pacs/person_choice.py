@@ -14,8 +14,8 @@ from itertools import combinations, product
 from ratui.pacs.patient_list import ListedPatient
 from ratui.pacs.source import FoundStudy, is_uid
 from ratui.study.importing import FilmHeader
-from ratui.study.importing.persons.birth_dates import births_contradict, may_be_one_birth
-from ratui.study.importing.persons.persons import (
+from ratui.study.importing.headers.dates import births_contradict, may_be_one_birth
+from ratui.study.importing.persons.patient_record import (
     PatientRecord,
     differ_by_slip,
     find_contradiction,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ratui.study.importing import FilmHeader
-from ratui.study.importing.planning.examinations import DatedFilm, date_film, parse_date
-from ratui.study.importing.planning.time_points import PersonTimes, TimePoint, assign_time_points
+from ratui.study.importing.headers.dates import DatedFilm, date_film, parse_date
+from ratui.study.importing.planning.visits import PersonTimes, TimePoint, assign_time_points
 
 TODAY = date(2024, 6, 1)
 

@@ -14,10 +14,10 @@ from ratui.errors import StudyError
 from ratui.scheme import load_scheme
 from ratui.study import ImportReport, InProcessConverter, Study, import_films, open_import
 from ratui.study.charter import PlannedVisit
-from ratui.study.importing.planning.examinations import DatedFilm
+from ratui.study.importing.headers.dates import DatedFilm
 from ratui.study.importing.planning.import_plan import Decision
 from ratui.study.importing.planning.manifest import read_manifest
-from ratui.study.importing.planning.time_points import assign_time_points
+from ratui.study.importing.planning.visits import assign_time_points
 from tests.films import film_file
 
 DAYS = ("20200302", "20200901", "20210301", "20220301")

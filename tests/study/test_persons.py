@@ -5,15 +5,15 @@ from itertools import permutations
 import pytest
 
 from ratui.study.importing import FilmHeader
-from ratui.study.importing.persons.person_names import names_contradict, parse_name
-from ratui.study.importing.persons.persons import (
-    KnownPerson,
+from ratui.study.importing.persons.patient_record import (
     PatientRecord,
     digest_record,
-    group_persons,
     is_placeholder,
+    names_contradict,
+    parse_name,
     patient_record,
 )
+from ratui.study.importing.persons.persons import KnownPerson, group_persons
 
 
 def record(**values: str) -> PatientRecord:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ratui.study import Study
 from ratui.study.importing import FilmConverter
-from ratui.study.importing.importer import ImportReport, open_import
+from ratui.study.importing.import_report import ImportReport
+from ratui.study.importing.importer import open_import
 from ratui.study.importing.planning.import_plan import Decision, ImportPlan
 from tests.support.hospital.judge import Decided, Placement
 

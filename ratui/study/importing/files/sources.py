@@ -15,15 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ratui.errors import FilmError, StudyError
-from ratui.study.importing.files.archives import (
-    HIDDEN,
-    STUDY,
-    ArchiveKind,
-    SkippedItem,
-    SourceFile,
-    find_archive_kind,
-    unpack_archive,
-)
+from ratui.study.importing.files.archive_entries import STUDY, ArchiveKind
+from ratui.study.importing.files.archives import HIDDEN, SkippedItem, SourceFile, find_archive_kind, unpack_archive
 from ratui.study.importing.files.scratch_folder import ScratchFolder
 from ratui.study.importing.reader.file_set import FileId
 from ratui.study.importing.reader.film_header import FilmHeader

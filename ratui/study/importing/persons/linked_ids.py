@@ -12,22 +12,23 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TypeVar
 
-from ratui.study.importing.persons.person_names import names_contradict
-from ratui.study.importing.persons.persons import (
+from ratui.study.importing.persons.patient_record import (
     Digest,
-    KnownPerson,
     PatientRecord,
-    PersonFound,
     digest_record,
     find_contradiction,
+    first_contradiction,
+    have_same_birth_date,
     is_placeholder,
+    names_contradict,
+    without_issuer,
 )
+from ratui.study.importing.persons.persons import KnownPerson, PersonFound
 
 __all__ = ["join_ids"]
 
 Film = TypeVar("Film")
 _SHARED = 3  # persons with one other person's name and birth date: an anonymising program wrote them
-_COMPLETE = 8  # digits of a complete birth date; a digest is longer
 _ZEROS = "its patient ID differs from another one in leading zeros only, but not all statements about the patient agree"
 _LINKED = "its header links its patient ID to another one, but the films differ in the {}"
 _UNPROVED = "its header links its patient ID to another one, but no name or birth date confirms it"
@@ -184,30 +185,21 @@ def _pairs(one: _Person, other: _Person) -> Iterator[tuple[PatientRecord, Patien
     for left in one.statements:
         for right in other.statements:
             if left.plain and right.plain:
-                yield _without_issuer(left.plain), _without_issuer(right.plain)
+                yield without_issuer(left.plain), without_issuer(right.plain)
             else:
-                yield _without_issuer(left.digested), _without_issuer(right.digested)
-
-
-def _without_issuer(record: PatientRecord) -> PatientRecord:
-    return replace(record, issuer="", universal="")
+                yield without_issuer(left.digested), without_issuer(right.digested)
 
 
 def _contradiction(one: _Person, other: _Person) -> str:
-    found = {find_contradiction(left, right) for left, right in _pairs(one, other)}
-    return next((element for element in ("birth date", "age", "sex", "name") if element in found), "")
+    return first_contradiction(_pairs(one, other))
 
 
 def _have_evidence(one: _Person, other: _Person) -> bool:
     """Return whether a complete birth date or a name is common to both."""
     return any(
-        _are_born_together(left, right) or (_share_script(left, right) and not find_contradiction(left, right))
+        have_same_birth_date(left, right) or (_share_script(left, right) and not find_contradiction(left, right))
         for left, right in _pairs(one, other)
     )
-
-
-def _are_born_together(one: PatientRecord, other: PatientRecord) -> bool:
-    return len(one.birth_date) >= _COMPLETE and one.birth_date == other.birth_date
 
 
 def _share_script(one: PatientRecord, other: PatientRecord) -> bool:
@@ -216,16 +208,15 @@ def _share_script(one: PatientRecord, other: PatientRecord) -> bool:
 
 def _agree(one: PatientRecord, other: PatientRecord) -> bool:
     """Return whether both state name, complete birth date and sex, and all three agree."""
-    is_stated = all((len(one.birth_date) >= _COMPLETE, one.sex, one.name.scripts, other.name.scripts))
-    return (
-        is_stated and (one.birth_date, one.sex) == (other.birth_date, other.sex) and not find_contradiction(one, other)
-    )
+    is_stated = bool(one.sex and one.name.scripts and other.name.scripts)
+    is_equal = have_same_birth_date(one, other) and one.sex == other.sex
+    return is_stated and is_equal and not find_contradiction(one, other)
 
 
 def _are_namesakes(one: PatientRecord, other: PatientRecord) -> bool:
     names_differ = names_contradict(one.name, other.name, same_birth_date=False)
     sexes_differ = bool(one.sex and other.sex) and one.sex != other.sex
-    return _share_script(one, other) and _are_born_together(one, other) and not names_differ | sexes_differ
+    return _share_script(one, other) and have_same_birth_date(one, other) and not names_differ | sexes_differ
 
 
 def _share_id(one: _Person, other: _Person) -> bool:

@@ -1,4 +1,4 @@
-"""Decide which films show one person. Values only; the rules are in ``docs/intake.md``.
+"""Decide which films show one person. Values only; the rules are in ``docs/intake.md``, "Assignment".
 
 A patient ID is unique for its issuer only, and placeholders such as ANONYMOUS belong to nobody. A film whose person is not
 certain is doubtful: a manifest decides it.
@@ -6,93 +6,30 @@ certain is doubtful: a manifest decides it.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from ratui.stored_values import as_text
-from ratui.study.importing.persons.birth_dates import birth_digits, births_contradict, is_misspelled
-from ratui.study.importing.persons.patient_ages import BirthSpan, are_spans_apart, birth_span
-from ratui.study.importing.persons.person_names import NameParts, PersonName, names_contradict, names_equal, parse_name
-from ratui.study.importing.persons.placeholders import is_placeholder
-from ratui.study.importing.reader.film_header import FilmHeader
+from ratui.study.importing.headers.dates import is_misspelled
+from ratui.study.importing.persons.patient_record import (
+    Digest,
+    PatientRecord,
+    digest_record,
+    first_contradiction,
+    have_same_birth_date,
+    is_one_person,
+    is_placeholder,
+    person_key,
+    without_issuer,
+)
 
-__all__ = [
-    "Digest",
-    "KnownPerson",
-    "PatientRecord",
-    "PersonFound",
-    "differ_by_slip",
-    "digest_record",
-    "find_contradiction",
-    "group_persons",
-    "is_one_person",
-    "is_placeholder",
-    "normalize_issuer",
-    "normalize_sex",
-    "patient_record",
-    "person_key",
-]
+__all__ = ["KnownPerson", "PersonFound", "group_persons"]
 
 Film = TypeVar("Film", bound=Hashable)
-Digest = Callable[[str], str]
-_TEXTS = ("issuer", "universal", "birth_date", "sex")
-_ELEMENTS = ("issuer", "birth date", "age", "sex", "name")
-_SEXES = {"M": "M", "MALE": "M", "F": "F", "FEMALE": "F", "W": "F", "WEIBLICH": "F"}
 _MISSPELLED = "the birth dates of its patient's films differ in one place, all else agrees: check it at the site"
 _MOST_KINDS = 100  # of statements about one ID; more are not compared, and all are doubtful
-
-
-@dataclass(frozen=True)
-class PatientRecord:
-    """The statements of one film about its patient. Empty values state nothing.
-
-    Attributes
-    ----------
-    id
-        Patient ID.
-    issuer, universal
-        Issuer of the ID, as a local name and as a universal entity.
-    name
-        The name.
-    birth_date
-        The known digits of ``YYYYMMDD``: 4, 6 or 8.
-    sex
-        ``M``, ``F`` or empty.
-    other_ids
-        Other patient IDs of the same person, as pairs of ID and issuer. They are not kept in the key file.
-    born
-        Days between which the patient was born by the age, if the birth date is not complete. Not kept in the key file.
-    """
-
-    id: str
-    issuer: str = ""
-    universal: str = ""
-    name: PersonName = field(default_factory=PersonName)
-    birth_date: str = ""
-    sex: str = ""
-    other_ids: frozenset[tuple[str, str]] = frozenset()
-    born: BirthSpan | None = None
-
-    def to_digests(self) -> dict[str, Any]:
-        """Return a record of digests as stored in a key file."""
-        names = {script: [sorted(parts.words), sorted(parts.given)] for script, parts in self.name.scripts.items()}
-        texts = {name: getattr(self, name) for name in _TEXTS}
-        return {"id": self.id, "names": names, **{name: text for name, text in texts.items() if text}}
-
-    @classmethod
-    def from_digests(cls, stored: Mapping[str, Any]) -> PatientRecord:
-        """Return the record of digests in a key file. Raises ValueError, KeyError, TypeError or AttributeError."""
-        names = {
-            script: NameParts(frozenset(map(_as_digest, words)), frozenset(map(_as_digest, given)))
-            for script, (words, given) in stored["names"].items()
-        }
-        issuer, universal, birth_date, sex = (_as_digest(stored[name]) if name in stored else "" for name in _TEXTS)
-        return cls(as_text(stored["id"]), issuer, universal, PersonName(names), birth_date, sex)
 
 
 @dataclass(frozen=True)
@@ -120,80 +57,6 @@ class PersonFound:
     key: str
     doubt: str = ""
     note: str = ""
-
-
-def patient_record(header: FilmHeader) -> PatientRecord:
-    """Return the statements of a header about the patient."""
-    birth_date = birth_digits(header.birth_date)
-    return PatientRecord(
-        _normalize_id(header.patient_id),
-        normalize_issuer(header.issuer),
-        normalize_issuer(header.issuer_qualifiers),
-        parse_name(header.name, header.patient_id),
-        birth_date,
-        normalize_sex(header.sex),
-        frozenset((_normalize_id(patient), normalize_issuer(issuer)) for patient, issuer in header.other_ids),
-        birth_span(header) if len(birth_date) < 8 else None,
-    )
-
-
-def digest_record(record: PatientRecord, digest: Digest) -> PatientRecord:
-    """Return `record` with digests in place of all values but the ID. Incomplete birth dates are left out."""
-    return PatientRecord(
-        record.id,
-        digest(record.issuer) if record.issuer else "",
-        digest(record.universal) if record.universal else "",
-        record.name.map_words(digest),
-        digest(record.birth_date) if len(record.birth_date) == 8 else "",
-        digest(record.sex) if record.sex else "",
-    )
-
-
-def person_key(patient: str, issuer: str) -> str:
-    """Return the name of a person in the key file, in the notation of HL7: ID, then ``^^^``, then the issuer."""
-    return f"{_normalize_id(patient)}^^^{normalize_issuer(issuer)}" if issuer else _normalize_id(patient)
-
-
-def normalize_issuer(text: str) -> str:
-    """Return an issuer in small letters with single spaces."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
-def normalize_sex(text: str) -> str:
-    """Return ``M`` or ``F``, or an empty text for all other values, such as ``O``, which state neither."""
-    return _SEXES.get(text.strip().upper(), "")
-
-
-def find_contradiction(one: PatientRecord, other: PatientRecord) -> str:
-    """Return the element by which two films show different persons, or an empty text.
-
-    The elements are issuer (if both name one in the same form), birth date, age, sex and name.
-    """
-    if _differ(one.issuer, other.issuer) or _differ(one.universal, other.universal):
-        return "issuer"
-    if births_contradict(one.birth_date, other.birth_date) and not differ_by_slip(one, other):
-        return "birth date"
-    if are_spans_apart(one.born, one.birth_date, other.born, other.birth_date):
-        return "age"
-    if _differ(one.sex, other.sex):
-        return "sex"
-    return "name" if names_contradict(one.name, other.name, same_birth_date=_same_birth_date(one, other)) else ""
-
-
-def differ_by_slip(one: PatientRecord, other: PatientRecord) -> bool:
-    """Return whether the birth dates differ by one slip, and sex and name, which both state, agree; see `is_misspelled`."""
-    all_else_agrees = bool(one.sex) and one.sex == other.sex and names_equal(one.name, other.name)
-    return all_else_agrees and is_misspelled(one.birth_date, other.birth_date)
-
-
-def is_one_person(one: PatientRecord, other: PatientRecord) -> bool:
-    """Return whether two films state the same complete birth date and name, without a contradiction but in the issuer."""
-    one, other = (replace(each, issuer="", universal="") for each in (one, other))
-    return (
-        _same_birth_date(one, other)
-        and bool(one.name.scripts and other.name.scripts)
-        and not find_contradiction(one, other)
-    )
 
 
 def group_persons(
@@ -287,7 +150,7 @@ class _OneID(dict[str, list[Film]]):
     def _doubt_if_contradictory(self, films: list[Film]) -> None:
         kinds = {self._films[film] for film in films}
         pairs = combinations(kinds, 2) if len(kinds) <= _MOST_KINDS else ()
-        element = _first({find_contradiction(one, other) for one, other in pairs})
+        element = first_contradiction(pairs)
         if len(kinds) > _MOST_KINDS or element:
             self._doubt(films, f"films with its patient ID differ in the {element or 'name'}")
 
@@ -301,7 +164,7 @@ class _OneID(dict[str, list[Film]]):
         if len(against) == 1:
             element = next(iter(against.values()))
             self._doubt([film], f"films with its patient ID that name an issuer differ in the {element}")
-        elif len(free) == 1 and any(_same_birth_date(record, self._films[each]) for each in self[free[0]]):
+        elif len(free) == 1 and any(have_same_birth_date(record, self._films[each]) for each in self[free[0]]):
             return free[0]
         else:
             self._doubt([film], "several issuers use its patient ID, and it names none of them")
@@ -313,12 +176,12 @@ class _OneID(dict[str, list[Film]]):
         for issuer in filter(None, joined):
             own = self[issuer]
             for film in joined[issuer]:
-                is_dated = any(_same_birth_date(self._films[film], self._films[each]) for each in own)
+                is_dated = any(have_same_birth_date(self._films[film], self._films[each]) for each in own)
                 if any(each in self._doubts for each in own) or (strangers and not is_dated):
                     self._doubt([film], "films with its patient ID show several persons, and it names no issuer")
 
     def _contradiction(self, record: PatientRecord, films: Iterable[Film]) -> str:
-        return _first({find_contradiction(record, other) for other in {self._films[film] for film in films}})
+        return first_contradiction((record, other) for other in {self._films[film] for film in films})
 
     def _doubt_if_one_person(self, some: list[Film], others: list[Film]) -> None:
         """Add a doubt if films of two issuers state the same name and the same birth date."""
@@ -327,7 +190,7 @@ class _OneID(dict[str, list[Film]]):
             self._doubt([*some, *others], "films of another issuer have its patient ID, name and birth date")
 
     def _kinds(self, films: Iterable[Film]) -> list[PatientRecord]:
-        kinds = {replace(self._films[film], issuer="", universal="") for film in films}
+        kinds = {without_issuer(self._films[film]) for film in films}
         return sorted(kinds, key=lambda kind: (kind.birth_date, kind.sex, str(kind.name)))[:_MOST_KINDS]
 
     def _find_known(self, issuer: str, films: list[Film]) -> str:
@@ -338,7 +201,7 @@ class _OneID(dict[str, list[Film]]):
         open_ = [person for person in self._known if not (person.record.issuer or person.record.universal)]
         candidates = same or (open_ if issuer else self._known)
         against = {
-            person.key: _first({find_contradiction(person.record, record) for record in set(records.values())})
+            person.key: first_contradiction((person.record, record) for record in set(records.values()))
             for person in candidates
         }
         free = [person for person in candidates if not against[person.key]]
@@ -351,7 +214,7 @@ class _OneID(dict[str, list[Film]]):
                 element = against[candidates[0].key]
                 self._doubt(records, f"the patient with its ID in the study has another {element}")
             return candidates[0].key
-        elif len(free) == 1 and any(_same_birth_date(free[0].record, record) for record in records.values()):
+        elif len(free) == 1 and any(have_same_birth_date(free[0].record, record) for record in records.values()):
             return free[0].key
         elif records:
             self._doubt(records, "several persons have its patient ID, and the study's person may be any of them")
@@ -361,26 +224,3 @@ class _OneID(dict[str, list[Film]]):
         """Return whether no films of another issuer can show a known person without issuer."""
         named = {text for person in self._known for text in (person.record.issuer, person.record.universal)}
         return not any(each != issuer and each and self._digest(each) not in named for each in self)
-
-
-def _same_birth_date(one: PatientRecord, other: PatientRecord) -> bool:
-    return len(one.birth_date) >= 8 and one.birth_date == other.birth_date
-
-
-def _differ(one: str, other: str) -> bool:
-    return bool(one and other) and one != other
-
-
-def _first(elements: set[str]) -> str:
-    return next((element for element in _ELEMENTS if element in elements), "")
-
-
-def _normalize_id(text: str) -> str:
-    return unicodedata.normalize("NFC", text).strip()
-
-
-def _as_digest(value: object) -> str:
-    text = as_text(value)
-    if not re.fullmatch(r"[0-9a-f]{32}", text):
-        raise ValueError("not a digest")
-    return text

@@ -10,21 +10,29 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 
 from ratui.errors import StudyError
 from ratui.scheme import Scheme
 from ratui.study.case import MOST_VISITS
 from ratui.study.importing.files.archives import SkippedItem
-from ratui.study.importing.persons.persons import PatientRecord
+from ratui.study.importing.persons.patient_record import PatientRecord
 from ratui.study.importing.planning.manifest import ManifestRow, write_manifest
-from ratui.study.importing.planning.selection import Decision
 
 __all__ = ["Decision", "ImportPlan", "PlanRow", "number_persons"]
 
 _BY_HAND = "left out by decision of a person"
 _REPLACED = "a person chose another film of that side and day"
 _OTHER_DATE = "a person chose other dates of its patient"
+
+
+class Decision(StrEnum):
+    """The decision on one file of an import."""
+
+    TAKE = "take"
+    LEAVE_OUT = "leave out"
+    DOUBTFUL = "doubtful"
 
 
 @dataclass(frozen=True)

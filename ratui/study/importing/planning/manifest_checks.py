@@ -12,9 +12,10 @@ from datetime import date, timedelta
 from itertools import combinations
 from pathlib import Path
 
-from ratui.study.importing.persons.persons import PatientRecord, is_placeholder, normalize_issuer
-from ratui.study.importing.planning.examinations import DatedFilm, group_examinations
+from ratui.study.importing.headers.dates import DatedFilm
+from ratui.study.importing.persons.patient_record import PatientRecord, is_placeholder, normalize_issuer
 from ratui.study.importing.planning.manifest import ManifestRow
+from ratui.study.importing.planning.visits import group_examinations
 
 __all__ = ["ListedFilm", "find_contradictions", "split_visits"]
 

@@ -14,25 +14,18 @@ from pathlib import Path
 from ratui.errors import FilmError, RatuiError
 from ratui.scheme import Scheme
 from ratui.study.charter import PlannedVisit
+from ratui.study.importing.headers.dates import DatedFilm, date_film
 from ratui.study.importing.headers.identification import identify
 from ratui.study.importing.persons.linked_ids import join_ids
-from ratui.study.importing.persons.merged_records import merge_records
-from ratui.study.importing.persons.persons import (
-    KnownPerson,
-    PatientRecord,
-    PersonFound,
-    group_persons,
-    normalize_issuer,
-    patient_record,
-)
-from ratui.study.importing.planning.examinations import DatedFilm, date_film
+from ratui.study.importing.persons.patient_record import PatientRecord, merge_records, normalize_issuer, patient_record
+from ratui.study.importing.persons.persons import KnownPerson, PersonFound, group_persons
 from ratui.study.importing.planning.exposures import copy_marks, exposure_marks
 from ratui.study.importing.planning.import_plan import Decision, ImportPlan, PlanRow, number_persons
 from ratui.study.importing.planning.manifest import ManifestRow
 from ratui.study.importing.planning.manifest_checks import ListedFilm, find_contradictions
 from ratui.study.importing.planning.rejections import FilmPlace, Mark, MarkKind, Marks, find_marks
 from ratui.study.importing.planning.selection import Candidate, choose_films, find_contested, intent_rank
-from ratui.study.importing.planning.time_points import TimePoint, assign_time_points
+from ratui.study.importing.planning.visits import TimePoint, assign_time_points
 from ratui.study.importing.reader.film_header import FilmHeader
 
 __all__ = ["FilmSource", "KnownStudy", "plan_films"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
-from ratui.study.importing.persons.persons import patient_record
+from ratui.study.importing.persons.patient_record import patient_record
 from ratui.study.importing.planning.exposures import exposure_marks
 from ratui.study.importing.reader.film_header import FilmHeader
 from ratui.study.importing.reader.key_objects import is_key_object

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 
+from ratui.study.importing.planning.import_plan import Decision
 from ratui.study.importing.planning.rejections import Mark, MarkKind
 
-__all__ = ["Candidate", "Choice", "Decision", "choose_films", "find_contested", "intent_rank"]
+__all__ = ["Candidate", "Choice", "choose_films", "find_contested", "intent_rank"]
 
 _CHOOSE = "Choose one in a manifest"
 _REASONS = (
@@ -22,14 +22,6 @@ _REASONS = (
 _SHOWS_LESS = "it shows less than a rejected film of that side and day"
 _MAY_BE_REPEAT = "another film of that side and day may be its repeat, or rejected"
 _SAME_EXPOSURE = "another processing of the same exposure is taken"
-
-
-class Decision(StrEnum):
-    """The decision on one file of an import."""
-
-    TAKE = "take"
-    LEAVE_OUT = "leave out"
-    DOUBTFUL = "doubtful"
 
 
 @dataclass(frozen=True)

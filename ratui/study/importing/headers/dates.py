@@ -1,24 +1,46 @@
-"""Decide which films of a person belong to one examination. Values only; the rules are in ``docs/intake.md``.
+"""Read and compare the dates and ages in headers: dates of birth, ages, and the date of a film. Values only.
 
-A date is not taken at face value: a film whose dates are implausible, or differ from each other, is doubtful.
+The rules are in ``docs/intake.md``. A date is not taken at face value: a film whose dates are implausible, or differ from
+each other, is doubtful.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import pairwise
-from typing import TypeVar
 
-from ratui.study.importing.headers.stated_times import parse_date, read_age
 from ratui.study.importing.reader.film_header import FilmHeader
 
-__all__ = ["FEWEST_DAYS", "DatedFilm", "Examination", "date_film", "group_examinations", "parse_date"]
+__all__ = [
+    "BirthSpan",
+    "DatedFilm",
+    "are_spans_apart",
+    "birth_digits",
+    "birth_span",
+    "births_contradict",
+    "date_film",
+    "is_misspelled",
+    "may_be_one_birth",
+    "parse_date",
+    "read_age",
+]
 
-Film = TypeVar("Film", bound=Hashable)
+BirthSpan = tuple[date, date]
+"""First and last possible day of a birth."""
+# The time of day is present in type DT only. Old files have points between the numbers, foreign programs hyphens.
+_DATE = re.compile(
+    r"(?P<year>[0-9]{4})([.\-/]?)(?P<month>[0-9]{2})\2(?P<day>[0-9]{2})"
+    r"([0-9]{2}){0,3}(\.[0-9]{1,6})?([+-][0-9]{4})?",
+    re.ASCII,
+)
+_UNITS = {"D": 1.0, "W": 7.0, "M": 30.44, "Y": 365.25}
+_OLDEST = 120 * 365.25
+# The dates from which an age counts back, the first that is stated.
+_DATES_OF_AGE = ("StudyDate", "AcquisitionDate", "AcquisitionDateTime", "SeriesDate", "ContentDate")
+_BIRTHS_APART = timedelta(days=366)  # an age may be that of the registration
+_DUMMY_DAYS = ("0101", "0615", "0630", "0701", "1231")  # that registries and programs write for an unknown day
 # The first of these that states a valid date decides. The later ones must agree with it.
 _ORDER = (
     "AcquisitionDateTime",
@@ -37,9 +59,7 @@ _FIRST_YEAR = 1950
 _CLOCK_STARTS = frozenset({date(1969, 12, 31), date(1970, 1, 1), date(1980, 1, 1), date(2000, 1, 1)})
 """Dates that a clock without power shows; west of Greenwich, 1970 begins on the evening before."""
 _MOST_DAYS_APART = 2
-_ONE_VISIT = timedelta(hours=6)
 _DIGITISED = ("DF", "SD", "SI")  # conversion types: digitised film, scanned document, scanned image
-FEWEST_DAYS = timedelta(days=8)  # between two time points
 _AGE_TOLERANCE = 2 * 365.25  # days; an age may be that of the registration
 
 
@@ -65,12 +85,93 @@ class DatedFilm:
     doubt: str = ""
 
 
-@dataclass(frozen=True)
-class Examination:
-    """The days on which the films of one visit were made, in order, and a reason why the visit is doubtful, or empty."""
+def parse_date(text: str) -> date | None:
+    """Return the date in a DICOM value of type DA or DT, or None if there is no valid one."""
+    parts = _DATE.fullmatch(text.strip())
+    try:
+        return date(int(parts["year"]), int(parts["month"]), int(parts["day"])) if parts else None
+    except ValueError:
+        return None
 
-    days: tuple[date, ...]
-    doubt: str = ""
+
+def read_age(text: str) -> tuple[float, float] | None:
+    """Return the least and the largest age in days that Patient Age states, or None without a plausible one."""
+    stated = re.fullmatch(r"([0-9]{3})([DWMY])", text.strip().upper())
+    if not stated or int(stated[1]) == 0:
+        return None
+    unit = _UNITS[stated[2]]
+    days = int(stated[1]) * unit
+    return (days, days + unit) if days <= _OLDEST else None
+
+
+def birth_digits(text: str) -> str:
+    """Return the known digits of a birth date: 00 is an unknown month or day, 1900 and earlier an unknown year."""
+    digits = re.sub(r"[.\-/ ]", "", text)
+    if not re.fullmatch(r"[0-9]{4}|[0-9]{6}|[0-9]{8}", digits) or digits[:4] <= "1900":
+        return ""
+    if digits[4:6] in ("", "00"):
+        return digits[:4]
+    return digits[:6] if digits[6:] in ("", "00") else digits
+
+
+def births_contradict(one: str, other: str) -> bool:
+    """Return whether the known digits of two birth dates differ. Unknown digits contradict nothing."""
+    return bool(one and other) and not (one.startswith(other) or other.startswith(one))
+
+
+def is_misspelled(one: str, other: str) -> bool:
+    """Return whether two complete birth dates differ by one slip: one digit, two neighbours swapped, or day and month.
+
+    Days that registries enter for an unknown one, such as the first of January, are excluded.
+    """
+    return not (_has_dummy_day(one) or _has_dummy_day(other)) and _differ_by_slip(one, other)
+
+
+def may_be_one_birth(one: str, other: str) -> bool:
+    """Return whether two birth dates that differ may be of one person.
+
+    They differ by one slip, whatever the day, or have the same year, and one of them has an entry for an unknown day.
+    """
+    has_dummy = _has_dummy_day(one) or _has_dummy_day(other)
+    return _differ_by_slip(one, other) or (has_dummy and one[:4] == other[:4])
+
+
+def _has_dummy_day(text: str) -> bool:
+    return len(text) == 8 and text[4:] in _DUMMY_DAYS
+
+
+def _differ_by_slip(one: str, other: str) -> bool:
+    if not all(re.fullmatch("[0-9]{8}", text) for text in (one, other)):
+        return False
+    places = [place for place in range(8) if one[place] != other[place]]
+    is_swapped = len(places) == 2 and places[1] == places[0] + 1 and one[places[0]] == other[places[1]]
+    is_swapped = is_swapped and one[places[1]] == other[places[0]]
+    is_turned = one[:4] == other[:4] and one[4:6] == other[6:] and one[6:] == other[4:6]
+    return len(places) == 1 or is_swapped or is_turned
+
+
+def birth_span(header: FilmHeader) -> BirthSpan | None:
+    """Return the days between which the patient was born by the age and the first date of the film, or None."""
+    age = read_age(header.elements.get("PatientAge", ""))
+    days = (parse_date(header.dates.get(keyword, "")) for keyword in _DATES_OF_AGE)
+    day = next((day for day in days if day), None)
+    if not age or not day or day.toordinal() <= age[1]:
+        return None
+    return day - timedelta(days=age[1]), day - timedelta(days=age[0])
+
+
+def are_spans_apart(one: BirthSpan | None, one_birth: str, other: BirthSpan | None, other_birth: str) -> bool:
+    """Return whether two films state births more than a year apart, at least one of them by an age.
+
+    `one_birth` and `other_birth` are the known digits of the birth dates. A span counts where they are not complete.
+    """
+    spans = [
+        (day, day) if (day := parse_date(digits)) else span for span, digits in ((one, one_birth), (other, other_birth))
+    ]
+    if (one is None and other is None) or spans[0] is None or spans[1] is None:
+        return False
+    first, second = sorted((spans[0], spans[1]))
+    return second[0] - first[1] > _BIRTHS_APART
 
 
 def date_film(header: FilmHeader, today: date) -> DatedFilm:
@@ -82,35 +183,6 @@ def date_film(header: FilmHeader, today: date) -> DatedFilm:
     keyword, day = next(iter(dates.items()))
     moment = _moment(keyword, day, header)
     return DatedFilm(header.study_uid, day, moment, doubt)
-
-
-def group_examinations(films: Mapping[Film, DatedFilm]) -> dict[Film, Examination]:
-    """Return the examination of each film of one person. Films with a doubt, or without a day, are left out.
-
-    Films belong to one examination if they have the same day; if they have the same Study Instance UID and successive days;
-    or if they were exposed on successive days within six hours. The result does not depend on the order of the films.
-    """
-    by_day: dict[date, list[DatedFilm]] = defaultdict(list)
-    for film in films.values():
-        if film.day and not film.doubt:
-            by_day[film.day].append(film)
-    runs: list[list[date]] = []
-    for day in sorted(by_day):
-        if runs and _are_one_visit(by_day[runs[-1][-1]], by_day[day]):
-            runs[-1].append(day)
-        else:
-            runs.append([day])
-    doubts = [_SPAN if len(run) > 2 else "" for run in runs]
-    for place, (run, after) in enumerate(pairwise(runs)):
-        if after[0] - run[-1] < FEWEST_DAYS:
-            doubts[place] = doubts[place] or _NEXT_DAY
-            doubts[place + 1] = _NEXT_DAY
-    found = {day: Examination(tuple(run), doubt) for run, doubt in zip(runs, doubts, strict=True) for day in run}
-    return {key: found[film.day] for key, film in films.items() if film.day and not film.doubt}
-
-
-_SPAN = "films with its study UID are from more than two days in a row"
-_NEXT_DAY = "its patient has films of two dates within a week, which may be one visit"
 
 
 def _trust_dates(dates: Mapping[str, date], header: FilmHeader, today: date) -> tuple[dict[str, date], str]:
@@ -193,17 +265,3 @@ def _moment(keyword: str, day: date, header: FilmHeader) -> datetime | None:
         return datetime(day.year, day.month, day.day, int(text[:2]), int(text[2:4]))
     except ValueError:
         return None
-
-
-def _are_one_visit(before: list[DatedFilm], after: list[DatedFilm]) -> bool:
-    """Return whether films of two days belong to one examination."""
-    one, other = before[0].day, after[0].day
-    assert one is not None
-    assert other is not None
-    if other - one != timedelta(days=1):
-        return False
-    if {film.study_uid for film in before if film.study_uid} & {film.study_uid for film in after}:
-        return True
-    ends = [film.moment for film in before if film.moment]
-    starts = [film.moment for film in after if film.moment]
-    return bool(ends and starts) and min(starts) - max(ends) <= _ONE_VISIT

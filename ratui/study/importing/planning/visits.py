@@ -1,19 +1,28 @@
-"""Assign the films of one person to time points. Values only; the rules are in ``docs/intake.md``."""
+"""Group the films of one person into examinations, and assign these to visits. Values only.
+
+The rules are in ``docs/intake.md``, "Examinations and visits".
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 from ratui.study.charter import PlannedVisit
-from ratui.study.importing.planning.examinations import FEWEST_DAYS, DatedFilm, Examination, group_examinations
+from ratui.study.importing.headers.dates import DatedFilm
 
-__all__ = ["PersonTimes", "TimePoint", "assign_time_points"]
+__all__ = ["Examination", "PersonTimes", "TimePoint", "assign_time_points", "group_examinations"]
 
+Film = TypeVar("Film", bound=Hashable)
+_ONE_VISIT = timedelta(hours=6)
+_FEWEST_DAYS = timedelta(days=8)  # between two time points
+_SPAN = "films with its study UID are from more than two days in a row"
+_NEXT_DAY = "its patient has films of two dates within a week, which may be one visit"
 _UNCERTAIN = "another film of its patient has an uncertain date, so that the order of the days is uncertain"
 _NAME_TIME = "Name its visit in a manifest"
 _LIST_IT = "the manifest names visits of its patient, but not that of its day. Name it in the manifest, too"
@@ -25,6 +34,14 @@ _EARLIER = (
     "To compare with it, withdraw these films and name all films in a manifest"
 )
 _NEARBY = f"it is of the week after the films of its case in the study, and may be of the same visit. {_NAME_TIME}"
+
+
+@dataclass(frozen=True)
+class Examination:
+    """The days on which the films of one visit were made, in order, and a reason why the visit is doubtful, or empty."""
+
+    days: tuple[date, ...]
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +72,31 @@ class PersonTimes:
 
     films: dict[Path, TimePoint]
     dates: tuple[date, ...]
+
+
+def group_examinations(films: Mapping[Film, DatedFilm]) -> dict[Film, Examination]:
+    """Return the examination of each film of one person. Films with a doubt, or without a day, are left out.
+
+    Films belong to one examination if they have the same day; if they have the same Study Instance UID and successive days;
+    or if they were exposed on successive days within six hours. The result does not depend on the order of the films.
+    """
+    by_day: dict[date, list[DatedFilm]] = defaultdict(list)
+    for film in films.values():
+        if film.day and not film.doubt:
+            by_day[film.day].append(film)
+    runs: list[list[date]] = []
+    for day in sorted(by_day):
+        if runs and _are_one_visit(by_day[runs[-1][-1]], by_day[day]):
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    doubts = [_SPAN if len(run) > 2 else "" for run in runs]
+    for place, (run, after) in enumerate(pairwise(runs)):
+        if after[0] - run[-1] < _FEWEST_DAYS:
+            doubts[place] = doubts[place] or _NEXT_DAY
+            doubts[place + 1] = _NEXT_DAY
+    found = {day: Examination(tuple(run), doubt) for run, doubt in zip(runs, doubts, strict=True) for day in run}
+    return {key: found[film.day] for key, film in films.items() if film.day and not film.doubt}
 
 
 def assign_time_points(
@@ -148,7 +190,7 @@ def _count_times(
     times = {exam: _find_known(exam, known) for exam in order}
     new = [exam for exam, time in times.items() if time is None]
     is_next = is_in_study and has_known_only and 0 < len(known) < most and len(new) == 1 and not new[0].doubt
-    if is_next and new[0].days[0] - known[-1] >= FEWEST_DAYS:
+    if is_next and new[0].days[0] - known[-1] >= _FEWEST_DAYS:
         return times | {new[0]: len(known)}, (*known, new[0].days[0])
     if is_in_study or not new:
         return times, known
@@ -188,7 +230,7 @@ def _explain_other_date(
         return _IN_STUDY
     if exam.days[0] < known[-1]:
         return _EARLIER
-    if exam.days[0] - known[-1] < FEWEST_DAYS:
+    if exam.days[0] - known[-1] < _FEWEST_DAYS:
         return _NEARBY
     others = sum(_find_known(each, known) is None for each in order)
     return f"its patient has {others} dates that are not in the study. Name the later visit in a manifest"
@@ -205,3 +247,17 @@ def _is_uncertain(
     certain = {film.study_uid for path, film in films.items() if path in exams and film.study_uid}
     is_lost = any(path not in exams and film.study_uid not in certain for path, film in films.items())
     return any(exam.doubt for exam in order) or (is_lost and len(order) < most)
+
+
+def _are_one_visit(before: list[DatedFilm], after: list[DatedFilm]) -> bool:
+    """Return whether films of two days belong to one examination."""
+    one, other = before[0].day, after[0].day
+    assert one is not None
+    assert other is not None
+    if other - one != timedelta(days=1):
+        return False
+    if {film.study_uid for film in before if film.study_uid} & {film.study_uid for film in after}:
+        return True
+    ends = [film.moment for film in before if film.moment]
+    starts = [film.moment for film in after if film.moment]
+    return bool(ends and starts) and min(starts) - max(ends) <= _ONE_VISIT
