@@ -1,22 +1,27 @@
-"""Grey transformations and the aspect of pixels in a DICOM header, and notes on its errors.
+"""Make a `Film` from pixels and the elements of its header: grey transformations, size of a pixel, notes on errors.
 
 A damaged element is left out, with a note. No value is guessed.
 """
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence
+from collections.abc import MutableSequence, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from ratui.errors import clean_text
-from ratui.imaging.film import Contrast, LookupTable, Pixels, Window, WindowFunction
+from ratui.imaging.film import Contrast, Film, LookupTable, Pixels, SpacingSource, Window, WindowFunction
+from ratui.imaging.pixel_values import StoredValues
 
-__all__ = ["GreyTransform", "HeaderElements", "parse_number", "read_aspect", "read_grey_transform"]
+__all__ = ["GREYS", "HeaderElements", "PixelSpacing", "make_film", "parse_number", "read_spacing"]
 
+GREYS = ("MONOCHROME1", "MONOCHROME2")
+"""Photometric interpretations of grey pixels."""
 _FUNCTIONS: dict[str, WindowFunction] = {"LINEAR": "LINEAR", "LINEAR_EXACT": "LINEAR_EXACT", "SIGMOID": "SIGMOID"}
+_SAME = 0.001  # relative difference of spacings that differ by rounding only
+_MAX_MAGNIFICATION = 2.0
 
 
 class HeaderElements(Protocol):
@@ -28,7 +33,7 @@ class HeaderElements(Protocol):
 
 
 @dataclass(frozen=True)
-class GreyTransform:
+class _GreyTransform:
     """Transformations from stored values to grey levels. The attributes are those of `Film`."""
 
     slope: float
@@ -39,7 +44,163 @@ class GreyTransform:
     notes: tuple[str, ...]
 
 
-def read_grey_transform(dataset: HeaderElements, pixels: Pixels, bits: int) -> GreyTransform:
+@dataclass(frozen=True)
+class PixelSpacing:
+    """The size of a pixel.
+
+    Attributes
+    ----------
+    value
+        Distance between pixel centres in mm as (row, column), or None.
+    source
+        Origin of `value`.
+    detector
+        Spacing at the detector, if the header has it besides `value`.
+    magnification
+        Factor by which `detector` was divided, or None.
+    notes
+        Contradictions that were resolved, and elements that were left out.
+    """
+
+    value: tuple[float, float] | None = None
+    source: SpacingSource = SpacingSource.UNKNOWN
+    detector: tuple[float, float] | None = None
+    magnification: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+def make_film(
+    header: HeaderElements,
+    values: StoredValues,
+    *,
+    notes: Sequence[str] = (),
+    lossy: str = "",
+    lossy_ratio: float | None = None,
+) -> Film:
+    """Return the film with the pixels `values` and the spacing and the grey transformations in `header`.
+
+    Parameters
+    ----------
+    header
+        The elements by keyword.
+    values
+        The stored values.
+    notes
+        Contradictions between header and pixels that were resolved.
+    lossy, lossy_ratio
+        See `Film`.
+    """
+    photometric = header.get("PhotometricInterpretation")
+    # Rescaling, windows and tables are defined for grey images only (PS3.3 C.11.1 and C.11.2).
+    grey = _read_grey_transform(header if photometric in GREYS else {}, values.pixels, values.bits)
+    spacing = read_spacing(header)
+    aspect = spacing.value[0] / spacing.value[1] if spacing.value else _read_aspect(header)
+    return Film(
+        pixels=values.pixels,
+        bits_stored=values.bits,
+        is_inverted=photometric == "MONOCHROME1",
+        slope=grey.slope,
+        intercept=grey.intercept,
+        modality_table=grey.modality_table,
+        contrasts=grey.contrasts,
+        spacing=spacing.value,
+        aspect=aspect,
+        padding=grey.padding,
+        notes=(*notes, *filter(None, [values.note, *spacing.notes]), *grey.notes),
+        spacing_source=spacing.source,
+        detector_spacing=spacing.detector,
+        magnification=spacing.magnification,
+        lossy=lossy,
+        lossy_ratio=lossy_ratio,
+    )
+
+
+def parse_number(value: object, default: float | None = None) -> float | None:
+    """Return the first number in a DICOM value, or `default` if it is missing, not a number or not finite."""
+    if isinstance(value, MutableSequence):
+        value = value[0] if len(value) else None
+    try:
+        number = float(str(value))
+    except ValueError:
+        return default
+    return number if np.isfinite(number) else default
+
+
+def read_spacing(dataset: HeaderElements) -> PixelSpacing:
+    """Return the size of a pixel in `dataset`. Values that no detector has are left out.
+
+    - Pixel Spacing with a calibration type, or smaller than Imager Pixel Spacing, is calibrated.
+    - Imager Pixel Spacing is at the detector, also if Pixel Spacing repeats it. The magnification factor divides it.
+    - Nominal Scanned Pixel Spacing is that of a digitised film, also if Pixel Spacing repeats it.
+    - Pixel Spacing alone does not say where it was measured.
+    """
+    notes: list[str] = []
+    pixel, imager, scanned = (
+        _read_pair(dataset, keyword, notes)
+        for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+    )
+    is_typed = str(dataset.get("PixelSpacingCalibrationType") or "").strip() in ("GEOMETRY", "FIDUCIAL")
+    if pixel and imager and not _is_same(pixel, imager):
+        ratios = imager[0] / pixel[0], imager[1] / pixel[1]
+        if all(1.0 <= ratio <= _MAX_MAGNIFICATION for ratio in ratios):
+            return PixelSpacing(pixel, SpacingSource.CALIBRATED, imager, notes=tuple(notes))
+        # No calibration makes a pixel larger than at the detector.
+        pixel, is_typed = None, False
+        notes.append("its spacings contradict each other; that at the detector was used")
+    if pixel and is_typed:
+        return PixelSpacing(pixel, SpacingSource.CALIBRATED, imager, notes=tuple(notes))
+    if imager:
+        factor = _read_magnification(dataset, notes)
+        if factor > 1.0:
+            value = imager[0] / factor, imager[1] / factor
+            return PixelSpacing(value, SpacingSource.MAGNIFICATION, imager, factor, tuple(notes))
+        return PixelSpacing(imager, SpacingSource.DETECTOR, notes=tuple(notes))
+    if scanned and (pixel is None or _is_same(pixel, scanned)):
+        return PixelSpacing(scanned, SpacingSource.SCAN, notes=tuple(notes))
+    return PixelSpacing(pixel, SpacingSource.STATED if pixel else SpacingSource.UNKNOWN, notes=tuple(notes))
+
+
+def _read_magnification(dataset: HeaderElements, notes: list[str]) -> float:
+    """Return the magnification factor of a film, 1.0 if the header states none or an impossible one."""
+    value = dataset.get("EstimatedRadiographicMagnificationFactor")
+    if value in (None, ""):
+        return 1.0
+    factor = parse_number(value) or 0.0
+    if 1.0 <= factor <= _MAX_MAGNIFICATION:
+        return factor
+    notes.append("its magnification factor is impossible and was left out")
+    return 1.0
+
+
+def _is_same(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return all(abs(a / b - 1.0) <= _SAME for a, b in zip(one, other, strict=True))
+
+
+def _read_pair(dataset: HeaderElements, keyword: str, notes: list[str]) -> tuple[float, float] | None:
+    """Return (row, column) in the value order of PS3.3 10.7.1.3, or None, with a note if the element is damaged."""
+    value = dataset.get(keyword)
+    if value in (None, "") or (isinstance(value, MutableSequence) and not len(value)):
+        return None
+    if isinstance(value, MutableSequence) and len(value) == 2:
+        row, column = parse_number(value[0]), parse_number(value[1])
+        # Values outside this range are no detector's; a zero or a negative one is an error in the file.
+        if row and column and 0.01 <= row <= 2 and 0.01 <= column <= 2:
+            return row, column
+    notes.append(f"its {keyword} is impossible and was left out")
+    return None
+
+
+def _read_aspect(dataset: HeaderElements) -> float:
+    """Return the height of a pixel divided by its width, for a film without spacing (PS3.3 C.7.6.3.1.7)."""
+    value = dataset.get("PixelAspectRatio")
+    if isinstance(value, MutableSequence) and len(value) == 2:
+        down, across = parse_number(value[0]), parse_number(value[1])
+        if down and across and 0.2 <= down / across <= 5:
+            return down / across
+    return 1.0
+
+
+def _read_grey_transform(dataset: HeaderElements, pixels: Pixels, bits: int) -> _GreyTransform:
     """Return the grey transformations in `dataset`. `pixels` are its stored values of `bits` bits; their type is used."""
     notes: list[str] = []
     # 1. Modality LUT Module (PS3.3 C.11.1): a table or a rescaling. A slope of 0 would make every pixel equal.
@@ -64,7 +225,7 @@ def read_grey_transform(dataset: HeaderElements, pixels: Pixels, bits: int) -> G
             f"it has both {'MONOCHROME1' if inverted else 'MONOCHROME2'} and {shape}, which contradict each other; "
             "the first was used. Invert the film if bone is dark"
         )
-    return GreyTransform(
+    return _GreyTransform(
         slope,
         intercept,
         modality,
@@ -72,27 +233,6 @@ def read_grey_transform(dataset: HeaderElements, pixels: Pixels, bits: int) -> G
         _read_padding(dataset, pixels, bits, notes),
         tuple(notes),
     )
-
-
-def read_aspect(dataset: HeaderElements) -> float:
-    """Return the height of a pixel divided by its width, for a film without spacing (PS3.3 C.7.6.3.1.7)."""
-    value = dataset.get("PixelAspectRatio")
-    if isinstance(value, MutableSequence) and len(value) == 2:
-        down, across = parse_number(value[0]), parse_number(value[1])
-        if down and across and 0.2 <= down / across <= 5:
-            return down / across
-    return 1.0
-
-
-def parse_number(value: object, default: float | None = None) -> float | None:
-    """Return the first number in a DICOM value, or `default` if it is missing, not a number or not finite."""
-    if isinstance(value, MutableSequence):
-        value = value[0] if len(value) else None
-    try:
-        number = float(str(value))
-    except ValueError:
-        return default
-    return number if np.isfinite(number) else default
 
 
 def _read_rescaling(dataset: HeaderElements, notes: list[str]) -> tuple[float, float]:

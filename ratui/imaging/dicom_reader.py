@@ -23,8 +23,8 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGLSLossless
 
 from ratui.errors import FilmError
+from ratui.imaging.dicom_header import GREYS, make_film
 from ratui.imaging.film import MAX_SIDE, Film
-from ratui.imaging.film_from_header import GREYS, make_film
 from ratui.imaging.film_limits import MAX_FILE_BYTES, MAX_PIXELS
 from ratui.imaging.pixel_decoder import COLOURS, decode_pixels
 from ratui.imaging.pydicom_internals import read_meta_information

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.imaging.codestream import count_pictures, is_codestream_complete, read_codestream
+from ratui.imaging.dicom_header import GREYS, make_film
 from ratui.imaging.film import MAX_SIDE, Film
-from ratui.imaging.film_from_header import GREYS, make_film
 from ratui.imaging.film_limits import MAX_PIXELS
 from ratui.imaging.pixel_values import HeaderDepth, interpret_stated
 
