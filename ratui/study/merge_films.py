@@ -17,7 +17,7 @@ from ratui.study.accounts import act_as_owner
 from ratui.study.case import MOST_VISITS, Case, FilmRecord
 from ratui.study.film_files import read_film_data, write_films
 from ratui.study.foreign_copy import ForeignCopy, checked_values
-from ratui.study.importing.planning.stored_pixels import find_pixel_digests
+from ratui.study.importing.planning.known_study import find_pixel_digests
 from ratui.study.importing.reader.reader_process import ReaderProcess
 from ratui.study.merge_result import MergeResult
 from ratui.study.store import FileLock

@@ -24,7 +24,7 @@ from ratui.study.charter_changes import add_amendment, has_reading_begun
 from ratui.study.config import CONSENSUS, SPLIT_FORMAT
 from ratui.study.film_files import read_intact_film_data, write_films
 from ratui.study.importing.reader.deidentification import random_uid
-from ratui.study.importing.reader.film_maker import copy_stored_film
+from ratui.study.importing.reader.own_films import copy_stored_film
 from ratui.study.repeat_distance import is_apart
 from ratui.study.store import FileLock, StudyLock, write_tables
 from ratui.study.store.tables import read_tables

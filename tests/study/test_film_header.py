@@ -9,7 +9,8 @@ from pydicom.dataset import Dataset
 
 from ratui.errors import FilmError
 from ratui.study.importing import CodedTerm, FilmHeader, InProcessConverter, ReaderProcess
-from ratui.study.importing.reader.film_header import decode_header, encode_header, read_film_header
+from ratui.study.importing.reader.film_header import decode_header, encode_header
+from ratui.study.importing.reader.header_reader import read_film_header
 from tests.films import film_file
 
 

@@ -14,7 +14,7 @@ import pytest
 from ratui.study import Study
 from ratui.study.check import check_study
 from ratui.study.importing.reader.deidentification import encode_film, extract_retained_attributes
-from ratui.study.importing.reader.film_maker import verify_stored_film
+from ratui.study.importing.reader.own_films import verify_stored_film
 from tests.films import make_study
 from tests.tui.readings import store_reading
 

@@ -23,7 +23,7 @@ from ratui.errors import FilmError
 from ratui.imaging import Film, LookupTable, Window, pack_film, read_film, read_stored_film, unpack_film
 from ratui.study import Case
 from ratui.study.importing import FilmRequest, InProcessConverter, ReaderProcess, read_foreign_image
-from ratui.study.importing.reader.film_maker import verify_stored_film
+from ratui.study.importing.reader.own_films import verify_stored_film
 from tests.films import film_file, make_study
 
 REQUEST = FilmRequest("C-X", "L", "00")
@@ -134,6 +134,7 @@ class TestForeignFilms:
             "ratui/imaging/plain_dicom.py",  # these two read what ratui wrote, and refuse any other form before
             "ratui/imaging/stored_film.py",
             f"{importing}/reader/film_maker.py",
+            f"{importing}/reader/own_films.py",
             f"{importing}/reader/reader_worker.py",
         }
 

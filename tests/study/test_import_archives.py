@@ -15,7 +15,7 @@ import pytest
 
 from ratui.errors import StudyError
 from ratui.study import InProcessConverter, Study, import_films
-from ratui.study.importing.files import archive_entries, scratch_folder, xz_stream
+from ratui.study.importing.files import archive_entries, archives, xz_stream
 from ratui.study.importing.files.sources import open_sources
 from tests.films import film_file, hospital
 from tests.support.sources import find, tar_of, write, zip_of
@@ -306,7 +306,7 @@ class TestHostileArchives:
         assert "damaged" in skipped[f"{tmp_path.name}/x"]
 
     def test_a_full_disk_is_an_error(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(scratch_folder, "_RESERVE", 1 << 60)
+        monkeypatch.setattr(archives, "_RESERVE", 1 << 60)
         with pytest.raises(StudyError, match="are free"):
             find(zip_of(tmp_path / "x.zip", {"d/a": b"1"}))
 

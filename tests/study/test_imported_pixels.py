@@ -17,7 +17,7 @@ from ratui.errors import FilmError
 from ratui.imaging import read_stored_film
 from ratui.study import Study, import_films
 from ratui.study.importing import FilmRequest, InProcessConverter, ReaderProcess
-from ratui.study.importing.reader.film_maker import verify_stored_film
+from ratui.study.importing.reader.own_films import verify_stored_film
 from tests.films import film_file
 from tests.imaging.odd_films import film_with
 from tests.imaging.test_pixels_against_header import shape

@@ -12,8 +12,9 @@ from ratui.study.importing import CodedTerm, FilmHeader
 from ratui.study.importing.persons.patient_record import PatientRecord
 from ratui.study.importing.persons.persons import KnownPerson
 from ratui.study.importing.planning.import_plan import Decision
-from ratui.study.importing.planning.planner import FilmSource, KnownStudy, plan_films
-from ratui.study.importing.reader.key_objects import KeyReferences
+from ratui.study.importing.planning.known_study import KnownStudy
+from ratui.study.importing.planning.planner import FilmSource, plan_films
+from ratui.study.importing.reader.film_header import KeyReferences
 from tests.support.intake_reference import Known, ReferenceFilm, decide
 
 pytestmark = pytest.mark.slow

@@ -23,7 +23,7 @@ class TestTheReaderProcess:
 
     def begin(self, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
         """Start the worker, with `code` run before it reads a file called bad.dcm."""
-        from ratui.study.importing import reader_process as isolated
+        from ratui.study.importing.reader import reader_process as isolated
 
         text = (
             "import ratui.study.importing.reader.reader_worker as w\nreal = w.read_film_header\n"

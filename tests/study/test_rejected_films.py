@@ -12,8 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian, KeyObjectSelectionDocumentStorag
 
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.importing import ReaderProcess
-from ratui.study.importing.reader.film_header import decode_header, encode_header
-from ratui.study.importing.reader.key_objects import MAX_REFERENCES
+from ratui.study.importing.reader.film_header import MAX_REFERENCES, decode_header, encode_header
 from tests.study.conftest import FilmWriter
 from tests.support.plans import outcomes, plan_of
 

@@ -22,7 +22,7 @@ from ratui.study import InProcessConverter, Study, import_films, repeats
 from ratui.study.check import check_study
 from ratui.study.film_files import write_films
 from ratui.study.importing.reader.deidentification import random_uid
-from ratui.study.importing.reader.film_maker import copy_stored_film
+from ratui.study.importing.reader.own_films import copy_stored_film
 from ratui.study.package import package
 from ratui.study.reading_order import load_reading_order, save_reading_order
 from ratui.study.repeat_updates import find_incomplete_repeats, update_repeats

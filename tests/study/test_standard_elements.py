@@ -16,7 +16,7 @@ from ratui.errors import FilmError
 from ratui.imaging import SpacingSource, read_stored_film
 from ratui.study import Study, import_films
 from ratui.study.importing import FilmRequest, InProcessConverter
-from ratui.study.importing.reader.film_maker import verify_stored_film
+from ratui.study.importing.reader.own_films import verify_stored_film
 from tests.films import film_file
 
 EARLIER = Path(__file__).parent / "earlier_films"

@@ -19,7 +19,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLEL
 from ratui.errors import FilmError
 from ratui.imaging import Film, LookupTable, Window, film_to_grey, read_stored_film
 from ratui.study.importing import ConvertedFilm, FilmRequest, InProcessConverter
-from ratui.study.importing.reader.lookup_tables import rewrite_tables
+from ratui.study.importing.reader.film_maker import rewrite_tables
 from tests.films import film_file
 from tests.support.planted_text import bone, write
 

@@ -19,7 +19,7 @@ from ratui.study.case import FilmRecord
 from ratui.study.check.findings import FindingList
 from ratui.study.evidence.roots import root_numbers
 from ratui.study.film_files import read_film_data, write_films
-from ratui.study.importing.reader.film_maker import replace_instance_uid
+from ratui.study.importing.reader.own_films import replace_instance_uid
 from ratui.study.study import Study
 from ratui.study.withdrawal import list_dependent_readings
 

@@ -16,8 +16,14 @@ from pathlib import Path
 
 from ratui.errors import FilmError, StudyError
 from ratui.study.importing.files.archive_entries import STUDY, ArchiveKind
-from ratui.study.importing.files.archives import HIDDEN, SkippedItem, SourceFile, find_archive_kind, unpack_archive
-from ratui.study.importing.files.scratch_folder import ScratchFolder
+from ratui.study.importing.files.archives import (
+    HIDDEN,
+    ScratchFolder,
+    SkippedItem,
+    SourceFile,
+    find_archive_kind,
+    unpack_archive,
+)
 from ratui.study.importing.reader.file_set import FileId
 from ratui.study.importing.reader.film_header import FilmHeader
 from ratui.study.importing.reader.film_maker import ConvertedFilm, FilmConverter, FilmRequest

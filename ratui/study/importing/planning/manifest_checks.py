@@ -15,12 +15,11 @@ from pathlib import Path
 from ratui.study.importing.headers.dates import DatedFilm
 from ratui.study.importing.persons.patient_record import PatientRecord, is_placeholder, normalize_issuer
 from ratui.study.importing.planning.manifest import ManifestRow
-from ratui.study.importing.planning.visits import group_examinations
+from ratui.study.importing.planning.visits import group_examinations, split_visits
 
-__all__ = ["ListedFilm", "find_contradictions", "split_visits"]
+__all__ = ["ListedFilm", "find_contradictions"]
 
 _MOST_DAYS_APART = 2
-_DAYS_OF_ONE_VISIT = 1  # between two of its days
 _ONE_DAY = timedelta(days=1)
 
 
@@ -169,17 +168,6 @@ def _compare_visits(
         if len(split_visits(group.values())) > 1:
             for path in group:
                 yield path, "the days of its patient's films of one visit are too far apart for one examination"
-
-
-def split_visits(days: Iterable[int]) -> list[list[int]]:
-    """Return ascending days in groups: successive days may be one visit, other days can't."""
-    groups: list[list[int]] = []
-    for day in sorted(set(days)):
-        if groups and day - groups[-1][-1] <= _DAYS_OF_ONE_VISIT:
-            groups[-1].append(day)
-        else:
-            groups.append([day])
-    return groups
 
 
 def _find_reversed(times: Mapping[Path, int], days: Mapping[Path, int]) -> Iterator[Path]:

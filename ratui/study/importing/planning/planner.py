@@ -7,28 +7,35 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 from ratui.errors import FilmError, RatuiError
 from ratui.scheme import Scheme
-from ratui.study.charter import PlannedVisit
 from ratui.study.importing.headers.dates import DatedFilm, date_film
 from ratui.study.importing.headers.identification import identify
 from ratui.study.importing.persons.linked_ids import join_ids
 from ratui.study.importing.persons.patient_record import PatientRecord, merge_records, normalize_issuer, patient_record
-from ratui.study.importing.persons.persons import KnownPerson, PersonFound, group_persons
-from ratui.study.importing.planning.exposures import copy_marks, exposure_marks
+from ratui.study.importing.persons.persons import PersonFound, group_persons
 from ratui.study.importing.planning.import_plan import Decision, ImportPlan, PlanRow, number_persons
+from ratui.study.importing.planning.known_study import KnownStudy
 from ratui.study.importing.planning.manifest import ManifestRow
 from ratui.study.importing.planning.manifest_checks import ListedFilm, find_contradictions
-from ratui.study.importing.planning.rejections import FilmPlace, Mark, MarkKind, Marks, find_marks
+from ratui.study.importing.planning.rejections import (
+    FilmPlace,
+    Mark,
+    MarkKind,
+    Marks,
+    copy_marks,
+    exposure_marks,
+    find_marks,
+)
 from ratui.study.importing.planning.selection import Candidate, choose_films, find_contested, intent_rank
 from ratui.study.importing.planning.visits import TimePoint, assign_time_points
 from ratui.study.importing.reader.film_header import FilmHeader
 
-__all__ = ["FilmSource", "KnownStudy", "plan_films"]
+__all__ = ["FilmSource", "plan_films"]
 
 _NOBODY = PersonFound("", "it names no patient")
 _CORRECT = "Correct its row, or write yes in its column override"
@@ -57,37 +64,6 @@ class FilmSource:
     row: ManifestRow | None = None
     problem: str = ""
     content: str = ""
-
-
-@dataclass(frozen=True)
-class KnownStudy:
-    """The persons and dates of earlier imports, from the key file and the study.
-
-    Attributes
-    ----------
-    persons
-        The persons, with digests of what their films state.
-    digest
-        Keyed digest of a text.
-    dates
-        Dates of the time points, by name in the key file.
-    in_study
-        Names in the key file of the persons whose cases are in the study.
-    known_only
-        Those of them of whom the study has films of exactly the visits of these dates, the first ones.
-    withdrawn
-        Digests of pictures that were withdrawn from the study, by name in the key file of the person.
-    visits
-        The visits that a patient has at most, by number.
-    """
-
-    persons: tuple[KnownPerson, ...] = ()
-    digest: Callable[[str], str] = str
-    dates: Mapping[str, tuple[date, ...]] = field(default_factory=dict)
-    in_study: frozenset[str] = frozenset()
-    known_only: frozenset[str] = frozenset()
-    withdrawn: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    visits: tuple[PlannedVisit, ...] = (PlannedVisit("earlier"), PlannedVisit("later"))
 
 
 @dataclass(frozen=True)

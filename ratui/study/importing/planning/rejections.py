@@ -1,4 +1,4 @@
-"""Find the films that their department has rejected: by key object notes, or by words in their own headers.
+"""Find the films that their department has rejected, by key object notes or words in their headers, and their exposures.
 
 Values only; the rules are in ``docs/intake.md``, "Rejected exposures". A mark alone leaves no film out: see `choose_films`.
 """
@@ -13,11 +13,9 @@ from enum import IntEnum
 from pathlib import Path
 
 from ratui.study.importing.persons.patient_record import patient_record
-from ratui.study.importing.planning.exposures import exposure_marks
-from ratui.study.importing.reader.film_header import FilmHeader
-from ratui.study.importing.reader.key_objects import is_key_object
+from ratui.study.importing.reader.film_header import FilmHeader, is_key_object
 
-__all__ = ["FilmPlace", "Mark", "MarkKind", "Marks", "find_marks", "rejected_images"]
+__all__ = ["FilmPlace", "Mark", "MarkKind", "Marks", "copy_marks", "exposure_marks", "find_marks", "rejected_images"]
 
 _OTHER_OBJECT = "a key object note of another patient or study names its SOP Instance UID; it does not count"
 
@@ -278,3 +276,32 @@ def _overlap(one: FilmPlace, other: FilmPlace) -> bool:
     is_same_part = not one.part or not other.part or one.part == other.part
     sides: Iterable[str] = (one.side, other.side)
     return is_same_part and (one.side == other.side or "B" in sides or "" in sides)
+
+
+def exposure_marks(header: FilmHeader) -> frozenset[str]:
+    """Return texts that two processings of one exposure have in common.
+
+    They are the UIDs of the images that it was made from, and the UID of the irradiation event, or without one the time of
+    the exposure to the second. A full minute is no such time: programs and persons enter it for several exposures.
+    """
+    sources = {f"source {uid}" for uid in header.source_uids}
+    events = {f"event {uid}" for uid in header.elements.get("IrradiationEventUID", "").split("\\") if uid}
+    moment = _find_moment(header)
+    is_exact = bool(re.match(r"[0-9]{12}(0[1-9]|[1-9][0-9]|00\.[0-9]*[1-9])", moment))
+    return frozenset(sources | (events or ({f"moment {moment}"} if is_exact else set())))
+
+
+def copy_marks(header: FilmHeader) -> frozenset[str]:
+    """Return texts that files with one picture have in common, even if it is compressed in another way.
+
+    They are the SOP Instance UID, and the size with the time of the exposure to the second. Other films may have them, too.
+    """
+    moment = _find_moment(header)
+    times = {f"moment {moment} {header.rows} {header.columns}"} if moment else set()
+    return frozenset(times | ({f"uid {header.instance_uid}"} if header.instance_uid else set()))
+
+
+def _find_moment(header: FilmHeader) -> str:
+    dates = header.dates
+    moment = dates.get("AcquisitionDateTime", "") or dates.get("AcquisitionDate", "") + dates.get("AcquisitionTime", "")
+    return moment if re.match(r"[0-9]{14}", moment) and moment[8:14] != "000000" else ""

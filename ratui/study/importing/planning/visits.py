@@ -6,7 +6,7 @@ The rules are in ``docs/intake.md``, "Examinations and visits".
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
@@ -16,10 +16,11 @@ from typing import TypeVar
 from ratui.study.charter import PlannedVisit
 from ratui.study.importing.headers.dates import DatedFilm
 
-__all__ = ["Examination", "PersonTimes", "TimePoint", "assign_time_points", "group_examinations"]
+__all__ = ["Examination", "PersonTimes", "TimePoint", "assign_time_points", "group_examinations", "split_visits"]
 
 Film = TypeVar("Film", bound=Hashable)
 _ONE_VISIT = timedelta(hours=6)
+_DAYS_OF_ONE_VISIT = 1  # between two of its days
 _FEWEST_DAYS = timedelta(days=8)  # between two time points
 _SPAN = "films with its study UID are from more than two days in a row"
 _NEXT_DAY = "its patient has films of two dates within a week, which may be one visit"
@@ -97,6 +98,17 @@ def group_examinations(films: Mapping[Film, DatedFilm]) -> dict[Film, Examinatio
             doubts[place + 1] = _NEXT_DAY
     found = {day: Examination(tuple(run), doubt) for run, doubt in zip(runs, doubts, strict=True) for day in run}
     return {key: found[film.day] for key, film in films.items() if film.day and not film.doubt}
+
+
+def split_visits(days: Iterable[int]) -> list[list[int]]:
+    """Return ascending days in groups: successive days may be one visit, other days can't."""
+    groups: list[list[int]] = []
+    for day in sorted(set(days)):
+        if groups and day - groups[-1][-1] <= _DAYS_OF_ONE_VISIT:
+            groups[-1].append(day)
+        else:
+            groups.append([day])
+    return groups
 
 
 def assign_time_points(

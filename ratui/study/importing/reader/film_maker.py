@@ -1,28 +1,24 @@
-"""Read one foreign file: its header, and the de-identified film made from it.
+"""Make a de-identified film from one foreign file.
 
 No error message repeats text of the file, because it may name a person. Nothing is written to the disk.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import hmac
 import io
-import os
-import re
-import stat
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pydicom
 
 from ratui.errors import FilmError
 from ratui.imaging import (
-    MAX_FILE_BYTES,
+    Contrast,
     Film,
     LookupTable,
     Pixels,
@@ -32,19 +28,14 @@ from ratui.imaging import (
     read_film,
     read_header,
 )
-from ratui.imaging.dicom_reader import read_stored_dataset
 from ratui.study.importing.reader.burned_in_text import seems_to_contain_text
 from ratui.study.importing.reader.deidentification import (
-    CURRENT_VERSION,
-    KNOWN_VERSIONS,
     RetainedAttributes,
     deidentify,
-    encode_film,
     extract_retained_attributes,
-    random_uid,
 )
-from ratui.study.importing.reader.film_header import FilmHeader, read_film_header
-from ratui.study.importing.reader.lookup_tables import rewrite_tables
+from ratui.study.importing.reader.film_header import FilmHeader
+from ratui.study.importing.reader.header_reader import read_film_header
 from ratui.study.importing.reader.picture_reader import find_picture_kind, read_picture
 
 __all__ = [
@@ -52,22 +43,21 @@ __all__ = [
     "ConvertedFilm",
     "FilmConverter",
     "FilmRequest",
-    "FilmSize",
     "InProcessConverter",
     "convert_film",
-    "copy_stored_film",
     "pixel_digest",
-    "replace_instance_uid",
-    "verify_stored_film",
+    "rewrite_tables",
 ]
 
 TEXT_NOTE = "its header says that text is burned into the picture: look whether it names the patient"
 """Note of a film whose header says so."""
 _LOSSY = {"LossyImageCompression": "01", "LossyImageCompressionMethod": "ISO_10918_1"}  # a JPEG picture
-_IMPORT_INSTEAD = "Import the film from its source instead"
 # Origins of a spacing that a DICOM file can't state, and those that it states instead.
 _STORED_SOURCES = {SpacingSource.MANIFEST: SpacingSource.STATED}
-_OWN_UID = re.compile(r"2\.25\.(0|[1-9]\d{0,38})")  # from `new_uid`, or random
+_MOST_TABLES, _MOST_WINDOWS = 8, 16
+_SEGMENT = 8  # entries of a modality table between two that are kept exactly
+# The letters of a text differ by less than this from their mean. A text can be in the low bytes of a rising table.
+_LETTER_RANGE = 64
 
 
 @dataclass(frozen=True)
@@ -124,19 +114,6 @@ class ConvertedFilm:
     aspect: float = 1.0
     note: str = ""
     plain_digest: str = field(default="", repr=False)
-    spacing_source: SpacingSource = SpacingSource.UNKNOWN
-
-
-@dataclass(frozen=True)
-class FilmSize:
-    """The size of a stored film; most attributes are those of `ConvertedFilm`. `file` is the SHA-256 of its file."""
-
-    rows: int
-    columns: int
-    spacing: tuple[float, float] | None
-    aspect: float
-    file: str = field(default="", compare=False)
-    note: str = field(default="", compare=False)
     spacing_source: SpacingSource = SpacingSource.UNKNOWN
 
 
@@ -221,98 +198,60 @@ def pixel_digest(pixels: Pixels, key: bytes) -> str:
     return hmac.new(pixel_key, np.ascontiguousarray(pixels).tobytes(), hashlib.sha256).hexdigest()
 
 
-def verify_stored_film(path: Path, case: str, side: str) -> FilmSize:
-    """Return the size of the film at `path` after a proof that the file is exactly what an import writes.
+def rewrite_tables(film: Film) -> Film:
+    """Return `film` with tables that contain a curve and no text, and with a note about each table that was left out.
 
-    The film is decoded and encoded again with the same UIDs. Both files must be equal byte by byte. So the file contains
-    nothing but an image, its grey transform, words from closed lists, and UIDs without a meaning.
+    A table is a list of up to 65,536 free numbers, in which a text can be written. A curve of greys needs much less: it
+    rises or falls everywhere, and a table for the display needs 256 levels. What a table contains beyond that is removed.
 
-    Parameters
-    ----------
-    path
-        The file. Links and special files are refused without waiting.
-    case, side
-        Pseudonym and side that the file must name.
+    - A table that both rises and falls is left out.
+    - A VOI table gets the 256 levels that a display has. The displayed greys do not change.
+    - A modality table with more than 512 levels becomes straight between every eighth entry, where this changes it by less
+      than 64 units. Smooth tables change by a rounding error.
 
-    Raises
-    ------
-    FilmError
-        If it is another kind of file, too large, or not exactly what this or an earlier version of ratui writes.
+    A second application changes nothing.
     """
-    data = _read_regular_file(path)
-    film, attributes, version = _read_own_film(data, path, case, side)
-    note = TEXT_NOTE if attributes.words.get("BurnedInAnnotation") == "YES" else ""
-    file = hashlib.sha256(data).hexdigest()
-    # Version 1 wrote each spacing as if it were that of the detector.
-    source = film.spacing_source if version == CURRENT_VERSION else SpacingSource.UNKNOWN
-    return FilmSize(film.rows, film.columns, film.spacing, film.aspect, file, note, source)
+    notes = list(film.notes)
+    modality = film.modality_table
+    if modality is not None:
+        modality = replace(modality, values=_straighten(modality.values)) if _is_monotone(modality.values) else None
+        if modality is None:
+            notes.append("its modality table both rises and falls, and was left out")
+    tables: list[Contrast] = []
+    for contrast in film.contrasts:
+        if isinstance(contrast, LookupTable):
+            if _is_monotone(contrast.values):
+                tables.append(replace(contrast, values=_reduce_to_display_levels(contrast)))
+            else:
+                notes.append("its grey table both rises and falls, and was left out")
+    windows = [contrast for contrast in film.contrasts if not isinstance(contrast, LookupTable)]
+    contrasts = (*tables[:_MOST_TABLES], *windows[:_MOST_WINDOWS])
+    return replace(film, modality_table=modality, contrasts=contrasts, notes=tuple(notes), _cache={})
 
 
-def replace_instance_uid(data: bytes, path: Path, case: str, side: str) -> bytes:
-    """Return `data`, the content of a film that ratui wrote, with a random UID in place of its SOP Instance UID.
-
-    Nothing else changes. The parameters and errors are those of `verify_stored_film`.
-    """
-    film, attributes, version = _read_own_film(data, path, case, side)
-    uids = {**attributes.uids, "SOPInstanceUID": random_uid()}
-    return encode_film(film, replace(attributes, uids=uids), case=case, side=side, version=version)
+def _is_monotone(values: npt.NDArray[np.uint16]) -> bool:
+    steps = np.diff(values.astype(np.int32))
+    return bool((steps >= 0).all() or (steps <= 0).all())
 
 
-def copy_stored_film(
-    data: bytes, path: Path, side: str, *, case: str, new_case: str, new_uid: Callable[[str], str]
-) -> bytes:
-    """Return `data`, the content of a film that ratui wrote for `case`, as a film of `new_case`.
-
-    Parameters
-    ----------
-    data, path
-        The content of the film's file, and its place for error messages.
-    side
-        Side of the film.
-    case, new_case
-        Names of the cases.
-    new_uid
-        Function that returns the UID in place of an old one.
-
-    Raises
-    ------
-    FilmError
-        If the file is not exactly what this or an earlier version of ratui writes.
-    """
-    film, attributes, version = _read_own_film(data, path, case, side)
-    uids = {keyword: new_uid(uid) for keyword, uid in attributes.uids.items()}
-    return encode_film(film, replace(attributes, uids=uids), case=new_case, side=side, version=version)
+def _reduce_to_display_levels(table: LookupTable) -> npt.NDArray[np.uint16]:
+    white = (1 << table.bits) - 1
+    levels = np.rint(table.values.astype(np.float64) * (255.0 / white))
+    return np.rint(levels * (white / 255.0)).astype(np.uint16)
 
 
-def _read_own_film(data: bytes, path: Path, case: str, side: str) -> tuple[Film, RetainedAttributes, str]:
-    """Return film, attributes and version of a file that ratui wrote. Raises FilmError for any other file."""
-    dataset = read_stored_dataset(data, path)
-    film = rewrite_tables(film_from_dataset(dataset, path, is_own=True))
-    attributes = extract_retained_attributes(dataset)
-    version = str(dataset.file_meta.get("ImplementationVersionName", ""))
-    is_known = KNOWN_VERSIONS.fullmatch(version)
-    if not is_known or not all(_OWN_UID.fullmatch(uid) for uid in attributes.uids.values()):
-        raise FilmError("it is not a film that ratui wrote", path, _IMPORT_INSTEAD)
-    if "SOPInstanceUID" not in attributes.uids:
-        raise FilmError("it is not a film that ratui wrote", path, _IMPORT_INSTEAD)
-    if encode_film(film, attributes, case=case, side=side, version=version) != data:
-        raise FilmError("it contains data that an import does not write", path, _IMPORT_INSTEAD)
-    return film, attributes, version
-
-
-def _read_regular_file(path: Path) -> bytes:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - of a descriptor
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                raise FilmError("it is not a regular file", path, "Remove it")
-            if found.st_size > MAX_FILE_BYTES:
-                raise FilmError("the file is too large to be a film", path, "Remove it")
-            return file.read(MAX_FILE_BYTES)
-    except OSError as error:
-        problem = "it is a symbolic link" if error.errno == errno.ELOOP else f"it can't be read: {error.strerror}"
-        raise FilmError(problem, path, "Check it") from error
+def _straighten(values: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
+    count = len(values)
+    exact = values.astype(np.int64)
+    if np.ptp(exact) < 2 * 256:  # too few levels for letters in the low bytes
+        return values
+    knots = np.unique(np.append(np.arange(0, count, _SEGMENT), count - 1))
+    straight = np.rint(np.interp(np.arange(count), knots, exact[knots])).astype(np.int64)
+    differs = np.abs(straight - exact) >= _LETTER_RANGE
+    bent = np.zeros(len(knots), bool)
+    bent[np.searchsorted(knots, np.flatnonzero(differs), side="right") - 1] = True
+    keep = bent[np.searchsorted(knots, np.arange(count), side="right") - 1]
+    return np.where(keep, exact, straight).astype(np.uint16)
 
 
 def _compare(film: Film, data: bytes, path: Path) -> None:

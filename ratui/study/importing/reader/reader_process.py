@@ -5,6 +5,7 @@ The process is started at the first file and again after each crash. It runs `re
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ import re
 import select
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,9 +28,10 @@ from ratui.errors import FilmError, clean_text
 from ratui.imaging import MAX_FILE_BYTES, MAX_SIDE, Film, SpacingSource, unpack_film
 from ratui.study.importing.reader.file_set import FileId, is_file_id
 from ratui.study.importing.reader.film_header import FilmHeader, decode_header
-from ratui.study.importing.reader.film_maker import TEXT_NOTE, ConvertedFilm, FilmRequest, FilmSize
+from ratui.study.importing.reader.film_maker import TEXT_NOTE, ConvertedFilm, FilmRequest
+from ratui.study.importing.reader.own_films import FilmSize
 
-__all__ = ["ReaderProcess"]
+__all__ = ["ReaderProcess", "read_foreign_film", "read_foreign_image"]
 
 _LOGGER = logging.getLogger("ratui")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -172,6 +175,37 @@ class ReaderProcess:
             env=environment,
         )
         return self._process
+
+
+_KEPT_LOCK = threading.Lock()
+# By process ID: a forked process must not share the pipes of its parent.
+_READERS: dict[int, ReaderProcess] = {}
+
+
+def read_foreign_film(path: Path) -> Film:
+    """Return the film in the DICOM file at `path`, decoded in another process. Raises FilmError."""
+    with _KEPT_LOCK:
+        return _reader().read(path)
+
+
+def read_foreign_image(path: Path) -> Film:
+    """Return the PNG, JPEG or TIFF picture at `path` as a film, decoded in another process. Raises FilmError."""
+    with _KEPT_LOCK:
+        return _reader().read_image(path)
+
+
+def _reader() -> ReaderProcess:
+    reader = _READERS.get(os.getpid())
+    if reader is None:
+        reader = _READERS[os.getpid()] = ReaderProcess()
+    return reader
+
+
+@atexit.register
+def _close_reader() -> None:
+    reader = _READERS.pop(os.getpid(), None)
+    if reader is not None:
+        reader.close()
 
 
 @contextmanager

@@ -18,9 +18,11 @@ from ratui.errors import FilmError
 from ratui.imaging import pack_film, read_film
 from ratui.program import run_program
 from ratui.study.importing.reader.file_set import read_file_set
-from ratui.study.importing.reader.film_header import encode_header, read_film_header
-from ratui.study.importing.reader.film_maker import FilmRequest, convert_film, verify_stored_film
+from ratui.study.importing.reader.film_header import encode_header
+from ratui.study.importing.reader.film_maker import FilmRequest, convert_film
+from ratui.study.importing.reader.header_reader import read_film_header
 from ratui.study.importing.reader.image_reader import read_image
+from ratui.study.importing.reader.own_films import verify_stored_film
 
 __all__ = ["LARGEST_MEMORY", "main", "serve"]
 
