@@ -1,4 +1,12 @@
-"""Conversion of one foreign file into a de-identified film, in a separate process if required."""
+"""The import of foreign films. `importer` takes these steps in their order; each knows only the earlier ones:
+
+1. `reader`: read foreign files in a process of their own, and convert their films.
+2. `files`: find the files, and unpack archives.
+3. `headers`: find out from a header what its film shows, and when it was made.
+4. `persons`: find out which films show one person.
+5. `planning`: decide on each file, before any film is converted.
+6. `film_storing`: convert the films of the plan, and store them.
+"""
 
 from ratui.study.importing.reader.film_header import CodedTerm, FilmHeader
 from ratui.study.importing.reader.film_maker import ConvertedFilm, FilmConverter, FilmRequest, InProcessConverter
