@@ -1,7 +1,9 @@
-"""The import of foreign films. `importer` takes these steps in their order; each knows only the earlier ones:
+"""The import of foreign films.
 
-1. `reader`: read foreign files in a process of their own, and convert their films.
-2. `files`: find the files, and unpack archives.
+`importer` takes the steps in this order. All use the values of `reader`, and no step those of a later one.
+
+1. `files`: find the files, and unpack archives.
+2. `reader`: read foreign files in a process of their own, and convert their films.
 3. `headers`: find out from a header what its film shows, and when it was made.
 4. `persons`: find out which films show one person.
 5. `planning`: decide on each file, before any film is converted.

@@ -105,7 +105,7 @@ class FilmHeader:
     rows, columns
         Size of the image, 0 if the header states none.
     content
-        Digest of the stored picture, see `picture_digest`, or empty.
+        Digest of samples of the stored picture, or empty. Files with equal digests may have the same picture.
     key_references
         The images that a key object note names; empty for other objects.
     """
