@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -18,6 +19,22 @@ __all__ = [
 
 Coding: TypeAlias = Literal["JPEG", "JPEG of 12 bits", "JPEG Lossless", "JPEG-LS", "JPEG 2000", "HTJ2K"]
 
+_READ_BY: Mapping[Coding, tuple[str, ...]] = {
+    "JPEG": ("JPEGBaseline8Bit", "JPEGExtended12Bit"),
+    "JPEG of 12 bits": ("JPEGExtended12Bit",),
+    "JPEG Lossless": ("JPEGLossless", "JPEGLosslessSV1"),
+    "JPEG-LS": ("JPEGLSLossless", "JPEGLSNearLossless"),
+    "JPEG 2000": ("JPEG2000Lossless", "JPEG2000"),
+    "HTJ2K": ("HTJ2KLossless", "HTJ2KLosslessRPCL", "HTJ2K"),
+}
+"""Transfer syntaxes whose decoders read a coding, by their keywords in DICOM."""
+_LOSSY_METHODS: Mapping[Coding, str] = {
+    "JPEG": "ISO_10918_1",
+    "JPEG of 12 bits": "ISO_10918_1",
+    "JPEG-LS": "ISO_14495_1",
+    "JPEG 2000": "ISO_15444_1",
+    "HTJ2K": "ISO_15444_15",
+}
 _MAX_TILES = 16_384  # of a JPEG 2000 image; a decoder allocates memory for each
 _MAX_PADDING = 64  # bytes after the end of an image
 _START = b"\xff\x4f\xff\x51"  # SOC and SIZ
@@ -55,6 +72,15 @@ class Codestream:
     precision: int
     is_signed: bool = False
     is_lossy: bool = False
+
+    @property
+    def lossy_method(self) -> str:
+        """Lossy Image Compression Method (PS3.3 C.7.6.1.1.5.1), empty if it was not compressed with loss for certain."""
+        return _LOSSY_METHODS[self.coding] if self.is_lossy else ""
+
+    def is_read_by(self, keyword: str) -> bool:
+        """Return whether the decoders of the transfer syntax with this keyword read the image."""
+        return keyword in _READ_BY[self.coding]
 
 
 def read_codestream(frame: bytes) -> Codestream | None:

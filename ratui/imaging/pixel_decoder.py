@@ -6,6 +6,7 @@ the film gets a note or is refused with the true cause.
 
 from __future__ import annotations
 
+import struct
 import warnings
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -15,8 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pydicom
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.encaps import generate_fragments, generate_frames
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
@@ -34,10 +37,14 @@ from ratui.errors import FilmError, clean_text
 from ratui.imaging.codestream import (
     Codestream,
     Coding,
+    count_pictures,
+    count_rle_bytes,
+    is_codestream_complete,
+    read_codestream,
 )
 from ratui.imaging.dicom_header import parse_number
 from ratui.imaging.grey_channels import apply_grey_palette, find_grey
-from ratui.imaging.pixel_checks import check_codestream, check_length, find_stated_length, has_decoder, native_length
+from ratui.imaging.jpeg_damage import is_jpeg_damaged
 from ratui.imaging.pixel_values import (
     AmbiguousPixelsError,
     HeaderDepth,
@@ -62,14 +69,9 @@ _SYNTAXES: dict[Coding, UID] = {
     "JPEG 2000": JPEG2000,
     "HTJ2K": HTJ2K,
 }
-# Lossy Image Compression Method (PS3.3 C.7.6.1.1.5.1).
-_LOSSY_METHODS: dict[Coding, str] = {
-    "JPEG": "ISO_10918_1",
-    "JPEG of 12 bits": "ISO_10918_1",
-    "JPEG-LS": "ISO_14495_1",
-    "JPEG 2000": "ISO_15444_1",
-    "HTJ2K": "ISO_15444_15",
-}
+_CHUNK_BYTES = 1 << 20
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+_PADDING = 16  # bytes before the end of the picture that are not all zero if zeros after it are padding
 _Array = npt.NDArray[Any]
 
 
@@ -107,19 +109,19 @@ def decode_pixels(dataset: Dataset, path: Path, *, is_own: bool = False) -> Deco
     if "PixelData" not in dataset:
         raise FilmError("it has no pixels; the file may be cut off", path, "Copy it again")
     notes: list[str] = []
-    stated = find_stated_length(dataset)
+    stated = _find_stated_length(dataset)
     data = bytes(dataset.PixelData)
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
     is_encapsulated = bool(dataset["PixelData"].is_undefined_length) or data[:4] == _ITEM
-    if syntax.is_encapsulated and not is_encapsulated and len(data) == native_length(dataset):
+    if syntax.is_encapsulated and not is_encapsulated and len(data) == _native_length(dataset):
         # Compressed pixels have no such length: each of their items has a header.
         notes.append("its header names a compression, but its pixels are uncompressed; they were used as they are")
         syntax = ExplicitVRLittleEndian
     stream = None
     frames = _count_frames(dataset)
     if syntax.is_encapsulated or is_encapsulated:
-        stream, is_run_length = check_codestream(dataset, data, path)
-        if is_run_length or (stream is not None and not _is_coding_of(syntax, stream)):
+        stream, is_run_length = _check_codestream(dataset, data, path)
+        if is_run_length or (stream is not None and not stream.is_read_by(syntax.keyword)):
             if syntax != RLELossless or stream is not None:
                 notes.append("its header names another compression than its pixels have; that of the pixels was used")
             syntax = RLELossless if stream is None else _SYNTAXES[stream.coding]
@@ -129,7 +131,7 @@ def decode_pixels(dataset: Dataset, path: Path, *, is_own: bool = False) -> Deco
         elif stream is None and frames != 1:  # a video
             raise FilmError(f"it contains {frames} frames", path, "Export one film per file")
     else:
-        check_length(dataset, data, frames, stated, path)
+        _check_length(dataset, data, frames, stated, path)
     if frames != 1:
         problem = f"its header states {frames} frames, but it has one picture"
         raise FilmError(problem, path, "Ask the sender to correct the header")
@@ -139,7 +141,7 @@ def decode_pixels(dataset: Dataset, path: Path, *, is_own: bool = False) -> Deco
         return decoded
     bits = stream.rows * stream.columns * stream.components * stream.precision
     ratio = max(bits / 8 / len(data), 1.0)
-    return replace(decoded, lossy=_LOSSY_METHODS[stream.coding], lossy_ratio=ratio)
+    return replace(decoded, lossy=stream.lossy_method, lossy_ratio=ratio)
 
 
 def _count_frames(dataset: Dataset) -> int:
@@ -147,17 +149,120 @@ def _count_frames(dataset: Dataset) -> int:
     return max(1, int(parse_number(dataset.get("NumberOfFrames"), 1) or 1))
 
 
-def _is_coding_of(syntax: UID, stream: Codestream) -> bool:
-    """Return whether the decoders of `syntax` read images of the coding of `stream`."""
-    names = {
-        "JPEG": ("JPEGBaseline8Bit", "JPEGExtended12Bit"),
-        "JPEG of 12 bits": ("JPEGExtended12Bit",),
-        "JPEG Lossless": ("JPEGLossless", "JPEGLosslessSV1"),
-        "JPEG-LS": ("JPEGLSLossless", "JPEGLSNearLossless"),
-        "JPEG 2000": ("JPEG2000Lossless", "JPEG2000"),
-        "HTJ2K": ("HTJ2KLossless", "HTJ2KLosslessRPCL", "HTJ2K"),
-    }[stream.coding]
-    return syntax.keyword in names
+def _find_stated_length(dataset: Dataset) -> int:
+    """Return the length of the pixels that their element states, 0 if it states none or was read before."""
+    element = dataset.get_item("PixelData")
+    if isinstance(element, RawDataElement) and element.length != _UNDEFINED_LENGTH:
+        return element.length
+    return 0
+
+
+def _native_length(dataset: Dataset) -> int:
+    """Return the number of bytes of uncompressed pixels, with the padding to an even number (PS3.5 section 8.1)."""
+    # YBR_FULL_422 stores two colour values for two pixels (PS3.3 C.7.6.3.1.2).
+    halved = dataset.PhotometricInterpretation in ("YBR_FULL_422", "YBR_PARTIAL_422")
+    samples = 2 if halved else int(dataset.get("SamplesPerPixel", 1))
+    length = int(dataset.Rows) * int(dataset.Columns) * samples * int(dataset.BitsAllocated) // 8
+    return length + length % 2
+
+
+def _check_length(dataset: Dataset, data: bytes, frames: int, stated: int, path: Path) -> None:
+    """Raise FilmError if uncompressed pixels have another number of bytes than the header states.
+
+    `stated` is the length in the element of the pixels: a shorter value shows that the file was cut off.
+    """
+    expected = _native_length(dataset)
+    if len(data) < stated:
+        raise FilmError(f"it is cut off: {len(data)} of {stated} bytes", path, "Copy it again")
+    if frames > 1 and len(data) >= frames * (expected - 1):
+        raise FilmError(f"it contains {frames} frames", path, "Export one film per file")
+    # Some devices fill the element with zeros. Pixels before them show that the picture ends there.
+    filled = not any(data[expected:]) and any(data[expected - _PADDING : expected])
+    # A wrong number of rows or columns makes a difference of a whole column or row.
+    least = min(int(dataset.Rows), int(dataset.Columns)) * int(dataset.BitsAllocated) // 8
+    if len(data) < expected - 1 or (len(data) >= expected + least and not filled):
+        raise FilmError(
+            f"it has {len(data)} bytes of pixels, but its header states {expected}", path, "Export it again"
+        )
+
+
+def _check_codestream(dataset: Dataset, data: bytes, path: Path) -> tuple[Codestream | None, bool]:
+    """Return the parameters of a compressed image, and whether it is run-length coded.
+
+    Raises FilmError if its size differs from the header, or it is damaged. A decoder allocates memory for the size in the
+    compressed data, not for the size in the header.
+    """
+    try:
+        frame = next(generate_frames(data, number_of_frames=1))
+        pictures = count_pictures(list(generate_fragments(data)))
+    except Exception as error:  # pydicom raises many types for damaged frames
+        raise FilmError("its compressed pixels are damaged", path, "Get an uncompressed copy") from error
+    samples = int(dataset.get("SamplesPerPixel", 1))
+    # RLE can repeat each byte 64 times, whatever the size in the header; an encoder never makes a picture twice as large.
+    if len(frame) > 2 * dataset.Rows * dataset.Columns * samples * dataset.BitsAllocated // 8 + _CHUNK_BYTES:
+        raise FilmError("its compressed pixels are larger than the picture", path, "Get an uncompressed copy")
+    try:
+        stream = read_codestream(frame)
+        is_complete = is_codestream_complete(frame)
+        lengths = [] if stream else _count_run_length_bytes(dataset, frame)
+        # Zeros after the image are padding, although they can be decoded.
+        without_padding = count_rle_bytes(frame.rstrip(b"\0")) if lengths else []
+    except (struct.error, IndexError, ValueError) as error:
+        raise FilmError("its compressed pixels are damaged", path, "Get an uncompressed copy") from error
+    if not frame:
+        raise FilmError("it has no pixels; the file may be cut off", path, "Copy it again")
+    size = int(dataset.Rows) * int(dataset.Columns)
+    if pictures > 1:
+        raise FilmError(f"it contains {pictures} pictures", path, "Export one film per file")
+    if not is_complete or any(length < size for length in lengths):
+        raise FilmError("its compressed pixels are cut off", path, "Copy it again, or get an uncompressed copy")
+    segments = samples * int(dataset.BitsAllocated) // 8  # one for each byte of a pixel (PS3.5 G.2)
+    if lengths and len(lengths) != segments:
+        problem = f"its pixels have a number of bytes each ({len(lengths)}) that its header does not state ({segments})"
+        raise FilmError(problem, path, "Ask the sender to correct the header")
+    # A segment is as long as the picture, and a byte of padding may follow (PS3.5 G.3.1).
+    if any(length > size + 1 for length in without_padding):
+        raise FilmError("its image size differs from the size in its header", path, "Get an uncompressed copy")
+    if stream is None:
+        return None, bool(lengths)
+    if (stream.rows, stream.columns) != (dataset.Rows, dataset.Columns):
+        raise FilmError("its image size differs from the size in its header", path, "Get an uncompressed copy")
+    if stream.components != samples:
+        stated = "a colour image" if samples > 1 else "a grey film"
+        problem = (
+            f"its header states {stated}, but each of its pixels has another number of values: {stream.components}"
+        )
+        raise FilmError(problem, path, "Get an uncompressed copy")
+    if stream.coding == "JPEG" and is_jpeg_damaged(frame):
+        raise FilmError("its compressed pixels are damaged", path, "Copy it again, or get an uncompressed copy")
+    return stream, False
+
+
+def _count_run_length_bytes(dataset: Dataset, frame: bytes) -> list[int]:
+    """Return the lengths of the segments of a run-length coded image, or none if it has another coding.
+
+    Raises struct.error or ValueError if the header states this coding, and the image is damaged.
+    """
+    syntax = UID(dataset.file_meta.TransferSyntaxUID)
+    is_stated = syntax == RLELossless
+    if syntax.is_encapsulated and not _has_decoder(syntax):
+        return []  # such as a video
+    try:
+        lengths = count_rle_bytes(frame)
+    except (struct.error, ValueError):
+        if is_stated:
+            raise
+        return []
+    size = int(dataset.Rows) * int(dataset.Columns)
+    return lengths if is_stated or all(size <= length <= size + 1 for length in lengths[:-1]) else []
+
+
+def _has_decoder(syntax: UID) -> bool:
+    """Return whether an installed decoder reads `syntax`."""
+    try:
+        return bool(get_decoder(syntax).is_available)
+    except NotImplementedError:
+        return False
 
 
 def _decode(dataset: Dataset, syntax: UID, stream: Codestream | None, path: Path, *, photometric: str = "") -> _Array:
@@ -219,7 +324,7 @@ def _explain_decoding_failure(syntax: UID, stream: Codestream | None) -> tuple[s
             "it is lossy JPEG of 12 bits, which needs one more decoder",
             "Install pylibjpeg-libjpeg (GPL), or get an uncompressed copy of the film",
         )
-    if not has_decoder(syntax):
+    if not _has_decoder(syntax):
         return f"no installed decoder reads {clean_text(syntax.name)}", "Get an uncompressed copy of the film"
     return (
         f"its pixels can't be decoded as {clean_text(syntax.name)}; they may be damaged",
@@ -266,7 +371,7 @@ def _count_unused(dataset: Dataset) -> int:
     data = bytes(dataset.PixelData)
     if dataset["PixelData"].is_undefined_length or data[:4] == _ITEM:
         return 0  # run-length coding
-    rest = data[native_length(dataset) :]
+    rest = data[_native_length(dataset) :]
     return len(rest) * 8 // int(dataset.BitsAllocated) if any(rest) else 0
 
 
