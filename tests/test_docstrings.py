@@ -91,6 +91,19 @@ def test_no_file_is_too_long_to_read() -> None:
     assert {file: lines for file, lines in lengths.items() if lines > MAX_LINES} == {}
 
 
+def class_names(source: str) -> list[str]:
+    """Return the names of the classes of a module, without those inside of functions or classes."""
+    return [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+
+
+def test_no_two_classes_of_a_package_share_a_name() -> None:
+    found: dict[tuple[str, str], list[str]] = {}
+    for file in (file for file in FILES if "benchmarks" not in file.parts):
+        for name in class_names(file.read_text(encoding="utf-8")):
+            found.setdefault((str(file.parent.relative_to(ROOT)), name), []).append(file.name)
+    assert {place: files for place, files in found.items() if len(files) > 1} == {}
+
+
 def test_few_modules_lie_directly_in_the_large_packages() -> None:
     assert len(list((ROOT / "ratui" / "tui").glob("*.py"))) <= 12
     assert len(list((ROOT / "trainer").glob("*.py"))) <= 6

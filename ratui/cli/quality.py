@@ -40,8 +40,8 @@ def quality(study: Path, cases: tuple[str, ...], queries: Path | None) -> None:
     if queries is None or str(queries) != "-":
         for film in found:
             click.echo(clean_text(film.format_line(), 1000))
-        kinds = Counter(finding.kind for film in found for finding in film.findings)
-        good = sum(not film.findings for film in found)
+        kinds = Counter(problem.kind for film in found for problem in film.problems)
+        good = sum(not film.problems for film in found)
         counts = "".join(f", {kind} {count}" for kind, count in kinds.most_common())
         click.echo(f"{format_count(len(found), 'film')}, {good} without a problem{counts}")
     print_notices(opened)

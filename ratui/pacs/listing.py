@@ -15,13 +15,13 @@ from ratui.errors import PacsError, PacsLostError
 from ratui.pacs.patient_list import ListedPatient
 from ratui.pacs.source import FoundSeries, FoundStudy, PacsSource, is_uid
 
-__all__ = ["ListedFilm", "Listing", "Repeat", "StudyLister"]
+__all__ = ["ListedFilm", "Listing", "Retry", "StudyLister"]
 
 _KEY_OBJECTS = "KO"
 Result = TypeVar("Result")
 
 
-class Repeat(Protocol):
+class Retry(Protocol):
     """A function that returns the result of a request, and repeats it while the connection is lost."""
 
     def __call__(self, request: Callable[[], Result], /) -> Result:
@@ -85,7 +85,7 @@ class StudyLister:
 
     source: PacsSource
     modalities: frozenset[str]
-    repeat: Repeat
+    repeat: Retry
 
     def find_studies(self, patient: ListedPatient, listing: Listing) -> list[FoundStudy]:
         """Return all studies that the PACS lists for the patient ID of `patient`; they can be of another person.

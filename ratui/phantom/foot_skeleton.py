@@ -44,7 +44,7 @@ def build_foot_layout(foot: Foot) -> Layout:
 
 
 @dataclass(frozen=True)
-class _Bone:
+class _FootBone:
     """A bone of a ray in its place: its two ends in mm of the film."""
 
     start: Array
@@ -120,13 +120,13 @@ def _add_ray(layout: Layout, foot: Foot, ray: int) -> None:
     layout.fingers[ray] = build_toe_flesh(foot, ray, [(bone.start, bone.end) for bone in bones])
 
 
-def _place_bones(foot: Foot, ray: int) -> tuple[list[_Bone], list[Array]]:
+def _place_bones(foot: Foot, ray: int) -> tuple[list[_FootBone], list[Array]]:
     """Return the bones of `ray` from metatarsal to tip, and the centres of the joints between them."""
     pose, scale = foot.pose, foot.body.scale
     base, direction = METATARSALS[ray]
     angle = np.radians(direction) + float(pose.splay[ray - 1])
     at = foot.to_film(np.array([base]))[0]
-    bones: list[_Bone] = []
+    bones: list[_FootBone] = []
     centres: list[Array] = []
     for number, usual in enumerate(LENGTHS[ray]):
         length = usual * scale * foot.body.stretch[ray - 1, number]
@@ -142,12 +142,12 @@ def _place_bones(foot: Foot, ray: int) -> tuple[list[_Bone], list[Array]]:
             start, centre = _next_start(foot, ray, number, bones[-1], axis, lift)
             centres.append(centre)
         at = start + axis * max(length, 4.0 * scale)
-        bones.append(_Bone(start, at))
+        bones.append(_FootBone(start, at))
     return bones, centres
 
 
 def _next_start(
-    foot: Foot, ray: int, number: int, before: _Bone, axis: Array, lift: float
+    foot: Foot, ray: int, number: int, before: _FootBone, axis: Array, lift: float
 ) -> tuple[Array, Array]:  # fmt: skip
     """Return the base of bone `number`, which points along `axis`, and the centre of its joint with `before`.
 
@@ -186,7 +186,7 @@ def _remaining_width(foot: Foot, joint: str, *, proximal: bool) -> float:
 
 
 def _place_erosions(
-    foot: Foot, ray: int, number: int, bone: _Bone, widths: tuple[float, float], last: int
+    foot: Foot, ray: int, number: int, bone: _FootBone, widths: tuple[float, float], last: int
 ) -> list[ErosionEllipse]:  # fmt: skip
     """Return the erosions on both ends of a bone."""
     names = [joint_name(ray, number - 1) if number else "", joint_name(ray, number) if number < last else ""]
@@ -201,7 +201,7 @@ def _place_erosions(
     return erosions
 
 
-def _add_eminence(layout: Layout, foot: Foot, metatarsal: _Bone) -> None:
+def _add_eminence(layout: Layout, foot: Foot, metatarsal: _FootBone) -> None:
     """Add the medial eminence of the first metatarsal in hallux valgus: bone at the inner side of its head."""
     excess = float(np.degrees(foot.pose.hallux_valgus)) - 18.0
     scale, draw = foot.body.scale, foot.persistent_rng("eminence")
@@ -222,7 +222,7 @@ def _add_eminence(layout: Layout, foot: Foot, metatarsal: _Bone) -> None:
     )  # fmt: skip
 
 
-def _add_sesamoids(layout: Layout, foot: Foot, metatarsal: _Bone) -> None:
+def _add_sesamoids(layout: Layout, foot: Foot, metatarsal: _FootBone) -> None:
     """Add the two sesamoids of the big toe; hallux valgus moves them outwards relative to the head."""
     body, scale = foot.body, foot.body.scale
     if body.maturity < 0.75:

@@ -21,8 +21,8 @@ from ratui.study.repeats import load_repeats
 
 __all__ = [
     "FilmQuality",
-    "QualityFinding",
     "QualityKind",
+    "QualityProblem",
     "find_quality_problems",
     "make_query_table",
     "measure_quality",
@@ -84,7 +84,7 @@ _ACTIONS: Mapping[QualityKind, str] = {
 
 
 @dataclass(frozen=True)
-class QualityFinding:
+class QualityProblem:
     """One problem of a film, in plain words.
 
     Attributes
@@ -114,7 +114,7 @@ class FilmQuality:
         The film.
     visit
         Name of its visit; empty in a study that is blinded to the order.
-    findings
+    problems
         The problems.
     joints
         Measures of the joints; None if the film can't be read.
@@ -129,14 +129,14 @@ class FilmQuality:
     side: str
     view: str
     visit: str
-    findings: tuple[QualityFinding, ...]
+    problems: tuple[QualityProblem, ...]
     joints: JointQuality | None = None
     boxes: str = ""
     spacing: str = ""
 
     def format_line(self) -> str:
         """Return the film and its problems as one line."""
-        found = "; ".join(finding.text for finding in self.findings) or "no problem found"
+        found = "; ".join(problem.text for problem in self.problems) or "no problem found"
         spacing = f" ({self.spacing})" if self.spacing else ""
         approximate = " (no boxes yet: measured at the usual places)" if self.boxes == "template" else ""
         place = " ".join(filter(None, (self.case, self.film, self.view, self.side, self.visit)))
@@ -178,7 +178,7 @@ def measure_quality(
         try:
             found += list(_measure_case(study, name, study.case(name), known))
         except StoreError as error:  # a damaged file of one case stops nothing but that case
-            problem = QualityFinding("unreadable", f"the case can't be read: {error.problem}")
+            problem = QualityProblem("unreadable", f"the case can't be read: {error.problem}")
             found.append(FilmQuality(name, "", "", "", "", (problem,)))
     if on_progress:
         on_progress(len(chosen), len(chosen))
@@ -207,19 +207,19 @@ def _measure_case(study: Study, name: str, case: Case, known: frozenset[str]) ->
             film = study.film(name, record.id)
             is_lossy = is_lossy_film(study.folder, name, record.id)
         except FilmError as error:
-            yield FilmQuality(*place, (QualityFinding("unreadable", f"it can't be read: {error.problem}"),))
+            yield FilmQuality(*place, (QualityProblem("unreadable", f"it can't be read: {error.problem}"),))
             continue
         sites = _list_sites(study.scheme, record)
         shown = {site.key for site in sites}
         kind, boxes = _choose_boxes(study.scheme, record, sites, regions, proposals)
         joints = measure_joints(film, boxes)
-        findings = [
+        problems = [
             *_find_missing(record, sites, regions, proposals, {key for key in shown if key.partition(".")[2] in known}),
             *find_quality_problems(record, film, joints, is_template=kind == "template"),
         ]
         if is_lossy:
-            findings.append(QualityFinding("lossy", "compressed with loss"))
-        yield FilmQuality(*place, tuple(findings), joints, kind, _describe_spacing(record))
+            problems.append(QualityProblem("lossy", "compressed with loss"))
+        yield FilmQuality(*place, tuple(problems), joints, kind, _describe_spacing(record))
 
 
 def _describe_spacing(record: FilmRecord) -> str:
@@ -259,7 +259,7 @@ def _find_missing(
     regions: Mapping[str, Region],
     proposals: Mapping[str, Region],
     known: set[str],
-) -> Iterator[QualityFinding]:
+) -> Iterator[QualityProblem]:
     """Yield joints that are cut off by the edge of the film, stated to be absent, or not found by the model."""
     cut, lost = [], []
     for site in sites:
@@ -270,9 +270,9 @@ def _find_missing(
         elif region.box is None or _part_inside(region.box, record) < _MIN_INSIDE:
             cut.append(site)
     if cut:
-        yield QualityFinding("cut off", f"joints cut off or not on the film: {_list_joints(cut, record)}")
+        yield QualityProblem("cut off", f"joints cut off or not on the film: {_list_joints(cut, record)}")
     if lost:
-        yield QualityFinding("not found", f"joints that the model has not found: {_list_joints(lost, record)}")
+        yield QualityProblem("not found", f"joints that the model has not found: {_list_joints(lost, record)}")
 
 
 def _part_inside(box: Box, record: FilmRecord) -> float:
@@ -289,7 +289,7 @@ def _list_joints(sites: list[Site], record: FilmRecord) -> str:
 
 def find_quality_problems(
     record: FilmRecord, film: Film, joints: JointQuality | None, *, is_template: bool
-) -> Iterator[QualityFinding]:
+) -> Iterator[QualityProblem]:
     """Yield the problems of one film, without those of missing joints.
 
     Parameters
@@ -302,35 +302,35 @@ def find_quality_problems(
         The joints were measured at their usual places, not in boxes of this film. The direction of a blur is then unknown.
     """
     if joints is None:
-        yield QualityFinding("coarse", "the joints have too few pixels to be measured")
+        yield QualityProblem("coarse", "the joints have too few pixels to be measured")
     else:
         yield from _find_blur(joints, is_template=is_template)
         if joints.bright >= _MAX_CLIPPED:
-            yield QualityFinding("too bright", f"bone is burnt out in {joints.bright:.0%} of the joints")
+            yield QualityProblem("too bright", f"bone is burnt out in {joints.bright:.0%} of the joints")
         if joints.dark >= _MAX_CLIPPED:
-            yield QualityFinding("too dark", f"large areas are black in {joints.dark:.0%} of the joints")
+            yield QualityProblem("too dark", f"large areas are black in {joints.dark:.0%} of the joints")
         if joints.greys < _MIN_GREYS:
-            yield QualityFinding("low contrast", f"low contrast: a joint has only {joints.greys:.0f} greys")
+            yield QualityProblem("low contrast", f"low contrast: a joint has only {joints.greys:.0f} greys")
         if joints.noise > _MAX_NOISE:
-            yield QualityFinding("noisy", f"noisy: the noise is {joints.noise:.0%} of the contrast of a joint")
+            yield QualityProblem("noisy", f"noisy: the noise is {joints.noise:.0%} of the contrast of a joint")
     if record.note:
-        yield QualityFinding("text", "text may be burned into the picture")
+        yield QualityProblem("text", "text may be burned into the picture")
     spacing = record.spacing
     if spacing is None:
-        yield QualityFinding("no spacing", "the size of a pixel is unknown")
+        yield QualityProblem("no spacing", "the size of a pixel is unknown")
     elif max(spacing) > _MAX_SPACING:
-        yield QualityFinding("coarse", f"too coarse to judge erosions: {max(spacing):.2f} mm per pixel")
+        yield QualityProblem("coarse", f"too coarse to judge erosions: {max(spacing):.2f} mm per pixel")
     if film.bits_stored <= 8:
-        yield QualityFinding("8 bits", f"{film.bits_stored} bits per pixel")
+        yield QualityProblem("8 bits", f"{film.bits_stored} bits per pixel")
 
 
-def _find_blur(joints: JointQuality, *, is_template: bool) -> Iterator[QualityFinding]:
+def _find_blur(joints: JointQuality, *, is_template: bool) -> Iterator[QualityProblem]:
     ratio = joints.blur_across / max(joints.blur_along, _MIN_WIDTH)
     if not is_template and joints.blur_across > _MAX_BLUR_OF_MOTION and ratio > _MIN_MOTION_RATIO:
         text = f"moved or blurred in one direction: edges are {joints.blur_across:.2f} mm wide across it"
-        yield QualityFinding("motion", text)
+        yield QualityProblem("motion", text)
     elif joints.blur > (_MAX_BLUR_AT_USUAL_PLACES if is_template else _MAX_BLUR):
-        yield QualityFinding("blurred", f"blurred: edges are {joints.blur:.2f} mm wide")
+        yield QualityProblem("blurred", f"blurred: edges are {joints.blur:.2f} mm wide")
 
 
 def make_query_table(found: Iterable[FilmQuality]) -> tuple[list[str], list[list[str]]]:
@@ -343,8 +343,8 @@ def make_query_table(found: Iterable[FilmQuality]) -> tuple[list[str], list[list
     headers = ["query", "case", "film", "view", "side", *(["visit"] if with_visit else []), "reason", "action"]
     rows: list[list[str]] = []
     for film in found:
-        for finding in film.findings:
-            if finding.action:
+        for problem in film.problems:
+            if problem.action:
                 place = [film.case, film.film, film.view, film.side, *([film.visit] if with_visit else [])]
-                rows.append([str(len(rows) + 1), *place, finding.text, finding.action])
+                rows.append([str(len(rows) + 1), *place, problem.text, problem.action])
     return headers, rows

@@ -25,7 +25,14 @@ from ratui.tui.theme import KEY, PALETTES
 if TYPE_CHECKING:
     from ratui.tui.key_app import KeyApp
 
-__all__ = ["Command", "CommandProvider", "Palette", "list_commands", "make_general_command", "rate_match"]
+__all__ = [
+    "ClosableCommandPalette",
+    "Command",
+    "CommandProvider",
+    "list_commands",
+    "make_general_command",
+    "rate_match",
+]
 
 _ANSWERS = ("normal", "same", "keep")
 """Actions that make an entry or keep one. They need the films on the screen, which the palette covers."""
@@ -138,8 +145,8 @@ def _fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold().strip()
 
 
-class Palette(CommandPalette):
-    """Textual's command palette. Ctrl-C closes it as Esc does."""
+class ClosableCommandPalette(CommandPalette):
+    """Textual's command palette, which Ctrl-C closes as Esc does."""
 
     BINDINGS = [Binding("ctrl+c", "escape", show=False)]  # noqa: RUF012 - Textual declares it without ClassVar
 

@@ -16,7 +16,7 @@ from textual.widgets import Input
 from ratui.errors import DisplayError, SettingsError
 from ratui.scheme import Scheme
 from ratui.terminal import Bandwidth, Display, FrameCache, read_cell_size, remove_image_files
-from ratui.tui.command_palette import Command, CommandProvider, Palette
+from ratui.tui.command_palette import ClosableCommandPalette, Command, CommandProvider
 from ratui.tui.driver import ListeningDriver
 from ratui.tui.graphics.client_watch import ClientWatch
 from ratui.tui.graphics.painter import Painter
@@ -255,7 +255,7 @@ class KeyApp(GuardedApp):
     def action_command_palette(self) -> None:
         """Open the command palette if the screen has commands and no text is being typed."""
         if isinstance(self.screen, KeyScreen) and not isinstance(self.focused, Input):
-            self.push_screen(Palette(placeholder=self.t("commands.search"), id="--command-palette"))
+            self.push_screen(ClosableCommandPalette(placeholder=self.t("commands.search"), id="--command-palette"))
 
     def _use_palette(self, name: str) -> None:
         """Show everything in the palette `name`."""

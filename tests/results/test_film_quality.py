@@ -120,8 +120,8 @@ def by_time(study: Study) -> dict[int | None, FilmQuality]:
 def test_what_a_header_says_is_reported(study: Study, phantoms: list[PhantomFilm]) -> None:
     assert set(SpacingSource) == set(_SPACING_TEXTS)
     found = by_time(study)
-    assert {problem.kind for problem in found[0].findings} <= {"coarse"}
-    assert {"no spacing", "lossy", "8 bits"} <= {problem.kind for problem in found[1].findings}
+    assert {problem.kind for problem in found[0].problems} <= {"coarse"}
+    assert {"no spacing", "lossy", "8 bits"} <= {problem.kind for problem in found[1].problems}
     assert found[0].spacing == f"{phantoms[0].spacing[0]:.2f} mm per pixel, at the detector, not calibrated"
     assert found[1].spacing == ""
     assert found[0].boxes == "template"
@@ -142,7 +142,7 @@ def test_joints_at_the_edge_absent_or_not_found_are_named(study: Study, phantoms
     found = [region(first, site, {"L.PIP3": tip, "L.PIP2": edge}.get(site, box)) for site, box in boxes.items()]
     found += [region(second, site, box) for site, box in boxes.items() if site != "L.MCP5"]
     study.save_proposals("finder", name, found)
-    texts = {time: [problem.text for problem in film.findings] for time, film in by_time(study).items()}
+    texts = {time: [problem.text for problem in film.problems] for time, film in by_time(study).items()}
     assert "joints cut off or not on the film: PIP3" in texts[0]
     assert "joints that the model has not found: MCP5" in texts[1]
     assert by_time(study)[0].boxes == "proposed"
@@ -150,7 +150,7 @@ def test_joints_at_the_edge_absent_or_not_found_are_named(study: Study, phantoms
         name, [region(first, site, None if site == "L.IP1" else box, "anna") for site, box in boxes.items()]
     )
     film = by_time(study)[0]
-    assert [problem.text for problem in film.findings if problem.kind == "cut off"] == [
+    assert [problem.text for problem in film.problems if problem.kind == "cut off"] == [
         "joints cut off or not on the film: IP1"
     ], "what a rater has confirmed counts, not the proposal"
     assert film.boxes == "confirmed"
@@ -162,7 +162,7 @@ def test_a_damaged_film_is_named_and_the_others_are_measured(study: Study) -> No
     path = study.film_path(name, film)
     path.write_bytes(path.read_bytes()[:-1000])
     found = {each.film: each for each in measure_quality(study)}
-    assert [problem.kind for problem in found[film].findings] == ["unreadable"]
+    assert [problem.kind for problem in found[film].problems] == ["unreadable"]
     assert sum(each.joints is not None for each in found.values()) == 1
 
 
@@ -176,8 +176,8 @@ def test_a_damaged_case_is_named_and_the_others_are_measured(study: Study, tmp_p
         path.write_text("{")
     found = measure_quality(study)
     assert {film.case for film in found} == {damaged, intact}
-    assert [film.findings[0].kind for film in found if film.case == damaged] == ["unreadable"]
-    assert "unreadable" not in {problem.kind for film in found if film.case == intact for problem in film.findings}
+    assert [film.problems[0].kind for film in found if film.case == damaged] == ["unreadable"]
+    assert "unreadable" not in {problem.kind for film in found if film.case == intact for problem in film.problems}
 
 
 def test_a_study_without_films_is_no_success(tmp_path: Path) -> None:
