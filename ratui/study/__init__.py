@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from ratui.lazy_names import import_on_demand
 
 if TYPE_CHECKING:
-    from ratui.study.answer_source import AnswerSummary, RevealedAnswers
     from ratui.study.case import Case, FilmRecord, Region, RegionSource
     from ratui.study.config import CONSENSUS, StudyConfig
     from ratui.study.importing import InProcessConverter
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
     from ratui.study.reading_session import AutoSaver, DisplayUse, ReadingSession
     from ratui.study.store import HeldByOther, LockHolder, StudyLocked, TakenOver
     from ratui.study.study import Study
+    from ratui.study.study_cases import AnswerSummary, RevealedAnswers
     from ratui.study.worklist import CaseState, Stage
 else:
     __getattr__ = import_on_demand(
         __name__,
         {
-            "answer_source": "AnswerSummary RevealedAnswers",
             "case": "Case FilmRecord Region RegionSource",
             "config": "CONSENSUS StudyConfig",
             "importing": "InProcessConverter",
@@ -36,6 +35,7 @@ else:
             "reading_session": "AutoSaver DisplayUse ReadingSession",
             "store": "HeldByOther LockHolder StudyLocked TakenOver",
             "study": "Study",
+            "study_cases": "AnswerSummary RevealedAnswers",
             "worklist": "CaseState Stage",
         },
     )

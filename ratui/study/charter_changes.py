@@ -36,7 +36,7 @@ from ratui.study.display_tests import DISPLAY_TESTS
 from ratui.study.restored import RESTORED
 from ratui.study.store import StudyFolder, read_intact
 from ratui.study.study import Study
-from ratui.study.study_events import check_reason, now
+from ratui.study.study_config import check_reason, now
 
 __all__ = [
     "add_amendment",

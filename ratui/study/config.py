@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from ratui.scheme import Scheme, load_scheme, parse_scheme
 from ratui.stored_values import ODD_VALUE_ERRORS
 from ratui.study.charter import charter_from_table, charter_to_table
 from ratui.study.layout import make_study_folder
-from ratui.study.migrations import Migrations
 from ratui.study.store.folder import StudyFolder, as_folder
 from ratui.study.store.study_lock import StudyLock
 from ratui.study.study_config import (
@@ -30,9 +29,10 @@ from ratui.study.study_config import (
     SEALED_FORMAT,
     SPLIT_FORMAT,
     StudyConfig,
+    StudyEvent,
+    events_from_list,
     settings_bytes,
 )
-from ratui.study.study_events import StudyEvent, events_from_list
 
 __all__ = [
     "CHARTER_FORMAT",
@@ -45,6 +45,7 @@ __all__ = [
     "check_settings_seal",
     "create_study",
     "load_study",
+    "migrate_settings",
     "read_settings",
     "reseal_settings",
     "settings_bytes",
@@ -61,15 +62,12 @@ _MUST_BE = {
     int: "must be a whole number",
     str: "must be a text",
 }
-_MIGRATIONS = Migrations(
-    "study",
-    FORMAT,
-    {
-        1: lambda settings: {"group": "", "scheme": "", **settings},
-        2: lambda settings: {"managers": "", "raters_per_case": 0, **settings},
-        3: lambda settings: {**settings, "charter": {}, "events": []},
-    },
-)
+_MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: lambda settings: {"group": "", "scheme": "", **settings},
+    2: lambda settings: {"managers": "", "raters_per_case": 0, **settings},
+    3: lambda settings: {**settings, "charter": {}, "events": []},
+}
+"""For each earlier format, the function that returns settings of this format in the next one."""
 
 
 def create_study(
@@ -201,8 +199,25 @@ def _parse(data: bytes, file: Path) -> dict[str, Any]:
         raise DamagedError(f"it can't be read: {clean_text(error, 200)}", file, "Restore it from a backup") from error
 
 
+def migrate_settings(raw: Mapping[str, Any], file: object = "") -> dict[str, Any]:
+    """Return settings in the newest format, converted step by step; the argument is not changed.
+
+    Raises StoreError, naming `file`, for a newer or unknown format.
+    """
+    found = raw.get("format")
+    if isinstance(found, int) and not isinstance(found, bool) and found > FORMAT:
+        problem = f"the study has format {found}, this version reads up to {FORMAT}"
+        raise StoreError(problem, file, "Update ratui; nothing was changed")
+    if found != FORMAT and found not in _MIGRATIONS:
+        raise StoreError(f"the study has no known format: {clean_text(found)}", file, "Restore it from a backup")
+    settings = dict(raw)
+    for number in range(int(str(found)), FORMAT):
+        settings = {**_MIGRATIONS[number](settings), "format": number + 1}
+    return settings
+
+
 def _to_config(raw: dict[str, Any], file: Path) -> StudyConfig:
-    settings = _MIGRATIONS.migrate(raw, file)
+    settings = migrate_settings(raw, file)
     kinds = {"blinded": bool, "raters": list, "raters_per_case": int, "group": str, "managers": str}
     for name, kind in kinds.items():
         if name in settings and type(settings[name]) is not kind:

@@ -22,9 +22,9 @@ from ratui.study.check.copies import check_tables
 from ratui.study.config import read_settings
 from ratui.study.display_tests import DISPLAY_TESTS, DisplayTest, parse_display_tests
 from ratui.study.film_changes import stored_times
-from ratui.study.orientations import FilmOrientation, read_orientations
 from ratui.study.reading_evidence import find_evidence_faults
 from ratui.study.reading_session import DisplayUse, ReadingEvidence, reading_to_tables
+from ratui.study.region_store import FilmOrientation, read_orientations
 from ratui.study.store import StoredTables, StudyFolder, open_seal
 from ratui.study.stored_reading import stored_displays, stored_evidence, stored_meta, stored_reading
 from ratui.study.study import Study

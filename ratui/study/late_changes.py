@@ -15,7 +15,7 @@ from ratui.reading.log import replay
 from ratui.study.config import CONSENSUS
 from ratui.study.restored import has_readings
 from ratui.study.study import Study
-from ratui.study.study_events import StudyEvent
+from ratui.study.study_config import StudyEvent
 from ratui.study.worklist import CaseState
 
 __all__ = ["LateChange", "LateChanges", "changes_after_release", "find_changed_fields", "find_release", "list_releases"]

@@ -21,9 +21,9 @@ from ratui.study.display_tests import load_display_tests, write_display_tests
 from ratui.study.foreign_copy import ForeignCopy, ForeignReading
 from ratui.study.merge_films import merge_films
 from ratui.study.merge_result import MergeOutcome, MergeResult
-from ratui.study.orientations import FilmOrientation
 from ratui.study.qualifications import check_qualified
 from ratui.study.reading_session import ReadingEvidence
+from ratui.study.region_store import FilmOrientation
 from ratui.study.restored import RESTORED, find_reading, take_over_restored
 from ratui.study.store import FileLock, StudyLock, read_intact
 from ratui.study.store.locking import check_free

@@ -17,9 +17,9 @@ from ratui.errors import StudyError
 from ratui.reading import POSITION_FORMATS
 from ratui.study.backup import Archive, ArchiveWriter, new_archive, write_archive
 from ratui.study.config import SPLIT_FORMAT, settings_bytes
-from ratui.study.orientations import read_orientations
 from ratui.study.qualifications import RESULTS, load_records
 from ratui.study.reading_session import reading_to_tables
+from ratui.study.region_store import read_orientations
 from ratui.study.restored import find_reading
 from ratui.study.snapshot import snapshot
 from ratui.study.store import StudyFile, read_intact, seal

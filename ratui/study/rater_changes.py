@@ -20,7 +20,7 @@ from ratui.study.config import CONSENSUS
 from ratui.study.joint_space_release import withdraw_unreleased_joint_space
 from ratui.study.repeats import load_repeats
 from ratui.study.study import Study
-from ratui.study.study_events import StudyEvent, check_reason, new_event
+from ratui.study.study_config import StudyEvent, check_reason, new_event
 from ratui.study.visits import Positions
 
 __all__ = ["RaterSummary", "add_rater", "list_raters", "remove_rater", "replace_rater", "settle_assignments"]

@@ -16,14 +16,12 @@ from ratui.files import check_name
 from ratui.imaging import Orientation
 from ratui.reading import Reading, start_reading
 from ratui.scheme import Scheme
-from ratui.study.answer_source import AnswerSource
 from ratui.study.config import CONSENSUS, StudyConfig, create_study, load_study
 from ratui.study.film_changes import adapt_reading, is_current, stored_times
 from ratui.study.intact import intact_case, intact_reading
-from ratui.study.orientations import FilmOrientation
-from ratui.study.rater_access import check_is_rater, check_rater_access
-from ratui.study.reading_permission import ReadingPermission
+from ratui.study.reading_permission import ReadingPermission, check_is_rater, check_rater_access
 from ratui.study.reading_session import DisplayUse, ReadingSession, now
+from ratui.study.region_store import FilmOrientation
 from ratui.study.restored import find_reading, take_over_restored
 from ratui.study.store import FileLock, LockHolder, StoredTables, StudyFile, StudyFolder
 from ratui.study.store.tables import restore_from_copy
@@ -46,7 +44,7 @@ __all__ = ["Study"]
 _COPY_READ = "damaged; its second copy is intact and was read"
 
 
-class Study(StudyCases, AnswerSource):
+class Study(StudyCases):
     """An open study folder, with its settings `config` and its scheme. Make one with `create` or `open`.
 
     Films and readings have time points, which in a blinded study only managers may know. `as_rater` returns the study as

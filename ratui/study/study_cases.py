@@ -1,28 +1,56 @@
-"""The cases of a study with their films: with time points for managers, or with positions as one rater sees them."""
+"""The cases of a study with their films: with time points for managers, or with positions as one rater sees them.
+
+A plain study shows no answers of others. `results.adjudication` and `practice` replace the methods that return them.
+"""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from ratui.errors import RatuiError, StudyError, clean_text
 from ratui.files import check_name
 from ratui.imaging import Film, Orientation
+from ratui.reading import Entry, Field, Reading
 from ratui.scheme import Scheme
 from ratui.study.accounts import is_manager
 from ratui.study.case import Case, FilmRecord
 from ratui.study.case_store import CaseStore
 from ratui.study.config import CONSENSUS, StudyConfig
 from ratui.study.film_files import load_film
-from ratui.study.rater_access import check_window
+from ratui.study.reading_permission import check_window
 from ratui.study.region_store import RegionStore
 from ratui.study.restored import find_reading
 from ratui.study.store import StudyFolder
 from ratui.study.visits import FilmList, Positions, Visit
 from ratui.study.worklist import CaseState, StudyFiles
 
-__all__ = ["StudyCases"]
+__all__ = ["AnswerSummary", "RevealedAnswers", "StudyCases"]
+
+RevealedAnswers: TypeAlias = Literal["", "raters", "truth", "reference"]
+"""Origin of the answers that are shown: the raters in an adjudication, the truth or a reference in practice; or none."""
+
+
+@dataclass(frozen=True)
+class AnswerSummary:
+    """The agreement of all answers so far with the known ones.
+
+    Attributes
+    ----------
+    joints
+        Number of joints answered.
+    kappa
+        Quadratic-weighted kappa, the mean over the scales; None if it is not defined yet.
+    difference
+        Mean of the rater's minus the known score, in grades; None before the first score.
+    """
+
+    joints: int
+    kappa: float | None
+    difference: float | None
 
 
 class StudyCases(RegionStore):
@@ -39,6 +67,9 @@ class StudyCases(RegionStore):
     folder
         The study's folder, through which its files are opened.
     """
+
+    reveals: RevealedAnswers = ""
+    """Origin of the answers that `other_answers` returns."""
 
     def __init__(self, path: Path, config: StudyConfig, scheme: Scheme, view: str, folder: StudyFolder) -> None:
         super().__init__(folder, config, scheme)
@@ -200,3 +231,17 @@ class StudyCases(RegionStore):
         if positions is None:
             raise StudyError(f"it is not assigned to {clean_text(rater)}", case, "Ask a manager of the study")
         return positions
+
+    # Answers of others, which a study may show to whoever has answered a joint.
+
+    def other_answers(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
+        """Return what others answered at `site`; empty in a plain study."""
+        return ()
+
+    def asked_sites(self, case: str) -> frozenset[str] | None:
+        """Return the keys of the sites that the review before signing may list; None for all."""
+        return None
+
+    def summarize_answers(self, reading: Reading) -> AnswerSummary | None:
+        """Return the agreement so far, with `reading` as it stands now; None outside practice."""
+        return None

@@ -11,7 +11,7 @@ from ratui.study.charter_changes import change_settings
 from ratui.study.evidence import FolderSource, Root, StudyState, read_root, read_state, root_numbers, write_root
 from ratui.study.store.journal import parse_journal
 from ratui.study.study import Study
-from ratui.study.study_events import check_reason, new_event
+from ratui.study.study_config import check_reason, new_event
 
 __all__ = ["compare_with_lock", "find_lock_root", "lock_study", "unlock_study"]
 

@@ -1,14 +1,37 @@
-"""The values in ``study.toml``, the settings of a study, and the bytes of that file. `config` reads and writes it."""
+"""The values in ``study.toml``, and the bytes of that file; `config` reads and writes it.
+
+The settings contain records of what managers did to the study as a whole: raters who joined or left, and its lock.
+`rater_changes` and `study_closing` add them.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
 
+from ratui.errors import StudyError, clean_text
+from ratui.files import check_name
+from ratui.stored_values import as_list, as_text, as_time
 from ratui.study.charter import Charter, charter_to_lines, to_toml
-from ratui.study.study_events import StudyEvent, find_departed, find_lock
 
-__all__ = ["CHARTER_FORMAT", "CONSENSUS", "FORMAT", "SEALED_FORMAT", "SPLIT_FORMAT", "StudyConfig", "settings_bytes"]
+__all__ = [
+    "CHARTER_FORMAT",
+    "CONSENSUS",
+    "FORMAT",
+    "SEALED_FORMAT",
+    "SPLIT_FORMAT",
+    "StudyConfig",
+    "StudyEvent",
+    "check_reason",
+    "events_from_list",
+    "new_event",
+    "now",
+    "settings_bytes",
+]
 
 FORMAT = 4
 """Format of a study's folder that this version writes."""
@@ -20,6 +43,44 @@ CHARTER_FORMAT = 4
 """First format whose settings have a charter and events. A study of format 3 gets it when one of them is first written."""
 CONSENSUS = "consensus"
 """Name under which the adjudicator's readings are stored; no rater can have it."""
+_ACTIONS = ("joined", "left", "locked", "unlocked")
+_MOST_EVENTS = 2000
+_LONGEST_REASON = 1000
+
+
+@dataclass(frozen=True)
+class StudyEvent:
+    """One record.
+
+    Attributes
+    ----------
+    action
+        ``joined`` or ``left`` for a rater, ``locked`` or ``unlocked`` for the study.
+    at
+        Time, ISO 8601 in UTC.
+    account
+        Account that did it.
+    reason
+        Reason.
+    rater
+        The rater; empty for the lock.
+    other
+        The rater who takes the place of one who left, or whose place the rater takes; may be empty.
+    cases
+        For a rater who left: ``all`` if their signed readings do not count any more, otherwise empty.
+    """
+
+    action: str
+    at: str
+    account: str
+    reason: str = ""
+    rater: str = ""
+    other: str = ""
+    cases: str = ""
+
+    def to_record(self) -> dict[str, str]:
+        """Return the values that are not empty, as stored."""
+        return {name: value for name, value in asdict(self).items() if value}
 
 
 @dataclass(frozen=True)
@@ -74,7 +135,8 @@ class StudyConfig:
     @property
     def departed(self) -> tuple[str, ...]:
         """Raters who have left the study. Their signed readings count; they read no case any more."""
-        return find_departed(self.raters, self.events)
+        last = {event.rater: event.action for event in self.events if event.rater}
+        return tuple(rater for rater in self.raters if last.get(rater) == "left")
 
     @property
     def active_raters(self) -> tuple[str, ...]:
@@ -90,7 +152,43 @@ class StudyConfig:
     @property
     def lock(self) -> StudyEvent | None:
         """The record by which the study is locked, or None. Nothing may change in a locked study."""
-        return find_lock(self.events)
+        last = next((event for event in reversed(self.events) if event.action in ("locked", "unlocked")), None)
+        return last if last is not None and last.action == "locked" else None
+
+
+def events_from_list(value: Any) -> tuple[StudyEvent, ...]:
+    """Return the records in a stored list. Raises an error of `ODD_VALUE_ERRORS` or StudyError for anything else."""
+    found: list[StudyEvent] = []
+    for raw in as_list(value)[: _MOST_EVENTS + 1]:
+        if not isinstance(raw, Mapping) or raw["action"] not in _ACTIONS or len(found) == _MOST_EVENTS:
+            raise ValueError("not a record of the study")
+        as_time(raw["at"])
+        names = {name: check_name(raw[name], "rater") for name in ("rater", "other") if raw.get(name)}
+        about = as_text(raw["account"]), as_text(raw.get("reason", ""), _LONGEST_REASON)
+        if (cases := raw.get("cases", "")) not in ("", "all"):
+            raise ValueError("not a record of the study")
+        found.append(StudyEvent(raw["action"], raw["at"], *about, **names, cases=cases))
+    return tuple(found)
+
+
+def check_reason(reason: str, action: str) -> str:
+    """Return `reason` as one line. Raises StudyError if it is empty; `action`, such as "lock", is for its text."""
+    line = clean_text(reason.strip(), _LONGEST_REASON)
+    if not line:
+        raise StudyError(f"a reason is needed to {action}", "", 'Give it, for example: --reason "as agreed on 3 May"')
+    return line
+
+
+def new_event(action: str, reason: str = "", *, rater: str = "", other: str = "", cases: str = "") -> StudyEvent:
+    """Return a record with the present time and this account."""
+    from ratui.study.accounts import account_name  # it imports the store, which this module must not load
+
+    return StudyEvent(action, now(), account_name(os.geteuid()), reason, rater, other, cases)
+
+
+def now() -> str:
+    """Return the present time, ISO 8601 in UTC with seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def settings_bytes(config: StudyConfig) -> bytes:

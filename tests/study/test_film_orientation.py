@@ -16,7 +16,7 @@ from ratui.imaging import Box, Film, Orientation
 from ratui.study import FilmRecord, Region, RegionSource, Study
 from ratui.study.check import check_study
 from ratui.study.merge import merge
-from ratui.study.orientations import read_orientations
+from ratui.study.region_store import read_orientations
 from ratui.study.withdrawal import withdraw_films
 from tests.films import make_study
 from tests.tui.readings import store_reading

@@ -7,11 +7,14 @@ import pytest
 from click.testing import CliRunner
 
 from ratui.cli.main import commands
+from ratui.errors import StoreError
 from ratui.study import RegionSource, Study
+from ratui.study.config import FORMAT, migrate_settings
 
 HERE = Path(__file__).parent
 SAMPLE = HERE.parents[1] / "sample_data" / "study"
 MAY_APPEAR = {"study.lock", "gate.lock"}
+OLD_SETTINGS = {"format": 1, "id": "a", "blinded": False}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -73,3 +76,32 @@ def test_a_study_of_format_2_has_its_original_values(tmp_path: Path) -> None:
     proposals = study.proposals("C-UN4F26")
     assert len(proposals) == 40
     assert {(region.source, region.model) for region in proposals} == {(RegionSource.MODEL, "phantom-ssd")}
+
+
+class TestSettings:
+    """Settings of an earlier format are converted step by step; those of another format are refused."""
+
+    def test_an_older_format_is_migrated_step_by_step(self) -> None:
+        settings = migrate_settings(OLD_SETTINGS)
+        assert settings == {
+            **OLD_SETTINGS,
+            "format": FORMAT,
+            "group": "",
+            "scheme": "",
+            "managers": "",
+            "raters_per_case": 0,
+            "charter": {},
+            "events": [],
+        }
+        assert OLD_SETTINGS["format"] == 1
+        assert migrate_settings({**OLD_SETTINGS, "format": 2}).keys() == settings.keys() - {"group", "scheme"}
+
+    def test_the_newest_stays(self) -> None:
+        assert migrate_settings({"format": FORMAT, "x": 1}) == {"format": FORMAT, "x": 1}
+
+    @pytest.mark.parametrize(
+        ("found", "says"), [(FORMAT + 1, f"up to {FORMAT}"), (0, "no known"), ("3", "no known"), (None, "no known")]
+    )
+    def test_anything_else_is_refused(self, found: object, says: str) -> None:
+        with pytest.raises(StoreError, match=says):
+            migrate_settings({"format": found})

@@ -16,10 +16,10 @@ from ratui.results.released import collect_released_readings
 from ratui.study import CONSENSUS, HeldByOther, Study
 from ratui.study.charter_changes import set_charter
 from ratui.study.check import check_study
-from ratui.study.rater_access import check_window
 from ratui.study.rater_changes import add_rater, remove_rater
 from ratui.study.reading_blocks import list_blocks, open_blocks
 from ratui.study.reading_order import load_reading_order
+from ratui.study.reading_permission import check_window
 from ratui.study.repeat_distance import MIN_DISTANCE
 from ratui.study.repeats import Repeat
 from ratui.study.store import FileLock

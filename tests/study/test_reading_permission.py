@@ -97,7 +97,6 @@ def test_a_last_day_ends_at_midnight(study: Study, monkeypatch: pytest.MonkeyPat
 
     with study.open_reading("anna", "C-0") as session:
         session.save(enter(session.reading, FIELD, GradeEntry(1)))
-        monkeypatch.setattr("ratui.study.rater_access.date", Tomorrow)
         monkeypatch.setattr("ratui.study.reading_permission.date", Tomorrow)
         with pytest.raises(ReadingClosed, match="it could be read until"):
             session.save(enter(session.reading, OTHER, GradeEntry(2)))

@@ -163,7 +163,7 @@ def test_an_account_that_takes_the_folder_first_is_noticed_and_hides_nothing(res
     assert Study.open(restored).reading("bert", case) == before
     assert "uses another account" in act(BERT, restored, "read_on(study.as_rater('bert'), 'bert')")
     code = (
-        "import ratui.study.rater_access as access, ratui.study.study as module\n"
+        "import ratui.study.reading_permission as access, ratui.study.study as module\n"
         "access.check_account = module.take_over_restored = lambda *_: None\n"
         "module.find_reading = lambda folder, rater, case: folder.file(f'readings/{rater}/{case}.json')\n"
         "read_on(study.as_rater('bert'), 'bert', 5, 1)"

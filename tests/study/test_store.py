@@ -11,7 +11,6 @@ from tinydb import TinyDB
 from ratui import files as disk
 from ratui.errors import DamagedError, StoreError
 from ratui.files import atomic_write, make_folder, remove_leftovers, share_folder
-from ratui.study.migrations import Migrations
 from ratui.study.store import SealedStorage, read_intact, read_tables, restore_from_copy, write_tables
 
 
@@ -174,29 +173,6 @@ def test_only_old_leftovers_are_removed(tmp_path: Path) -> None:
     finally:
         os.close(folder)
     assert [path.name for path in tmp_path.iterdir()] == [".b.json.34.tmp"]
-
-
-class TestFormats:
-    formats = Migrations("thing", 3, {1: lambda old: {**old, "b": 1}, 2: lambda old: {**old, "c": old["b"] + 1}})
-
-    def test_an_older_format_is_migrated_step_by_step(self) -> None:
-        old = {"format": 1, "a": 0}
-        assert self.formats.migrate(old) == {"format": 3, "a": 0, "b": 1, "c": 2}
-        assert old == {"format": 1, "a": 0}
-
-    def test_the_newest_stays(self) -> None:
-        assert self.formats.migrate({"format": 3, "x": 1}) == {"format": 3, "x": 1}
-
-    @pytest.mark.parametrize(
-        ("found", "says"), [(4, "up to 3"), (0, "no known"), ("3", "no known"), (None, "no known")]
-    )
-    def test_anything_else_is_refused(self, found: object, says: str) -> None:
-        with pytest.raises(StoreError, match=says):
-            self.formats.migrate({"format": found})
-
-    def test_a_missing_step_is_found_when_the_program_starts(self) -> None:
-        with pytest.raises(AssertionError):
-            Migrations("thing", 3, {1: dict})
 
 
 class TestAtomicWriteByOthers:
