@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from ratui.study import DisplayUse, Study
 from ratui.terminal import MIN_PIXELS_PER_MM
 from ratui.tui.graphics.film_store import AlignedView, FilmStore
-from ratui.tui.graphics.saved_view_settings import read_view_settings, save_view_settings, view_settings_file
+from ratui.tui.graphics.view_settings import read_view_settings, save_view_settings, view_settings_file
 from ratui.tui.graphics.viewport import ViewSettings
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.user_settings import UserSettings

@@ -15,7 +15,7 @@ from ratui.study import Study
 from ratui.terminal import Display
 from ratui.tui.graphics.film_store import AlignedView, FilmStore
 from ratui.tui.graphics.marks import draw_corner_marks
-from ratui.tui.graphics.saved_view_settings import read_view_settings, save_view_settings
+from ratui.tui.graphics.view_settings import read_view_settings, save_view_settings
 from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, ViewSettings, load_case_films
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.user_settings import UserSettings

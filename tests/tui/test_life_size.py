@@ -10,7 +10,7 @@ from ratui.cli.main import commands
 from ratui.errors import DisplayError, SettingsError
 from ratui.imaging import Box, SpacingSource
 from ratui.terminal import Display, describe_ruler, find_pixel_mm
-from ratui.tui.graphics.saved_view_settings import read_view_settings, save_view_settings
+from ratui.tui.graphics.view_settings import read_view_settings, save_view_settings
 from ratui.tui.graphics.viewport import ViewSettings
 from ratui.tui.graphics.zoom import LIFE_SIZE, WHOLE_FILM, ZOOMS, make_life_size_box, next_zoom, step_zoom
 from ratui.tui.screens.scoring.screen import ScoringScreen

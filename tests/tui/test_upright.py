@@ -22,8 +22,8 @@ from ratui.terminal import Display
 from ratui.tui.graphics import film_store, upright
 from ratui.tui.graphics.film_store import FilmStore, ViewRequest
 from ratui.tui.graphics.marks import hatch_outside
-from ratui.tui.graphics.saved_view_settings import read_view_settings, save_view_settings
 from ratui.tui.graphics.upright import Turns, UprightJoint, find_turns
+from ratui.tui.graphics.view_settings import read_view_settings, save_view_settings
 from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, Viewport, ViewSettings
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.user_settings import UserSettings

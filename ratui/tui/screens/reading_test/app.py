@@ -11,7 +11,7 @@ from ratui.practice.reading_test import ReadingTest
 from ratui.scheme import load_scheme
 from ratui.study.display_tests import DisplayFacts, DisplayTest
 from ratui.terminal import Display
-from ratui.tui.graphics.saved_view_settings import read_view_settings, view_settings_file
+from ratui.tui.graphics.view_settings import read_view_settings, view_settings_file
 from ratui.tui.key_app import KeyApp
 from ratui.tui.screens.reading_test.screen import ReadingTestScreen, TestOutcome
 from ratui.tui.user_settings import UserSettings
