@@ -17,7 +17,7 @@ from textual.message import Message
 
 from ratui.terminal import FENCE, FENCE_ROW, HIDE_IMAGES, NUMBERED_FENCE, Display, find_lost_image
 from ratui.tui.graphics.painter import Painter
-from ratui.tui.input.key_queue import KeyBurst, KeyQueue
+from ratui.tui.input.key_queue import KeyBurst, QueuedApp
 from ratui.tui.input.terminal_input import NEAR, Burst, InputSplitter, Kind
 from ratui.tui.textual_internals import (
     LONGEST_SEQUENCE,
@@ -149,13 +149,6 @@ class ShowsImages(Protocol):
         """Return the sequences that free all images."""
 
 
-@runtime_checkable
-class HasKeyQueue(Protocol):
-    """An app that hands out keys through a queue."""
-
-    key_queue: KeyQueue
-
-
 class ListeningDriver(TerminalDriver):
     """A driver that reads the terminal in bursts and drops replies that no widget waits for.
 
@@ -203,7 +196,7 @@ class ListeningDriver(TerminalDriver):
 
     def note_continued(self) -> None:
         """Ignore keys for a moment, because other programs have used the terminal."""
-        if isinstance(self.owner, HasKeyQueue):
+        if isinstance(self.owner, QueuedApp):
             self.owner.key_queue.reply_watch.pause(time.monotonic())
 
     def _awaits_reply(self) -> bool:
@@ -269,7 +262,7 @@ class ListeningDriver(TerminalDriver):
 
     def _press(self, burst: KeyBurst) -> None:
         self.call_in_app(Painter.for_app(self.owner).note_key, burst.ended)
-        if isinstance(self.owner, HasKeyQueue):
+        if isinstance(self.owner, QueuedApp):
             self.process_message(burst)
         else:  # an app without a key queue, such as the one of a benchmark
             for key in burst.keys:

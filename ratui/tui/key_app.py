@@ -9,7 +9,7 @@ from typing import Literal
 
 from textual.binding import Binding
 from textual.driver import Driver
-from textual.events import AppFocus, Event, Key, MouseDown, MouseUp, Paste, Resize
+from textual.events import AppFocus, Resize
 from textual.geometry import Size
 from textual.widgets import Input
 
@@ -24,10 +24,10 @@ from ratui.tui.i18n.catalog import Catalog, choose_language
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.i18n.rich_internals import break_japanese_lines
 from ratui.tui.input.actions import ENTRY_SCREENS, Keymap, format_key, list_entry_keys
-from ratui.tui.input.key_queue import KeyBurst, KeyQueue
+from ratui.tui.input.key_queue import QueuedApp
 from ratui.tui.input.terminal_input import is_reply_tail
 from ratui.tui.screens.base import KeyScreen
-from ratui.tui.textual_internals import GuardedApp, LinuxDriver, get_driver, set_text_colours
+from ratui.tui.textual_internals import LinuxDriver, get_driver, set_text_colours
 from ratui.tui.theme import PALETTES, make_console_theme, make_theme, use_palette
 from ratui.tui.tour.tour import Tour
 from ratui.tui.user_settings import UserSettings, save_setting
@@ -36,7 +36,7 @@ from ratui.tui.widgets.film_view import FilmView
 __all__ = ["KeyApp"]
 
 
-class KeyApp(GuardedApp):
+class KeyApp(QueuedApp):
     """An app of screens that the keymap drives.
 
     Parameters
@@ -89,7 +89,6 @@ class KeyApp(GuardedApp):
         self.frame_cache = FrameCache()
         self.unsaved_readings: list[str] = []
         """Reports of cases that were closed with entries that could not be saved; a person can read them."""
-        self.key_queue = KeyQueue(self)
         self.key_queue.reply_watch.is_tail = self._is_reply_tail
         # The rest of a terminal's reply that lost its start begins with a separator of numbers. No action has this key.
         self.key_queue.reply_watch.begins_tail = lambda name: name == ";" and not self._types_text
@@ -192,19 +191,6 @@ class KeyApp(GuardedApp):
         id = "text.films_in_half_cells" if display.protocol == "halfcell" else "text.films_as_before"
         return self.t(id, why=display.why, protocol=display.protocol)
 
-    async def on_event(self, event: Event) -> None:
-        """Put keys, pasted text and mouse buttons into the queue, which returns each one as an event when it is due."""
-        if isinstance(event, KeyBurst):
-            self.key_queue.put_burst(event)
-        elif (
-            isinstance(event, Key | Paste | MouseDown | MouseUp)
-            and not event.is_forwarded
-            and not self.key_queue.is_due(event)
-        ):
-            self.key_queue.put(event)
-        else:
-            await super().on_event(event)
-
     @property
     def _types_text(self) -> bool:
         """True if keys are typed into a line of text now."""
@@ -242,10 +228,6 @@ class KeyApp(GuardedApp):
             self.show_message(self.t("text.how_to_leave_screen", leave=self.keymap.key_label(back), **keys))
         else:
             self.show_message(self.t("text.how_to_leave", **keys))
-
-    def on_unmount(self) -> None:
-        """Stop handing on keys."""
-        self.key_queue.close()
 
     def free_images(self) -> str:
         """Return the sequences that free every image which the terminal holds or is being sent."""

@@ -1,4 +1,4 @@
-"""A queue of keys: the app gets each key only when all effects of the key before it are complete.
+"""A queue of keys, and its app, which gets each key only when all effects of the key before it are complete.
 
 Fast typing thus has the same effect as slow typing: no key is lost between two screens, and no key reaches a field or a case
 that an earlier key leaves.
@@ -25,8 +25,9 @@ from ratui.study import AutoSaver, ReadingClosed, ReadingSession, StudyLocked, T
 from ratui.tui.input.actions import normalize_key
 from ratui.tui.input.terminal_input import Burst
 from ratui.tui.input.unpressed_keys import WITHDRAWN_SECONDS, KeyRepeats, ReplyWatch, WithdrawalReason
+from ratui.tui.textual_internals import GuardedApp
 
-__all__ = ["ClosingError", "KeyBurst", "KeyQueue", "OpenReading"]
+__all__ = ["ClosingError", "KeyBurst", "KeyQueue", "OpenReading", "QueuedApp"]
 
 _HANDLING_TIMEOUT = 5.0
 """Seconds that one widget may take to handle a key. After that the next key is sent although it has not finished."""
@@ -105,10 +106,32 @@ class OpenReading:
         return True
 
 
+class QueuedApp(GuardedApp):
+    """An app whose keys, pasted texts and mouse buttons pass a queue."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.key_queue = KeyQueue(self)
+        """The queue."""
+
+    async def on_event(self, event: Event) -> None:
+        """Put input of the user into the queue, which returns each key as an event when it is due."""
+        if (
+            isinstance(event, Key | Paste | MouseDown | MouseUp | KeyBurst)
+            and not event.is_forwarded
+            and not self.key_queue.is_due(event)
+        ):
+            self.key_queue.put(event)
+        else:
+            await super().on_event(event)
+
+    def on_unmount(self) -> None:
+        """Stop sending keys."""
+        self.key_queue.close()
+
+
 class KeyQueue:
     """The queue of one app.
-
-    The app passes each key to `put` unless `is_due` is true for it, and each burst to `put_burst`.
 
     Parameters
     ----------
@@ -145,15 +168,8 @@ class KeyQueue:
         """Return True if the queue has posted `event` itself, so that the app has to handle it now."""
         return event is self._due
 
-    def put(self, event: QueuedEvent) -> None:
-        """Add a key, pasted text or a mouse button to the queue."""
-        self._queue(event)
-
-    def put_burst(self, burst: KeyBurst) -> None:
-        """Add a burst to the queue. Its keys are sent one by one, or all dropped if they are the rest of a reply."""
-        self._queue(burst)
-
-    def _queue(self, event: QueuedEvent | KeyBurst) -> None:
+    def put(self, event: QueuedEvent | KeyBurst) -> None:
+        """Add `event` to the queue. The keys of a burst are sent one by one, or dropped if they are the rest of a reply."""
         self._waiting.append(event)
         if self._dispatch_task is None:
             self._dispatch_task = asyncio.create_task(self._dispatch_keys())
