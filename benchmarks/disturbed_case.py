@@ -23,8 +23,8 @@ from benchmarks.case_by_keys import Run
 from benchmarks.real_terminals import PATIENCE, TERMINALS, WindowSize
 from benchmarks.simulated_reader import Films
 from ratui.reading import GradeEntry, Slot
-from ratui.tui.screens.scoring.hand_map import MAP_WIDTH
-from ratui.tui.screens.scoring.layout import MAP_FROM, count_key_rows
+from ratui.tui.screens.scoring.hand_map import MAP_FROM, MAP_WIDTH
+from ratui.tui.screens.scoring.text import count_key_rows
 
 __all__ = ["DISTURBANCES", "DisturbedRun"]
 

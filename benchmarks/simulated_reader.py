@@ -21,8 +21,7 @@ from PIL import Image
 from benchmarks.real_terminals import RealTerminal
 from ratui.reading import Entry, Field, Reading
 from ratui.study import Study
-from ratui.tui.screens.scoring.hand_map import MAP_WIDTH
-from ratui.tui.screens.scoring.layout import MAP_FROM
+from ratui.tui.screens.scoring.hand_map import MAP_FROM, MAP_WIDTH
 
 __all__ = ["STILL", "CaseToRead", "Failure", "Films", "Outcome", "SimulatedReader"]
 

@@ -17,10 +17,12 @@ from ratui.tui.graphics.limb_drawing import LabelLine, LimbLayout, center_text, 
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.theme import BRIGHT, HEADING, NOTE, QUIET, WAITING
 
-__all__ = ["MAP_WIDTH", "count_done_by_side", "draw_hand_map"]
+__all__ = ["MAP_FROM", "MAP_WIDTH", "count_done_by_side", "draw_hand_map"]
 
 MAP_WIDTH = 19
 """Width of the map in cells: five joints side by side."""
+MAP_FROM = 140
+"""The map is shown on screens of at least so many columns; on smaller ones the films need the room."""
 _MOST_ROWS = 34
 """Largest number of rows of the drawing. A taller one would not look like a hand."""
 _LATEST = 6

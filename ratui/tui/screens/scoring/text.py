@@ -19,6 +19,7 @@ from ratui.tui.theme import ACCENT, BRIGHT, CHOSEN, NOTE, QUIET
 from ratui.tui.widgets.key_bar import KeyItem
 
 __all__ = [
+    "count_key_rows",
     "format_field_line",
     "format_grey_changes",
     "format_head",
@@ -28,6 +29,8 @@ __all__ = [
     "format_typing_hint",
 ]
 
+_TWO_KEY_ROWS_FROM = 160
+"""Screens of at least so many columns list the keys in two rows instead of four."""
 _SCORING_COMMANDS = (
     "undo",
     "answers",
@@ -91,6 +94,11 @@ def format_typing_hint(t: Catalog, session: ScoringSession) -> str:
         return texts.format_site_title(t, reading.scheme, reading.site(site)) if site else t("scoring.go_to_unknown")
     is_full = len(session.typed_text) >= rd.MAX_NOTE_LENGTH
     return t("scoring.note_full", count=rd.MAX_NOTE_LENGTH) if is_full else ""
+
+
+def count_key_rows(width: int) -> int:
+    """Return the number of rows that list the keys on a screen of `width` columns."""
+    return 2 if width >= _TWO_KEY_ROWS_FROM else 4
 
 
 def format_scoring_keys(

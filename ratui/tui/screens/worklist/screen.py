@@ -17,10 +17,9 @@ from ratui.study.evaluated_models import list_evaluated_models
 from ratui.study.reading_order import has_reading_order, load_reading_order, load_unlike_cases
 from ratui.tui.screens.worklist import model as worklist_model
 from ratui.tui.screens.worklist.case_list import CaseList
-from ratui.tui.screens.worklist.first_case import FirstCaseScreen
 from ratui.tui.screens.worklist.groups import Group, count_groups, find_group, step_group
 from ratui.tui.screens.worklist.loader import CaseStateLoader
-from ratui.tui.screens.worklist.opening import CaseOpener
+from ratui.tui.screens.worklist.opening import CaseOpener, FirstCaseScreen
 from ratui.tui.screens.worklist.side_panel import SidePanel
 from ratui.tui.screens.worklist.text import (
     format_columns,
