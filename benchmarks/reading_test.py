@@ -27,8 +27,8 @@ from ratui.practice.psychometrics import AdaptiveThreshold, compute_probability_
 from ratui.practice.reading_test import CONTRAST, PARTS, ReadingTest, Trial
 from ratui.terminal import Display
 from ratui.terminal.colours import make_grey_palette
-from ratui.tui.graphics.film_store import make_joint_box
-from ratui.tui.graphics.viewport import ZOOMS
+from ratui.tui.graphics.view_settings import ZOOMS
+from ratui.tui.graphics.viewport import make_joint_box
 
 Array = npt.NDArray[np.float64]
 _SURROUND_MM = 5.0

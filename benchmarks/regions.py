@@ -26,7 +26,7 @@ from ratui.scheme import load_scheme
 from ratui.study import FilmRecord
 from ratui.terminal import Display, encode
 from ratui.tui.graphics.box_drawing import draw_outlines, make_outlines
-from ratui.tui.graphics.film_store import ViewRequest, make_joint_box, make_whole_film_box
+from ratui.tui.graphics.viewport import Viewport, make_joint_box, make_whole_film_box
 
 SCHEME = load_scheme("mtss-hands")
 Pair = tuple[PhantomFilm, PhantomFilm]
@@ -160,23 +160,23 @@ def moving(phantom: PhantomFilm) -> None:
     for protocol in ("halfcell", "kitty", "sixel"):
         display = Display(protocol)  # type: ignore[arg-type]
         size = (58 * display.pixels_per_cell[0], 34 * display.pixels_per_cell[1])
-        near = ViewRequest("case", "film", make_joint_box(box, 2 * (box[2] - box[0]), size, display), size)
-        whole = ViewRequest("case", "film", make_whole_film_box(record, size, display), size, DisplaySettings("film"))
+        near = Viewport("case", "film", make_joint_box(box, 2 * (box[2] - box[0]), size, display), size)
+        whole = Viewport("case", "film", make_whole_film_box(record, size, display), size, DisplaySettings("film"))
         pictures = {view: rendered(shown, view.box, view.size, view.display_settings) for view in (near, whole)}
 
-        def draw(view: ViewRequest, picture: Image.Image, display: Display = display) -> None:
+        def draw(view: Viewport, picture: Image.Image, display: Display = display) -> None:
             marks = make_outlines(view, sites, regions, "L.PIP3")
             encode(display, draw_outlines(picture, marks, 12))
 
         def now(
-            near: ViewRequest = near, pictures: dict[ViewRequest, Image.Image] = pictures, protocol: str = protocol
+            near: Viewport = near, pictures: dict[Viewport, Image.Image] = pictures, protocol: str = protocol
         ) -> None:
             if protocol == "halfcell":
                 make_outlines(near, sites, regions, "L.PIP3")  # laid over the cells that are there
             else:
                 draw(near, pictures[near])
 
-        def before(near: ViewRequest = near, whole: ViewRequest = whole) -> None:
+        def before(near: Viewport = near, whole: Viewport = whole) -> None:
             for view in (near, whole):
                 draw(view, rendered(shown, view.box, view.size, view.display_settings))
 

@@ -17,6 +17,7 @@ class ScriptedFilms(DisplayWatch):
     def __init__(self, since: dict[int, float] | None = None) -> None:
         super().__init__()
         self.display = Display("sixel", round_trip=0.01)
+        self.terminal_size = (120, 40)
         self.since = {0: 0.0, 1: 0.0} if since is None else since
         self.problem: DisplayProblem | None = None
         self.resolution = Resolution(6.0, is_sufficient=True)
@@ -40,4 +41,4 @@ def make_gate(films: ScriptedFilms | None = None) -> AnswerGate:
     """Return a gate for a key that was pressed alone, by default in front of films that are displayed."""
     repeats = KeyRepeats()
     repeats.note_key("", 100.0)
-    return AnswerGate(films or ScriptedFilms(), repeats, lambda: (120, 40))
+    return AnswerGate(films or ScriptedFilms(), repeats)

@@ -24,7 +24,7 @@ class Desk:
         self.repeats = KeyRepeats()
         self.reading: Reading = start_reading(FINGERS, "C-1", "anna", FINGERS.sites, order=order)
         films.display = display or Display("sixel", round_trip=0.02)
-        self.gate = AnswerGate(films, self.repeats, lambda: (120, 40))
+        self.gate = AnswerGate(films, self.repeats)
 
     def press(self, at: float, *fields: Field, key: str = "n") -> str | None:
         """Press a key at the time `at`, and return why it is no answer for `fields`."""

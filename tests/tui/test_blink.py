@@ -12,8 +12,7 @@ from textual.widgets import Static
 
 from ratui.reading import Field
 from ratui.study import Study
-from ratui.tui.graphics.film_store import AlignedView
-from ratui.tui.graphics.viewport import Viewport
+from ratui.tui.graphics.viewport import AlignedView, Viewport
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.review.read_only import make_read_only_review
 from ratui.tui.screens.review.screen import ReviewScreen
@@ -40,11 +39,8 @@ def title(pilot: Pilot[None], place: int) -> Text:
 def displayed_film(pilot: Pilot[None]) -> str:
     """Return the id of the film whose picture the view shows."""
     (view,) = [view for view in film_screen(pilot).joint_viewer.views if view.display]
-    key = view.key
-    if isinstance(key, AlignedView):
-        return key.film
-    assert not isinstance(key, Viewport)
-    return key.film  # type: ignore[union-attr, no-any-return]
+    assert isinstance(view.key, AlignedView | Viewport)
+    return view.key.film
 
 
 def film_of(pilot: Pilot[None], study: Study, field: Field) -> str:

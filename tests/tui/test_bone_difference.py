@@ -13,7 +13,8 @@ from benchmarks.joint_space_films import draw_pair
 from ratui import imaging
 from ratui.imaging import BoneDifference, Box, Film, make_rotation
 from ratui.tui.graphics import film_store
-from ratui.tui.graphics.film_store import AlignedView, FilmStore, ViewRequest
+from ratui.tui.graphics.film_store import FilmStore
+from ratui.tui.graphics.viewport import AlignedView, Viewport
 from ratui.tui.screens.film_screen import FilmScreen
 from tests.films import make_study
 from tests.tui.conftest import label_text, reading_as, settle
@@ -41,7 +42,7 @@ def study() -> TwoFilms:
 
 
 def request(study: TwoFilms, **changes: object) -> AlignedView:
-    view = ViewRequest("case", "a", study.boxes["a"], SIZE, joint=study.boxes["a"])
+    view = Viewport("case", "a", study.boxes["a"], SIZE, joint=study.boxes["a"])
     aligned = AlignedView(view, "b", study.boxes["b"], is_difference=True, has_two_bones=True)
     return replace(aligned, **changes)  # type: ignore[arg-type]
 
@@ -73,7 +74,7 @@ def test_bones_are_compared_once_for_all_zooms(study: TwoFilms, monkeypatch: pyt
 
     monkeypatch.setattr(imaging, "compare_bones", count)
     for size in (SIZE, (80, 80)):
-        view = ViewRequest("case", "a", study.boxes["a"], size, joint=study.boxes["a"])
+        view = Viewport("case", "a", study.boxes["a"], size, joint=study.boxes["a"])
         store.render_aligned(request(study, view=view))
     assert len(calls) == 1
 

@@ -31,7 +31,7 @@ from ratui.tui.graphics.box_outlines import (
     format_short_name,
     make_outlines,
 )
-from ratui.tui.graphics.film_store import ViewRequest, make_whole_film_box
+from ratui.tui.graphics.viewport import Viewport, make_whole_film_box
 
 SCHEME = load_scheme("mtss-hands")
 STATES: tuple[BoxState, ...] = ("accepted", "proposed", "moved", "estimated", "refused", "current")
@@ -42,7 +42,7 @@ def hand(size: tuple[int, int], current: str = "L.PIP3", side: str = "L") -> tup
     sites = [site for site in SCHEME.sites if site.side in film.sides]
     regions = initial_regions(SCHEME, film, sites, confirmed={}, proposed={}, other={})
     regions["L.MCP4"] = Region("L.MCP4", "film", regions["L.MCP4"].box, RegionSource.RATER, "anna")
-    view = ViewRequest("case", "film", Box(0, 0, 820, 1000), size, "film")
+    view = Viewport("case", "film", Box(0, 0, 820, 1000), size, "film")
     return make_outlines(view, sites, regions, current, ["L.MCP2"], both_sides=side == "B")
 
 
@@ -87,7 +87,7 @@ def test_no_name_covers_another_or_its_box_on_any_film(columns: int, rows: int, 
         size = (across * cell[0], (rows - 6) * cell[1])
         sites = [site for site in scheme.sites if site.key in boxes]
         regions = {key: Region(key, film.id, box, RegionSource.RATER) for key, box in boxes.items()}
-        view = ViewRequest("case", film.id, make_whole_film_box(film, size, display), size, "film")
+        view = Viewport("case", film.id, make_whole_film_box(film, size, display), size, "film")
         current = sites[number % len(sites)].key
         outlines = make_outlines(view, sites, regions, current, both_sides=film.side == "B")
         if is_pixels:
@@ -186,7 +186,7 @@ def test_boxes_outside_the_enlarged_part_are_left_out() -> None:
     regions = initial_regions(SCHEME, film, sites, confirmed={}, proposed={}, other={})
     box = regions["L.PIP5"].box
     assert box is not None
-    view = ViewRequest("case", "film", box, (100, 100))
+    view = Viewport("case", "film", box, (100, 100))
     assert [each.name for each in make_outlines(view, sites, regions, "L.PIP5")] == ["PIP5"]
 
 

@@ -11,9 +11,10 @@ from textual.pilot import Pilot
 
 from ratui.study import DisplayUse, Study
 from ratui.terminal import MIN_PIXELS_PER_MM
-from ratui.tui.graphics.film_store import AlignedView, FilmStore
-from ratui.tui.graphics.view_settings import read_view_settings, save_view_settings, view_settings_file
-from ratui.tui.graphics.viewport import ViewSettings
+from ratui.tui.graphics.film_store import FilmStore
+from ratui.tui.graphics.view_settings import ViewSettings, read_view_settings, save_view_settings, view_settings_file
+from ratui.tui.graphics.viewport import AlignedView
+from ratui.tui.input.unpressed_keys import ReplyWatch
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.user_settings import UserSettings
 from tests.films import make_study
@@ -143,7 +144,7 @@ class TestCloseness:
         assert viewport is not None
         assert through is not None
         film_store = FilmStore(study)
-        plain, lens = (np.asarray(film_store.render(each.view)) for each in (viewport, through))
+        plain, lens = (np.asarray(film_store.render(each)) for each in (viewport, through))
         assert np.array_equal(plain[0], lens[0]), "beside the lens nothing changes"
         assert not np.array_equal(plain, lens)
 
@@ -241,6 +242,20 @@ class TestSharpness:
             await settle(pilot)
         assert {use.protocol for use in study.displays("anna", case)} == {"halfcell", "kitty"}
         assert study.displays("bert", case) == ()
+
+    async def test_an_entry_states_the_size_of_the_terminal_as_it_is_then(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, sides="L")
+        sizes = [(80, 24), (81, 24), (120, 41)]
+        async with reading_as(study, "anna", case=study.cases()[0], size=sizes[0]) as pilot:
+            screen = await opened(pilot, study)
+            for size in sizes:
+                await pilot.resize_terminal(*size)
+                await settle(pilot)
+                screen.ratui.key_queue.reply_watch = ReplyWatch()  # no pause after the change of the size
+                await pilot.press("0")
+                await settle(pilot)
+            stated = [entry.display.terminal for entry in screen.reading.log if entry.display]
+        assert [(size.columns, size.rows) for size in stated if size] == sizes
 
     def test_uses_add_up(self) -> None:
         use = DisplayUse("kitty", 0, 0, 0.0)

@@ -14,8 +14,7 @@ from ratui.imaging import DisplaySettings
 from ratui.reading import Reading, start_reading
 from ratui.scheme import load_scheme
 from ratui.tui import RatuiApp
-from ratui.tui.graphics.view_settings import read_view_settings, save_view_settings, view_settings_file
-from ratui.tui.graphics.viewport import ViewSettings
+from ratui.tui.graphics.view_settings import ViewSettings, read_view_settings, save_view_settings, view_settings_file
 from ratui.tui.i18n.catalog import LANGUAGES, Catalog
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.review.read_only import make_read_only_review

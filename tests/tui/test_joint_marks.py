@@ -13,10 +13,10 @@ from PIL import Image
 from ratui.imaging import Box, DisplaySettings
 from ratui.study import Study
 from ratui.terminal import Display
-from ratui.tui.graphics.film_store import AlignedView, FilmStore
+from ratui.tui.graphics.film_store import FilmStore
 from ratui.tui.graphics.marks import draw_corner_marks
-from ratui.tui.graphics.view_settings import read_view_settings, save_view_settings
-from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, ViewSettings, load_case_films
+from ratui.tui.graphics.view_settings import WHOLE_FILM, ZOOMS, ViewSettings, read_view_settings, save_view_settings
+from ratui.tui.graphics.viewport import AlignedView, CaseFilms, load_case_films
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.user_settings import UserSettings
 from tests.films import make_study
@@ -39,9 +39,9 @@ def marked_pixels(
     for has_marks in (True, False):
         viewport = films.make_viewports(SITE, sizes, Display(protocol), replace(settings, has_marks=has_marks))[place]  # type: ignore[arg-type]
         assert viewport is not None
-        pictures.append(np.asarray(store.render(viewport.view)))
-    assert viewport.view.joint is not None
-    return pictures[0] != pictures[1], viewport.view.joint.to_image(viewport.view.box, viewport.view.size)
+        pictures.append(np.asarray(store.render(viewport)))
+    assert viewport.joint is not None
+    return pictures[0] != pictures[1], viewport.joint.to_image(viewport.box, viewport.size)
 
 
 def assert_corners(changed: npt.NDArray[np.bool_], box: Box) -> None:
@@ -119,9 +119,9 @@ class TestViews:
             picture = store.render_aligned(aligned)
             assert picture is not None
             pictures.append(np.asarray(picture))
-        assert viewport.view.joint is not None
+        assert viewport.joint is not None
         changed = pictures[0] != pictures[1]
-        assert_corners(changed, viewport.view.joint.to_image(viewport.view.box, viewport.view.size))
+        assert_corners(changed, viewport.joint.to_image(viewport.box, viewport.size))
         first, _ = marked_pixels(store, films, protocol, ViewSettings())
         assert (changed & first).sum() > 0.8 * max(changed.sum(), first.sum()), "they stay in place from film to film"
 
@@ -153,8 +153,8 @@ class TestViews:
         films = films_of(make_study(tmp_path, sides="L"))
         view = films.make_viewports(SITE, (SIZES["sixel"],) * 2, Display("sixel"), ViewSettings(WHOLE_FILM))[0]
         assert view is not None
-        assert view.outlined_box is not None
-        assert not view.view.is_marked
+        assert view.outline is not None
+        assert not view.is_marked
 
 
 @pytest.mark.slow

@@ -16,9 +16,10 @@ from ratui.errors import FilmError
 from ratui.study import Study
 from ratui.terminal import Display, FrameCache
 from ratui.tui.entry.answer_gate import DisplayWatch
-from ratui.tui.graphics.film_store import FilmStore, ViewRequest
+from ratui.tui.graphics.film_store import FilmStore
 from ratui.tui.graphics.marks import draw_outline
-from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, ViewSettings, load_case_films
+from ratui.tui.graphics.view_settings import WHOLE_FILM, ZOOMS, ViewSettings
+from ratui.tui.graphics.viewport import CaseFilms, Viewport, load_case_films
 from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.widgets.joint_viewer import JointViewer
 from tests.films import make_study
@@ -43,7 +44,7 @@ class TestShots:
             left, right = films.make_viewports("L.MCP2", SIZES, DISPLAY, ViewSettings(zoom))
             assert left is not None
             assert right is not None
-            spans = [viewport.view.box[3] - viewport.view.box[1] for viewport in (left, right)]
+            spans = [viewport.box[3] - viewport.box[1] for viewport in (left, right)]
             assert spans[0] * 0.8 == pytest.approx(spans[1] * 0.4)
 
     def test_kept_viewports_are_those_of_the_same_request_only(self, tmp_path: Path) -> None:
@@ -57,9 +58,9 @@ class TestShots:
             for zoom in (0, 1, WHOLE_FILM)
         ]
         for request in requests * 2:
-            first = [viewport and viewport.view.box for viewport in films.make_viewports(*request)]
+            first = [viewport and viewport.box for viewport in films.make_viewports(*request)]
             fresh._viewports.clear()
-            assert first == [viewport and viewport.view.box for viewport in fresh.make_viewports(*request)]
+            assert first == [viewport and viewport.box for viewport in fresh.make_viewports(*request)]
         assert films.make_viewports(*requests[0]) is films.make_viewports(*requests[0])
         for width in range(10, 200):
             films.make_viewports("L.MCP2", ((width, 36), (40, 36)), DISPLAY, ViewSettings())
@@ -79,18 +80,16 @@ class TestShots:
         viewport, _ = films.make_viewports("L.MCP2", SIZES, DISPLAY, ViewSettings(WHOLE_FILM))
         assert viewport is not None
         record, box = films.boxes["L.MCP2", 0]
-        assert viewport.outlined_box == box
-        x0, y0, x1, y1 = viewport.view.box
+        assert viewport.outline == box
+        x0, y0, x1, y1 = viewport.box
         assert x0 <= 0
         assert y0 <= 0
         assert x1 >= record.columns
         assert y1 >= record.rows
-        picture = np.asarray(
-            draw_outline(Image.new("L", viewport.view.size), box.to_image(viewport.view.box, SIZES[0]))
-        )
+        picture = np.asarray(draw_outline(Image.new("L", viewport.size), box.to_image(viewport.box, SIZES[0])))
         rows, columns = np.nonzero(picture)
-        across = (viewport.view.box[2] - x0) / viewport.view.size[0]
-        down = (viewport.view.box[3] - y0) / viewport.view.size[1]
+        across = (viewport.box[2] - x0) / viewport.size[0]
+        down = (viewport.box[3] - y0) / viewport.size[1]
         assert abs((x0 + columns.mean() * across) - (box[0] + box[2]) / 2) < 2 * across
         assert abs((y0 + rows.mean() * down) - (box[1] + box[3]) / 2) < 2 * down
 
@@ -102,7 +101,7 @@ class SlowLibrary(FilmStore):
         super().__init__(study)
         self.gate = Event()
 
-    def render(self, view: ViewRequest) -> Image.Image:
+    def render(self, view: Viewport) -> Image.Image:
         self.gate.wait(10)
         return super().render(view)
 

@@ -10,9 +10,17 @@ from ratui.cli.main import commands
 from ratui.errors import DisplayError, SettingsError
 from ratui.imaging import Box, SpacingSource
 from ratui.terminal import Display, describe_ruler, find_pixel_mm
-from ratui.tui.graphics.view_settings import read_view_settings, save_view_settings
-from ratui.tui.graphics.viewport import ViewSettings
-from ratui.tui.graphics.zoom import LIFE_SIZE, WHOLE_FILM, ZOOMS, make_life_size_box, next_zoom, step_zoom
+from ratui.tui.graphics.view_settings import (
+    LIFE_SIZE,
+    WHOLE_FILM,
+    ZOOMS,
+    ViewSettings,
+    next_zoom,
+    read_view_settings,
+    save_view_settings,
+    step_zoom,
+)
+from ratui.tui.graphics.viewport import make_life_size_box
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.user_settings import UserSettings, read_user_settings, save_setting
 from tests.films import make_study

@@ -11,7 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from ratui.reading import Field
-from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, step_zoom
+from ratui.tui.graphics.view_settings import WHOLE_FILM, ZOOMS, step_zoom
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.review.screen import ReviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen

@@ -25,8 +25,7 @@ from ratui.scheme import parse_scheme
 from ratui.study import Study
 from ratui.tui import RatuiApp
 from ratui.tui.entry.answer_gate import REACTION_SECONDS, name_film
-from ratui.tui.graphics.film_store import AlignedView, ViewRequest
-from ratui.tui.graphics.viewport import CaseFilms, load_case_films
+from ratui.tui.graphics.viewport import AlignedView, CaseFilms, Viewport, load_case_films
 from ratui.tui.input.actions import map_keys_to_entries
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.help.screen import HelpScreen
@@ -126,7 +125,7 @@ def _find_subject(key: Hashable) -> _Subject | None:
     """Return what the picture with the key `key` shows; None for a difference and for no picture."""
     if isinstance(key, AlignedView):
         return None if key.is_difference else (key.film, key.joint)
-    if isinstance(key, ViewRequest):
+    if isinstance(key, Viewport):
         return None if key.joint is None else (key.film, key.joint)
     if isinstance(key, tuple):  # a whole film with a frame around the joint
         return key[0].film, key[1]

@@ -15,7 +15,8 @@ from ratui.reading import Field, GradeEntry
 from ratui.study import Study
 from ratui.tui import RatuiApp
 from ratui.tui.entry.answer_gate import REACTION_SECONDS
-from ratui.tui.graphics.film_store import FilmStore, ViewRequest
+from ratui.tui.graphics.film_store import FilmStore
+from ratui.tui.graphics.viewport import Viewport
 from ratui.tui.input.key_queue import KeyBurst
 from ratui.tui.screens.help.screen import HelpScreen
 from ratui.tui.screens.overview.screen import OverviewScreen
@@ -209,7 +210,7 @@ class SlowLibrary(FilmStore):
         super().__init__(study)
         self.gate = Event()
 
-    def render(self, view: ViewRequest) -> Image.Image:
+    def render(self, view: Viewport) -> Image.Image:
         self.gate.wait(10)
         return super().render(view)
 

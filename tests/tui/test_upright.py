@@ -20,11 +20,11 @@ from ratui.imaging import BoneAxis, BoneAxisFailure, BoneSearch, Box, Film, Orie
 from ratui.study import Case, FilmRecord, Study
 from ratui.terminal import Display
 from ratui.tui.graphics import film_store, upright
-from ratui.tui.graphics.film_store import FilmStore, ViewRequest
+from ratui.tui.graphics.film_store import FilmStore
 from ratui.tui.graphics.marks import hatch_outside
 from ratui.tui.graphics.upright import Turns, UprightJoint, find_turns
-from ratui.tui.graphics.view_settings import read_view_settings, save_view_settings
-from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, Viewport, ViewSettings
+from ratui.tui.graphics.view_settings import WHOLE_FILM, ZOOMS, ViewSettings, read_view_settings, save_view_settings
+from ratui.tui.graphics.viewport import CaseFilms, Viewport
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.user_settings import UserSettings
 from tests.films import make_study
@@ -84,10 +84,10 @@ def make_store(**pixels: npt.NDArray[np.uint16] | None) -> FilmStore:
 SETTINGS = ViewSettings(has_marks=False)
 
 
-def request(films: CaseFilms, place: int, settings: ViewSettings = SETTINGS) -> ViewRequest:
+def request(films: CaseFilms, place: int, settings: ViewSettings = SETTINGS) -> Viewport:
     viewport = films.make_viewport(SITE, place, PIXELS, Display("sixel"), settings)
     assert viewport is not None
-    return viewport.view
+    return viewport
 
 
 def find_spot(image: Image.Image | None) -> tuple[float, float]:
@@ -167,7 +167,7 @@ class TestPictures:
 class TestComparedFilms:
     def test_the_aligned_film_stands_like_the_first(self) -> None:
         films, store = make_films(), make_store()
-        first = Viewport(request(films, 0))
+        first = request(films, 0)
         aligned = films.make_aligned_view(first, SITE, 1)
         assert aligned is not None
         picture = store.render_aligned(aligned)
@@ -186,7 +186,7 @@ class TestComparedFilms:
 
         monkeypatch.setattr(film_store, "align_joints", lambda *films: AlignmentFailure("unlike"))
         films, store = make_films(), make_store()
-        aligned = films.make_aligned_view(Viewport(request(films, 0)), SITE, 1)
+        aligned = films.make_aligned_view(request(films, 0), SITE, 1)
         assert aligned is not None
         assert_upright(store.render_aligned(aligned))
 

@@ -6,7 +6,7 @@ from threading import Event
 import pytest
 from textual.pilot import Pilot
 
-from ratui.tui.graphics.film_store import ViewRequest
+from ratui.tui.graphics.viewport import Viewport
 from ratui.tui.screens.worklist.preview import CasePreview, arrange_films
 from ratui.tui.widgets.film_view import FilmView
 from ratui.tui.widgets.virtual_list import VirtualList
@@ -68,7 +68,7 @@ class TestPictures:
     """The pictures of the selected case, on a wide screen."""
 
     @staticmethod
-    def picture(pilot: Pilot[None]) -> tuple[ViewRequest | None, ...] | None:
+    def picture(pilot: Pilot[None]) -> tuple[Viewport | None, ...] | None:
         key = pilot.app.screen.query_one(CasePreview).query_one(FilmView).key
         return None if key is None else tuple(view for row in key[1:] for view in row)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -91,6 +91,8 @@ class DisplayWatch:
         """Changes to the grey levels of the films; empty if they are shown as acquired."""
         self.display: Display | None = None
         """Capabilities of the terminal for which the pictures are made; None before there are any."""
+        self.terminal_size: tuple[int, int] | None = None
+        """Width and height in characters of the terminal for which the pictures are made; None before there are any."""
 
     def expect(
         self,
@@ -100,6 +102,7 @@ class DisplayWatch:
         grey_changes: tuple[str, ...] = (),
         *,
         display: Display | None = None,
+        terminal_size: tuple[int, int] | None = None,
         is_difference: bool = False,
     ) -> None:
         """Set what has to be on the screen.
@@ -116,6 +119,8 @@ class DisplayWatch:
             Changes to their grey levels.
         display
             Capabilities of the terminal for which the pictures are made.
+        terminal_size
+            Its width and height in characters.
         is_difference
             True if the difference of the films is shown instead of the films.
         """
@@ -124,7 +129,7 @@ class DisplayWatch:
             self._displayed.clear()
             self._best.clear()
         self._expected, self._films, self.grey_changes = expected, films, grey_changes
-        self.display, self._is_difference = display, is_difference
+        self.display, self.terminal_size, self._is_difference = display, terminal_size, is_difference
         for film in expected:  # a picture may stay on the screen from before
             self._note(film)
 
@@ -183,14 +188,11 @@ class AnswerGate:
         The films on the screen.
     repeats
         The keys that are held down. It has noted the present key.
-    read_size
-        Function that returns the present width and height of the terminal in characters.
     """
 
-    def __init__(self, watch: DisplayWatch, repeats: KeyRepeats, read_size: Callable[[], tuple[int, int]]) -> None:
+    def __init__(self, watch: DisplayWatch, repeats: KeyRepeats) -> None:
         self._watch = watch
         self._repeats = repeats
-        self._read_size = read_size
 
     def find_refusal(self, reading: Reading, fields: Collection[Field]) -> GateRefusal | None:
         """Return why the present key cannot fill `fields`, which belong to the joint on the screen; None if it can."""
@@ -234,7 +236,7 @@ class AnswerGate:
             greys=watch.grey_changes,
             seconds=round(self._repeats.key_time - since, 3),
             acknowledged_by=name_acknowledgement(display),
-            terminal=TerminalSize(*self._read_size(), *display.cell),
+            terminal=None if watch.terminal_size is None else TerminalSize(*watch.terminal_size, *display.cell),
         )
 
     def note_answer(self, number: int) -> None:

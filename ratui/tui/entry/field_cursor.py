@@ -1,18 +1,77 @@
-"""The active field of a reading, and the movement from field to field. It depends on no widget and enters nothing."""
+"""The active field of a reading, what can be entered there, and the answers of others at its joint.
+
+It depends on no widget and enters nothing. The answers of others appear after the rater's own answer and stay until the
+rater goes on: in an adjudication those of the raters, in practice the true ones.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from ratui import reading as rd
-from ratui.reading import EntryOptions, Field, Reading
+from ratui.reading import Entry, EntryOptions, Field, Reading
 from ratui.study import AutoSaver
-from ratui.tui.entry.answer_reveal import AnswerReveal, OtherAnswers
 from ratui.tui.entry.visit_names import UNNAMED
 from ratui.tui.i18n.catalog import Catalog
+from ratui.tui.input.actions import map_keys_to_entries
 
-__all__ = ["FieldCursor"]
+__all__ = ["AnswerReveal", "FieldCursor", "OtherAnswers"]
+
+OtherAnswers: TypeAlias = Sequence[Mapping[Field, Entry]]
+"""The answers of several persons at one joint, by field."""
+
+
+class AnswerReveal:
+    """The joint at which answers of others are shown, if there is one.
+
+    Parameters
+    ----------
+    load
+        Function that returns the answers of others at the joint with the given site key; None if there are never any.
+    """
+
+    def __init__(self, load: Callable[[str], OtherAnswers] | None = None) -> None:
+        self._load = load
+        self.site = ""
+        """Key of the site whose answers are shown; empty if none are."""
+        self.answers: OtherAnswers = ()
+        """The answers that are shown; empty if none are."""
+        self.may_change = False
+        """True once the rater has selected a field of the joint to change the answer.
+
+        Before that a grade has no effect: it may have been typed for the next joint, before the answers were shown.
+        """
+
+    @property
+    def is_available(self) -> bool:
+        """True in an adjudication and in practice."""
+        return self._load is not None
+
+    def show(self, site: str) -> bool:
+        """Show the answers at `site`; return False if there are none. Answers that are shown already stay as they are."""
+        if site != self.site:
+            self.hide()
+            self.answers = self._load(site) if self._load is not None else ()
+            self.site = site if self.answers else ""
+        return bool(self.answers)
+
+    def hide(self) -> None:
+        """Hide the answers."""
+        self.site, self.answers, self.may_change = "", (), False
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The entries that are possible in one state of the reading."""
+
+    reading: Reading
+    field: Field
+    is_paired: bool
+    options: EntryOptions
+    by_key: Mapping[str, Entry]
+    """The grades and findings among `options`, by key."""
 
 
 class FieldCursor:
@@ -36,7 +95,7 @@ class FieldCursor:
         """True if each answer fills both of two time points, until the end of this joint."""
         self.visits = UNNAMED
         """The names of the case's visits."""
-        self._cached_options: tuple[tuple[Reading, Field, bool], EntryOptions] | None = None
+        self._cached_choice: _Choice | None = None
 
     @property
     def reading(self) -> Reading:
@@ -62,10 +121,27 @@ class FieldCursor:
     @property
     def options(self) -> EntryOptions:
         """Entries that are possible now."""
-        asked = (self.reading, self.field, self.is_paired)
-        if self._cached_options is None or not _is_same_question(self._cached_options[0], asked):
-            self._cached_options = (asked, self._compute_options())
-        return self._cached_options[1]
+        return self._choice.options
+
+    @property
+    def entries_by_key(self) -> Mapping[str, Entry]:
+        """The grades and findings that are possible now, by their keys in the scheme. Reasons have a separate choice."""
+        return self._choice.by_key
+
+    @property
+    def _choice(self) -> _Choice:
+        """The possible entries, computed once for each state: the screen lists them before one of their keys is pressed."""
+        known = self._cached_choice
+        # Readings are immutable, and a comparison of their values would be slow.
+        if (
+            known is None
+            or known.reading is not self.reading
+            or (known.field, known.is_paired) != (self.field, self.is_paired)
+        ):
+            options = self._compute_options()
+            by_key = map_keys_to_entries(self.reading.scheme, options)
+            known = self._cached_choice = _Choice(self.reading, self.field, self.is_paired, options, by_key)
+        return known
 
     def _compute_options(self) -> EntryOptions:
         here = rd.list_options(self.reading, self.field)
@@ -142,7 +218,7 @@ class FieldCursor:
     @property
     def is_comparing(self) -> bool:
         """True while the answers of others at the joint are shown."""
-        return self.reveal.is_shown_at(self.site) and self.is_answered
+        return self.reveal.site == self.site and self.is_answered
 
     def toggle_answers(self) -> None:
         """Show the answers of others at a joint that the rater has answered, or hide them."""
@@ -150,8 +226,3 @@ class FieldCursor:
             self.reveal.hide()
         elif self.is_answered:
             self.reveal.show(self.site)
-
-
-def _is_same_question(before: tuple[Reading, Field, bool], asked: tuple[Reading, Field, bool]) -> bool:
-    # Readings are immutable, and a comparison of their values would be slow.
-    return before[0] is asked[0] and before[1:] == asked[1:]

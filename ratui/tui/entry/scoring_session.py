@@ -23,12 +23,11 @@ from ratui.reading import (
 from ratui.study import AutoSaver
 from ratui.study.reading_session import now
 from ratui.tui.entry.answer_gate import AnswerGate
-from ratui.tui.entry.answer_reveal import OtherAnswers
-from ratui.tui.entry.field_cursor import FieldCursor
+from ratui.tui.entry.field_cursor import FieldCursor, OtherAnswers
 from ratui.tui.entry.joint_search import find_site_by_name
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.reading_phrases import format_refusal, format_unknown_key, format_unlikely
-from ratui.tui.input.actions import Keymap, format_key, key_for_entry, map_keys_to_entries
+from ratui.tui.input.actions import Keymap, format_key, key_for_entry
 from ratui.tui.input.unpressed_keys import WithdrawalReason
 
 __all__ = ["EntryMode", "PendingEntry", "ScoringSession"]
@@ -141,7 +140,7 @@ class ScoringSession(FieldCursor):
             self._go_on()
             return True
         key = self._keymap.find_answer_key(name)
-        entry = map_keys_to_entries(self.reading.scheme, self.options).get(key)
+        entry = self.entries_by_key.get(key)
         if entry is None:
             return False
         self.enter(entry, key)

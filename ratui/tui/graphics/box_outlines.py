@@ -11,7 +11,7 @@ from ratui.imaging import Box
 from ratui.regions.corrections import FOLLOWING_SOURCES
 from ratui.scheme import Site
 from ratui.study import Region, RegionSource
-from ratui.tui.graphics.film_store import ViewRequest
+from ratui.tui.graphics.viewport import Viewport
 
 __all__ = [
     "RANK",
@@ -84,7 +84,7 @@ def find_state(region: Region, *, is_current: bool = False, is_refused: bool = F
 
 
 def make_outlines(
-    view: ViewRequest,
+    view: Viewport,
     sites: Iterable[Site],
     regions: Mapping[str, Region],
     current: str,

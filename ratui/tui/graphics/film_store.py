@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -15,7 +15,6 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ratui.imaging import (
-    DEFAULT_DISPLAY,
     AlignmentFailure,
     Box,
     DisplaySettings,
@@ -30,88 +29,22 @@ from ratui.imaging import (
     render,
     warp_onto,
 )
-from ratui.study import FilmRecord
-from ratui.terminal import Display
-from ratui.tui.graphics.marks import draw_corner_marks, hatch_outside
+from ratui.tui.graphics.marks import draw_corner_marks, draw_outline, hatch_outside
 from ratui.tui.graphics.upright import BoneOnFilm, Turns, UprightJoint, find_turns
+from ratui.tui.graphics.viewport import AlignedView, Picture, Viewport
 
 if TYPE_CHECKING:
     from ratui.imaging import BoneDifference
 
 __all__ = [
     "LENS_MAGNIFICATION",
-    "AlignedView",
     "FilmSource",
     "FilmStore",
-    "ViewRequest",
-    "make_joint_box",
-    "make_whole_film_box",
 ]
 
 LENS_MAGNIFICATION = 3.0
 """Magnification of the lens, relative to the picture around it."""
 _LENS_SIDE = 0.45  # of the image's shorter side
-
-
-@dataclass(frozen=True)
-class ViewRequest:
-    """A request for a picture of a part of a film."""
-
-    case: str
-    """ID of the case."""
-    film: str
-    """ID of the film."""
-    box: Box
-    """The part of the film, in pixels of the film. If the film is turned, of the film turned about the centre of `joint`."""
-    size: tuple[int, int]
-    """Width and height of the picture in pixels."""
-    display_settings: DisplaySettings = DEFAULT_DISPLAY
-    """Contrast and brightness."""
-    joint: Box | None = None
-    """Box from whose greys the preset ``joint`` takes the contrast; None for `box`."""
-    lens: tuple[float, float] | None = None
-    """Centre of a magnifying lens, as fractions of the picture's width and height; None for no lens."""
-    is_marked: bool = False
-    """True to mark the corners of `joint`."""
-    orientation: Orientation = Orientation.UPRIGHT
-    """Orientation of the displayed film, in whose pixels the boxes are."""
-    upright: UprightJoint = ()
-    """The bone that stands upright, on all films of the joint; empty to show the film as it is."""
-
-    @property
-    def key(self) -> Hashable:
-        """Key of the picture in a cache of frames."""
-        return self
-
-
-@dataclass(frozen=True)
-class AlignedView:
-    """A request for a picture of the other film of a joint, registered onto `view`."""
-
-    view: ViewRequest
-    """The view of the first film, whose `joint` is the joint's box there."""
-    film: str
-    """ID of the other film."""
-    joint: Box
-    """The joint's box on the other film."""
-    is_difference: bool = False
-    """True for a picture of the difference between the films instead of the other film."""
-    orientation: Orientation = Orientation.UPRIGHT
-    """Orientation of the other film, in whose pixels `joint` is."""
-    has_two_bones: bool = False
-    """True for a finger joint. Its difference is that of each bone, if both can be registered."""
-
-    @property
-    def key(self) -> Hashable:
-        """Key of the picture in a cache of frames."""
-        return self
-
-    @property
-    def films_key(self) -> Hashable:
-        """Key of the joint on both films, for any part and size."""
-        view = self.view
-        here = view.joint or view.box
-        return view.case, view.film, view.orientation, here, self.film, self.orientation, self.joint
 
 
 _FilmKey: TypeAlias = tuple[str, str, Orientation]
@@ -171,9 +104,10 @@ class FilmStore:
                     self._films.popitem(last=False)
             return film
 
-    def has_decoded(self, view: ViewRequest, aligned: AlignedView | None = None) -> bool:
-        """Return True if the films of `view`, and of `aligned` beside it, are in memory, so that `film` returns at once."""
-        films: list[ViewRequest | AlignedView | BoneOnFilm] = [view, aligned] if aligned else [view]
+    def has_decoded(self, wanted: Picture) -> bool:
+        """Return True if all films for the picture `wanted` are in memory, so that `make_picture` need not decode any."""
+        view = wanted.view if isinstance(wanted, AlignedView) else wanted
+        films: list[Picture | BoneOnFilm] = [view, wanted]
         if self.known_turns(view.case, view.upright) is None:
             films += view.upright  # the picture waits for the axes on all films of the joint
         with self._lock:
@@ -198,18 +132,27 @@ class FilmStore:
             turns = self._turns[case, joint] = find_turns(joint, lambda id, turned: self.film(case, id, turned))
         return turns
 
-    def render(self, view: ViewRequest) -> Image.Image:
+    def make_picture(self, wanted: Picture) -> Image.Image | None:
+        """Return the picture `wanted`; None for a difference of films that cannot be registered.
+
+        Raise FilmError if a film cannot be read.
+        """
+        return self.render_aligned(wanted) if isinstance(wanted, AlignedView) else self.render(wanted)
+
+    def render(self, view: Viewport) -> Image.Image:
         """Return the picture of `view`, an image of mode ``L``. Raise FilmError if the film cannot be read."""
         film = self.film(view.case, view.film, view.orientation)
         turn = self._find_turn(view, view.film)
         image = _mark_joint(self._render_part(film, view, turn), view)
+        if view.outline is not None:
+            image = draw_outline(image, view.outline.to_image(view.box, view.size))
         return image if view.lens is None else self._draw_lens(image, film, view, turn)
 
-    def _find_turn(self, view: ViewRequest, film: str) -> float:
+    def _find_turn(self, view: Viewport, film: str) -> float:
         """Return the angle by which the picture of `film` in `view` is turned, 0 for none."""
         return self.find_turns(view.case, view.upright).angles.get(film, 0.0)
 
-    def _render_part(self, film: Film, view: ViewRequest, turn: float) -> Image.Image:
+    def _render_part(self, film: Film, view: Viewport, turn: float) -> Image.Image:
         """Return the picture of `view` without marks and lens."""
         settings = view.display_settings
         if not turn or view.joint is None:
@@ -310,7 +253,7 @@ class FilmStore:
             self.film(view.case, aligned.film, aligned.orientation),
         )
 
-    def _draw_lens(self, image: Image.Image, film: Film, view: ViewRequest, turn: float) -> Image.Image:
+    def _draw_lens(self, image: Image.Image, film: Film, view: Viewport, turn: float) -> Image.Image:
         """Draw the magnifying lens onto `image`."""
         assert view.lens is not None
         width, height = view.size
@@ -329,7 +272,7 @@ class FilmStore:
         return image
 
 
-def _mark_joint(image: Image.Image, view: ViewRequest) -> Image.Image:
+def _mark_joint(image: Image.Image, view: Viewport) -> Image.Image:
     """Return `image`, a picture of `view`, with corner marks around the joint if `view` has them.
 
     The marks stand upright also in a picture that is turned: they are at the same places on all films of the joint, and none
@@ -340,7 +283,7 @@ def _mark_joint(image: Image.Image, view: ViewRequest) -> Image.Image:
     return draw_corner_marks(image, view.joint.to_image(view.box, view.size))
 
 
-def _from_picture(view: ViewRequest, matrix: Matrix) -> Matrix:
+def _from_picture(view: Viewport, matrix: Matrix) -> Matrix:
     """Return the matrix from the pixels of the picture of `view` to a film, given that from the part that it shows."""
     across, down = view.box.width / view.size[0], view.box.height / view.size[1]
     return _compose(matrix, np.array([[across, 0.0, view.box.x0], [0.0, down, view.box.y0]]))
@@ -349,51 +292,3 @@ def _from_picture(view: ViewRequest, matrix: Matrix) -> Matrix:
 def _compose(after: Matrix, before: Matrix) -> Matrix:
     """Return the matrix of both transforms, `before` first."""
     return np.hstack([after[:, :2] @ before[:, :2], after[:, :2] @ before[:, 2:] + after[:, 2:]])
-
-
-def make_whole_film_box(record: FilmRecord, size: tuple[int, int], display: Display) -> Box:
-    """Return the box that contains the whole film in the centre, in the shape of a picture.
-
-    Parameters
-    ----------
-    record
-        The film.
-    size
-        Width and height of the picture in pixels.
-    display
-        The capabilities of the terminal, with the shape of its pixels.
-
-    Returns
-    -------
-    Box
-        Corners in pixels of the film. The box may extend beyond the film.
-    """
-    width, height = max(size[0], 1) * display.pixel_aspect, float(max(size[1], 1))
-    scale = max(record.columns / width, record.rows * record.aspect / height)
-    return Box.from_centre(record.columns / 2, record.rows / 2, scale * width, scale * height / record.aspect)
-
-
-def make_joint_box(box: Box, side: float, size: tuple[int, int], display: Display, aspect: float = 1.0) -> Box:
-    """Return a box around the centre of a joint, in the shape of a picture.
-
-    Parameters
-    ----------
-    box
-        The joint's box.
-    side
-        Length of the shorter side of the result, in widths of a film pixel.
-    size
-        Width and height of the picture in pixels.
-    display
-        The capabilities of the terminal, with the shape of its pixels.
-    aspect
-        Height of a film pixel divided by its width.
-
-    Returns
-    -------
-    Box
-        Corners in pixels of the film. The box may extend beyond the film.
-    """
-    width, height = max(size[0], 1) * display.pixel_aspect, float(max(size[1], 1))
-    scale = side / min(width, height)
-    return Box.from_centre(*box.centre, scale * width, scale * height / aspect)

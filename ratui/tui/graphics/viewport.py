@@ -4,99 +4,100 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
-from ratui.imaging import DEFAULT_DISPLAY, Box, DisplaySettings
+from ratui.imaging import DEFAULT_DISPLAY, Box, DisplaySettings, Orientation
 from ratui.regions.bone_directions import expect_bone
 from ratui.study import Case, FilmRecord, Study
 from ratui.terminal import Display, Resolution, measure_resolution
 from ratui.tui.entry.visit_names import UNNAMED, VisitNames, load_visit_names
-from ratui.tui.graphics.film_store import AlignedView, ViewRequest, make_joint_box, make_whole_film_box
 from ratui.tui.graphics.upright import BoneOnFilm, UprightJoint
-from ratui.tui.graphics.zoom import LIFE_SIZE, WHOLE_FILM, ZOOMS, make_life_size_box, next_zoom, step_zoom
+from ratui.tui.graphics.view_settings import LIFE_SIZE, MAGNIFICATION, WHOLE_FILM, ZOOMS, ViewSettings
 
 __all__ = [
-    "LIFE_SIZE",
-    "WHOLE_FILM",
-    "ZOOMS",
+    "AlignedView",
     "CaseFilms",
-    "ViewSettings",
+    "Picture",
     "Viewport",
     "load_case_films",
-    "next_zoom",
-    "step_zoom",
+    "make_joint_box",
+    "make_life_size_box",
+    "make_whole_film_box",
 ]
 
 _JOINTS_OF_TWO_BONES = frozenset(
     ("IP1", "MCP1", *(f"{kind}{finger}" for kind in ("PIP", "MCP") for finger in range(2, 6)))
 )
 """Ids of the joints whose two bones can be registered one by one."""
-_PAN = 0.15
-"""Step of the view or the lens."""
-_MAX_PAN = 1.5
-"""Largest distance of the view from the joint."""
 _KEPT_VIEWPORTS = 64
 """Number of requests whose viewports are kept: some zooms and positions of the present and the next joints."""
 
 
 @dataclass(frozen=True)
-class ViewSettings:
-    """Zoom, contrast and position for the display of joints."""
+class Viewport:
+    """A part of a film, with the size and the contrast of its picture."""
 
-    zoom: int = 0
-    """Index in `ZOOMS`, `WHOLE_FILM`, or `LIFE_SIZE`."""
+    case: str
+    """ID of the case."""
+    film: str
+    """ID of the film."""
+    box: Box
+    """The part of the film, in pixels of the film. If the film is turned, of the film turned about the centre of `joint`."""
+    size: tuple[int, int]
+    """Width and height of the picture in pixels."""
     display_settings: DisplaySettings = DEFAULT_DISPLAY
     """Contrast and brightness."""
-    pan: tuple[float, float] = (0.0, 0.0)
-    """Distance of the view's centre from the joint to the right and down, as fractions of the view's shorter side."""
+    joint: Box | None = None
+    """Box from whose greys the preset ``joint`` takes the contrast; None for `box`."""
     lens: tuple[float, float] | None = None
-    """Centre of the magnifying lens, as fractions of the view's width and height; None for no lens."""
-    has_marks: bool = True
-    """True for marks at the corners of the joint's box."""
-    is_upright: bool = True
-    """True to turn the films so that the proximal bone of the joint stands upright on all of them."""
-    joint_zoom: int = 0
-    """The zoom before the whole films were shown."""
-
-    def with_next_zoom(self, *, has_life_size: bool) -> ViewSettings:
-        """Return settings with the next zoom, see `next_zoom`; from the whole films, with the zoom from before."""
-        if self.zoom == WHOLE_FILM:
-            return self.show_whole_film(False)
-        return replace(self, zoom=next_zoom(self.zoom, has_life_size=has_life_size))
-
-    def show_whole_film(self, whole: bool) -> ViewSettings:
-        """Return settings for the whole films if `whole` is true, otherwise for the joint at the zoom from before."""
-        if whole == (self.zoom == WHOLE_FILM):
-            return self
-        return replace(self, zoom=WHOLE_FILM, joint_zoom=self.zoom) if whole else replace(self, zoom=self.joint_zoom)
-
-    def moved(self, right: int, down: int) -> ViewSettings:
-        """Return settings with the lens, or without a lens the view, moved by steps to the right and down."""
-        if self.lens is not None:
-            x, y = (min(max(at + _PAN * step, 0.0), 1.0) for at, step in zip(self.lens, (right, down), strict=True))
-            return replace(self, lens=(round(x, 3), round(y, 3)))
-        x, y = (
-            min(max(at + _PAN * step, -_MAX_PAN), _MAX_PAN) for at, step in zip(self.pan, (right, down), strict=True)
-        )
-        return replace(self, pan=(round(x, 3), round(y, 3)))
-
-    def reset_position(self) -> ViewSettings:
-        """Return the settings for the next joint, with the view and the lens in their initial positions."""
-        return replace(self, pan=(0.0, 0.0), lens=None if self.lens is None else (0.5, 0.5))
-
-
-@dataclass(frozen=True)
-class Viewport:
-    """A view of a film, with a box that may be outlined in it."""
-
-    view: ViewRequest
-    """The part of the film and the size of the picture."""
-    outlined_box: Box | None = None
-    """Box to outline, in pixels of the film; None for no outline."""
+    """Centre of a magnifying lens, as fractions of the picture's width and height; None for no lens."""
+    is_marked: bool = False
+    """True to mark the corners of `joint`."""
+    orientation: Orientation = Orientation.UPRIGHT
+    """Orientation of the displayed film, in whose pixels the boxes are."""
+    upright: UprightJoint = ()
+    """The bone that stands upright, on all films of the joint; empty to show the film as it is."""
+    outline: Box | None = None
+    """Box to outline, on a whole film; None for no outline."""
 
     @property
     def key(self) -> Hashable:
         """Key of the picture in a cache of frames."""
-        return self.view.key if self.outlined_box is None else (self.view.key, self.outlined_box)
+        return self
+
+
+@dataclass(frozen=True)
+class AlignedView:
+    """A request for a picture of the other film of a joint, registered onto `view`."""
+
+    view: Viewport
+    """The view of the first film, whose `joint` is the joint's box there."""
+    film: str
+    """ID of the other film."""
+    joint: Box
+    """The joint's box on the other film."""
+    is_difference: bool = False
+    """True for a picture of the difference between the films instead of the other film."""
+    orientation: Orientation = Orientation.UPRIGHT
+    """Orientation of the other film, in whose pixels `joint` is."""
+    has_two_bones: bool = False
+    """True for a finger joint. Its difference is that of each bone, if both can be registered."""
+
+    @property
+    def key(self) -> Hashable:
+        """Key of the picture in a cache of frames."""
+        return self
+
+    @property
+    def films_key(self) -> Hashable:
+        """Key of the joint on both films, for any part and size."""
+        view = self.view
+        here = view.joint or view.box
+        return view.case, view.film, view.orientation, here, self.film, self.orientation, self.joint
+
+
+Picture: TypeAlias = Viewport | AlignedView
+"""A request for a picture: of one film, or of one registered onto another."""
 
 
 @dataclass(frozen=True)
@@ -197,18 +198,11 @@ class CaseFilms:
             return None
         record, box = here
         if view_settings.zoom == WHOLE_FILM:
-            settings = view_settings.display_settings.with_preset("film")
-            return Viewport(
-                ViewRequest(
-                    self.case.id,
-                    record.id,
-                    make_whole_film_box(record, size, display),
-                    size,
-                    settings,
-                    orientation=record.orientation,
-                ),
-                box,
+            settings, whole = (
+                view_settings.display_settings.with_preset("film"),
+                make_whole_film_box(record, size, display),
             )
+            return Viewport(self.case.id, record.id, whole, size, settings, orientation=record.orientation, outline=box)
         side = box.width
         # One scale for all films: the widest of their boxes, in mm.
         known = [found for point in self.order if (found := self.boxes.get((site, point)))]
@@ -221,9 +215,7 @@ class CaseFilms:
         area = area.shift(view_settings.pan[0] * step, view_settings.pan[1] * step / record.aspect)
         greys, lens, marks = view_settings.display_settings, view_settings.lens, view_settings.has_marks
         upright = self.find_bones(site) if view_settings.is_upright else ()
-        return Viewport(
-            ViewRequest(self.case.id, record.id, area, size, greys, box, lens, marks, record.orientation, upright)
-        )
+        return Viewport(self.case.id, record.id, area, size, greys, box, lens, marks, record.orientation, upright)
 
     def has_life_size(self, site: str, display: Display) -> bool:
         """Return True if all films of `site` can be shown at twice the life size: the sizes of all pixels are known."""
@@ -254,16 +246,14 @@ class CaseFilms:
             None if the film does not show the site, or if the viewport shows the whole film.
         """
         there = self.boxes.get((site, self.order[place]))
-        if there is None or viewport.view.joint is None:
+        if there is None or viewport.joint is None:
             return None
-        view = replace(viewport.view, lens=None, is_marked=viewport.view.is_marked and not is_difference)
+        view = replace(viewport, lens=None, is_marked=viewport.is_marked and not is_difference)
         record, box = there
         has_two_bones = site.partition(".")[2] in _JOINTS_OF_TWO_BONES
         return AlignedView(view, record.id, box, is_difference, record.orientation, has_two_bones)
 
-    def make_view_onto_first(
-        self, viewports: Sequence[Viewport | None], site: str, place: int
-    ) -> Viewport | AlignedView | None:
+    def make_view_onto_first(self, viewports: Sequence[Viewport | None], site: str, place: int) -> Picture | None:
         """Return a request for the film at `place`, registered onto the first film that shows `site` if it is another."""
         first, here = next((viewport for viewport in viewports if viewport is not None), None), viewports[place]
         return here if first is here or first is None else self.make_aligned_view(first, site, place)
@@ -275,13 +265,15 @@ class CaseFilms:
         before = viewports[pair[0]] if len(pair) == 2 else None
         return self.make_aligned_view(before, site, pair[1], is_difference=True) if before is not None else None
 
+    def find_resolution(self, site: str, place: int, viewport: Viewport | None) -> Resolution | None:
+        """Return the resolution of `viewport`, which shows `site` at `place`; None without a viewport."""
+        record = self.record(site, place)
+        return measure_resolution(viewport.size, viewport.box, record.spacing) if viewport and record else None
+
     def find_lowest_resolution(self, site: str, viewports: Sequence[Viewport | None]) -> Resolution | None:
         """Return the resolution of the least sharp of `viewports`, which show `site`; None if all of them are None."""
-        known = [
-            measure_resolution(viewport.view.size, viewport.view.box, record.spacing)
-            for place, viewport in enumerate(viewports)
-            if viewport is not None and (record := self.record(site, place)) is not None
-        ]
+        found = (self.find_resolution(site, place, viewport) for place, viewport in enumerate(viewports))
+        known = [resolution for resolution in found if resolution is not None]
         return min(known, key=lambda resolution: (resolution.is_sufficient, resolution.pixels_per_mm), default=None)
 
 
@@ -316,6 +308,75 @@ def load_case_films(study: Study, case: Case, order: tuple[int, ...]) -> CaseFil
             if film is not None and box is not None:
                 boxes[site.key, point] = (film, box)
     return CaseFilms(case, order, boxes, load_visit_names(study, case))
+
+
+def make_life_size_box(box: Box, spacing: tuple[float, float], size: tuple[int, int], display: Display) -> Box | None:
+    """Return the part of a film that a picture shows at `MAGNIFICATION`, or None if the size of a pixel is unknown.
+
+    Parameters
+    ----------
+    box
+        The box whose centre is shown in the middle, in pixels of the film.
+    spacing
+        Size of a film pixel in mm as (row, column).
+    size
+        Width and height of the picture in pixels.
+    display
+        The capabilities of the terminal, with the size of its pixels.
+    """
+    pixel = display.image_pixel_mm
+    if pixel is None:
+        return None
+    width, height = (max(count, 1) * each / MAGNIFICATION for count, each in zip(size, pixel, strict=True))
+    return Box.from_centre(*box.centre, width / spacing[1], height / spacing[0])
+
+
+def make_whole_film_box(record: FilmRecord, size: tuple[int, int], display: Display) -> Box:
+    """Return the box that contains the whole film in the centre, in the shape of a picture.
+
+    Parameters
+    ----------
+    record
+        The film.
+    size
+        Width and height of the picture in pixels.
+    display
+        The capabilities of the terminal, with the shape of its pixels.
+
+    Returns
+    -------
+    Box
+        Corners in pixels of the film. The box may extend beyond the film.
+    """
+    width, height = max(size[0], 1) * display.pixel_aspect, float(max(size[1], 1))
+    scale = max(record.columns / width, record.rows * record.aspect / height)
+    return Box.from_centre(record.columns / 2, record.rows / 2, scale * width, scale * height / record.aspect)
+
+
+def make_joint_box(box: Box, side: float, size: tuple[int, int], display: Display, aspect: float = 1.0) -> Box:
+    """Return a box around the centre of a joint, in the shape of a picture.
+
+    Parameters
+    ----------
+    box
+        The joint's box.
+    side
+        Length of the shorter side of the result, in widths of a film pixel.
+    size
+        Width and height of the picture in pixels.
+    display
+        The capabilities of the terminal, with the shape of its pixels.
+    aspect
+        Height of a film pixel divided by its width.
+
+    Returns
+    -------
+    Box
+        Corners in pixels of the film. The box may extend beyond the film.
+    """
+    width, height = max(size[0], 1) * display.pixel_aspect, float(max(size[1], 1))
+    scale = side / min(width, height)
+    return Box.from_centre(*box.centre, scale * width, scale * height / aspect)
 
 
 def _box_width_mm(record: FilmRecord, box: Box) -> float:

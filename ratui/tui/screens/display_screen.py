@@ -12,8 +12,14 @@ from textual.screen import ScreenResultType
 
 from ratui.errors import SettingsError
 from ratui.imaging import DisplaySettings
-from ratui.tui.graphics.view_settings import read_view_settings, save_view_settings, view_settings_file
-from ratui.tui.graphics.viewport import LIFE_SIZE, ViewSettings, step_zoom
+from ratui.tui.graphics.view_settings import (
+    LIFE_SIZE,
+    ViewSettings,
+    read_view_settings,
+    save_view_settings,
+    step_zoom,
+    view_settings_file,
+)
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.scoring.text import format_grey_changes
 from ratui.tui.widgets.joint_viewer import JointViewer

@@ -50,7 +50,7 @@ class FilmScreen(DisplayScreen[ScreenResultType]):
 
     def make_gate(self) -> AnswerGate:
         """Return the gate that decides which keys can be answers to the films on this screen."""
-        return AnswerGate(self.display_watch, self.ratui.key_queue.repeats, lambda: self.app.size)
+        return AnswerGate(self.display_watch, self.ratui.key_queue.repeats)
 
     async def retranslate(self) -> None:
         """Make the widgets again in the app's present language, and show the films as before."""

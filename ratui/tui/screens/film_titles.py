@@ -12,8 +12,8 @@ from ratui.imaging import SpacingSource
 from ratui.reading import Reading
 from ratui.tui.entry.text import format_time_point
 from ratui.tui.graphics.film_window import next_place
+from ratui.tui.graphics.view_settings import LIFE_SIZE, MAGNIFICATION
 from ratui.tui.graphics.viewport import CaseFilms
-from ratui.tui.graphics.zoom import LIFE_SIZE, MAGNIFICATION
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.widgets.joint_viewer import JointViewer
 

@@ -30,7 +30,7 @@ class AnswerPanel(Static):
     Parameters
     ----------
     reveals
-        Origin of the answers to show; empty to hide the panel.
+        Origin of the answers to show.
     """
 
     DEFAULT_CSS = """
@@ -41,15 +41,12 @@ class AnswerPanel(Static):
         super().__init__(id="answers", markup=False)
         self._reveals = reveals
         self._lines = 2
-        self.display = bool(reveals)
 
     def show(self, t: Catalog, session: ScoringSession, keymap: Keymap, summary: AnswerSummary | None = None) -> None:
         """Show the state of the joint of `session`: to be answered, compared with the answers of others, or answered.
 
         `summary` is the agreement of all answers so far, which ends the last line.
         """
-        if not self._reveals:
-            return
         key = keymap.key_label("scoring.answers")
         rows: list[Text] = []
         if session.is_comparing:

@@ -12,7 +12,8 @@ from textual.widgets import Static
 
 from ratui.terminal import Display, FrameCache
 from ratui.tui.graphics.film_store import FilmStore
-from ratui.tui.graphics.viewport import CaseFilms, Viewport, ViewSettings
+from ratui.tui.graphics.view_settings import ViewSettings
+from ratui.tui.graphics.viewport import CaseFilms, Viewport
 from ratui.tui.widgets.film_view import FilmView
 
 __all__ = ["JointCell", "divide_width", "paste_side_by_side"]
@@ -67,7 +68,7 @@ class JointCell(Vertical):
         """
         key = self.find_key(viewports)
         if not self.view.has_frame(key):
-            images = [store.render(viewport.view) if viewport else None for viewport in viewports]
+            images = [store.render(viewport) if viewport else None for viewport in viewports]
             self.view.prepare(paste_side_by_side(images, size, self.view.graphics.pixels_per_cell[0]), key)
         return key
 

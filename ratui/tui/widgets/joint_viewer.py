@@ -20,9 +20,9 @@ from ratui.tui.entry.answer_gate import DisplayWatch, ExpectedFilm
 from ratui.tui.graphics.film_store import FilmStore
 from ratui.tui.graphics.film_window import choose_window, count_side_by_side, find_pair, next_place
 from ratui.tui.graphics.painter import Painter
-from ratui.tui.graphics.pictures import Picture, is_decoded, make_picture
 from ratui.tui.graphics.upright import Turns
-from ratui.tui.graphics.viewport import WHOLE_FILM, CaseFilms, Viewport, ViewSettings
+from ratui.tui.graphics.view_settings import WHOLE_FILM, ViewSettings
+from ratui.tui.graphics.viewport import AlignedView, CaseFilms, Picture, Viewport
 from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.widgets.film_slots import FilmSlots
 from ratui.tui.widgets.film_view import FilmFailed, FilmsAligned, FilmView
@@ -168,25 +168,25 @@ class JointViewer(FilmSlots):
         self.end_loading(view)
         self._display_watch.note_painted(view)
 
-    def _expect_pictures(
-        self, pictures: Sequence[tuple[FilmView, Picture | None]], viewports: Sequence[Viewport | None]
-    ) -> None:
+    def _expect_pictures(self, pictures: Sequence[tuple[FilmView, Picture | None]]) -> None:
         """Have the watch record when `pictures` are displayed."""
-        films = self._films
+        films, viewports = self._films, self._viewports(self.site)
         if films is None:
             return
-        expected = []
-        for slot, (view, wanted) in enumerate(pictures):
-            place = self.window[slot] if self.mode == "pair" else self.place
-            # Without the other viewports: the resolution of this film alone.
-            alone = [viewport if each == place else None for each, viewport in enumerate(viewports)]
-            if wanted is not None:
-                resolution = films.find_lowest_resolution(self.site, alone)
-                expected.append(ExpectedFilm(view, place, wanted.key, resolution))
-        ids = films.film_ids(self.site)
-        changes = self.view_settings.display_settings.changes
-        display, is_difference = self.views[0].graphics, self.mode == "difference"
-        self._display_watch.expect(self.site, expected, ids, changes, display=display, is_difference=is_difference)
+        places = self.window if self.mode == "pair" else (self.place,)
+        self._display_watch.expect(
+            self.site,
+            [
+                ExpectedFilm(view, place, wanted.key, films.find_resolution(self.site, place, viewports[place]))
+                for (view, wanted), place in zip(pictures, places, strict=True)
+                if wanted is not None
+            ],
+            films.film_ids(self.site),
+            self.view_settings.display_settings.changes,
+            display=self.views[0].graphics,
+            terminal_size=self.app.size,
+            is_difference=self.mode == "difference",
+        )
 
     def is_loading(self, place: int) -> bool:
         """Return True while the film at `place` is not on the screen because it has to be decoded."""
@@ -267,9 +267,8 @@ class JointViewer(FilmSlots):
         """Show the pictures that are ready, and start a worker for the others. A later call cancels an earlier worker."""
         jobs: list[_Job] = []
         self.set_window(self._window_for(self.site, self.place))
-        viewports = self._viewports(self.site)
-        pictures = self._wanted_pictures(viewports)
-        self._expect_pictures(pictures, viewports)
+        pictures = self._wanted_pictures()
+        self._expect_pictures(pictures)
         for view, wanted in pictures:
             if wanted is None or wanted in self._without_picture:
                 view.blank()
@@ -277,7 +276,7 @@ class JointViewer(FilmSlots):
             elif not view.show(wanted.key):
                 view.blank()
                 jobs.append((view, wanted, True))
-                if not is_decoded(self._film_store, wanted):
+                if not self._film_store.has_decoded(wanted):
                     self.loading_views.add(view)
         self._is_plan_due = not jobs
         if jobs:
@@ -299,11 +298,12 @@ class JointViewer(FilmSlots):
         if jobs:
             run_in_thread(self, lambda: self._prepare(jobs), group="films")
 
-    def _wanted_pictures(self, viewports: Sequence[Viewport | None]) -> list[tuple[FilmView, Picture | None]]:
-        """Return the picture that each visible view has to show, given the viewports of all films."""
-        if self.mode == "pair":
-            return [(view, viewports[place]) for view, place in zip(self.views, self.window, strict=True)]
-        return [(self.views[0], self._single_picture(self.site, self.place))]
+    def _wanted_pictures(self) -> list[tuple[FilmView, Picture | None]]:
+        """Return the picture that each visible view has to show."""
+        if self.mode != "pair":
+            return [(self.views[0], self._single_picture(self.site, self.place))]
+        viewports = self._viewports(self.site)
+        return [(view, viewports[place]) for view, place in zip(self.views, self.window, strict=True)]
 
     def _likely_next(self) -> list[tuple[FilmView, Picture]]:
         """Return the pictures that are likely to be needed next: the following film, then those of the next joints."""
@@ -350,7 +350,7 @@ class JointViewer(FilmSlots):
     def shows_bones(self) -> bool | None:
         """True if the difference is that of each bone, False if that of the joint, None if not known or without bones."""
         shown = self._single_picture(self.site, self.place) if self.mode == "difference" else None
-        return None if shown is None or isinstance(shown, Viewport) else self._film_store.shows_bones(shown)
+        return self._film_store.shows_bones(shown) if isinstance(shown, AlignedView) else None
 
     @property
     def lacks_difference(self) -> bool:
@@ -370,8 +370,8 @@ class JointViewer(FilmSlots):
             if worker.is_cancelled:
                 return
             try:
-                image = make_picture(self._film_store, wanted)
-                problem = "" if isinstance(wanted, Viewport) else self._film_store.find_problem(wanted)
+                image = self._film_store.make_picture(wanted)
+                problem = self._film_store.find_problem(wanted) if isinstance(wanted, AlignedView) else ""
             except FilmError as error:
                 if now and not worker.is_cancelled:
                     self.post_message(FilmFailed(error))
@@ -393,7 +393,7 @@ class JointViewer(FilmSlots):
         """Show the encoded pictures that the views still have to show."""
         is_lost = False
         with Painter.for_app(self.app).one_update():
-            for view, wanted in self._wanted_pictures(self._viewports(self.site)):
+            for view, wanted in self._wanted_pictures():
                 if wanted is not None and not view.show(wanted.key):
                     is_lost = is_lost or wanted in event.pictures
         if is_lost:  # the cache has dropped a picture for another one; those that are shown now stay in the cache

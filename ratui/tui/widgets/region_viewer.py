@@ -23,7 +23,8 @@ from ratui.scheme import Site
 from ratui.study import FilmRecord, Region
 from ratui.terminal import Display, FrameCache
 from ratui.tui.graphics.box_outlines import Outline, make_outlines
-from ratui.tui.graphics.film_store import FilmStore, ViewRequest, make_joint_box, make_whole_film_box
+from ratui.tui.graphics.film_store import FilmStore
+from ratui.tui.graphics.viewport import Viewport, make_joint_box, make_whole_film_box
 from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.theme import QUIET
 from ratui.tui.widgets.annotated_film import AnnotatedFilm
@@ -88,7 +89,7 @@ class RegionViewer(Horizontal):
         self._lines = (Static(id="count", markup=False), Static(id="state", markup=False))
         self._scene: Scene | None = None
         self._enlarged: tuple[tuple[str, Orientation], str, Box, Box] | None = None
-        self._pictures: dict[ViewRequest, Image.Image] = {}
+        self._pictures: dict[Viewport, Image.Image] = {}
         self._worker: Worker[None] | None = None
         self._count: Text | str = ""
         self._abbreviations: tuple[str, ...] = ()
@@ -146,7 +147,7 @@ class RegionViewer(Horizontal):
         self.set_class(scene.film.columns > 1.2 * scene.film.rows, "wide")
         if not self.whole_film.pixel_size[0] or not self.whole_film.pixel_size[1]:
             return
-        jobs: list[tuple[AnnotatedFilm, ViewRequest, tuple[Outline, ...]]] = []
+        jobs: list[tuple[AnnotatedFilm, Viewport, tuple[Outline, ...]]] = []
         box = scene.regions[scene.current].box if scene.current else None
         if box is not None:
             jobs.append((self.enlarged, *self._with_outlines(self._enlarged_view(scene, box), scene)))
@@ -160,13 +161,13 @@ class RegionViewer(Horizontal):
         pause = _PAUSE if is_moving else 0.0
         self._worker = run_in_thread(self, lambda: self._paint(jobs, pause), group="films")
 
-    def _whole_film_job(self, scene: Scene) -> tuple[ViewRequest, tuple[Outline, ...]]:
+    def _whole_film_job(self, scene: Scene) -> tuple[Viewport, tuple[Outline, ...]]:
         """Return the view of the whole film, and its outlines."""
         size = self.whole_film.pixel_size
         area = make_whole_film_box(scene.film, size, self.whole_film.graphics)
         return self._with_outlines(_view(scene, area, size, DisplaySettings("film")), scene)
 
-    def _show(self, widget: AnnotatedFilm, view: ViewRequest, boxes: tuple[Outline, ...]) -> None:
+    def _show(self, widget: AnnotatedFilm, view: Viewport, boxes: tuple[Outline, ...]) -> None:
         """Show the picture of `view` with `boxes`, which are prepared, and explain the abbreviations of their names."""
         widget.show_annotated(self._pictures[view], view.key, boxes)
         if widget is self.whole_film:
@@ -182,13 +183,13 @@ class RegionViewer(Horizontal):
         if self._scene is not None:
             self.show(self._scene)
 
-    def _with_outlines(self, view: ViewRequest, scene: Scene) -> tuple[ViewRequest, tuple[Outline, ...]]:
+    def _with_outlines(self, view: Viewport, scene: Scene) -> tuple[Viewport, tuple[Outline, ...]]:
         """Return `view` and the outlines of the boxes that it shows."""
         both = scene.film.side == "B"
         shown = make_outlines(view, scene.sites, scene.regions, scene.current, scene.refused, both_sides=both)
         return view, shown
 
-    def _enlarged_view(self, scene: Scene, box: Box) -> ViewRequest:
+    def _enlarged_view(self, scene: Scene, box: Box) -> Viewport:
         """Return the enlarged part: the same as before, while the box is well inside it and of similar size."""
         size = self.enlarged.pixel_size
         if self._enlarged is not None:
@@ -200,7 +201,7 @@ class RegionViewer(Horizontal):
         self._enlarged = (_film_key(scene), scene.current, box, area)
         return _view(scene, area, size)
 
-    def _paint(self, jobs: list[tuple[AnnotatedFilm, ViewRequest, tuple[Outline, ...]]], pause: float) -> None:
+    def _paint(self, jobs: list[tuple[AnnotatedFilm, Viewport, tuple[Outline, ...]]], pause: float) -> None:
         """Make and encode pictures, the whole film after a `pause` in seconds. Runs in a thread."""
         worker = get_current_worker()
         for widget, view, boxes in jobs:
@@ -220,9 +221,7 @@ class RegionViewer(Horizontal):
                 return
             self.app.call_from_thread(self._painted, widget, view, picture, boxes)
 
-    def _painted(
-        self, widget: AnnotatedFilm, view: ViewRequest, picture: Image.Image, boxes: tuple[Outline, ...]
-    ) -> None:
+    def _painted(self, widget: AnnotatedFilm, view: Viewport, picture: Image.Image, boxes: tuple[Outline, ...]) -> None:
         """Show a picture that was made in a thread, unless the film or the size has changed meanwhile."""
         if not self.is_mounted or view.size != widget.pixel_size or self._scene is None:
             return
@@ -238,9 +237,9 @@ def _film_key(scene: Scene) -> tuple[str, Orientation]:
     return scene.film.id, scene.film.orientation
 
 
-def _view(scene: Scene, area: Box, size: tuple[int, int], settings: DisplaySettings = DEFAULT_DISPLAY) -> ViewRequest:
+def _view(scene: Scene, area: Box, size: tuple[int, int], settings: DisplaySettings = DEFAULT_DISPLAY) -> Viewport:
     film = scene.film
-    return ViewRequest(scene.case, film.id, area, size, settings, orientation=film.orientation)
+    return Viewport(scene.case, film.id, area, size, settings, orientation=film.orientation)
 
 
 def _within(box: Box, area: Box) -> bool:

@@ -17,7 +17,8 @@ from textual.worker import get_current_worker
 
 from ratui.errors import RatuiError
 from ratui.tui.entry import text as texts
-from ratui.tui.graphics.viewport import CaseFilms, ViewSettings, load_case_films
+from ratui.tui.graphics.view_settings import ViewSettings
+from ratui.tui.graphics.viewport import CaseFilms, load_case_films
 from ratui.tui.i18n.lock_phrases import shorten
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen

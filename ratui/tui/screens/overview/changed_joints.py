@@ -21,7 +21,8 @@ from ratui.terminal import Display, FrameCache
 from ratui.tui.entry.text import site_target
 from ratui.tui.entry.visit_names import VisitNames
 from ratui.tui.graphics.film_store import FilmStore
-from ratui.tui.graphics.viewport import CaseFilms, ViewSettings, load_case_films
+from ratui.tui.graphics.view_settings import ViewSettings
+from ratui.tui.graphics.viewport import CaseFilms, load_case_films
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.screens.overview.changes import JointChange, find_changes
 from ratui.tui.screens.overview.text import format_change

@@ -23,14 +23,14 @@ from ratui.study.display_tests import DisplayFacts, DisplayTest
 from ratui.tui.entry.answer_gate import AnswerGate, DisplayWatch, name_acknowledgement
 from ratui.tui.entry.text import format_edge, format_title
 from ratui.tui.graphics.film_store import FilmStore
-from ratui.tui.graphics.viewport import ZOOMS, ViewSettings
+from ratui.tui.graphics.view_settings import ZOOMS, ViewSettings
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.input.unpressed_keys import WithdrawalReason
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.reading_test.films import TrialFilms
 from ratui.tui.screens.reading_test.text import describe_test
-from ratui.tui.screens.scoring.hand_map import MAP_WIDTH
-from ratui.tui.screens.scoring.layout import MAP_FROM, count_key_rows
+from ratui.tui.screens.scoring.hand_map import MAP_FROM, MAP_WIDTH
+from ratui.tui.screens.scoring.text import count_key_rows
 from ratui.tui.theme import PLAIN
 from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.widgets.joint_viewer import JointViewer
@@ -246,7 +246,7 @@ class ReadingTestScreen(KeyScreen[TestOutcome]):
         """Answer the present trial, if the films were displayed before the key."""
         trial = self._test.trial
         repeats = self.key_app.key_queue.repeats
-        refusal = AnswerGate(self._watch, repeats, lambda: self.app.size).find_refusal_at(_PLACES)
+        refusal = AnswerGate(self._watch, repeats).find_refusal_at(_PLACES)
         if trial is None or trial is not self._shown:
             return
         if refusal is not None:

@@ -22,7 +22,6 @@ from ratui.tui.entry import text as texts
 from ratui.tui.entry.model_comparison import AnyPrediction
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.graphics.viewport import CaseFilms
-from ratui.tui.input.actions import map_keys_to_entries
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.review.text import format_reasons
 from ratui.tui.screens.scoring.text import format_field_line, format_head, format_review_keys
@@ -199,7 +198,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
             return super().process_key(name)
         if session.mode == "entry":
             key = self.ratui.keymap.find_answer_key(name)
-            entry = map_keys_to_entries(self.reading.scheme, session.options).get(key)
+            entry = session.entries_by_key.get(key)
             if entry is not None and entry == self.reading.values.get(session.field):
                 self.action_keep()  # the same answer once more keeps the joint
                 return True

@@ -21,9 +21,9 @@ from ratui.tui.entry.visit_names import UNNAMED
 from ratui.tui.graphics.viewport import CaseFilms
 from ratui.tui.screens.case_flow import CaseFlow, CaseResult, ScoringResult
 from ratui.tui.screens.film_screen import FilmScreen
-from ratui.tui.screens.scoring.hand_map import MAP_WIDTH, draw_hand_map
-from ratui.tui.screens.scoring.layout import MAP_FROM, count_key_rows
+from ratui.tui.screens.scoring.hand_map import MAP_FROM, MAP_WIDTH, draw_hand_map
 from ratui.tui.screens.scoring.text import (
+    count_key_rows,
     format_field_line,
     format_head,
     format_scoring_keys,
@@ -31,7 +31,6 @@ from ratui.tui.screens.scoring.text import (
 )
 from ratui.tui.theme import ALARM, NOTE, QUIET
 from ratui.tui.tour.panel import TourPanel, TourPlace
-from ratui.tui.widgets.answer_panel import AnswerPanel
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.key_bar import KeyBar
 from ratui.tui.widgets.plain_container import PlainHorizontal
@@ -81,10 +80,11 @@ class ScoringScreen(FilmScreen[CaseResult]):
             yield TextRows(id="edgeR", classes="edge")
             yield TextRows(id="map")
         if ratui.study.reveals:
+            from ratui.tui.widgets.answer_panel import AnswerPanel
             from ratui.tui.widgets.joint_space_line import JointSpaceLine
 
             yield JointSpaceLine(ratui.study, self.reading, self.redraw, is_answered=True)
-        yield AnswerPanel(ratui.study.reveals)
+            yield AnswerPanel(ratui.study.reveals)
         yield TextRows(id="message", classes="message")
         yield TextLine()
         yield KeyBar()
@@ -324,20 +324,21 @@ class ScoringScreen(FilmScreen[CaseResult]):
         if self.is_touring:
             for panel in self.query_children(TourPanel):
                 panel.update_step(self.t)  # the marked field may be another one
-        summary = self.ratui.study.summarize_answers(reading)
-        self.query_one(AnswerPanel).show(self.t, session, self.ratui.keymap, summary)
         if self.ratui.study.reveals:
-            self._show_joint_spaces(films, session)
+            self._show_answers_of_others(films, session)
         self.update_key_bar()
         if self.query_one("#map").display:
             height = self.query_one("#map").size.height or 20  # the height is 0 before the first layout
             rows = draw_hand_map(self.t, reading, session.site, MAP_WIDTH, height, films.visits)
             self._update("map", rows)
 
-    def _show_joint_spaces(self, films: CaseFilms, session: ScoringSession) -> None:
-        """Show the measured joint spaces, in an adjudication, together with the answers of the raters."""
+    def _show_answers_of_others(self, films: CaseFilms, session: ScoringSession) -> None:
+        """Show the answers of others, or when they will be shown; in an adjudication also the measured joint spaces."""
+        from ratui.tui.widgets.answer_panel import AnswerPanel
         from ratui.tui.widgets.joint_space_line import JointSpaceLine
 
+        summary = self.ratui.study.summarize_answers(session.reading)
+        self.query_one(AnswerPanel).show(self.t, session, self.ratui.keymap, summary)
         line = self.query_one(JointSpaceLine)
         if session.is_comparing:
             line.show_pair(self.t, session.reading, films.visits, session.site, self.joint_viewer.compared)

@@ -20,7 +20,8 @@ from ratui.errors import RatuiError
 from ratui.imaging import DEFAULT_DISPLAY
 from ratui.study import Case, CaseState, FilmRecord, Study
 from ratui.terminal import Display, FrameCache
-from ratui.tui.graphics.film_store import FilmStore, ViewRequest, make_whole_film_box
+from ratui.tui.graphics.film_store import FilmStore
+from ratui.tui.graphics.viewport import Viewport, make_whole_film_box
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.widgets.film_view import FilmView
@@ -189,6 +190,6 @@ class CasePreview(Vertical):
         self._show_notice(problem)
 
 
-def _view_film(case: str, film: FilmRecord, size: tuple[int, int], display: Display) -> ViewRequest:
+def _view_film(case: str, film: FilmRecord, size: tuple[int, int], display: Display) -> Viewport:
     box = make_whole_film_box(film, size, display)
-    return ViewRequest(case, film.id, box, size, DEFAULT_DISPLAY.with_preset("film"), orientation=film.orientation)
+    return Viewport(case, film.id, box, size, DEFAULT_DISPLAY.with_preset("film"), orientation=film.orientation)
