@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.theme import KEY, PLAIN
-from ratui.tui.widgets.text_rows import TextRows
+from ratui.tui.widgets.plain_widgets import TextRows
 
 __all__ = ["KeyBar", "KeyItem", "drop_to_fit", "format_key_rows", "format_typing_keys", "shorten_to_fit"]
 

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from ratui.tui.widgets.plain_container import PlainHorizontal
-from ratui.tui.widgets.text_rows import TextRows
+from ratui.tui.widgets.plain_widgets import TextRows
 
 
 class Both(App[None]):
