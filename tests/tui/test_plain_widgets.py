@@ -12,8 +12,7 @@ from textual.containers import Horizontal
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from ratui.tui.widgets.plain_container import PlainHorizontal
-from ratui.tui.widgets.plain_widgets import TextRows
+from ratui.tui.widgets.plain_widgets import PlainHorizontal, TextRows
 
 
 class Both(App[None]):

@@ -15,8 +15,7 @@ from ratui.terminal import Display, FrameCache, KittyFrame
 from ratui.tui.graphics.film_window import MAX_SIDE_BY_SIDE
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.widgets.film_view import FilmView
-from ratui.tui.widgets.plain_container import PlainHorizontal, PlainVertical
-from ratui.tui.widgets.plain_widgets import TextRows
+from ratui.tui.widgets.plain_widgets import PlainHorizontal, PlainVertical, TextRows
 
 __all__ = ["FilmSlots"]
 

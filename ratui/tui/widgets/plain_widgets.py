@@ -1,28 +1,34 @@
-"""Rows of text of which only those that change are drawn again.
+"""Rows of text of which only the changed ones are drawn, and containers that show only a background.
 
 A key changes seven lines around the films. Textual converts the text of each of its widgets to its own kind, wraps it, and
 draws all widgets of the screen again through their style sheets: a third of the time from a key to the films. Rows that
-neither wrap nor have borders need none of this.
+neither wrap nor have borders need none of this, nor do containers with a plain background.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual.color import Color
+from textual.containers import Horizontal, Vertical
 from textual.filter import LineFilter
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.visual import Visual, VisualType, visualize
 from textual.widgets import Static
 
-__all__ = ["TextRows"]
+if TYPE_CHECKING:
+    from textual.widget import Widget
+else:  # Textual takes the style sheet of a class from the first of its bases that is a widget
+    Widget = object
+
+__all__ = ["PlainHorizontal", "PlainVertical", "TextRows"]
 
 
 class TextRows(Static):
@@ -166,3 +172,33 @@ class TextRows(Static):
 def _is_same(old: Text | None, new: Text | None) -> bool:
     """Return whether two rows look alike. Rich's texts are equal if they differ only in their base style."""
     return old is not None and new is not None and old == new and old.style == new.style
+
+
+class _PlainBackground(Widget):
+    """A widget that draws its background once: Textual asks all widgets of a screen for all lines at each change of one."""
+
+    _blank: Strip | None = None
+
+    def notify_style_update(self) -> None:
+        """Draw the background in the new style."""
+        self._blank = None
+        super().notify_style_update()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the background of the lines in `crop`."""
+        if any(self.styles.gutter) or self.styles.opacity != 1.0:
+            return super().render_lines(crop)
+        if self._blank is None or self._blank.cell_length != crop.width:
+            style = Style(bgcolor=self.visual_style.rich_style.bgcolor)
+            self._blank = Strip.blank(crop.width, style)
+            for each in self.get_line_filters():
+                self._blank = self._blank.apply_filter(each, self.background_colors[1])
+        return [self._blank] * crop.height
+
+
+class PlainHorizontal(_PlainBackground, Horizontal):
+    """A horizontal container with a plain background."""
+
+
+class PlainVertical(_PlainBackground, Vertical):
+    """A vertical container with a plain background."""

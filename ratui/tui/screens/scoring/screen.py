@@ -33,9 +33,8 @@ from ratui.tui.theme import ALARM, NOTE, QUIET
 from ratui.tui.tour.panel import TourPanel, TourPlace
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.key_bar import KeyBar
-from ratui.tui.widgets.plain_container import PlainHorizontal
+from ratui.tui.widgets.plain_widgets import PlainHorizontal, TextRows
 from ratui.tui.widgets.text_line import TextLine
-from ratui.tui.widgets.plain_widgets import TextRows
 
 __all__ = ["ScoringScreen"]
 
