@@ -6,7 +6,7 @@ import pytest
 
 from ratui.tui import RatuiApp
 from ratui.tui.screens.scoring.screen import ScoringScreen
-from ratui.tui.screens.worklist import first_case
+from ratui.tui.screens.worklist import opening
 from ratui.tui.screens.worklist.case_list import CaseList
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from tests.films import without_pairs
@@ -69,7 +69,7 @@ async def test_a_first_case_that_is_signed_at_once_names_the_case_that_enter_ope
     one, two, three = study.cases()
     store_reading(study, one, joints=2)
     store_reading(study, two)
-    monkeypatch.setattr(first_case, "_LOAD_AFTER", 60.0)  # the worklist is loaded only when the case is left
+    monkeypatch.setattr(opening, "_LOAD_AFTER", 60.0)  # the worklist is loaded only when the case is left
     async with reading_as(study, "anna", case=two) as pilot:
         await settle(pilot)
         await pilot.press("S")
@@ -84,7 +84,7 @@ async def test_a_first_case_that_is_left_at_once_stays_selected(
     study = study_of(tmp_path, 2)
     one, two = study.cases()
     store_reading(study, one, joints=2)
-    monkeypatch.setattr(first_case, "_LOAD_AFTER", 60.0)
+    monkeypatch.setattr(opening, "_LOAD_AFTER", 60.0)
     async with reading_as(study, "anna", case=two) as pilot:
         await settle(pilot)
         await pilot.press("escape")
