@@ -22,7 +22,7 @@ from ratui.tui.screens.contact_sheet.screen import ContactSheetScreen
 from ratui.tui.screens.review.screen import ReviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
-from ratui.tui.widgets.joint_cell import JointCell, divide_width, paste_side_by_side
+from ratui.tui.widgets.joint_cell import JointCell, divide_length, paste_side_by_side
 from tests.films import exchange_positions, make_study
 from tests.tui.conftest import cells, label_text, reading_as, settle
 from tests.tui.readings import fill_reading, store_reading
@@ -261,7 +261,7 @@ class TestTheCards:
         assert (both[:, 10:] == 0).all()
 
     def test_the_pictures_of_four_visits_do_not_cover_each_other(self) -> None:
-        white = Image.new("L", (divide_width(100, 4, 3), 8), 255)
+        white = Image.new("L", (divide_length(100, 4, 3), 8), 255)
         row = np.asarray(paste_side_by_side([white] * 4, (100, 8), 3))[0]
         assert "".join("#" if grey else "." for grey in row) == 4 * ("#" * 22 + "...")
 

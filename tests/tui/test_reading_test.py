@@ -150,6 +150,26 @@ async def test_another_size_begins_the_test_again() -> None:
         assert screen._test.count_answers("erosion") == 1
 
 
+async def test_another_size_in_the_second_part_keeps_the_first() -> None:
+    stored: list[DisplayTest] = []
+    async with run_reading_test(store=stored.append) as (pilot, screen):
+        await pilot.press("enter", "enter")
+        await answer(pilot, screen)
+        await answer(pilot, screen)
+        await pilot.press("enter")
+        await pilot.resize_terminal(100, 30)
+        await wait_for_films(screen)
+        await answer(pilot, screen)
+        counts = [screen._test.count_answers(part) for part in ("erosion", "narrowing")]
+        assert counts == [2, 0], "the answer on another display does not count"
+        assert "Set the terminal to 80 × 24 again" in label_text(pilot)
+        await pilot.resize_terminal(80, 24)
+        await wait_for_films(screen)
+        await answer(pilot, screen)
+        await answer(pilot, screen)
+    assert [(len(part.trials), part.correct) for test in stored for part in test.parts] == [(2, 2), (2, 2)]
+
+
 async def test_escape_keeps_a_complete_part_and_nothing_else() -> None:
     stored: list[DisplayTest] = []
     async with run_reading_test(store=stored.append) as (pilot, screen):
@@ -205,6 +225,7 @@ def result(erosion: tuple[float, float, float], narrowing: tuple[float, float, f
 @pytest.mark.parametrize("language", ["en", "ja"])
 def test_the_question_behind_a_message_fits_80_columns(language: str) -> None:
     t = Catalog(language)
+    assert cell_len(t("reading_test.other_display", columns=200, rows=100, leave="Esc")) <= 78
     for message in ("is_right", "is_wrong", "restarted", "withdrawn"):
         for part in ("erosion", "narrowing"):
             assert cell_len(f" {t(f'reading_test.{message}')} {t(f'reading_test.ask_{part}')}") <= 79
@@ -220,6 +241,11 @@ def test_the_question_behind_a_message_fits_80_columns(language: str) -> None:
 )
 def test_the_interval_is_drawn_on_the_sizes_of_the_test(threshold: float, low: float, high: float, line: str) -> None:
     assert draw_interval(result((threshold, low, high), (0.1, 0.05, 0.2)).parts[0]) == line
+
+
+def test_the_lines_of_both_parts_begin_at_the_same_column() -> None:
+    lines = [draw_interval(part) for part in result((1.2, 0.6, 2.5), (0.1, 0.05, 0.2)).parts]
+    assert [line.index("├") for line in lines] == [5, 5]
 
 
 @pytest.mark.parametrize(("answer", "side"), [(0, "left"), (1, "right")])

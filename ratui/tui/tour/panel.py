@@ -1,7 +1,7 @@
 """The two lines of the tour above the message line: the key to press next, and how to end the tour.
 
-Where the true grades of the films are known, the panel names that of the marked field, and says whether the last entry
-was right.
+Where the true grades of the films are known, the panel names that of the marked field, and says if the last entry was
+another one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from textual.widgets import Static
 from ratui.reading import Field, FieldChange, LogEntry, Reading
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap
-from ratui.tui.theme import HEADING, QUIET, WAITING
+from ratui.tui.theme import HEADING, NOTE, QUIET, WAITING
 from ratui.tui.tour.tour import STEPS, KnownGrade, Tour, TourStep
 
 __all__ = ["TourPanel", "TourPlace"]
@@ -57,9 +57,17 @@ class TourPanel(Static):
         else:
             text.append(f" {t('tour.place', step=self._tour.number, of=len(STEPS))} ", WAITING)
             text.append(f" {self._describe(step, t)}\n")
-            text.append(t("tour.skip"), QUIET)
+            text.append(*self._remark(step, t))
         if self.content != text:
             self.update(text)
+
+    def _remark(self, step: TourStep, t: Catalog) -> tuple[str, str]:
+        """Return the second line with its style: the true grade if the last entry is another one, else how to end."""
+        place = self._place()
+        wrong = self._find_wrong_entry(place.reading) if place and step.name != "undo" else None
+        if wrong is None:
+            return t("tour.skip"), QUIET
+        return t("tour.other_grade", grade=wrong.grade, undo=self._keymap.key_label("scoring.undo")), NOTE
 
     def _describe(self, step: TourStep, t: Catalog) -> str:
         """Return what `step` asks for; with the true grades if they are known."""
@@ -69,7 +77,7 @@ class TourPanel(Static):
         if place is None or place.field is None or not known or step.name not in _WITH_ANSWER:
             return t(f"tour.{step.name}", key=key)
         if step.name == "undo":
-            wrong = self._find_wrong_entry(place.reading, known)
+            wrong = self._find_wrong_entry(place.reading)
             return t("tour.undo_wrong", key=key, grade=wrong.grade) if wrong else t("tour.undo_right", key=key)
         if step.name == "normal":
             open_fields = [each for each in place.reading.joint_fields(place.field.site) if each in known]
@@ -81,8 +89,9 @@ class TourPanel(Static):
             return t("tour.grade", key=key)
         return t(f"tour.{step.name}_known", key=self._keymap.label_answer_key(answer.key), grade=answer.grade)
 
-    def _find_wrong_entry(self, reading: Reading, known: Mapping[Field, KnownGrade]) -> KnownGrade | None:
+    def _find_wrong_entry(self, reading: Reading) -> KnownGrade | None:
         """Return the true grade of a field that the last command filled with another one; None if all are right."""
+        known = self._tour.known.get(reading.case, {})
         changes = reading.log[-1].changes if reading.log else ()
         wrong = (known[each.field] for each in changes if each.field in known and self._is_wrong(reading, each, known))
         return next(wrong, None)

@@ -16,7 +16,7 @@ from ratui.tui.graphics.view_settings import ViewSettings
 from ratui.tui.graphics.viewport import CaseFilms, Viewport
 from ratui.tui.widgets.film_view import FilmView
 
-__all__ = ["JointCell", "divide_width", "paste_side_by_side"]
+__all__ = ["JointCell", "divide_length", "paste_side_by_side"]
 
 
 class JointCell(Vertical):
@@ -53,7 +53,7 @@ class JointCell(Vertical):
     ) -> tuple[Viewport | None, ...]:
         """Return the viewports of `site` at `places` of a case, side by side in a picture of `size` (width, height)."""
         display = self.view.graphics
-        part = (divide_width(size[0], len(places), display.pixels_per_cell[0]), size[1])
+        part = (divide_length(size[0], len(places), display.pixels_per_cell[0]), size[1])
         return tuple(films.make_viewport(site, place, part, display, view_settings) for place in places)
 
     @staticmethod
@@ -73,15 +73,15 @@ class JointCell(Vertical):
         return key
 
 
-def divide_width(width: int, count: int, gap: int) -> int:
-    """Return the width of each of `count` images that stand `gap` pixels apart in `width` pixels."""
-    return (width - gap * (count - 1)) // count
+def divide_length(length: int, count: int, gap: int) -> int:
+    """Return the width or height of each of `count` images that stand `gap` pixels apart in `length` pixels."""
+    return (length - gap * (count - 1)) // count
 
 
 def paste_side_by_side(images: Sequence[Image.Image | None], size: tuple[int, int], gap: int) -> Image.Image:
     """Return a grey image of `size` (width, height) with `images` side by side, `gap` pixels apart; None stays black."""
     sheet = Image.new("L", size)
-    width = divide_width(size[0], len(images), gap)
+    width = divide_length(size[0], len(images), gap)
     for place, image in enumerate(images):
         if image is not None:
             sheet.paste(image, (place * (width + gap), 0))

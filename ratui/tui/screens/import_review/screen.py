@@ -24,7 +24,7 @@ from ratui.tui.screens.import_review.panels import SelectedFilm, fit_panels
 from ratui.tui.screens.import_review.pictures import FilmPictures
 from ratui.tui.screens.list_screen import ListScreen
 from ratui.tui.theme import NOTE
-from ratui.tui.widgets.key_bar import KeyBar, format_key_rows, shorten_to_fit
+from ratui.tui.widgets.key_bar import KeyBar
 from ratui.tui.widgets.text_line import TextLine
 from ratui.tui.widgets.virtual_list import VirtualList
 
@@ -379,7 +379,7 @@ class ImportReviewScreen(ListScreen[str]):
 
     def format_keys(self) -> Text:
         """Return the two rows of the key bar."""
-        return format_key_rows(*shorten_to_fit(self.list_key_items(), self.app.size.width, 2))
+        return texts.format_keys(self.t, self.key_app.keymap, self.list_key_items(), self.app.size.width)
 
     def show_message(self, text: str) -> None:
         """Show `text` in the message line; clear the line if it is empty."""

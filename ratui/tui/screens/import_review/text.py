@@ -16,9 +16,20 @@ from ratui.study.importing.planning.import_plan import Decision, PlanRow
 from ratui.tui.entry.visit_names import VisitNames
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.lock_phrases import shorten
+from ratui.tui.input.actions import Keymap
 from ratui.tui.theme import BRIGHT, NOTE, PLAIN, QUIET, SELECTED
+from ratui.tui.widgets.key_bar import KeyItem, format_key_rows, shorten_to_fit
 
-__all__ = ["MARKS", "format_caption", "format_details", "format_head", "format_problem", "format_reason", "format_row"]
+__all__ = [
+    "MARKS",
+    "format_caption",
+    "format_details",
+    "format_head",
+    "format_keys",
+    "format_problem",
+    "format_reason",
+    "format_row",
+]
 
 MARKS = {Decision.DOUBTFUL: "?", Decision.TAKE: "+", Decision.LEAVE_OUT: "-"}
 """The sign of each decision, which is the same with and without colours."""
@@ -28,6 +39,8 @@ _STYLES = {
     Decision.LEAVE_OUT: (QUIET, QUIET),
 }
 """The styles of a decision with its reason, and of the rest of the line."""
+_ONE_LABEL = {"side": ("side_left", "side_right", "side_both"), "visit": ("earlier", "later")}
+"""Actions that have one label in a narrow window."""
 _REASON = 300
 _SENTENCE_END = re.compile(r"(?:\. |; )")
 
@@ -45,6 +58,21 @@ def format_head(t: Catalog, plan: ImportPlan, width: int, place: str, *, shows_a
     if cell_len(left) + cell_len(right) + 3 > width:  # the name of the screen is the least important
         left = f" {' · '.join(parts[1:])}"
     return left + " " * max(width - cell_len(left) - cell_len(right) - 1, 2) + right
+
+
+def format_keys(t: Catalog, keymap: Keymap, items: Sequence[KeyItem], width: int) -> Text:
+    """Return `items`, the keys that are possible now, in two rows of at most `width` cells.
+
+    If they do not fit, the keys of the sides and those of the visits get one label each.
+    """
+    rows = shorten_to_fit(items, width, 2)
+    if [item for row in rows for item in row] != list(items):
+        for name, actions in _ONE_LABEL.items():
+            first, *others = keys = [keymap.key_label(f"import.{action}") for action in actions]
+            together = KeyItem(" ".join(keys), t(f"import.keys_{name}"))
+            items = [together if item.key == first else item for item in items if item.key not in others]
+        rows = shorten_to_fit(items, width, 2)
+    return format_key_rows(*rows)
 
 
 def format_row(

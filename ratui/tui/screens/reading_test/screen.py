@@ -255,7 +255,7 @@ class ReadingTestScreen(KeyScreen[TestOutcome]):
         facts, since = self._read_display(), self._watch.displayed_since(_PLACES)
         assert since is not None
         if self._facts is not None and facts != self._facts:
-            self._restart()
+            self._handle_other_display(self._facts)
             return
         self._facts = facts
         resolution = self._watch.displayed_resolution(_PLACES)
@@ -273,8 +273,12 @@ class ReadingTestScreen(KeyScreen[TestOutcome]):
             self._message = self.t("reading_test.withdrawn")
             self._next_trial()
 
-    def _restart(self) -> None:
-        """Begin again, because the display is another one."""
+    def _handle_other_display(self, before: DisplayFacts) -> None:
+        """Begin again on the new display. If a part is complete, ask for the display from `before` instead."""
+        if self._test.list_results():
+            key = self.key_app.keymap.key_label("reading_test.leave")
+            self.show_message(self.t("reading_test.other_display", columns=before.columns, rows=before.rows, leave=key))
+            return
         self._test.withdraw(range(_EXAMPLE_SEEDS.start))
         self._facts = None
         self._resolutions.clear()
@@ -285,12 +289,11 @@ class ReadingTestScreen(KeyScreen[TestOutcome]):
     def _read_display(self) -> DisplayFacts:
         """Return the display as it is now; the resolution, which differs from joint to joint, is added at the end."""
         display = self._watch.display or self.key_app.graphics
-        size, viewer = self.app.size, self._viewer
+        viewer = self._viewer
         return DisplayFacts(
             (display.terminal or display.multiplexer)[:200],
             display.protocol,
-            size.width,
-            size.height,
+            *self.app.size,
             display.cell,
             viewer.views[0].pixel_size,
             0.0,

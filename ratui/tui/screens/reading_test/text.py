@@ -14,6 +14,8 @@ _SMALL_EROSION, _LARGE_EROSION = 1.0, 2.0
 """Diameters in mm between which the erosions of ERO 1 are; see `ratui.terminal.display.MIN_PIXELS_PER_MM`."""
 _AXIS = 48
 """Cells of the line of sizes."""
+_SMALLEST = 4
+"""Cells of the smallest size before the line, so that the lines of both parts begin at the same column."""
 _QUARTER, _HALF = 0.25, 0.5
 """Lost shares of a joint space: well before, and at the border between JSN 2 and JSN 3."""
 
@@ -71,7 +73,9 @@ def draw_interval(part: PartResult) -> str:
     # An arrow stands for a threshold beyond the sizes of the test.
     cells[place(part.threshold)] = "◀" if part.is_below_smallest else "●" if part.is_reached else "▶"
     unit = "mm" if part.part == "erosion" else "%"
-    return f"{_format_size(part, part.smallest)} ├{''.join(cells)}┤ {_format_size(part, part.largest)} {unit}"
+    return (
+        f"{_format_size(part, part.smallest):>{_SMALLEST}} ├{''.join(cells)}┤ {_format_size(part, part.largest)} {unit}"
+    )
 
 
 def _format_sizes(part: PartResult) -> dict[str, object]:

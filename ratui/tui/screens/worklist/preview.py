@@ -25,7 +25,7 @@ from ratui.tui.graphics.viewport import Viewport, make_whole_film_box
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.widgets.film_view import FilmView
-from ratui.tui.widgets.joint_cell import divide_width, paste_side_by_side
+from ratui.tui.widgets.joint_cell import divide_length, paste_side_by_side
 
 __all__ = ["CasePreview", "arrange_films", "choose_films", "may_show_films"]
 
@@ -167,8 +167,8 @@ class CasePreview(Vertical):
         rows = arrange_films(choose_films(case, self._study.order(self._rater, name)), size)
         display = self._view.graphics
         gap = display.pixels_per_cell
-        width = divide_width(size[0], len(rows[0]), gap[0])
-        height = divide_width(size[1], len(rows), gap[1])
+        width = divide_length(size[0], len(rows[0]), gap[0])
+        height = divide_length(size[1], len(rows), gap[1])
         views = [[film and _view_film(name, film, (width, height), display) for film in row] for row in rows]
         key = ("preview", *(tuple(row) for row in views))
         if not self._view.has_frame(key):
