@@ -41,6 +41,7 @@ __all__ = [
     "share_folder",
     "sync_folder",
     "temporary_folder",
+    "temporary_space",
     "umask_for",
     "write_bytes",
     "write_together",
@@ -69,10 +70,16 @@ def temporary_folder(prefix: str) -> Iterator[Path]:
 
     Raises StudyError if there is no room for the folder or for its files.
     """
+    with temporary_space() as folder, tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as name:
+        yield Path(name)
+
+
+@contextmanager
+def temporary_space() -> Iterator[str]:
+    """Yield the folder for temporary files. Raise StudyError if there is none, or no room for what the block writes."""
     folder = find_temporary_folder()
     try:
-        with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as name:
-            yield Path(name)
+        yield folder
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

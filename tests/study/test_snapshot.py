@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import grp
 import os
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from ratui.errors import DamagedError, StoreError
+from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.reading import set_note
 from ratui.results.released import collect_released_readings
 from ratui.study import InProcessConverter, Region, Study, import_films
@@ -85,6 +86,28 @@ def test_it_shows_one_moment_however_it_is_kept(study: Study, how: str, monkeypa
     del frozen
     assert open_files() == before
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == limit
+
+
+def test_no_room_for_temporary_files_is_an_error_that_says_what_to_do(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(open_folder, "is_network_type", lambda type: True)  # so that all files are copied
+    study = Study.open(study.path)
+    enter_note(study, "before")
+    with study.snapshot() as frozen, monkeypatch.context() as disk:
+        disk.setattr("tempfile.TemporaryFile", no_space)
+        with pytest.raises(StudyError, match=r"no room for temporary files.*TMPDIR"), study.snapshot():
+            pass
+        with pytest.raises(StudyError, match=r"no room for temporary files.*TMPDIR"):
+            note(frozen)
+        disk.setattr("tempfile.gettempdir", no_space)
+        with pytest.raises(StudyError, match="no folder for temporary files"), study.snapshot():
+            pass
+        with pytest.raises(StudyError, match="no folder for temporary files"):
+            note(frozen)
 
 
 def test_it_has_second_copies(study: Study) -> None:

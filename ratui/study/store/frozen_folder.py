@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, NoReturn
 
 from ratui.errors import StoreError
+from ratui.files import temporary_space
 from ratui.study.store.descriptors import reopen
 from ratui.study.store.folder import LARGEST_FILE, FileSignature, StudyFolder
 from ratui.study.store.journal import JOURNAL_SUFFIX
@@ -240,8 +241,7 @@ class FrozenFolder(StudyFolder):
         return end == self._copies.read(count)
 
     def _signature(self, found: os.stat_result) -> tuple[int, int, int]:
-        """Return values that change with every save of a file."""
-        # The inode numbers of sshfs change while a file is the same.
+        """Return values that change with every save; without the inode number, which sshfs changes of the same file."""
         return 0 if self.is_on_network else found.st_ino, found.st_mtime_ns, found.st_size
 
     def _keep(self, inside: str, folder: int) -> _KeptFile:
@@ -276,15 +276,15 @@ class FrozenFolder(StudyFolder):
 
     def _copy(self, descriptor: int, size: int) -> int:
         """Append the first `size` bytes of an open file to the file of copies and return their offset."""
-        if self._copies is None:
-            self._copies = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`; it has no name
-        offset = self._copies.seek(0, os.SEEK_END)
-        at = 0
-        while at < size and (chunk := os.pread(descriptor, min(_CHUNK_BYTES, size - at), at)):
-            self._copies.write(chunk)
-            at += len(chunk)
-        self._copies.write(bytes(size - at))
-        self._copies.flush()
+        with temporary_space() as room:
+            if self._copies is None:
+                self._copies = tempfile.TemporaryFile(dir=room)  # noqa: SIM115 - closed by `close`; it has no name
+            offset, at = self._copies.seek(0, os.SEEK_END), 0
+            while at < size and (chunk := os.pread(descriptor, min(_CHUNK_BYTES, size - at), at)):
+                self._copies.write(chunk)
+                at += len(chunk)
+            self._copies.write(bytes(size - at))
+            self._copies.flush()
         return offset
 
     def _drop(self, inside: str) -> None:
@@ -313,7 +313,7 @@ class FrozenFolder(StudyFolder):
             problem = "the file is larger than any that ratui writes"
             raise StoreError(problem, self.path / inside, "Restore it from a backup")
         elif kept.offset >= 0:
-            with tempfile.TemporaryFile() as copy:
+            with temporary_space() as room, tempfile.TemporaryFile(dir=room) as copy:
                 assert self._copies is not None
                 self._copies.seek(kept.offset)
                 copy.write(self._copies.read(size))
