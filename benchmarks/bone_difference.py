@@ -46,7 +46,7 @@ from ratui.imaging import (
     warp_onto,
 )
 from ratui.phantom import simulate_patient
-from ratui.phantom.body import draw_body, persistent_rng
+from ratui.phantom.body import draw_body, make_persistent_rng
 from ratui.phantom.bones import Canvas, add_long_bone
 from ratui.phantom.exposure import draw_machine, expose, vary_machine
 from ratui.phantom.hand import Hand
@@ -117,7 +117,7 @@ def draw_trials(seed: int, *, flexed: bool = False) -> Iterator[Trial]:
     )
     side: Literal["L", "R"] = "L" if rng.random() < 0.5 else "R"
     body = draw_body(patient, side)
-    poses = [draw_pose(rng, patient, persistent_rng(patient, side, "pose")) for _ in range(2)]
+    poses = [draw_pose(rng, patient, make_persistent_rng(patient, side, "pose")) for _ in range(2)]
     turn = float(np.radians(rng.uniform(-10, 10)))
     poses[1] = replace(poses[1], flexion=poses[1 if flexed else 0].flexion, rotation=poses[0].rotation + turn)
     hands = [Hand(patient, side, 0, body, pose) for pose in poses]
@@ -133,7 +133,7 @@ def draw_trials(seed: int, *, flexed: bool = False) -> Iterator[Trial]:
         for layout in eroded:
             _erode(layout, joint, erosion)
     spacing = float(rng.uniform(0.1, 0.2))
-    clinic = draw_machine(persistent_rng(patient, "machine"))
+    clinic = draw_machine(make_persistent_rng(patient, "machine"))
     machine = draw_machine(rng) if rng.random() < 0.2 else vary_machine(clinic, rng)
     films = []
     for layout, settings in ((layouts[0], vary_machine(clinic, rng)), (layouts[1], machine), (eroded[1], machine)):

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from ratui.imaging import Box, Film, fit_similarity, propagate_boxes
 from ratui.phantom import PhantomFilm, render, simulate_patient
-from ratui.regions.corrections import flexibilities
-from ratui.regions.initial import template_box
+from ratui.regions.corrections import list_flexibilities
+from ratui.regions.initial import find_template_box
 from ratui.regions.kriging import Observation, find_most_informative, predict_boxes
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord
@@ -99,7 +99,7 @@ def kriging(expected: Boxes, corrected: Boxes) -> Boxes:
 
 def _krige(expected: Boxes, corrected: Boxes, *, has_size: bool) -> Boxes:
     observed = {key: Observation(box, 0.05, has_size) for key, box in corrected.items()}
-    return predict_boxes(expected, observed, flexibilities(SITES, expected))
+    return predict_boxes(expected, observed, list_flexibilities(SITES, expected))
 
 
 METHODS: dict[str, Method] = {
@@ -145,7 +145,7 @@ def follow(
             key = wrong[0]
             if by_information:
                 known = dict.fromkeys(corrected, 0.05)
-                key = find_most_informative(boxes, known, flexibilities(SITES, boxes), wrong) or key
+                key = find_most_informative(boxes, known, list_flexibilities(SITES, boxes), wrong) or key
             corrected[key] = correct(truth[key], rng)
             if has_mistake and len(corrected) == 3:
                 corrected[key] = corrected[key].shift(1.5 * truth[key].width, 0)
@@ -237,7 +237,7 @@ def make_hand(number: int, side: str) -> tuple[Boxes, Boxes]:
     patient = simulate_patient(np.random.default_rng([911, number]), SCHEME, severity=None if number % 2 else 0.6)
     phantom = render(patient, side, 0, rng, size=SIZE)  # type: ignore[arg-type]
     record = FilmRecord("film", 0, side, "hand", *SIZE)
-    expected = {key: box for key in phantom.boxes if (box := template_box(SCHEME, record, SITES[key])) is not None}
+    expected = {key: box for key in phantom.boxes if (box := find_template_box(SCHEME, record, SITES[key])) is not None}
     return expected, {key: phantom.boxes[key] for key in expected}
 
 

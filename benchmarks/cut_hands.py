@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.detection import joint_naming
-from ratui.detection.finger_joints import joint_template
+from ratui.detection.finger_joints import make_joint_template
 from ratui.detection.hand_finder import find_hands
 from ratui.detection.onnx_networks import load_shipped_detector
 from ratui.phantom import render, simulate_patient
@@ -44,7 +44,7 @@ def cut(levels: _Levels, places: _Places, left: int, how: str) -> tuple[_Levels,
 def main() -> None:
     """Print the table."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 24
-    network, known = load_shipped_detector(), set(joint_template(SCHEME))
+    network, known = load_shipped_detector(), set(make_joint_template(SCHEME))
     present = joint_naming._CUT_OFF_COST
     results: Counter[tuple[int, bool, str]] = Counter()
     for seed in range(count):

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ratui.imaging import Box
 from ratui.phantom import simulate_patient
-from ratui.phantom.body import draw_body, persistent_rng
+from ratui.phantom.body import draw_body, make_persistent_rng
 from ratui.phantom.bones import Canvas, add_bridge, add_long_bone, add_short_bone
 from ratui.phantom.exposure import draw_machine, expose, vary_machine
 from ratui.phantom.hand import Hand
@@ -108,7 +108,7 @@ def draw_pair(seed: int, *, focal: bool = False, flexed: bool = False) -> list[J
     patient = simulate_patient(rng, scheme, severity=severity, age=float(rng.uniform(20, 85)))
     side: Literal["L", "R"] = "L" if rng.random() < 0.5 else "R"
     body = draw_body(patient, side)
-    poses = [draw_pose(rng, patient, persistent_rng(patient, side, "pose")) for _ in range(2)]
+    poses = [draw_pose(rng, patient, make_persistent_rng(patient, side, "pose")) for _ in range(2)]
     turn = float(np.radians(rng.uniform(-_TURN, _TURN)))
     flexion = poses[1 if flexed else 0].flexion
     poses[1] = replace(poses[1], flexion=flexion, rotation=poses[0].rotation + turn)
@@ -127,7 +127,7 @@ def draw_pair(seed: int, *, focal: bool = False, flexed: bool = False) -> list[J
             shift_finger(layouts[1], joint, now[1] * (aim - now[0]))
     mm = float(rng.uniform(0.1, 0.2))
     spacings = [mm, float(np.clip(mm * rng.uniform(0.85, 1.18), 0.1, 0.2)) if rng.random() < _OTHER_SPACING else mm]
-    clinic = draw_machine(persistent_rng(patient, "machine"))
+    clinic = draw_machine(make_persistent_rng(patient, "machine"))
     times = [0, 1] if rng.random() < 0.5 else [1, 0]
     films = []
     for layout, spacing in zip(layouts, spacings, strict=True):

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from benchmarks.joint_space_films import JOINTS, SEVERITIES, cut_box, draw_bones, get_bones, get_box_side, get_middle
 from ratui.imaging import Box, JointSpaceWidth, joint_space_change, joint_space_width
 from ratui.phantom import simulate_patient
-from ratui.phantom.body import draw_body, persistent_rng
+from ratui.phantom.body import draw_body, make_persistent_rng
 from ratui.phantom.bones import Canvas, add_long_bone
 from ratui.phantom.exposure import draw_machine, expose
 from ratui.phantom.hand import Hand
@@ -76,7 +76,7 @@ def draw_hand(seed: int) -> list[WidthJoint]:
     )
     side: Literal["L", "R"] = "L" if rng.random() < 0.5 else "R"
     body = draw_body(patient, side)
-    hand = Hand(patient, side, 1, body, draw_pose(rng, patient, persistent_rng(patient, side, "pose")))
+    hand = Hand(patient, side, 1, body, draw_pose(rng, patient, make_persistent_rng(patient, side, "pose")))
     layout = build_layout(hand)
     spacing = float(rng.uniform(0.1, 0.2))
     canvas = draw_bones(layout, spacing, rng)

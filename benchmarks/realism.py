@@ -30,7 +30,7 @@ from torch import Tensor
 from benchmarks.real_or_simulated import area, folds, interval, judge_by_network, judge_by_statistics
 from ratui.imaging import Box, normalize_intensity
 from ratui.phantom import PhantomPatient, render, simulate_patient
-from ratui.phantom.body import draw_body, persistent_rng
+from ratui.phantom.body import draw_body, make_persistent_rng
 from ratui.phantom.hand import Hand
 from ratui.phantom.pose import draw_pose
 from ratui.phantom.skeleton import build_layout
@@ -117,7 +117,7 @@ def find_phalanx(
     `rng` is as `render` gets it; `mm` is the film's pixel size.
     """
     body = draw_body(patient, "L")
-    pose = draw_pose(rng, patient, persistent_rng(patient, "L", "pose"))
+    pose = draw_pose(rng, patient, make_persistent_rng(patient, "L", "pose"))
     layout = build_layout(Hand(patient, "L", 0, body, pose))
     middle = layout.centres[f"L.{finger}"][0]
     bones = [bone for bone in layout.long_bones if bone.form == "phalanx"]

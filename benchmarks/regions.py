@@ -21,7 +21,7 @@ from ratui.imaging import MIN_AGREEMENT, Alignment, Box, DisplaySettings, Film, 
 from ratui.imaging import render as rendered
 from ratui.phantom import PhantomFilm, render, simulate_patient
 from ratui.regions import find_faults
-from ratui.regions.initial import initial_regions
+from ratui.regions.initial import make_initial_regions
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord
 from ratui.terminal import Display, encode
@@ -152,7 +152,7 @@ def moving(phantom: PhantomFilm) -> None:
     shown = film(phantom)
     record = FilmRecord("film", 0, "L", "hand", shown.rows, shown.columns)
     sites = [site for site in SCHEME.sites if site.side == "L"]
-    regions = initial_regions(SCHEME, record, sites, confirmed={}, proposed={}, other={})
+    regions = make_initial_regions(SCHEME, record, sites, confirmed={}, proposed={}, other={})
     box = regions["L.PIP3"].box
     assert box is not None
     print("| terminal, 120 × 40 | a move now | both pictures anew | ratio |")
@@ -197,7 +197,7 @@ def real_wrists(folder: Path) -> None:
         films = [Film(np.asarray(Image.open(path).convert("L")), 8) for path in paths[:2]]
         record = FilmRecord("film", 0, name[-1], "wrist", films[0].rows, films[0].columns)
         sites = [site for site in SCHEME.sites if site.side == name[-1]]
-        start = initial_regions(SCHEME, record, sites, confirmed={}, proposed={}, other={})
+        start = make_initial_regions(SCHEME, record, sites, confirmed={}, proposed={}, other={})
         boxes = {key: region.box for key, region in start.items() if region.box is not None}
         there = propagate_boxes(films[0], films[1], boxes)
         back = propagate_boxes(films[1], films[0], {key: each.box for key, each in there.items()})

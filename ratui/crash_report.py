@@ -26,8 +26,8 @@ __all__ = [
     "EXIT_FAULT",
     "LogFile",
     "describe_fault",
-    "fault_frames",
-    "log_path",
+    "find_log_path",
+    "list_fault_frames",
     "open_log",
     "record_fault",
     "report_fault",
@@ -54,7 +54,7 @@ _PACKAGES = (
 )
 
 
-def log_path() -> Path:
+def find_log_path() -> Path:
     """Return the path of the user's log; the file need not exist. Raises RuntimeError if the user has no home folder."""
     from platformdirs import user_log_path  # a program without a fault never needs it
 
@@ -92,7 +92,7 @@ class LogFile(logging.Handler):
     @property
     def path(self) -> Path:
         """The file. Raises RuntimeError if the user has no home folder."""
-        return self._path or log_path()
+        return self._path or find_log_path()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Append `record` to the file."""
@@ -210,11 +210,11 @@ def describe_fault(error: BaseException) -> str:
     lines: list[str] = []
     for relation, each in _chain(error):
         lines.append(f"{relation}{_name_type(each)}")
-        lines += [f"  {frame}" for frame in fault_frames(each)]
+        lines += [f"  {frame}" for frame in list_fault_frames(each)]
     return "\n".join(lines)
 
 
-def fault_frames(error: BaseException) -> list[str]:
+def list_fault_frames(error: BaseException) -> list[str]:
     """Return the lines of code that `error` passed through, outermost first, as ``file, line number, function``."""
     found = [(frame.f_code, line) for frame, line in walk_tb(error.__traceback__)]
     frames = [f"{_short_path(code)}, line {line}, {code.co_qualname}" for code, line in found]

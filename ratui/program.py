@@ -18,7 +18,7 @@ import click
 from ratui.crash_report import EXIT_FAULT, open_log, report_fault, report_faults_of_threads
 from ratui.errors import RatuiError
 
-__all__ = ["ENDING_SIGNALS", "EndedBySignal", "ending_signals", "run_commands", "run_program"]
+__all__ = ["ENDING_SIGNALS", "EndedBySignal", "list_ending_signals", "run_commands", "run_program"]
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that ask a program to end and leave it time for that."""
@@ -32,7 +32,7 @@ class EndedBySignal(BaseException):
         self.number = number
 
 
-def ending_signals() -> list[signal.Signals]:
+def list_ending_signals() -> list[signal.Signals]:
     """Return the signals that end this process. A process begun with ``nohup`` or in the background ignores some."""
     return [each for each in ENDING_SIGNALS if signal.getsignal(each) != signal.SIG_IGN]
 
@@ -111,7 +111,7 @@ def _signals_as_exceptions() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {each: signal.getsignal(each) for each in ending_signals()}
+    before = {each: signal.getsignal(each) for each in list_ending_signals()}
 
     def end(number: int, frame: FrameType | None) -> None:
         for each in before:  # a second one ends a program that hangs while it closes

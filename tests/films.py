@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ratui.imaging import write_film
-from ratui.regions.initial import initial_regions
+from ratui.regions.initial import make_initial_regions
 from ratui.scheme import Scheme
 from ratui.study import Case, InProcessConverter, Region, Study, import_films
 
@@ -102,6 +102,6 @@ def confirm_template(study: Study, case_id: str, rater: str) -> None:
     found = []
     for film in case.films:
         sites = [s for s in case.sites(study.scheme) if s.side in film.sides]
-        regions = initial_regions(study.scheme, film, sites, confirmed={}, proposed={}, other={})
+        regions = make_initial_regions(study.scheme, film, sites, confirmed={}, proposed={}, other={})
         found += [Region(r.site, r.film, r.box, r.source, rater) for r in regions.values()]
     study.save_regions(case_id, found)

@@ -13,10 +13,10 @@ __all__ = [
     "COARSE_SIZE",
     "FINE_SIZE",
     "JOINT_KINDS",
-    "finger_joints",
     "has_fingers",
-    "joint_template",
-    "kinds_by_joint",
+    "list_finger_joints",
+    "make_joint_template",
+    "map_joint_kinds",
     "normalise_levels",
 ]
 
@@ -28,7 +28,7 @@ JOINT_KINDS = ("PIP", "MCP")
 """Kinds of finger joints that the detector tells apart. A joint's kind is its group in the scheme."""
 
 
-def finger_joints(scheme: Scheme) -> tuple[Joint, ...]:
+def list_finger_joints(scheme: Scheme) -> tuple[Joint, ...]:
     """Return the joints of `scheme` that the detector finds. Raises TrainError if there is none."""
     joints = tuple(joint for joint in scheme.joints if joint.group in JOINT_KINDS)
     if not joints:
@@ -36,12 +36,12 @@ def finger_joints(scheme: Scheme) -> tuple[Joint, ...]:
     return joints
 
 
-def joint_template(scheme: Scheme) -> dict[str, tuple[float, float, float]]:
+def make_joint_template(scheme: Scheme) -> dict[str, tuple[float, float, float]]:
     """Return the usual place of each finger joint of a left hand: centre (x, y) and size in units of the square.
 
     The places are those of the scheme's first view with finger joints. Raises TrainError if no view has any.
     """
-    ids = {joint.id for joint in finger_joints(scheme)}
+    ids = {joint.id for joint in list_finger_joints(scheme)}
     template = next((view.template for view in scheme.views.values() if ids & set(view.template)), None)
     if template is None:
         raise TrainError("no view of the scheme has a template of finger joints", scheme.name, "Add one to its file")
@@ -61,7 +61,7 @@ def has_fingers(scheme: Scheme, view: str) -> bool:
     return any(joint.group in JOINT_KINDS and joint.id in template for joint in scheme.joints)
 
 
-def kinds_by_joint(scheme: Scheme) -> dict[str, str]:
+def map_joint_kinds(scheme: Scheme) -> dict[str, str]:
     """Return the kind of each finger joint of `scheme`."""
     return {joint.id: joint.group for joint in scheme.joints if joint.group in JOINT_KINDS}
 

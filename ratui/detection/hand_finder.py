@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.detection.crops import invert, map_points
-from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, joint_template, kinds_by_joint
+from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE, make_joint_template, map_joint_kinds
 from ratui.detection.joint_naming import NamedHand, Template, name_hand
 from ratui.detection.joint_network import Detection, JointNetwork, Proposals
 from ratui.scheme import Scheme
@@ -207,7 +207,11 @@ def _propose_whole(
     proposals = model.propose(square[None], _CANDIDATE_THRESHOLD)[0]
     outline = map_points(invert(_whole_square(turned)), _outline(turned))
     hand = name_hand(
-        proposals.to_candidates(), joint_template(scheme), kinds_by_joint(scheme), sides=tuple(sides), outline=outline
+        proposals.to_candidates(),
+        make_joint_template(scheme),
+        map_joint_kinds(scheme),
+        sides=tuple(sides),
+        outline=outline,
     )
     return _ProposedRotation(degrees, turned, hand, square, proposals)
 
@@ -220,8 +224,8 @@ def _detect_whole(model: JointNetwork, proposed: _ProposedRotation, scheme: Sche
     candidates = [each.candidate for each in detections]
     hand = name_hand(
         candidates,
-        joint_template(scheme),
-        kinds_by_joint(scheme),
+        make_joint_template(scheme),
+        map_joint_kinds(scheme),
         sides=tuple(sides),
         outline=_outline(proposed.levels),
     )
@@ -267,7 +271,7 @@ def _find_hands_in(
     model: JointNetwork, rotation: _Rotation, scheme: Scheme, sides: Sequence[str], max_hands: int
 ) -> list[FoundHand]:  # fmt: skip
     """Return the hands in one rotation of an image, in pixels of the turned image."""
-    template, kinds, levels = joint_template(scheme), kinds_by_joint(scheme), rotation.levels
+    template, kinds, levels = make_joint_template(scheme), map_joint_kinds(scheme), rotation.levels
     remaining, remaining_sides, found = list(rotation.detections), list(sides), list[FoundHand]()
     hand = rotation.hand
     while hand is not None:

@@ -63,7 +63,7 @@ class JointNetwork(Protocol):
         """
 
     def propose(self, squares: npt.NDArray[np.uint8], threshold: float) -> list[Proposals]:
-        """Return what `refine` would correct on each square; this is much faster. The parameters are those of `detect`."""
+        """Return the boxes that `refine` would correct, much faster than `detect`, whose parameters these are."""
 
     def refine(
         self, squares: npt.NDArray[np.uint8], proposals: Sequence[Proposals], threshold: float

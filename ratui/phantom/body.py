@@ -14,7 +14,7 @@ import numpy as np
 from ratui.phantom.anatomy import Array
 from ratui.phantom.truth import PhantomPatient
 
-__all__ = ["Body", "draw_body", "persistent_rng"]
+__all__ = ["Body", "draw_body", "make_persistent_rng"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Body:
 
 def draw_body(patient: PhantomPatient, side: Literal["L", "R"]) -> Body:
     """Draw the hand of `side`. The two hands of a patient differ only slightly."""
-    person, hand = np.random.default_rng([patient.seed, 11]), persistent_rng(patient, side)
+    person, hand = np.random.default_rng([patient.seed, 11]), make_persistent_rng(patient, side)
     grown = patient.age >= 17
     maturity = 1.0 if grown else float(np.clip((patient.age - 4) / 13, 0.15, 0.97))
     scale = float(np.clip(person.normal(0.96, 0.075), 0.76, 1.14)) if grown else 0.56 + 0.38 * maturity
@@ -83,6 +83,6 @@ def draw_body(patient: PhantomPatient, side: Literal["L", "R"]) -> Body:
     )
 
 
-def persistent_rng(patient: PhantomPatient, *names: str) -> np.random.Generator:
+def make_persistent_rng(patient: PhantomPatient, *names: str) -> np.random.Generator:
     """Return a generator for a constant property of `patient`, named by `names`; it is the same at all time points."""
     return np.random.default_rng([patient.seed, crc32("/".join(names).encode())])

@@ -13,9 +13,15 @@ import numpy as np
 
 from ratui.phantom.anatomy import Array, Flags
 from ratui.phantom.carving import carve_erosions
-from ratui.phantom.joint_ends import base_surface, carve_lucencies, head_contour, line_profile, spur_width
+from ratui.phantom.joint_ends import (
+    carve_lucencies,
+    compute_line_profile,
+    compute_spur_width,
+    draw_base_surface,
+    draw_head_contours,
+)
 from ratui.phantom.parts import Bridge, LongBone, Plate, ShortBone
-from ratui.phantom.texture import TILE_MM, lattice, mottle, tile_index, trabeculae
+from ratui.phantom.texture import TILE_MM, compute_tile_index, lattice, mottle, trabeculae
 
 __all__ = ["Canvas", "add_bridge", "add_long_bone", "add_short_bone"]
 
@@ -59,7 +65,7 @@ class Canvas:
 
         `mesh` is the share of trabeculae without a direction. The means are 0, the standard deviations about 1.
         """
-        index = tile_index(along, across)
+        index = compute_tile_index(along, across)
         struts = trabeculae(self.level).ravel().take(index)
         if np.any(mesh):
             struts = struts + mesh * (lattice(self.level).ravel().take(index) - struts)
@@ -100,7 +106,7 @@ def _mineral_along(canvas: Canvas, bone: LongBone, length: float, u: Array, v: A
     half = tables[0][index]
     wider = 1 + _F(bone.lean) * np.clip(v / half, -1, 1)
     half *= wider
-    spur = spur_width(half, detail, u, v, length, bone.scale)
+    spur = compute_spur_width(half, detail, u, v, length, bone.scale)
     half = half + spur
     inner = tables[1][index] * wider + _F(0.9) * spur
     across = np.minimum(np.abs(v) / half, 1.4)
@@ -131,19 +137,19 @@ def _mineral_along(canvas: Canvas, bone: LongBone, length: float, u: Array, v: A
     spongy = tables[2][index] * (1 + _F(detail.grain) * pattern) * (1 + _F(detail.mottle) * mottled)
     mineral = _F(1.7 * (4.3 * bone.scale / shaft) ** 0.5 * bone.thickness) * (cortex + marrow * spongy)
     if bone.plates[0] > 0:
-        mineral += _F(bone.plates[0]) * chord * base_surface(detail, at_plate, square, mottled)
+        mineral += _F(bone.plates[0]) * chord * draw_base_surface(detail, at_plate, square, mottled)
     if bone.plates[1] > 0 and bone.form != "tip":
-        mineral += _F(1.0 * bone.plates[1]) * chord * line_profile(at_head - _F(0.35), 0.42)
+        mineral += _F(1.0 * bone.plates[1]) * chord * compute_line_profile(at_head - _F(0.35), 0.42)
     if detail.head is not None:
-        added, share = head_contour(detail.head, v, at_head, head, bone.scale, mottled)
+        added, share = draw_head_contours(detail.head, v, at_head, head, bone.scale, mottled)
         mineral = mineral * share + added * chord
     carve_lucencies(mineral, detail.lucencies, u, v, length, half)
     if bone.growth > 0:
         where = length - 6.5 * bone.scale if bone.growth_at_head else 5.0 * bone.scale
         wavy = u - _F(where) - _F(0.5) * np.sin(v * _F(0.9))
         gap = 0.35 + 0.55 * bone.growth
-        mineral *= 1 - _F(min(0.9, 0.35 + bone.growth)) * line_profile(wavy, gap)
-        mineral += _F(0.8) * chord * line_profile(np.abs(wavy) - _F(2 * gap), 0.45)
+        mineral *= 1 - _F(min(0.9, 0.35 + bone.growth)) * compute_line_profile(wavy, gap)
+        mineral += _F(0.8) * chord * compute_line_profile(np.abs(wavy) - _F(2 * gap), 0.45)
     return np.asarray(mineral * taper)
 
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from ratui.phantom.anatomy import ARTICULATIONS, CARPALS, WRIST_SPACE, Array
-from ratui.phantom.body import persistent_rng
+from ratui.phantom.body import make_persistent_rng
 from ratui.phantom.hand import Hand
 
-__all__ = ["close_gaps", "projected_overlap", "vary_carpus"]
+__all__ = ["close_gaps", "draw_projected_overlap", "vary_carpus"]
 
 _DISTAL_ROW, _RADIUS, _MIDDLE = 213.0, 247.0, 108.0
 """Bases of the metacarpals, surface of the radius, and middle of the wrist, in mm of the tracing."""
@@ -26,7 +26,7 @@ _WARPS, _WARP_WIDTH, _WARP_SIZE = 8, 12.0, 1.7
 
 def vary_carpus(hand: Hand, bones: Mapping[str, Array]) -> dict[str, Array]:
     """Return the outlines `bones` (mm of the tracing, by name) with the shapes and positions of this patient."""
-    draw = persistent_rng(hand.patient, "carpus")  # both hands of a patient are alike
+    draw = make_persistent_rng(hand.patient, "carpus")  # both hands of a patient are alike
     varied = {name: _vary_bone(name, outline, draw) for name, outline in bones.items()}
     middles = {name: outline.mean(axis=0) for name, outline in varied.items()}
     _shift(varied, "pisiform", (middles["triquetrum"] - middles["pisiform"]) * draw.uniform(0.1, 1.15))
@@ -71,12 +71,12 @@ def _stretch(outline: Array, by: Array) -> Array:
     return np.asarray(outline + by * np.clip(along / max(float(along.max()), 1e-9), 0, 1)[:, None])
 
 
-def projected_overlap(hand: Hand, first: str, second: str) -> float:
+def draw_projected_overlap(hand: Hand, first: str, second: str) -> float:
     """Return the width of a space without a score, relative to a healthy one; below 0 the bones overlap.
 
     Such a space narrows with the scored ones. In some hands the two bones overlap, because the rays do not meet the space.
     """
-    draw = persistent_rng(hand.patient, "overlap", first, second)
+    draw = make_persistent_rng(hand.patient, "overlap", first, second)
     scored = [joint for joint in hand.sites if joint in ("CAP-NAV-LUN", "RC", "CMC4", "MULT-NAV")]
     narrow = float(np.mean([hand.grade(joint, "JSN") for joint in scored])) / 4 if scored else 0.0
     overlaps = draw.random() < 0.2

@@ -8,7 +8,7 @@ import numpy as np
 
 from ratui.phantom.anatomy import Array
 from ratui.phantom.lesions import ErosionEllipse
-from ratui.phantom.texture import mottle, tile_index, trabeculae
+from ratui.phantom.texture import compute_tile_index, mottle, trabeculae
 
 __all__ = ["carve_erosions"]
 
@@ -33,7 +33,7 @@ def carve_erosions(mineral: Array, x: Array, y: Array, erosions: Sequence[Erosio
         across, along = dx * c + dy * s, dy * c - dx * s
         a, b = across / _F(erosion.across), along / _F(erosion.along)
         size = float(np.sqrt(erosion.across * erosion.along))
-        index = tile_index(along + _F(31 * erosion.phase), across + _F(17 * erosion.phase))
+        index = compute_tile_index(along + _F(31 * erosion.phase), across + _F(17 * erosion.phase))
         bays = np.clip(mottle().ravel().take(index), -2.2, 2.2)
         # Bays of the outline are as wide as the pattern, whatever the size of the erosion.
         outside = (np.sqrt(a * a + b * b) - 1) * _F(size) + _F(min(0.26 * size, 0.7)) * bays

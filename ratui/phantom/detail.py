@@ -108,8 +108,8 @@ def draw_detail(
 ) -> BoneDetail:
     """Draw the fine structure of the bone `number` of a finger or toe, counted from the metacarpal or metatarsal."""
     person, own = (
-        limb.patient_rng("bone detail"),
-        limb.persistent_rng(f"{'foot' if in_foot else 'hand'} detail {ray} {number}"),
+        limb.make_patient_rng("bone detail"),
+        limb.make_persistent_rng(f"{'foot' if in_foot else 'hand'} detail {ray} {number}"),
     )
     coarse, mottled, sharp = person.random(3)
     lost = float(person.uniform(0.0, 0.2 + 0.14 * min(limb.patient.severity, 2.5)))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ratui.imaging import Box
 from ratui.phantom.anatomy import Array
-from ratui.phantom.body import draw_body, persistent_rng
+from ratui.phantom.body import draw_body, make_persistent_rng
 from ratui.phantom.bones import Canvas, add_bridge, add_long_bone, add_short_bone
 from ratui.phantom.cassette import add_collimation, add_markers
 from ratui.phantom.exposure import MachineSettings, draw_machine, expose, vary_machine
@@ -173,12 +173,12 @@ def render(
 def _choose_machine(patient: PhantomPatient, rng: np.random.Generator) -> MachineSettings:
     """Return the settings of the clinic's machine with small variations, or sometimes of another machine."""
     another = rng.random() < 0.2
-    return draw_machine(rng) if another else vary_machine(draw_machine(persistent_rng(patient, "machine")), rng)
+    return draw_machine(rng) if another else vary_machine(draw_machine(make_persistent_rng(patient, "machine")), rng)
 
 
 def _place_hand(patient: PhantomPatient, side: Literal["L", "R"], time: int, rng: np.random.Generator) -> _PlacedLimb:
     body = draw_body(patient, side)
-    pose = draw_pose(rng, patient, persistent_rng(patient, side, "pose"))
+    pose = draw_pose(rng, patient, make_persistent_rng(patient, side, "pose"))
     hand = Hand(patient, side, time, body, pose)
     wrist = hand.to_film(np.array([[110.0, 262.0]]))
     arm = [(hand.to_film(np.array([place]))[0], 55.0) for place in _ARM]
@@ -187,9 +187,9 @@ def _place_hand(patient: PhantomPatient, side: Literal["L", "R"], time: int, rng
 
 def _place_foot(patient: PhantomPatient, side: Literal["L", "R"], time: int, rng: np.random.Generator) -> _PlacedLimb:
     body = draw_foot_body(patient, side)
-    pose = draw_foot_pose(rng, patient, persistent_rng(patient, side, "foot pose"))
+    pose = draw_foot_pose(rng, patient, make_persistent_rng(patient, side, "foot pose"))
     foot = Foot(patient, side, time, body, pose)
-    forefoot = persistent_rng(patient, "foot films").random() < _FOREFOOT
+    forefoot = make_persistent_rng(patient, "foot films").random() < _FOREFOOT
     end, height = (_TARSUS, _FOREFOOT_HEIGHT) if forefoot else (_ANKLE, _FOOT_HEIGHT)
     sole = [(foot.to_film(np.array([place]))[0], 52.0) for place in _SOLE]
     return _place(
@@ -233,7 +233,7 @@ def _pixel_size(
     patient: PhantomPatient, placed: list[_PlacedLimb], rows: int, width: float, rng: np.random.Generator
 ) -> float:
     """Return the pixel size in mm: the clinic's usual size, or more if the hand or foot would not fit."""
-    usual = float(np.exp(persistent_rng(patient, "clinic").normal(0.0, 0.12)))
+    usual = float(np.exp(make_persistent_rng(patient, "clinic").normal(0.0, 0.12)))
     if rng.random() < 0.15:  # taken in another room, or on a plate of another size
         usual = float(np.exp(rng.normal(0.0, 0.14)))
     mm = placed[0].height * float(np.clip(usual * rng.normal(1.0, 0.02), 0.72, 1.45)) / rows

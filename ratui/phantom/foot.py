@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from ratui.phantom.anatomy import Array
-from ratui.phantom.body import Body, draw_body, persistent_rng
+from ratui.phantom.body import Body, draw_body, make_persistent_rng
 from ratui.phantom.foot_pose import FootPose
 from ratui.phantom.limb import Limb
 from ratui.phantom.truth import PhantomPatient
@@ -30,7 +30,7 @@ class Foot(Limb):
         c, s = np.cos(self.pose.rotation), np.sin(self.pose.rotation)
         self.film_transform = np.array([[c, -s], [s, c]]) * self.body.scale
         # A smooth deformation that gives each patient's foot its own shape without closing joint spaces.
-        own = persistent_rng(self.patient, "foot shape")
+        own = make_persistent_rng(self.patient, "foot shape")
         self._waves = own.normal(0.0, 0.9, (2, 2)), own.uniform(0.0, 6.3, (2, 2))
 
     def to_film(self, points: Array) -> Array:
@@ -44,7 +44,7 @@ class Foot(Limb):
 def draw_foot_body(patient: PhantomPatient, side: Literal["L", "R"]) -> Body:
     """Draw the foot of `side`: the patient's build, age and density as in the hand, with lengths and size of its own."""
     body = draw_body(patient, side)
-    person, own = persistent_rng(patient, "feet"), persistent_rng(patient, side, "foot")
+    person, own = make_persistent_rng(patient, "feet"), make_persistent_rng(patient, side, "foot")
     size = float(person.normal(1.0, 0.03)) * float(own.normal(1.0, 0.006)) / _HAND_SCALE
     stretch = person.normal(1.0, 0.028, (5, 4)) + own.normal(0.0, 0.006, (5, 4))
     return replace(

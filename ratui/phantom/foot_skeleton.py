@@ -26,7 +26,7 @@ from ratui.phantom.foot_anatomy import (
 )
 from ratui.phantom.foot_skin import add_sole, build_toe_flesh
 from ratui.phantom.lesions import ErosionEllipse, draw_sided_erosions, place_at_end, split_sides
-from ratui.phantom.limb import joint_space_width, sideways_shift, surface_density
+from ratui.phantom.limb import compute_surface_density, find_sideways_shift, joint_space_width
 from ratui.phantom.parts import Bridge, Layout, LongBone, ShortBone
 from ratui.phantom.tarsus import add_tarsus
 
@@ -61,7 +61,7 @@ def _add_ray(layout: Layout, foot: Foot, ray: int) -> None:
     body, scale = foot.body, foot.body.scale
     bones, centres = _place_bones(foot, ray)
     last = len(bones) - 1
-    draw = foot.persistent_rng(f"foot bones {ray}")
+    draw = foot.make_persistent_rng(f"foot bones {ray}")
     growth = max(0.0, 0.98 - body.maturity) if body.maturity < 1 else 0.0
     for number, (bone, widths) in enumerate(zip(bones, WIDTHS[ray], strict=True)):
         base, shaft, head = (w * scale * body.stout * float(draw.normal(1.0, 0.03)) for w in widths)
@@ -85,8 +85,8 @@ def _add_ray(layout: Layout, foot: Foot, ray: int) -> None:
                 hollow=(0.2 if number == 0 else (2.0 if ray == 1 else 1.5) if number == 1 else 0.5) * scale,
                 lip=(0.3 if number == 0 else float(draw.uniform(0.3, 0.8))) * scale,
                 plates=(
-                    surface_density(foot, inner) if number else 0.75,
-                    surface_density(foot, outer) if number < last else 0.0,
+                    compute_surface_density(foot, inner) if number else 0.75,
+                    compute_surface_density(foot, outer) if number < last else 0.0,
                 ),
                 bulge=(loss, position),
                 growth=growth,
@@ -157,8 +157,8 @@ def _next_start(
     radius = (0.8 if knuckle else 0.5) * WIDTHS[ray][number - 1][2] * scale
     gap = joint_space_width(foot, joint, JOINT_SPACES[number - 1])
     if foot.finding(joint) == "luxation" and knuckle and ray > 1:  # the toe rides up on the metatarsal
-        gap -= float(foot.persistent_rng(joint, "riding").uniform(0.0, 5.0)) * scale
-    aside = sideways_shift(foot, joint, WIDTHS[ray][number][0], 0.85 if knuckle else 0.5, may_slip=knuckle)
+        gap -= float(foot.make_persistent_rng(joint, "riding").uniform(0.0, 5.0)) * scale
+    aside = find_sideways_shift(foot, joint, WIDTHS[ray][number][0], 0.85 if knuckle else 0.5, may_slip=knuckle)
     bent = abs(lift - (float(foot.pose.lift[ray - 1, number - 2]) if number > 1 else 0.0))
     if bent > 0.45:  # in a bent joint the base is projected over the head
         gap -= float(np.sin(bent - 0.45)) * 0.8 * WIDTHS[ray][number - 1][2] * scale
@@ -204,7 +204,7 @@ def _place_erosions(
 def _add_eminence(layout: Layout, foot: Foot, metatarsal: _FootBone) -> None:
     """Add the medial eminence of the first metatarsal in hallux valgus: bone at the inner side of its head."""
     excess = float(np.degrees(foot.pose.hallux_valgus)) - 18.0
-    scale, draw = foot.body.scale, foot.persistent_rng("eminence")
+    scale, draw = foot.body.scale, foot.make_persistent_rng("eminence")
     height = float(np.clip(0.13 * excess * draw.uniform(0.6, 1.2), 0.0, 3.6))
     if height < 0.6 or foot.body.maturity < 1:
         return
@@ -232,7 +232,7 @@ def _add_sesamoids(layout: Layout, foot: Foot, metatarsal: _FootBone) -> None:
     shift = -0.16 * max(float(np.degrees(foot.pose.hallux_valgus)) - 15.0, 0.0)
     turn = np.linspace(0, 2 * np.pi, 15)[:-1]
     for number, (across, back, wide, tall) in enumerate(SESAMOIDS):
-        draw = foot.persistent_rng("sesamoid", str(number))
+        draw = foot.make_persistent_rng("sesamoid", str(number))
         size = float(draw.normal(1.0, 0.09))
         place = np.array([across + shift + draw.normal(0.0, 0.5), back + draw.normal(0.0, 0.9)]) * scale
         centre = metatarsal.end + medial * place[0] - axis * place[1]

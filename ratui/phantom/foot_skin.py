@@ -61,7 +61,7 @@ def build_toe_flesh(foot: Foot, ray: int, bones: Sequence[tuple[Array, Array]]) 
     points, radii = [0.12 * bones[0][0] + 0.88 * bones[0][1]], [usual[0] * stout]
     for number, (start, end) in enumerate(bones[1:], start=1):
         name = joint_name(ray, number)
-        draw = foot.persistent_rng(name, "flesh", str(foot.time))
+        draw = foot.make_persistent_rng(name, "flesh", str(foot.time))
         if number == 1:
             points.append((start + end) / 2)
             radii.append(usual[1] * stout)

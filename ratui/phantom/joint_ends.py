@@ -10,12 +10,12 @@ import numpy as np
 from ratui.phantom.anatomy import Array
 from ratui.phantom.detail import BoneDetail, HeadContour, Lucency
 
-__all__ = ["base_surface", "carve_lucencies", "head_contour", "line_profile", "spur_width"]
+__all__ = ["carve_lucencies", "compute_line_profile", "compute_spur_width", "draw_base_surface", "draw_head_contours"]
 
 _F = np.float32
 
 
-def line_profile(distance: Array, width: float) -> Array:
+def compute_line_profile(distance: Array, width: float) -> Array:
     """Return a Gaussian profile of `distance` (mm) from a line, 0 beyond three widths."""
     part = distance * _F(1 / width)
     result = np.zeros_like(part)
@@ -24,8 +24,10 @@ def line_profile(distance: Array, width: float) -> Array:
     return result
 
 
-def spur_width(half: Array, detail: BoneDetail, u: Array, v: Array, length: float, scale: float) -> Array | float:
-    """Return what osteophytes add to the half width of a bone, in mm."""
+def compute_spur_width(
+    half: Array, detail: BoneDetail, u: Array, v: Array, length: float, scale: float
+) -> Array | float:
+    """Return the width in mm that osteophytes add to the half width of a bone."""
     added: Array | float = 0.0
     for place, heights in ((0.5 * scale, detail.spurs[:2]), (length - 1.4 * scale, detail.spurs[2:])):
         if any(heights):
@@ -35,7 +37,7 @@ def spur_width(half: Array, detail: BoneDetail, u: Array, v: Array, length: floa
     return added
 
 
-def base_surface(detail: BoneDetail, at_plate: Array, square: Array, mottled: Array) -> Array:
+def draw_base_surface(detail: BoneDetail, at_plate: Array, square: Array, mottled: Array) -> Array:
     """Return the mineral in mm of the dense zone under the surface of a bone's base, per mm that a ray runs in the bone.
 
     `at_plate` is the distance from the surface in mm, `square` the squared distance from the axis in half widths, and
@@ -47,11 +49,11 @@ def base_surface(detail: BoneDetail, at_plate: Array, square: Array, mottled: Ar
     zone = _F(2.4) * np.exp(-np.minimum(off * off, 30)) * (1 - _F(0.35 * min(detail.band, 1.0)))
     if detail.rim[1]:
         # The rims in front and behind are two contours, because the rays do not run along the surface.
-        zone += _F(1.3 * detail.rim[1]) * line_profile(at_plate - _F(detail.rim[0]) * (_F(1.15) - square), 0.34)
+        zone += _F(1.3 * detail.rim[1]) * compute_line_profile(at_plate - _F(detail.rim[0]) * (_F(1.15) - square), 0.34)
     return np.asarray(zone)
 
 
-def head_contour(
+def draw_head_contours(
     contour: HeadContour, v: Array, at_head: Array, head: float, scale: float, mottled: Array
 ) -> tuple[Array, Array]:
     """Return the mineral in mm of the inner contours of a head, and the share of the mineral that remains beside them.

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from ratui.phantom.anatomy import Array, Point
-from ratui.phantom.body import persistent_rng
+from ratui.phantom.body import make_persistent_rng
 from ratui.phantom.truth import PhantomPatient
 from ratui.scheme import Site
 
@@ -106,7 +106,7 @@ def draw_erosions(patient: PhantomPatient, site: Site, time: int) -> list[Erosio
     grade = min(patient.grade(site, "ERO", time), 5)
     if not grade:
         return []
-    draw = persistent_rng(patient, site.key, "ERO")
+    draw = make_persistent_rng(patient, site.key, "ERO")
     caps = (2, 2) if draw.random() < 0.45 else (3, 2)
     sizes = split_grade(grade, caps)
     first_outer = draw.random() < 0.38  # the inner of the two bones (the head) is eroded more often
@@ -154,7 +154,7 @@ def split_sides(patient: PhantomPatient, site: Site, grade: int) -> tuple[int, i
 
     No side decreases when the grade increases. The proximal side (the head) is usually eroded more.
     """
-    draw = persistent_rng(patient, site.key, "sides")
+    draw = make_persistent_rng(patient, site.key, "sides")
     share = float(draw.uniform(0.5, 0.95)) if draw.random() < 0.8 else float(draw.uniform(0.1, 0.5))
     proximal = int(np.clip(round(grade * share), grade - 5, 5))
     return proximal, grade - proximal
@@ -165,7 +165,7 @@ def draw_sided_erosions(patient: PhantomPatient, site: Site, time: int) -> list[
     healing = is_healing(patient, site, time)
     drawn_erosions = []
     for outer, grade in zip((False, True), split_sides(patient, site, patient.grade(site, "ERO", time)), strict=True):
-        draw = persistent_rng(patient, site.key, "ERO", "distal" if outer else "proximal")
+        draw = make_persistent_rng(patient, site.key, "ERO", "distal" if outer else "proximal")
         caps = (2, 2) if draw.random() < 0.45 else (3, 2)
         # The outer edge of the fifth metatarsal and the inner edges of the others erode first.
         lateral = draw.random() < (0.75 if site.joint.id[-1:] == "5" else 0.42)
@@ -192,7 +192,7 @@ def draw_joint_space(patient: PhantomPatient, site: Site, time: int) -> JointSpa
     scored = "JSN" in site.joint.scales
     grade = patient.grade(site, "JSN", time) if scored else max(0, patient.grade(site, "ERO", time) - 2)
     grade = min(grade, 4)
-    draw = persistent_rng(patient, site.key, "JSN")
+    draw = make_persistent_rng(patient, site.key, "JSN")
     place, more, where = draw.random(3)
     remaining = _LEFT[grade][0] + place * (_LEFT[grade][1] - _LEFT[grade][0])
     focal_loss = _FOCAL[grade][0] + more * (_FOCAL[grade][1] - _FOCAL[grade][0])
@@ -231,7 +231,7 @@ def place_on_outlines(
 
     `outlines` are the outlines of the bones, `margins` the points at which erosions may begin, in mm.
     """
-    draw = persistent_rng(patient, site.key, "margin")
+    draw = make_persistent_rng(patient, site.key, "margin")
     erosions: list[list[ErosionEllipse]] = [[] for _ in outlines]
     places = [(int(draw.integers(len(outlines))), draw.random(), draw.uniform(0.8, 1.25)) for _ in range(3)]
     for erosion in draw_erosions(patient, site, time):

@@ -7,12 +7,12 @@ from typing import Literal
 
 import numpy as np
 
-from ratui.phantom.body import Body, persistent_rng
+from ratui.phantom.body import Body, make_persistent_rng
 from ratui.phantom.lesions import JointSpace, draw_joint_space
 from ratui.phantom.truth import PhantomPatient
 from ratui.scheme import Site
 
-__all__ = ["Limb", "joint_space_width", "sideways_shift", "surface_density"]
+__all__ = ["Limb", "compute_surface_density", "find_sideways_shift", "joint_space_width"]
 
 
 @dataclass
@@ -43,13 +43,13 @@ class Limb:
         site = self.sites.get(joint)
         return draw_joint_space(self.patient, site, self.time) if site else JointSpace(1.0, 0.0, 0.0)
 
-    def persistent_rng(self, *names: str) -> np.random.Generator:
-        """Return a generator for a constant property of this limb; see `body.persistent_rng`."""
-        return persistent_rng(self.patient, self.side, *names)
+    def make_persistent_rng(self, *names: str) -> np.random.Generator:
+        """Return a generator for a constant property of this limb; see `body.make_persistent_rng`."""
+        return make_persistent_rng(self.patient, self.side, *names)
 
-    def patient_rng(self, *names: str) -> np.random.Generator:
+    def make_patient_rng(self, *names: str) -> np.random.Generator:
         """Return a generator for a constant property of the patient, the same for all limbs."""
-        return persistent_rng(self.patient, *names)
+        return make_persistent_rng(self.patient, *names)
 
 
 def joint_space_width(limb: Limb, name: str, usual: float) -> float:
@@ -61,7 +61,7 @@ def joint_space_width(limb: Limb, name: str, usual: float) -> float:
     state = limb.finding(name)
     if state is None:
         return healthy * limb.space(name).remaining
-    some = float(limb.persistent_rng(name, "gap").random())
+    some = float(limb.make_persistent_rng(name, "gap").random())
     if state == "collapse":
         return -(0.9 + 1.6 * some) * limb.body.scale
     if state == "ankylosis":
@@ -73,7 +73,7 @@ def joint_space_width(limb: Limb, name: str, usual: float) -> float:
     return healthy * limb.space(name).remaining  # a finding of another scheme, which the simulator cannot draw
 
 
-def sideways_shift(limb: Limb, name: str, half_width: float, outwards: float, *, may_slip: bool) -> float:
+def find_sideways_shift(limb: Limb, name: str, half_width: float, outwards: float, *, may_slip: bool) -> float:
     """Return the sideways shift in mm of the outer bone of the joint `name`; negative is towards the fifth finger or toe.
 
     Parameters
@@ -94,7 +94,7 @@ def sideways_shift(limb: Limb, name: str, half_width: float, outwards: float, *,
     little = state is None and may_slip and limb.grade(name, "JSN") == 3
     if state not in ("luxation", "subluxation") and not little:
         return 0.0
-    draw = limb.persistent_rng(name, "aside")
+    draw = limb.make_persistent_rng(name, "aside")
     towards = -1.0 if draw.random() < outwards else 1.0
     some, width = float(draw.random()), half_width * limb.body.scale
     if state == "luxation":
@@ -104,10 +104,10 @@ def sideways_shift(limb: Limb, name: str, half_width: float, outwards: float, *,
     return towards * width * (0.15 + 0.15 * some) if draw.random() < 0.2 else 0.0
 
 
-def surface_density(limb: Limb, joint: str) -> float:
+def compute_surface_density(limb: Limb, joint: str) -> float:
     """Return the density of a joint surface: 0 in a fused joint, high where cartilage is lost."""
     state = limb.finding(joint)
     if state in ("ankylosis", "collapse"):
         return 0.0 if state == "ankylosis" else 0.35
-    usual = float(limb.persistent_rng(joint, "plate").uniform(0.65, 1.05))
+    usual = float(limb.make_persistent_rng(joint, "plate").uniform(0.65, 1.05))
     return usual + 0.13 * limb.grade(joint, "JSN")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ratui.phantom.anatomy import FINGERS, Array, Point
-from ratui.phantom.body import persistent_rng
+from ratui.phantom.body import make_persistent_rng
 from ratui.phantom.truth import PhantomPatient
 
 __all__ = ["Pose", "draw_pose"]
@@ -83,7 +83,7 @@ def draw_pose(rng: np.random.Generator, patient: PhantomPatient, persistent: np.
         flexion[0] += np.array([0, 0.5, -0.4, 0]) * persistent.uniform(0.5, 1.0)  # zigzag deformity of the thumb
     usual = persistent.uniform(-0.7, 0.7) if persistent.random() < 0.06 else persistent.normal(0.0, 0.09)
     rotation = rng.uniform(-0.75, 0.75) if rng.random() < 0.06 else usual + rng.normal(0.0, 0.06)
-    usual_deviation = _FOREARM + persistent_rng(patient, "forearm").normal(0.0, 0.1)
+    usual_deviation = _FOREARM + make_persistent_rng(patient, "forearm").normal(0.0, 0.1)
     deviation = (
         usual_deviation + persistent.normal(0.0, 0.08) + rng.normal(0.0, 0.04) + 0.08 * deformity * persistent.normal()
     )

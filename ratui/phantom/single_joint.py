@@ -13,7 +13,7 @@ import numpy as np
 
 from ratui.imaging import Box
 from ratui.phantom.anatomy import FINGERS, JOINT_SPACES, Array
-from ratui.phantom.body import draw_body, persistent_rng
+from ratui.phantom.body import draw_body, make_persistent_rng
 from ratui.phantom.bones import Canvas, add_long_bone, add_short_bone
 from ratui.phantom.exposure import MachineSettings, expose
 from ratui.phantom.film import PhantomFilm
@@ -146,12 +146,14 @@ def render_joint(
     side, number = site.side, _number(site)
     body = draw_body(patient, side)
     # The same pose on all films of the patient, without habits that hide a joint.
-    pose = draw_pose(persistent_rng(patient, side, "one pose"), patient, persistent_rng(patient, side, "pose"))
+    pose = draw_pose(
+        make_persistent_rng(patient, side, "one pose"), patient, make_persistent_rng(patient, side, "pose")
+    )
     pose = replace(pose, flexion=np.clip(pose.flexion, -_LARGEST_LIFT, _LARGEST_LIFT), rotation=0.0)
     hand = _NarrowedHand(patient, side, 0, body, pose, site.joint.id, 1.0 - narrowing)
     layout = build_layout(hand, has_wrist=False)
     if erosion is not None:
-        phase = float(persistent_rng(patient, "erosion").uniform(0.0, 6.3))
+        phase = float(make_persistent_rng(patient, "erosion").uniform(0.0, 6.3))
         _add_erosion(layout, int(site.joint.id[-1]), number, erosion, phase)
     pixels = round(_SIDE_MM / pixel_size)
     centre, _ = layout.centres[site.key]
@@ -161,7 +163,7 @@ def render_joint(
         add_short_bone(canvas, short)
     for bone in layout.long_bones:
         add_long_bone(canvas, bone)
-    soft = draw_soft_tissue(layout, canvas, body.flesh, persistent_rng(patient, "soft tissue"))
+    soft = draw_soft_tissue(layout, canvas, body.flesh, make_persistent_rng(patient, "soft tissue"))
     levels = expose(canvas.mineral, soft, pixel_size, _MACHINE, rng)
     boxes = {
         key: Box.from_centre(

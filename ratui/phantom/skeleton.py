@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 
 from ratui.phantom.anatomy import FINGERS, JOINT_SPACES, WIDTHS, Array, joint_name, smooth
-from ratui.phantom.body import persistent_rng
+from ratui.phantom.body import make_persistent_rng
 from ratui.phantom.detail import draw_detail
 from ratui.phantom.hand import Hand
 from ratui.phantom.lesions import ErosionEllipse, JointSpace, draw_erosions, place_at_end
-from ratui.phantom.limb import joint_space_width, sideways_shift, surface_density
+from ratui.phantom.limb import compute_surface_density, find_sideways_shift, joint_space_width
 from ratui.phantom.parts import Bridge, Layout, LongBone, ShortBone
 from ratui.phantom.skin import add_palm, build_finger_flesh
 from ratui.phantom.wrist import add_wrist
@@ -48,13 +48,13 @@ def _add_finger(layout: Layout, hand: Hand, finger: int) -> None:
     body, scale = hand.body, hand.body.scale
     bones, centres = _place_bones(hand, finger)
     last = len(bones) - 1
-    draw = hand.persistent_rng(f"bones {finger}")
+    draw = hand.make_persistent_rng(f"bones {finger}")
     for number, (bone, widths) in enumerate(zip(bones, WIDTHS[finger], strict=True)):
         base, shaft, head = (w * scale * body.stout * float(draw.normal(1.0, 0.035)) for w in widths)
         inner = joint_name(finger, number - 1) if number else ""
         outer = joint_name(finger, number)
         if number == 0 and finger > 1:  # the bases of neighbouring metacarpals touch or overlap
-            base *= float(persistent_rng(hand.patient, f"metacarpal base {finger}").uniform(1.0, 1.2))
+            base *= float(make_persistent_rng(hand.patient, f"metacarpal base {finger}").uniform(1.0, 1.2))
         form: Literal["metacarpal", "phalanx", "tip"] = (
             "tip" if number == last else "metacarpal" if number == 0 else "phalanx"
         )
@@ -70,8 +70,8 @@ def _add_finger(layout: Layout, hand: Hand, finger: int) -> None:
                 hollow=(-0.2 if number == 0 else 2.7 if number == 1 and finger > 1 else 0.9) * scale,
                 lip=(0.3 if number == 0 else float(draw.uniform(0.35, 1.5 if number == 1 else 1.0))) * scale,
                 plates=(
-                    surface_density(hand, inner) if number else 0.6,
-                    surface_density(hand, outer) if number < last else 0.0,
+                    compute_surface_density(hand, inner) if number else 0.6,
+                    compute_surface_density(hand, outer) if number < last else 0.0,
                 ),
                 bulge=(space.focal_loss * JOINT_SPACES[min(number - 1, 2)] * scale if number else 0.0, space.focal_position),
                 growth=growth * (1.0 if number or finger == 1 or draw.random() < 2 else 0.0),
@@ -104,8 +104,10 @@ def _place_bones(hand: Hand, finger: int) -> tuple[list[_Bone], list[Array]]:
     traced, pose, scale = FINGERS[finger], hand.pose, hand.body.scale
     bones: list[_Bone] = []
     centres: list[Array] = []
-    first = traced[0] + (persistent_rng(hand.patient, "thumb base").normal((2.0, 0.3), 1.3) if finger == 1 else 0.0)
-    at, turned = hand.to_film(first[None])[0], float(hand.persistent_rng(f"metacarpal {finger}").normal(0.0, 0.02))
+    first = traced[0] + (
+        make_persistent_rng(hand.patient, "thumb base").normal((2.0, 0.3), 1.3) if finger == 1 else 0.0
+    )
+    at, turned = hand.to_film(first[None])[0], float(hand.make_persistent_rng(f"metacarpal {finger}").normal(0.0, 0.02))
     for number in range(len(traced) - 1):
         line = traced[number + 1] - traced[number]
         if number == (1 if finger > 1 else 0):
@@ -128,7 +130,9 @@ def _place_bones(hand: Hand, finger: int) -> tuple[list[_Bone], list[Array]]:
             joint = joint_name(finger, number - 1)
             gap = joint_space_width(hand, joint, JOINT_SPACES[number - 1 if finger > 1 else min(number - 1, 1)])
             knuckle = number == 1
-            aside = sideways_shift(hand, joint, WIDTHS[finger][number][0], 0.85 if knuckle else 0.5, may_slip=knuckle)
+            aside = find_sideways_shift(
+                hand, joint, WIDTHS[finger][number][0], 0.85 if knuckle else 0.5, may_slip=knuckle
+            )
             lift = abs(float(pose.flexion[finger - 1][number]))
             if lift > 0.3:  # in a flexed joint the base is projected over the head
                 gap -= float(np.sin(lift - 0.3)) * 0.8 * WIDTHS[finger][number - 1][2] * scale

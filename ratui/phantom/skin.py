@@ -71,7 +71,7 @@ def build_finger_flesh(hand: Hand, finger: int, bones: Sequence[tuple[Array, Arr
     for number, (start, end) in enumerate(bones):
         share = min(number + (1 if finger == 1 else 0), 3)
         name = joint_name(finger, number)
-        draw = hand.persistent_rng(name, "flesh", str(hand.time))
+        draw = hand.make_persistent_rng(name, "flesh", str(hand.time))
         damage = hand.grade(name, "ERO") if number < len(bones) - 1 else 0
         puffed = 1 + body.swelling * 0.16 * float(draw.random()) * min(damage, 2) * (number < len(bones) - 1)
         healed = hand.sites.get(name) is not None and is_healing(hand.patient, hand.sites[name], hand.time)

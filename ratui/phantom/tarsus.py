@@ -32,7 +32,7 @@ def add_tarsus(layout: Layout, foot: Foot) -> None:
 
 def _own_shape(foot: Foot, name: str) -> Array:
     """Return the outline of a tarsal bone with this patient's shape; in a child it is smaller, and cartilage around."""
-    own = foot.persistent_rng("tarsus", name)
+    own = foot.make_persistent_rng("tarsus", name)
     outline = TARSALS[name]
     middle = outline.mean(axis=0)
     size = float(own.normal(1.0, 0.012)) * (1.0 if foot.body.maturity >= 1 else 0.62 + 0.38 * foot.body.maturity)
@@ -47,7 +47,7 @@ def _metatarsal_base(start: Array, end: Array, half: float) -> Array:
 
 def _build_bone(foot: Foot, name: str, outline: Array, others: list[Array]) -> ShortBone:
     body, scale = foot.body, foot.body.scale
-    own = foot.persistent_rng("tarsus", name, "bone")
+    own = foot.make_persistent_rng("tarsus", name, "bone")
     middle, plates = outline.mean(axis=0), []
     if others:
         near = np.concatenate(others)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ratui.phantom.anatomy import Array
 
-__all__ = ["TILE_MM", "cloud", "lattice", "mottle", "noise", "tile_index", "trabeculae"]
+__all__ = ["TILE_MM", "cloud", "compute_tile_index", "lattice", "mottle", "noise", "trabeculae"]
 
 _SIDE = 1024
 TILE_MM = 0.1
@@ -51,7 +51,7 @@ def mottle() -> Array:
     return _finish(_field(rng, 0.9, 0.8) + 1.2 * _field(rng, 2.6, 2.0), 0)
 
 
-def tile_index(along: Array, across: Array) -> npt.NDArray[np.int32]:
+def compute_tile_index(along: Array, across: Array) -> npt.NDArray[np.int32]:
     """Return the places in the tiles of `trabeculae`, `lattice` and `mottle`, as one index, at positions in mm."""
     last = _SIDE - 1  # the size is a power of two, so `& last` wraps around the tile
     row = (along * np.float32(1 / TILE_MM)).astype(np.int32) & last

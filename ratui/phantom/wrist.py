@@ -22,7 +22,7 @@ from ratui.phantom.anatomy import (
     Indices,
     smooth,
 )  # fmt: skip
-from ratui.phantom.carpus import close_gaps, projected_overlap, vary_carpus
+from ratui.phantom.carpus import close_gaps, draw_projected_overlap, vary_carpus
 from ratui.phantom.hand import Hand
 from ratui.phantom.lesions import ErosionEllipse, JointSpace, place_on_outlines
 from ratui.phantom.parts import Bridge, Layout, LongBone, Plate, ShortBone
@@ -74,7 +74,7 @@ def add_wrist(layout: Layout, hand: Hand) -> None:
 
 def _wrist_outlines(hand: Hand) -> dict[str, Array]:
     """Return the outlines of the wrist's bones in mm of the tracing, with this patient's shapes in this film's pose."""
-    body, own = hand.body, hand.persistent_rng("carpals")
+    body, own = hand.body, hand.make_persistent_rng("carpals")
     bones = {}
     for name, outline in {**FOREARM, **CARPALS}.items():
         middle = outline.mean(axis=0)
@@ -112,7 +112,7 @@ def _set_joint_spaces(
 ) -> dict[str, Array]:
     """Return outlines whose spaces have the widths of their grades; add the facing points to `facing`."""
     spaces = [
-        _joint_space(hand, joint, 1.0 if joint else projected_overlap(hand, first, second))
+        _joint_space(hand, joint, 1.0 if joint else draw_projected_overlap(hand, first, second))
         for first, second, joint, _ in ARTICULATIONS
     ]
     every = list(zip(ARTICULATIONS, spaces, strict=True))
@@ -243,7 +243,7 @@ def _collapse(hand: Hand, name: str, outline: Array) -> Array:
     """Return the outline of a carpal bone, flat and small if it has collapsed."""
     for joint, bones in SCORED_BONES.items():
         if name in bones and name in CARPALS and hand.finding(joint) == "collapse":
-            middle, draw = outline.mean(axis=0), hand.persistent_rng(joint, name, "crushed")
+            middle, draw = outline.mean(axis=0), hand.make_persistent_rng(joint, name, "crushed")
             down = np.array([hand.film_transform[0, 1], hand.film_transform[1, 1]]) / hand.body.scale
             along = ((outline - middle) @ down)[:, None] * down
             return np.asarray(outline - along * draw.uniform(0.3, 0.45) - (outline - middle) * draw.uniform(0.02, 0.1))
@@ -268,7 +268,7 @@ def _build_bone(
     hand: Hand, name: str, outline: Array, facing: list[_Articulation], erosions: list[ErosionEllipse]
 ) -> ShortBone:  # fmt: skip
     body, scale = hand.body, hand.body.scale
-    own, detail = hand.persistent_rng(name, "bone"), hand.persistent_rng(name, "detail")
+    own, detail = hand.make_persistent_rng(name, "bone"), hand.make_persistent_rng(name, "detail")
     middle = outline.mean(axis=0)
     plates = []
     for other, joint, points in facing:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from ratui.regions import is_mirrored
 from ratui.regions.editor import RegionEditor
-from ratui.regions.initial import initial_regions
+from ratui.regions.initial import make_initial_regions
 from ratui.regions.propagation import ConfirmedRegions, PropagatedRegions
 from ratui.scheme import Site
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
@@ -91,7 +91,7 @@ class CaseRegions:
             if record.id != film.id
             for key, region in confirmed.get(record.id, {}).items()
         }
-        regions = initial_regions(
+        regions = make_initial_regions(
             scheme,
             film,
             sites,
@@ -107,7 +107,7 @@ class CaseRegions:
             for record, _ in self.films
             for side in set(record.sides) & set(film.sides)
         )
-        alone = initial_regions(scheme, film, sites, confirmed={}, proposed={}, other=others)
+        alone = make_initial_regions(scheme, film, sites, confirmed={}, proposed={}, other=others)
         other_places = {
             key: region.box
             for key, region in alone.items()

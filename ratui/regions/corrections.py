@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ratui.imaging import Box
-from ratui.regions.initial import template_box
+from ratui.regions.initial import find_template_box
 from ratui.regions.kriging import Observation, find_most_informative, predict_boxes
 from ratui.scheme import Scheme, Site
 from ratui.study import FilmRecord, Region, RegionSource
@@ -19,8 +19,8 @@ __all__ = [
     "FOLLOWING_SOURCES",
     "UNSUPPORTED_SOURCES",
     "find_next_site",
-    "flexibilities",
     "follow_corrections",
+    "list_flexibilities",
     "place_by_evidence",
 ]
 
@@ -88,7 +88,7 @@ def place_by_evidence(
     scheme, film, sites
         The film and its sites.
     regions
-        The region of each site as `initial_regions` returns it.
+        The region of each site as `make_initial_regions` returns it.
     other_places
         The box of each site as on the film of the other time point, in pixels of this film, as far as it is known.
     mirrored_sides
@@ -97,7 +97,9 @@ def place_by_evidence(
     mirrored = set(mirrored_sides)
     placed = dict(regions)
     for hand in _group_by_side(sites):
-        template = {key: box for key, site in hand.items() if (box := template_box(scheme, film, site)) is not None}
+        template = {
+            key: box for key, site in hand.items() if (box := find_template_box(scheme, film, site)) is not None
+        }
         if mirrored & {site.side for site in hand.values()}:
             template = {key: box.mirror(film.area(hand[key].side)) for key, box in template.items()}
         for source, places in ((RegionSource.TEMPLATE, template), (RegionSource.OTHER_FILM, other_places)):
@@ -122,11 +124,11 @@ def find_next_site(
         options = [key for key in expected if key in wanted]
         if options:
             errors = {key: observation.error for key, observation in _observe(regions, expected).items()}
-            return find_most_informative(expected, errors, flexibilities(hand, expected), options)
+            return find_most_informative(expected, errors, list_flexibilities(hand, expected), options)
     return wanted[0] if wanted else None
 
 
-def flexibilities(hand: Mapping[str, Site], keys: Iterable[str]) -> dict[str, float]:
+def list_flexibilities(hand: Mapping[str, Site], keys: Iterable[str]) -> dict[str, float]:
     """Return the standard deviation of the offset that each of the joints `keys` has of its own, in boxes."""
     return {key: _FLEXIBILITY.get(hand[key].joint.group, _RIGID) for key in keys}
 
@@ -177,7 +179,7 @@ def _predict(
     following: Iterable[str],
 ) -> dict[str, Region]:
     """Return the regions of the sites `following` at their predicted places; their centres stay on the film."""
-    predicted = predict_boxes(expected, observed, flexibilities(hand, expected))
+    predicted = predict_boxes(expected, observed, list_flexibilities(hand, expected))
     return {key: Region(key, film.id, _keep_on_film(predicted[key], film), RegionSource.ESTIMATED) for key in following}
 
 

@@ -20,7 +20,7 @@ from ratui.regions.corrections import (
     follow_corrections,
     place_by_evidence,
 )
-from ratui.regions.initial import LARGEST, SMALLEST, template_box
+from ratui.regions.initial import LARGEST, SMALLEST, find_template_box
 from ratui.regions.navigation import find_box_towards
 from ratui.scheme import Scheme, Site
 from ratui.study import FilmRecord, Region, RegionSource
@@ -195,7 +195,7 @@ class RegionEditor:
         last = next((region for region in known if region.box is not None), None)
         if last is not None:
             return self._with_region(replace(last, confirmed_by=""))
-        return self.with_box(template_box(self.scheme, self.film, self.site) or self._middle())
+        return self.with_box(find_template_box(self.scheme, self.film, self.site) or self._middle())
 
     def next_arrangement(self) -> RegionEditor:
         """Select the next arrangement and mirror the boxes that are not confirmed yet, as far as it requires.

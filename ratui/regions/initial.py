@@ -12,13 +12,13 @@ from ratui.imaging import Box
 from ratui.scheme import Scheme, Site
 from ratui.study import FilmRecord, Region, RegionSource
 
-__all__ = ["LARGEST", "SMALLEST", "StepSize", "initial_regions", "move_box", "resize_box", "template_box"]
+__all__ = ["LARGEST", "SMALLEST", "StepSize", "find_template_box", "make_initial_regions", "move_box", "resize_box"]
 
 SMALLEST, LARGEST = 0.015, 0.6
 """Smallest and largest width of a box that keys can make, as fractions of the film's width."""
 
 
-def initial_regions(
+def make_initial_regions(
     scheme: Scheme,
     film: FilmRecord,
     sites: Iterable[Site],
@@ -63,11 +63,11 @@ def initial_regions(
             box = _rescale_box(region.box, record, film) if region.box else None
             regions[key] = Region(key, film.id, box, RegionSource.OTHER_FILM)
         else:
-            regions[key] = Region(key, film.id, template_box(scheme, film, site), RegionSource.TEMPLATE)
+            regions[key] = Region(key, film.id, find_template_box(scheme, film, site), RegionSource.TEMPLATE)
     return regions
 
 
-def template_box(scheme: Scheme, film: FilmRecord, site: Site) -> Box | None:
+def find_template_box(scheme: Scheme, film: FilmRecord, site: Site) -> Box | None:
     """Return the box of `site` on `film` according to the template of its view; None if the view does not show it."""
     place = scheme.views[film.view].template.get(site.joint.id)
     if place is None:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.imaging import Box, fit_similarity
-from ratui.regions.initial import template_box
+from ratui.regions.initial import find_template_box
 from ratui.scheme import Scheme, Site
 from ratui.study.case import FilmRecord
 
@@ -103,7 +103,7 @@ def _find_overlaps(scheme: Scheme, film: FilmRecord, placed: list[tuple[Site, Bo
     found = []
     for index, (site, box) in enumerate(placed):
         for other, other_box in placed[:index]:
-            here, there = (template_box(scheme, film, each) for each in (site, other))
+            here, there = (find_template_box(scheme, film, each) for each in (site, other))
             usual = 0.0  # overlap in the template
             if site.side == other.side and here is not None and there is not None:
                 usual = here.intersection_over_union(there)
@@ -146,7 +146,7 @@ def _match_to_template(scheme: Scheme, film: FilmRecord, hand: list[tuple[Site, 
     both = [
         (expected.centre, box.centre)
         for site, box in hand
-        if (expected := template_box(scheme, film, site)) is not None
+        if (expected := find_template_box(scheme, film, site)) is not None
     ]
     if not both:
         return np.zeros((0, 2)), np.zeros((0, 2))

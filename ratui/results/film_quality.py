@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from ratui.errors import FilmError, StoreError, StudyError
 from ratui.imaging import Box, Film, SpacingSource
 from ratui.imaging.joint_quality import JointQuality, measure_joints
-from ratui.regions.initial import template_box
+from ratui.regions.initial import find_template_box
 from ratui.scheme import Scheme, Site
 from ratui.study import Case, FilmRecord, Region, Study
 from ratui.study.film_files import is_lossy_film
@@ -100,7 +100,7 @@ class QualityProblem:
 
     @property
     def action(self) -> str:
-        """Return what to ask the site for; empty for a problem that needs no question."""
+        """Return the request to the site that made the film; empty for a problem that needs no request."""
         return _ACTIONS[self.kind]
 
 
@@ -249,7 +249,7 @@ def _choose_boxes(
         boxes = [region.box for region in found.values() if region.box is not None]
         if boxes:
             return kind, boxes
-    template = (template_box(scheme, record, site) for site in sites)
+    template = (find_template_box(scheme, record, site) for site in sites)
     return "template", [box for box in template if box is not None]
 
 

@@ -88,7 +88,7 @@ class AuditEntry:
 
 
 def list_audit_entries(study: Study, *, entries: bool = False) -> list[AuditEntry]:
-    """Return what was done in a study, the oldest first.
+    """Return all recorded acts in a study, the oldest first.
 
     Parameters
     ----------

@@ -232,10 +232,10 @@ class StudyCases(RegionStore):
             raise StudyError(f"it is not assigned to {clean_text(rater)}", case, "Ask a manager of the study")
         return positions
 
-    # Answers of others, which a study may show to whoever has answered a joint.
+    # Answers of others, which a study may show to a rater who has answered the joint.
 
     def other_answers(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
-        """Return what others answered at `site`; empty in a plain study."""
+        """Return the answers of others at `site`; empty in a plain study."""
         return ()
 
     def asked_sites(self, case: str) -> frozenset[str] | None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from ratui.crash_report import EXIT_FAULT, record_fault, report_fault
 from ratui.errors import RatuiError
 from ratui.garbage_collection import collect_rarely
-from ratui.program import EndedBySignal, ending_signals
+from ratui.program import EndedBySignal, list_ending_signals
 from ratui.terminal import SavedTerminal
 from ratui.tui.key_app import KeyApp
 from ratui.tui.textual_internals import TerminalDriver, get_driver
@@ -78,7 +78,7 @@ def _watch(app: KeyApp, terminal: SavedTerminal) -> Iterator[None]:
 
     A thread waits for the signals: the app's own thread may be waiting for a terminal that takes no output.
     """
-    signals = ending_signals()
+    signals = list_ending_signals()
     source, sink = os.pipe()
     os.set_blocking(sink, False)
     ended = threading.Event()

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from ratui.detection.finger_joints import joint_template, kinds_by_joint
+from ratui.detection.finger_joints import make_joint_template, map_joint_kinds
 from ratui.detection.joint_naming import Candidate, assign_columns, name_hand, name_joints
 from ratui.scheme import load_scheme
 
 SCHEME = load_scheme("fingers")
-TEMPLATE = joint_template(SCHEME)
-KINDS = kinds_by_joint(SCHEME)
+TEMPLATE = make_joint_template(SCHEME)
+KINDS = map_joint_kinds(SCHEME)
 
 
 def hand(

@@ -8,7 +8,7 @@ import pytest
 from ratui.imaging import Box
 from ratui.regions.corrections import follow_corrections
 from ratui.regions.editor import RegionEditor
-from ratui.regions.initial import initial_regions, template_box
+from ratui.regions.initial import find_template_box, make_initial_regions
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord, Region, RegionSource
 
@@ -24,7 +24,7 @@ def make_truth(film: FilmRecord, scale: float = 0.9, degrees: float = 10.0) -> d
     """Return the template's boxes after a similarity about the middle of each hand, by site key."""
     truth = {}
     for site in SCHEME.sites:
-        box = template_box(SCHEME, film, site) if site.side in film.sides else None
+        box = find_template_box(SCHEME, film, site) if site.side in film.sides else None
         if box is not None:
             x, y = film.area(site.side).centre
             factor = scale * complex(math.cos(math.radians(degrees)), math.sin(math.radians(degrees)))
@@ -39,7 +39,7 @@ def open_film(
     """Return a film with the boxes of the template, except those `found` by a model or `confirmed`."""
     film = make_film(side)
     sites = [site for site in SCHEME.sites if site.side in film.sides]
-    regions = initial_regions(SCHEME, film, sites, confirmed=confirmed or {}, proposed=found or {}, other={})
+    regions = make_initial_regions(SCHEME, film, sites, confirmed=confirmed or {}, proposed=found or {}, other={})
     return RegionEditor.create(SCHEME, film, sites, regions)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from ratui.imaging import Box
 from ratui.regions.editor import RegionEditor
-from ratui.regions.initial import initial_regions
+from ratui.regions.initial import make_initial_regions
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord, Region, RegionSource
 
@@ -16,7 +16,7 @@ def boxes(side: str = "L", source: RegionSource = RegionSource.TEMPLATE) -> Regi
     """Return a film with the boxes of the template."""
     film = FilmRecord("film", 0, side, "hand", 1000, 1600 if side == "B" else 820)
     sites = [site for site in SCHEME.sites if site.side in film.sides]
-    regions = initial_regions(SCHEME, film, sites, confirmed={}, proposed={}, other={})
+    regions = make_initial_regions(SCHEME, film, sites, confirmed={}, proposed={}, other={})
     regions = {key: Region(key, "film", region.box, source) for key, region in regions.items()}
     return RegionEditor.create(SCHEME, film, sites, regions)
 

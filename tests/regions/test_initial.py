@@ -3,7 +3,7 @@
 import pytest
 
 from ratui.imaging import Box
-from ratui.regions.initial import StepSize, initial_regions, move_box, resize_box
+from ratui.regions.initial import StepSize, make_initial_regions, move_box, resize_box
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord, Region, RegionSource
 
@@ -21,7 +21,7 @@ def region(source: RegionSource, film: str = "film", confirmed_by: str = "") -> 
 def initial_box(**known: Region) -> Region:
     """Return the initial box of L.PIP3, given what is known of it."""
     by_site = {name: {"L.PIP3": each} for name, each in known.items() if name != "other"}
-    return initial_regions(
+    return make_initial_regions(
         SCHEME,
         FILM,
         [SITE],

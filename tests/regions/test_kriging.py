@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 
 from ratui.imaging import Box
-from ratui.regions.initial import template_box
+from ratui.regions.initial import find_template_box
 from ratui.regions.kriging import MAX_TURN, SCALE_LIMITS, Observation, find_most_informative, predict_boxes
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord
 
 SCHEME = load_scheme("mtss-hands")
 FILM = FilmRecord("film", 0, "L", "hand", 1000, 820)
-EXPECTED = {site.key: box for site in SCHEME.sites if site.side == "L" and (box := template_box(SCHEME, FILM, site))}
+EXPECTED = {
+    site.key: box for site in SCHEME.sites if site.side == "L" and (box := find_template_box(SCHEME, FILM, site))
+}
 FLEXIBILITY = dict.fromkeys(EXPECTED, 0.12)
 WIDTH = float(np.median([box.width for box in EXPECTED.values()]))
 

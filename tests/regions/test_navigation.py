@@ -28,13 +28,13 @@ def test_a_box_aside_counts_as_farther_than_one_ahead() -> None:
 
 
 def test_every_box_of_a_hand_is_reached_by_the_four_keys() -> None:
-    from ratui.regions.initial import template_box
+    from ratui.regions.initial import find_template_box
     from ratui.scheme import load_scheme
     from ratui.study import FilmRecord
 
     film = FilmRecord("film", 0, "L", "hand", 1000, 820)
     sites = [site for site in load_scheme("mtss-hands").sites if site.side == "L"]
-    boxes = {site.key: box for site in sites if (box := template_box(load_scheme("mtss-hands"), film, site))}
+    boxes = {site.key: box for site in sites if (box := find_template_box(load_scheme("mtss-hands"), film, site))}
     reached, queue = {"L.PIP3"}, ["L.PIP3"]
     while queue:
         here = boxes[queue.pop()]

@@ -11,7 +11,7 @@ from importlib.resources import files
 import numpy as np
 import numpy.typing as npt
 
-from ratui.detection.finger_joints import JOINT_KINDS, joint_template, kinds_by_joint
+from ratui.detection.finger_joints import JOINT_KINDS, make_joint_template, map_joint_kinds
 from ratui.detection.heat_maps import MAP_STRIDE
 from ratui.detection.joint_naming import Candidate
 from ratui.detection.joint_network import Detection, Proposals
@@ -46,10 +46,10 @@ class TemplateNetwork:
         if self.squares > self.interrupt_after:
             raise KeyboardInterrupt
         scheme = load_scheme("fingers")
-        kinds = kinds_by_joint(scheme)
+        kinds = map_joint_kinds(scheme)
         hand = [
             Detection(Candidate(*place, kinds[name], 0.99), 0.1)
-            for name, place in joint_template(scheme).items()
+            for name, place in make_joint_template(scheme).items()
             if name not in self.unseen
         ]
         return [hand if self.sees_hands else [] for _ in squares]
@@ -57,7 +57,7 @@ class TemplateNetwork:
     def propose(self, squares: npt.NDArray[np.uint8], threshold: float) -> list[Proposals]:
         """Return the boxes of the template for each square; this does not count."""
         scheme = load_scheme("fingers")
-        kinds, hand = kinds_by_joint(scheme), joint_template(scheme) if self.sees_hands else {}
+        kinds, hand = map_joint_kinds(scheme), make_joint_template(scheme) if self.sees_hands else {}
         boxes = np.array([Box.from_centre(*place) for place in hand.values()], np.float32).reshape(-1, 4)
         found = Proposals(boxes, np.array([[kinds[name] == kind for kind in JOINT_KINDS] for name in hand], np.float32))
         return [found for _ in squares]

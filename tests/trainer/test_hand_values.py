@@ -12,9 +12,9 @@ import pytest
 from ratui.detection.finger_joints import (
     COARSE_SIZE,
     FINE_SIZE,
-    finger_joints,
-    joint_template,
-    kinds_by_joint,
+    list_finger_joints,
+    make_joint_template,
+    map_joint_kinds,
     normalise_levels,
 )
 from ratui.detection.wrist_sites import WRIST_SITES
@@ -104,7 +104,7 @@ class TestSizes:
 
 class TestJoints:
     def test_a_template_is_in_units_of_a_square(self) -> None:
-        template = joint_template(SCHEME)
+        template = make_joint_template(SCHEME)
         fractions = SCHEME.views["hand"].template
         assert list(template) == [joint.id for joint in SCHEME.joints]
         for joint, (x, y, size) in template.items():
@@ -115,22 +115,22 @@ class TestJoints:
         scheme = load_scheme("mtss")
         kinds = {joint.id: joint.group for joint in scheme.joints if joint.group in ("PIP", "MCP")}
         assert len(kinds) == 10
-        assert kinds_by_joint(scheme) == kinds
-        assert [joint.id for joint in finger_joints(scheme)] == list(kinds)
-        assert list(joint_template(scheme)) == list(kinds)
+        assert map_joint_kinds(scheme) == kinds
+        assert [joint.id for joint in list_finger_joints(scheme)] == list(kinds)
+        assert list(make_joint_template(scheme)) == list(kinds)
 
     def test_a_template_may_lack_a_joint(self) -> None:
         template = {joint: place for joint, place in SCHEME.views["hand"].template.items() if joint != "MCP2"}
         scheme = replace(SCHEME, views={"hand": replace(SCHEME.views["hand"], template=template)})
-        assert set(joint_template(scheme)) == set(template)
+        assert set(make_joint_template(scheme)) == set(template)
 
     def test_schemes_without_finger_joints_are_refused(self) -> None:
         scheme = load_scheme("mtss")
         feet = replace(scheme, joints=tuple(joint for joint in scheme.joints if joint.group not in ("PIP", "MCP")))
         with pytest.raises(TrainError, match="no finger joints"):
-            finger_joints(feet)
+            list_finger_joints(feet)
         with pytest.raises(TrainError, match="no view of the scheme has a template"):
-            joint_template(replace(scheme, views={name: scheme.views[name] for name in ("foot",)}))
+            make_joint_template(replace(scheme, views={name: scheme.views[name] for name in ("foot",)}))
 
     def test_hands_are_those_of_films_with_finger_joints(self) -> None:
         films = [

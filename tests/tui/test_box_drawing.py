@@ -10,7 +10,7 @@ from PIL import Image
 from ratui.demo.sample import find_sample
 from ratui.imaging import Box
 from ratui.phantom import render, simulate_patient
-from ratui.regions.initial import initial_regions
+from ratui.regions.initial import make_initial_regions
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord, Region, RegionSource, Study
 from ratui.terminal import Display
@@ -40,7 +40,7 @@ STATES: tuple[BoxState, ...] = ("accepted", "proposed", "moved", "estimated", "r
 def hand(size: tuple[int, int], current: str = "L.PIP3", side: str = "L") -> tuple[Outline, ...]:
     film = FilmRecord("film", 0, side, "hand", 1000, 820)
     sites = [site for site in SCHEME.sites if site.side in film.sides]
-    regions = initial_regions(SCHEME, film, sites, confirmed={}, proposed={}, other={})
+    regions = make_initial_regions(SCHEME, film, sites, confirmed={}, proposed={}, other={})
     regions["L.MCP4"] = Region("L.MCP4", "film", regions["L.MCP4"].box, RegionSource.RATER, "anna")
     view = Viewport("case", "film", Box(0, 0, 820, 1000), size, "film")
     return make_outlines(view, sites, regions, current, ["L.MCP2"], both_sides=side == "B")
@@ -183,7 +183,7 @@ def test_a_film_of_two_hands_says_which_hand() -> None:
 def test_boxes_outside_the_enlarged_part_are_left_out() -> None:
     film = FilmRecord("film", 0, "L", "hand", 1000, 820)
     sites = [site for site in SCHEME.sites if site.side == "L"]
-    regions = initial_regions(SCHEME, film, sites, confirmed={}, proposed={}, other={})
+    regions = make_initial_regions(SCHEME, film, sites, confirmed={}, proposed={}, other={})
     box = regions["L.PIP5"].box
     assert box is not None
     view = Viewport("case", "film", box, (100, 100))

@@ -10,7 +10,7 @@ import pytest
 
 from ratui.imaging import Box, write_film
 from ratui.regions.case_regions import CaseRegions
-from ratui.regions.initial import template_box
+from ratui.regions.initial import find_template_box
 from ratui.regions.propagation import PropagatedRegions
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from ratui.tui.i18n.catalog import Catalog
@@ -47,7 +47,7 @@ def test_proposals_on_a_film_of_a_foot_are_said_to_be_checked_on_no_real_film(
     regions, mirrored = list[Region](), list[Region]()
     for site in study.scheme.sites:
         film = next(film for film in films if film.view == site.part)
-        box = template_box(study.scheme, film, site) if site.side == "L" else None
+        box = find_template_box(study.scheme, film, site) if site.side == "L" else None
         if box is not None:
             regions.append(Region(site.key, film.id, box, RegionSource.MODEL, model="model"))
             mirrored.append(

@@ -13,7 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ratui.detection.finger_joints import FINE_SIZE, JOINT_KINDS, finger_joints, joint_template, kinds_by_joint
+from ratui.detection.finger_joints import (
+    FINE_SIZE,
+    JOINT_KINDS,
+    list_finger_joints,
+    make_joint_template,
+    map_joint_kinds,
+)
 from ratui.detection.joint_naming import Candidate, NamedHand, name_hand
 from ratui.errors import TrainError
 from ratui.imaging import Box, Film
@@ -120,7 +126,7 @@ def make_hand_samples(
     TrainError
         If an image can't be decoded.
     """
-    joints = finger_joints(scheme)
+    joints = list_finger_joints(scheme)
     sources = [(FINE_SIZE, str(h.image.file), h.image.file.stat().st_mtime_ns, h.frame) for h in found]
     cache = ImageCache(folder, name, (len(found), FINE_SIZE, FINE_SIZE), sources)
     boxes = np.full((len(found), len(joints), 4), np.nan, np.float32)
@@ -169,7 +175,7 @@ def find_coco_hands(content: CocoFile, scheme: Scheme) -> list[CocoHand]:
 
 def _group_hands(image: CocoImage, scheme: Scheme) -> list[CocoHand]:
     """Return the hands on one image, as the geometry of its boxes shows them. Joint names from the file are kept."""
-    template, kinds = joint_template(scheme), kinds_by_joint(scheme)
+    template, kinds = make_joint_template(scheme), map_joint_kinds(scheme)
     left = [(Candidate(*b.centre, b.width, kinds.get(name, name), 1.0), name, b) for name, b in image.boxes]
     found: list[tuple[NamedHand, dict[str, Box]]] = []
     whole = Box.from_size(*image.size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from ratui.detection.finger_joints import JOINT_KINDS, finger_joints
+from ratui.detection.finger_joints import JOINT_KINDS, list_finger_joints
 from ratui.errors import TrainError, clean_text
 from ratui.scheme import Scheme
 
@@ -59,7 +59,7 @@ def parse_joint_names(names: Collection[str], scheme: Scheme) -> Mapping[str, st
             "Name them alike, such as MCP1 … PIP5",
         )
     numerals = _LETTERS if has_letters else _ROMAN if has_roman else {}
-    known = {alias.upper(): joint.id for joint in finger_joints(scheme) for alias in (joint.id, *joint.aliases)}
+    known = {alias.upper(): joint.id for joint in list_finger_joints(scheme) for alias in (joint.id, *joint.aliases)}
     return {name: _name_joint(words, numerals, known) for name, words in split.items()}
 
 

@@ -20,7 +20,7 @@ from ratui.imaging import normalize_intensity
 from ratui.phantom import RATERS, PhantomPatient, SimulatedReading, perturb_box, render, simulate_patient
 from ratui.scheme import Scheme, Site, load_scheme
 from trainer.data.pairs import PAIR_CROP_SIZE, PairSamples, crop_joint
-from trainer.data.phantoms import simulator_digest
+from trainer.data.phantoms import digest_simulator
 
 __all__ = ["Cohort", "load_cohort", "read_true_grades", "simulate_readings"]
 
@@ -119,7 +119,7 @@ def load_cohort(patients: int, seed: int, folder: Path, progress: Progress, *, s
     loaded = load_scheme(scheme)
     sites = loaded.sites
     key = hashlib.sha256(
-        f"{simulator_digest()} {scheme} {seed} {FILM_SIZE} {PAIR_CROP_SIZE} {PATIENTS_PER_FILE}".encode()
+        f"{digest_simulator()} {scheme} {seed} {FILM_SIZE} {PAIR_CROP_SIZE} {PATIENTS_PER_FILE}".encode()
     ).hexdigest()[:16]
     people, parts = [], []
     for start in range(0, patients, PATIENTS_PER_FILE):

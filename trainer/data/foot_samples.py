@@ -27,7 +27,7 @@ from ratui.scheme import load_scheme
 from ratui.study import Study
 from ratui.study.intact import intact_case, intact_regions
 from trainer.data.image_cache import ImageCache, ImageRows
-from trainer.data.phantoms import simulator_digest
+from trainer.data.phantoms import digest_simulator
 from trainer.data.splits import pick_validation_cases
 
 __all__ = [
@@ -215,7 +215,7 @@ def simulate_feet(count: int, folder: Path, progress: Progress, *, seed: int = 0
     """
     sites = len(FOOT_SITES) + len(FOOT_HELPERS)
     shape = (count, FOOT_SAMPLE_SIZE, FOOT_SAMPLE_SIZE)
-    cache = ImageCache(folder, "feet", shape, (_VERSION, simulator_digest(), count, seed, ill))
+    cache = ImageCache(folder, "feet", shape, (_VERSION, digest_simulator(), count, seed, ill))
     kept = cache.path.with_suffix(".npz")
     points = np.full((count, sites, 2), np.nan, np.float32)
     widths = np.full((count, len(FOOT_SITES)), np.nan, np.float32)

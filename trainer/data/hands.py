@@ -17,7 +17,7 @@ from ratui.detection.finger_joints import (
     COARSE_SIZE,
     FINE_SIZE,
     JOINT_KINDS,
-    finger_joints,
+    list_finger_joints,
     normalise_levels,
 )
 from ratui.detection.site_finder import shows_sites
@@ -163,7 +163,7 @@ def load_hand_samples(
         If no hand has such regions.
     """
     scheme = study.scheme
-    joints = finger_joints(scheme)
+    joints = list_finger_joints(scheme)
     entries = []
     dependent = 0
     for id in cases:

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 import ratui.phantom
-from ratui.detection.finger_joints import FINE_SIZE, JOINT_KINDS, finger_joints
+from ratui.detection.finger_joints import FINE_SIZE, JOINT_KINDS, list_finger_joints
 from ratui.detection.wrist_sites import WRIST_SITES
 from ratui.imaging import Box, Film
 from ratui.phantom import PhantomFilm, render, simulate_patient
@@ -22,7 +22,7 @@ from ratui.scheme import Scheme, load_scheme
 from trainer.data.hands import HandSamples, Progress, crop_hand, make_frame
 from trainer.data.image_cache import ImageCache
 
-__all__ = ["simulate_hands", "simulator_digest"]
+__all__ = ["digest_simulator", "simulate_hands"]
 
 _VERSION = 4  # to be raised if the same arguments give other samples
 _BOTH_HANDS_SHARE = 0.1
@@ -53,9 +53,9 @@ def simulate_hands(
     HandSamples
         True boxes, and findings 0 or 1.
     """
-    drawn = finger_joints(load_scheme("mtss-hands"))  # the simulator draws whole hands, whatever `scheme` scores
+    drawn = list_finger_joints(load_scheme("mtss-hands"))  # the simulator draws whole hands, whatever `scheme` scores
     cache = ImageCache(
-        folder, "phantoms", (count, FINE_SIZE, FINE_SIZE), (_VERSION, simulator_digest(), count, seed, ill)
+        folder, "phantoms", (count, FINE_SIZE, FINE_SIZE), (_VERSION, digest_simulator(), count, seed, ill)
     )
     kept = cache.path.with_suffix(".npz")
     boxes = np.full((count, len(drawn), 4), np.nan, np.float32)
@@ -80,7 +80,7 @@ def simulate_hands(
         np.savez(kept, boxes=boxes, findings=findings, wrists=wrists, areas=areas, sides=sides)
         cache.finish()
     progress("drawing hands", count, count)
-    joints, places = finger_joints(scheme), {joint.id: column for column, joint in enumerate(drawn)}
+    joints, places = list_finger_joints(scheme), {joint.id: column for column, joint in enumerate(drawn)}
     known = [column for column, joint in enumerate(joints) if joint.id in places]
     wanted = [places[joints[column].id] for column in known]
     own_boxes = np.full((count, len(joints), 4), np.nan, np.float32)
@@ -122,7 +122,7 @@ def _simulate_films(count: int, seed: int, ill: float) -> Iterator[tuple[Phantom
 
 
 @once
-def simulator_digest() -> str:
+def digest_simulator() -> str:
     """Return a digest of the simulator's source, so that cached films of another version are not used."""
     digest = hashlib.sha256()
     for file in sorted(Path(ratui.phantom.__file__).parent.glob("*.py")):

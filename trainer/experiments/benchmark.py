@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ratui.detection.finger_joints import finger_joints
+from ratui.detection.finger_joints import list_finger_joints
 from ratui.detection.hand_finder import find_joints
 from ratui.errors import TrainError, clean_text
 from ratui.imaging import Box
@@ -301,7 +301,7 @@ def _evaluate(
         {joint: box for joint, box in boxes.items() if joint in here}
         for boxes, here in zip(true, detected, strict=True)
     ]
-    fingers = {joint.id for joint in finger_joints(scheme)}
+    fingers = {joint.id for joint in list_finger_joints(scheme)}
     scorers = load_scorers((out / "scorer",), device)
 
     def load(boxes: Sequence[Mapping[str, Box]]) -> PairSamples | None:

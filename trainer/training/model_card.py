@@ -172,7 +172,7 @@ def _format_data(data: DataUsed) -> str:
 
 
 def _format_run(folder: Path) -> list[str]:
-    """Return what config, split and metrics of the run folder state, as far as they are there."""
+    """Return the values in the files of configuration, split and metrics of a run folder, as far as they exist."""
     lines: list[str] = []
     config, split = _read(folder / "config.json"), _read(folder / "split.json")
     plan = config.get("plan") if config else None

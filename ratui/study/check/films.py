@@ -25,7 +25,7 @@ _DEADLINE = 600.0  # seconds for reading one film
 
 
 def find_film_fault(study: Study, case: Case, film: FilmRecord) -> FilmFault | None:
-    """Return what is wrong with the file of `film`, or None."""
+    """Return the problem of the file of `film`, or None."""
     inside = f"films/{case.id}/{film.id}.dcm"
     try:
         if not film.file:

@@ -23,7 +23,7 @@ def format_held(t: Catalog, held: HeldByOther, width: int, key: str) -> str:
 
 
 def format_closed_case(t: Catalog, held: HeldByOther, width: int, open_key: str, key: str) -> str:
-    """Return what helps and then the holder, in two lines of at most `width` cells, for the list of cases.
+    """Return the remedy and the holder of the lock, in two lines of at most `width` cells, for the list of cases.
 
     `open_key` opens the case and `key` takes it over then.
     """

@@ -40,7 +40,7 @@ _CHECK_SECONDS = 0.5
 
 
 class ScoringResult(Enum):
-    """The state in which the scoring screen has left its case."""
+    """The state of a case at the time when its scoring screen was closed."""
 
     SIGNED = "signed"
     LEFT = "left"

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from ratui.crash_report import fault_frames
+from ratui.crash_report import list_fault_frames
 from ratui.errors import FilmError
 from ratui.imaging import pack_film, read_film
 from ratui.program import run_program
@@ -64,7 +64,7 @@ def _handle(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         text = [f"it could not be read ({type(error).__name__})", "Export it again"]
         return {
             "error": text,
-            "frames": fault_frames(error),
+            "frames": list_fault_frames(error),
         }, b""  # for the importer's log: this process writes no file
 
 

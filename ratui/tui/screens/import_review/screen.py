@@ -187,19 +187,19 @@ class ImportReviewScreen(ListScreen[str]):
         self._try(lambda: self._review.choose(self._films.selected))
 
     def action_side_left(self) -> None:
-        """Enter the left side."""
+        """Set the side of the film to left."""
         self._try(lambda: self._review.enter(self._films.selected, side="L"))
 
     def action_side_right(self) -> None:
-        """Enter the right side."""
+        """Set the side of the film to right."""
         self._try(lambda: self._review.enter(self._films.selected, side="R"))
 
     def action_side_both(self) -> None:
-        """Enter both sides."""
+        """Set the side of the film to both."""
         self._try(lambda: self._review.enter(self._films.selected, side="B"))
 
     def action_view(self) -> None:
-        """Enter the next view of the scheme."""
+        """Assign the film to the next view of the scheme."""
         views = list(self.key_app.scheme.views)
         view = views[(views.index(self._row.view) + 1) % len(views)] if self._row.view else views[0]
         self._try(lambda: self._review.enter(self._films.selected, view=view))

@@ -109,7 +109,7 @@ def _judge(t: Catalog, part: PartResult) -> str:
 
 
 def _describe_one_side(t: Catalog, part: PartResult) -> str:
-    """Return that nearly all answers of `part` are for the same film."""
+    """Return the sentence that nearly all answers of `part` are for the same film."""
     trials, left = len(part.trials), part.left
     side = "left" if left > trials / 2 else "right"
     return t(f"reading_test.one_sided_{side}", count=max(left, trials - left), trials=trials)

@@ -117,7 +117,7 @@ def format_legend(t: Catalog, editor: RegionEditor, refused: Iterable[str], *, u
 
 
 def format_hand_state(t: Catalog, editor: RegionEditor, rotate: str, width: int) -> Text:
-    """Return that keys move all open boxes of the active hand, with its name if `width` cells have room for it.
+    """Return the sentence that keys move all open boxes of the active hand, with its name if it fits into `width` cells.
 
     `rotate` are the printed keys that turn it.
     """

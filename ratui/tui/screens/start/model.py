@@ -67,7 +67,7 @@ class StudyState:
 
 
 def find_study_state(study: RecentStudy, check: Callable[[], None]) -> StudyState:
-    """Return what became of `study`. It may take seconds without an index of its worklist, or if a disk does not answer.
+    """Return the present state of `study`. It may take seconds without an index of its worklist, or on a slow disk.
 
     `check` is called now and then, and may raise SearchEnded, which is passed on.
     """
