@@ -11,10 +11,12 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.widgets import Static
 
 from ratui.errors import StudyError
+from ratui.scheme import load_scheme
 from ratui.study import InProcessConverter, Study, import_films, importing, open_import
 from ratui.study.importing.planning.import_plan import Decision, ImportPlan
 from ratui.study.importing.planning.plan_review import PlanReview, read_draft, review_draft_path
@@ -22,9 +24,11 @@ from ratui.study.importing.reader import reader_process
 from ratui.terminal import Display
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.import_app import ImportApp
+from ratui.tui.input.actions import Keymap
 from ratui.tui.screens.import_review.films import CompetingFilms
-from ratui.tui.screens.import_review.text import format_reason
+from ratui.tui.screens.import_review.text import format_keys, format_reason
 from ratui.tui.user_settings import UserSettings
+from ratui.tui.widgets.key_bar import KeyItem
 from tests.films import film_file
 from tests.tui.conftest import CalmTypist, cells, label_text, press_each, rows, settle
 from tests.tui.snapshots import check
@@ -371,6 +375,17 @@ async def test_the_screen_looks_as_before(folder: Path, tmp_path: Path, language
             await settle(pilot)
             await settle(pilot)
             check(pilot, f"import-{width}x{height}{'' if language == 'en' else f'.{language}'}")
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_no_label_of_a_key_is_cut_at_80_columns(language: str) -> None:
+    t, keymap = Catalog(language), Keymap({}, load_scheme("fingers"))
+    items = [KeyItem(keymap.key_label(each.id), each.label(t)) for each in keymap.list_actions("import")]
+    items = [item for item in items if item.label]
+    narrow, wide = (format_keys(t, keymap, items, width).plain for width in (80, 200))
+    assert "…" not in narrow
+    assert all(cell_len(row) <= 80 for row in narrow.split("\n"))
+    assert all(item.label in wide for item in items), "each key has its own label where there is room"
 
 
 @pytest.mark.parametrize(("size", "language"), [((80, 24), "en"), ((60, 20), "ja")])
