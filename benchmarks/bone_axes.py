@@ -26,7 +26,7 @@ from PIL import Image
 
 from ratui.imaging import BoneAxis, BoneAxisFailure, Box, Film, find_bone_axis, make_rotation, read_film
 from ratui.phantom import perturb_box, render, simulate_patient
-from ratui.regions.bone_directions import expect_bone
+from ratui.regions.upright_bones import expect_bone
 from ratui.scheme import load_scheme
 
 SCHEME = load_scheme("mtss")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from ratui.imaging import DEFAULT_DISPLAY, Box, DisplaySettings, Orientation
-from ratui.regions.bone_directions import expect_bone
+from ratui.regions.upright_bones import expect_bone
 from ratui.study import Case, FilmRecord, Study
 from ratui.terminal import Display, Resolution, measure_resolution
 from ratui.tui.entry.visit_names import UNNAMED, VisitNames, load_visit_names

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ratui.imaging import Box, make_rotation
-from ratui.regions.bone_directions import expect_bone
+from ratui.regions.upright_bones import expect_bone
 
 HAND = {
     "MCP2": (132.3, 144.8),
