@@ -1,19 +1,25 @@
-"""The expected direction of the proximal bone of a finger or toe joint on a film, from the boxes of the joints around it.
+"""The proximal bone of a finger or toe joint: its expected direction on a film, and the turns by which it stands upright.
 
-Pure functions of boxes. The joints are known by the ids of the shipped schemes, such as ``MCP2``, ``PIP2``, ``IP1``,
-``MTP1`` and ``FIP1``. A joint of another name, or of the wrist, has no bone to stand upright.
+The direction comes from the boxes of the joints around it. The joints are known by the ids of the shipped schemes, such as
+``MCP2``, ``PIP2``, ``IP1``, ``MTP1`` and ``FIP1``. A joint of another name, or of the wrist, has no bone to stand upright.
+
+Either all films of a joint are turned or none: a single turned film would be harder to compare than none. Each angle comes
+from its own film alone, so that nothing depends on the order of the films.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ratui.imaging import BoneSearch, Box, fit_similarity
+from ratui.errors import FilmError
+from ratui.imaging import BoneAxis, BoneSearch, Box, Film, Orientation, find_bone_axis, fit_similarity
 
-__all__ = ["expect_bone"]
+__all__ = ["BoneOnFilm", "Turns", "UprightJoint", "expect_bone", "find_turns"]
 
 _Point = tuple[float, float]
 
@@ -38,6 +44,44 @@ _PHALANX = ((0.45, 1.35), (0.16, 0.42))
 _REACH_BETWEEN, _REACH_BASE, _REACH_FINGER, _REACH_UNKNOWN = 12.0, 20.0, 30.0, 40.0
 """Largest differences of the axis, in degrees, from the line between two joints, from the line to a base that the other
 joints tell, from the finger's own line, and from the upright of the film."""
+
+
+@dataclass(frozen=True)
+class BoneOnFilm:
+    """The search for the proximal bone of a joint on one film."""
+
+    film: str
+    """ID of the film."""
+    orientation: Orientation
+    """Orientation of the displayed film, in whose pixels `box` is."""
+    box: Box
+    """The joint's box."""
+    search: BoneSearch
+    """Expected direction and size of the bone."""
+
+
+UprightJoint: TypeAlias = tuple[BoneOnFilm, ...]
+"""The bone of a joint on all films that show it; empty if the films are shown as they are."""
+
+
+@dataclass(frozen=True)
+class Turns:
+    """The turns of the films of a joint.
+
+    Attributes
+    ----------
+    angles
+        By film, the angle in degrees by which its picture is turned clockwise; empty if no film is turned.
+    unclear
+        The films on which the axis of the bone was not found, in the order of the places. If there is any, no film is
+        turned.
+    is_final
+        False if a film could not be read, so that another attempt may find its axis.
+    """
+
+    angles: Mapping[str, float] = field(default_factory=dict, hash=False)
+    unclear: tuple[str, ...] = ()
+    is_final: bool = True
 
 
 def expect_bone(joint: str, side: str, boxes: Mapping[str, Box], aspect: float = 1.0) -> BoneSearch | None:
@@ -98,3 +142,20 @@ def _angle(base: npt.NDArray[np.float64], head: npt.NDArray[np.float64]) -> floa
     """Return the direction from `base` to `head` in degrees, clockwise from up."""
     x, y = head - base
     return float(np.degrees(np.arctan2(x, -y)))
+
+
+def find_turns(joint: UprightJoint, load: Callable[[str, Orientation], Film]) -> Turns:
+    """Return the turns of the films of `joint`; `load` returns a film and may raise FilmError."""
+    angles: dict[str, float] = {}
+    is_final = True
+    for bone in joint:
+        try:
+            film = load(bone.film, bone.orientation)
+        except FilmError:  # the screen says so when it shows this film
+            is_final = False
+            continue
+        found = find_bone_axis(film, bone.box, bone.search)
+        if isinstance(found, BoneAxis):
+            angles[bone.film] = -found.angle
+    unclear = tuple(bone.film for bone in joint if bone.film not in angles)
+    return Turns({} if unclear else angles, unclear, is_final)

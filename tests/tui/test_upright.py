@@ -17,12 +17,13 @@ from textual.widgets import Static
 
 from ratui.errors import FilmError
 from ratui.imaging import BoneAxis, BoneAxisFailure, BoneSearch, Box, Film, Orientation
+from ratui.regions import upright_bones
+from ratui.regions.upright_bones import Turns, UprightJoint, find_turns
 from ratui.study import Case, FilmRecord, Study
 from ratui.terminal import Display
-from ratui.tui.graphics import film_store, upright
+from ratui.tui.graphics import film_store
 from ratui.tui.graphics.film_store import FilmStore
 from ratui.tui.graphics.marks import hatch_outside
-from ratui.tui.graphics.upright import Turns, UprightJoint, find_turns
 from ratui.tui.graphics.view_settings import WHOLE_FILM, ZOOMS, ViewSettings, read_view_settings, save_view_settings
 from ratui.tui.graphics.viewport import CaseFilms, Viewport
 from ratui.tui.screens.film_screen import FilmScreen
@@ -275,7 +276,7 @@ def fake_axes(monkeypatch: pytest.MonkeyPatch, *found: BoneAxis | BoneAxisFailur
         return found[(search.count - 1) % len(found)]
 
     monkeypatch.setattr(film_store, "find_turns", find_of_joint)
-    monkeypatch.setattr(upright, "find_bone_axis", find)
+    monkeypatch.setattr(upright_bones, "find_bone_axis", find)
 
 
 @pytest.mark.slow

@@ -29,8 +29,8 @@ from ratui.imaging import (
     render,
     warp_onto,
 )
+from ratui.regions.upright_bones import BoneOnFilm, Turns, UprightJoint, find_turns
 from ratui.tui.graphics.marks import draw_corner_marks, draw_outline, hatch_outside
-from ratui.tui.graphics.upright import BoneOnFilm, Turns, UprightJoint, find_turns
 from ratui.tui.graphics.viewport import AlignedView, Picture, Viewport
 
 if TYPE_CHECKING:

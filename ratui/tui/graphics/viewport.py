@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from ratui.imaging import DEFAULT_DISPLAY, Box, DisplaySettings, Orientation
-from ratui.regions.upright_bones import expect_bone
+from ratui.regions.upright_bones import BoneOnFilm, UprightJoint, expect_bone
 from ratui.study import Case, FilmRecord, Study
 from ratui.terminal import Display, Resolution, measure_resolution
 from ratui.tui.entry.visit_names import UNNAMED, VisitNames, load_visit_names
-from ratui.tui.graphics.upright import BoneOnFilm, UprightJoint
 from ratui.tui.graphics.view_settings import LIFE_SIZE, MAGNIFICATION, WHOLE_FILM, ZOOMS, ViewSettings
 
 __all__ = [

@@ -12,11 +12,11 @@ from textual.events import Click
 from textual.screen import ScreenResultType
 
 from ratui.reading import MAX_NOTE_LENGTH, Field, Reading
+from ratui.regions.upright_bones import Turns
 from ratui.tui.entry.answer_gate import AnswerGate, DisplayWatch
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.entry.text import clicked_field, clicked_site, format_title
 from ratui.tui.graphics.film_window import next_place
-from ratui.tui.graphics.upright import Turns
 from ratui.tui.graphics.viewport import CaseFilms
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.display_screen import DisplayScreen

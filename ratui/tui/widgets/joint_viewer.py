@@ -15,12 +15,12 @@ from textual.message import Message
 from textual.worker import get_current_worker
 
 from ratui.errors import FilmError
+from ratui.regions.upright_bones import Turns
 from ratui.terminal import Display, FrameCache, Resolution
 from ratui.tui.entry.answer_gate import DisplayWatch, ExpectedFilm
 from ratui.tui.graphics.film_store import FilmStore
 from ratui.tui.graphics.film_window import choose_window, count_side_by_side, find_pair, next_place
 from ratui.tui.graphics.painter import Painter
-from ratui.tui.graphics.upright import Turns
 from ratui.tui.graphics.view_settings import WHOLE_FILM, ViewSettings
 from ratui.tui.graphics.viewport import AlignedView, CaseFilms, Picture, Viewport
 from ratui.tui.textual_internals import run_in_thread
