@@ -115,7 +115,7 @@ class GuardedApp(App[None]):
     """Called after each fault, in the app's thread."""
 
     def on_load(self) -> None:
-        """Take the faults of tasks and callbacks that Textual does not run."""
+        """Handle the faults of tasks and callbacks that run outside of Textual, from now on."""
         asyncio.get_running_loop().set_exception_handler(self._handle_loop_fault)
 
     def end_after_fault(self, error: BaseException) -> None:

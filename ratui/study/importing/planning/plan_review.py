@@ -34,7 +34,7 @@ class ReviewStep:
     ----------
     kind
         ``enter`` for values of a film, ``take``, ``leave out``, ``choose`` for a film in place of those that compete with
-        it, and ``dates`` for the two dates of its patient.
+        it, and ``dates`` for the dates to read of its patient.
     path
         The film's file.
     content
@@ -42,7 +42,7 @@ class ReviewStep:
     time, side, view
         Values that were entered, or None.
     dates
-        The two dates of the patient, or empty.
+        The dates to read of the patient, or empty.
     """
 
     kind: StepKind

@@ -261,7 +261,7 @@ class _Planner:
         return times, dates
 
     def _candidates(self, times: Mapping[Path, TimePoint]) -> dict[Path, Candidate]:
-        """Return the films that may be taken, and those that only wait for a choice of two dates."""
+        """Return the films that may be taken, and those that only wait for a choice of dates."""
         candidates = {}
         for path, file in self._files.items():
             point = times.get(path, TimePoint())
@@ -296,7 +296,7 @@ class _Planner:
         return bool(stated and patient and patient_record(stated).id != patient.partition("^^^")[0])
 
     def _awaits_dates(self, path: Path, point: TimePoint) -> bool:
-        """Return whether only the choice of two dates is missing: the film has no other doubt."""
+        """Return whether only the choice of dates is missing: the film has no other doubt."""
         return point.awaits_dates and self._reasons.get(path) == (Decision.DOUBTFUL, point.doubt)
 
     def _view(self, path: Path) -> str:

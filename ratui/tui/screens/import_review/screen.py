@@ -221,7 +221,7 @@ class ImportReviewScreen(ListScreen[str]):
         self._try(lambda: self._review.enter(self._films.selected, time=number))
 
     def action_dates(self) -> None:
-        """Ask for the two dates of the film's patient."""
+        """Ask for the dates to read of the film's patient."""
         if not self._row.awaits_dates:
             self.show_message(self.t("import.no_dates_to_choose"))
             return
