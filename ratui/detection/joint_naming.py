@@ -157,7 +157,7 @@ def assign_columns(cost: _Array) -> npt.NDArray[np.int64]:
 def _find_border(outline: _Array) -> tuple[_Array, _Array]:
     """Return the unit normals (4, 2) of the edges of a convex outline, to its inside, and their offsets (4,).
 
-    The depth of a point inside of an edge is its product with the normal, less the offset.
+    The depth of a point inside of an edge is its product with the normal, minus the offset.
     """
     edges = np.roll(outline, -1, axis=0) - outline
     normals = np.column_stack([-edges[:, 1], edges[:, 0]]) / np.hypot(*edges.T)[:, None]
