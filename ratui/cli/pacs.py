@@ -39,11 +39,11 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 _TLS = _options(
     click.option("--ca", type=_FOLDER, help="Certificates (PEM) of the authorities to trust.  [default: the system's]"),
-    click.option("--certificate", type=_FOLDER, help="Own certificate (PEM)."),
+    click.option("--certificate", type=_FOLDER, help="Your certificate (PEM)."),
     click.option("--private-key", type=_FOLDER, help="Private key of your certificate (PEM, without a password)."),
 )
 _CREDENTIALS = click.option("--credentials", type=_FOLDER, help="Private TOML file with user and password, or token.")
-_TITLE = click.option("--aet", default="RATUI", show_default=True, help="Own application entity title.")
+_TITLE = click.option("--aet", default="RATUI", show_default=True, help="Application entity title of this program.")
 _SPOOL = _options(
     click.option("--spool", "spool_folder", type=_FOLDER, help="Private folder for files until they are imported."),
     click.option("--limit", default=100.0, show_default=True, help="Maximum size of the spool in gigabytes."),

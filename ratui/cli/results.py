@@ -156,7 +156,7 @@ def _cell(row: ProgressRow) -> str:
 @click.argument("study", type=_FILE)
 @click.option("--rater", "raters", multiple=True, help="Compare only this rater; may be repeated.  [default: all]")
 @click.option("--missing", help="Rule for totals of fields without a score; required if a field has none.")
-@click.option("--interim", is_flag=True, help="Include cases that some rater has not signed (study's owner only).")
+@click.option("--interim", is_flag=True, help="Include cases that some rater has not signed (managers only).")
 @click.option("--exclude-coarse", is_flag=True, help="Leave out entries made on films displayed too coarsely.")
 @click.option("--plots", type=_FILE, metavar="FOLDER", help="Save the plots as PNG and SVG in this folder.")
 @click.option("--show", "shown", is_flag=True, help="Show the plots in this terminal.")
@@ -232,7 +232,7 @@ def agreement(
     help="Difference of two raters' total change (one visit: total) that makes a dispute.  [default: of the charter, or 7]",
 )
 @click.option("--evaluation", "evaluations", type=_FILE, multiple=True, help="Folder written by ratui-train evaluate.")
-@click.option("--interim", is_flag=True, help="Include cases that some rater has not signed (study's owner only).")
+@click.option("--interim", is_flag=True, help="Include cases that some rater has not signed (managers only).")
 @click.option("--exclude-coarse", is_flag=True, help="Leave out entries made on films displayed too coarsely.")
 @click.option("--no-plots", "plots", flag_value=False, default=True, help="Omit plots, which need matplotlib.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
@@ -279,7 +279,7 @@ def report(
             limits=limits,
             reason=reason.strip(),
             evaluations=evaluations,
-            plots=plots,
+            with_plots=plots,
             seed=seed,
         ),
         file,

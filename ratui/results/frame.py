@@ -32,7 +32,7 @@ def build_frame(
     raters
         IDs of the raters to include; all raters if empty.
     interim
-        Include every signed reading, also of cases that some rater has not signed. Only for the study's owner.
+        Include every signed reading, also of cases that some rater has not signed. Only for managers.
     exclude_coarse
         Leave out the entries that were made while the films were displayed too coarsely to judge erosions.
 

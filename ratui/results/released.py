@@ -103,7 +103,7 @@ class ReleasedReadings:
 def check_interim(study: Study) -> None:
     """Raise StudyError unless this account manages `study`: others must not see readings that are not released.
 
-    It does not matter whether the account belongs to a rater, or has begun to read: it may do so later.
+    This also holds for accounts that belong to no rater or have not begun to read, because they may read later.
     """
     study.check_manager("see readings before every rater has signed")
 

@@ -79,7 +79,7 @@ def render_report(
     limits: DisputeLimits | None = None,
     reason: str = "",
     evaluations: Sequence[Path] = (),
-    plots: bool = True,
+    with_plots: bool = True,
     seed: int = 0,
 ) -> str:
     """Return the report as an HTML page.
@@ -100,7 +100,7 @@ def render_report(
         Why the results are those of some of the raters, if they are.
     evaluations
         Folders written by ``ratui-train evaluate``.
-    plots
+    with_plots
         Include plots, which needs matplotlib.
     seed
         Seed of the bootstrap.
@@ -119,10 +119,10 @@ def render_report(
         paragraph(f"{study.scheme.title}. Report of {today:%Y-%m-%d}.", quiet=True),
         section("Methods as run", _methods(sources)),
         section("Progress", render_rater_progress(study_progress)),
-        section("Agreement", _agreement(sources, compared, plots)),
+        section("Agreement", _agreement(sources, compared, with_plots)),
         section("Disputes", _disputes(sources)),
         section("Totals", _totals(sources)),
-        section("Outcome", _outcome(sources, plots, seed)),
+        section("Outcome", _outcome(sources, with_plots, seed)),
         section("Models", _models(sources, evaluations, seed)),
         section("Cases", [render_case_progress(study_progress)]),
     ]
@@ -273,7 +273,7 @@ def _software() -> str:
 # Results.
 
 
-def _agreement(sources: _Sources, compared: tuple[Agreement, ReadingScores] | None, plots: bool) -> Iterator[str]:
+def _agreement(sources: _Sources, compared: tuple[Agreement, ReadingScores] | None, with_plots: bool) -> Iterator[str]:
     if compared is None:
         yield paragraph("No agreement yet: it needs two cases that two raters have signed.")
         return
@@ -282,7 +282,7 @@ def _agreement(sources: _Sources, compared: tuple[Agreement, ReadingScores] | No
     # The raters' means stand once, in the section of totals, so that no two tables can show different ones.
     *figures, sites = make_agreement_tables(found, with_means=False)
     yield from map(_table_html, figures)
-    if plots:
+    if with_plots:
         from ratui.results.plots import encode_figure, list_plots
 
         for name, make in list_plots(found, scores).items():
@@ -340,20 +340,20 @@ def _totals(sources: _Sources) -> Iterator[str]:
     yield _table_html(make_rater_totals_table(found, sources.rule), has_title=False)
 
 
-def _joint_spaces(sources: _Sources, final: FinalScores, plots: bool, seed: int) -> Iterator[str]:
+def _joint_spaces(sources: _Sources, final: FinalScores, with_plots: bool, seed: int) -> Iterator[str]:
     """Yield the measured joint spaces beside the graded changes; nothing if none were measured."""
     found = collect_measured_changes(sources.study, sources.released, final)
     if found is None:
         return
     yield _table_html(joint_space_table(found, seed=seed))
     yield _table_html(make_graded_change_table(found, seed=seed))
-    if plots and len(found.compared.mm):
+    if with_plots and len(found.compared.mm):
         from ratui.results.plots import encode_figure, plot_joint_space
 
         yield figure(encode_figure(plot_joint_space(found), "svg"), "svg", _LEGENDS["joint-space"])
 
 
-def _outcome(sources: _Sources, plots: bool, seed: int) -> Iterator[str]:
+def _outcome(sources: _Sources, with_plots: bool, seed: int) -> Iterator[str]:
     final = compute_final_scores(sources.study, sources.released, sources.rule)
     if not final.cases:
         yield paragraph("No case has been signed by all its raters yet.")
@@ -372,12 +372,12 @@ def _outcome(sources: _Sources, plots: bool, seed: int) -> Iterator[str]:
     yield _table_html(make_final_score_table(final))
     if final.raters.main_change is not None and len(final.cases) > 1:
         yield _table_html(make_progression_table(final))
-        if plots:
+        if with_plots:
             from ratui.results.plots import encode_figure, plot_final_change
 
             yield figure(encode_figure(plot_final_change(final), "svg"), "svg", _LEGENDS["final-change"])
     reopened = make_reopened_table(sources.study, sources.released, sources.late)
-    yield from _joint_spaces(sources, final, plots, seed)
+    yield from _joint_spaces(sources, final, with_plots, seed)
     cases = (sources.released.cases[case] for case in sources.released.readings)
     planned = make_deviation_table(find_deviations(sources.study, cases))
     for found in (make_missing_table(sources.study, sources.released), planned, reopened):

@@ -140,7 +140,7 @@ class Study(StudyCases):
     ) -> pandas.DataFrame:
         """Return the released readings as a pandas data frame, one row per field.
 
-        `raters` limits the rows. `interim`, for the study's owner, includes cases that not all raters have signed.
+        `raters` limits the rows. `interim`, for managers, includes cases that not all raters have signed.
         `exclude_coarse` leaves out entries made on films displayed too coarsely. Columns are those of ``scores.csv``.
         Raises StudyError for an unknown rater or without pandas.
 

@@ -86,7 +86,7 @@ def exported(study: Study, folder: Path, **options: bool) -> list[dict[str, str]
 def report(study: Study) -> str:
     released = collect_released_readings(study)
     rule = choose_rule(released, "observed", study=study)
-    return render_report(study, released, rule, today=date(2026, 1, 2), plots=False)
+    return render_report(study, released, rule, today=date(2026, 1, 2), with_plots=False)
 
 
 def differences(folder: Path) -> list[str]:

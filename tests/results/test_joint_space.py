@@ -111,7 +111,7 @@ def test_measurements_of_a_case_that_a_rater_has_not_signed_are_kept_back(tmp_pa
 def test_without_measurements_there_is_nothing(tmp_path: Path) -> None:
     study = read_study(tmp_path, {"anna": {}}, patients=1)
     assert collect(study) is None
-    page = render_report(study, collect_released_readings(study), RULE, today=date(2026, 1, 1), plots=False)
+    page = render_report(study, collect_released_readings(study), RULE, today=date(2026, 1, 1), with_plots=False)
     assert "Measured" not in page
 
 

@@ -129,7 +129,7 @@ def test_one_array_gives_the_totals_of_the_single_readings(released: ReleasedRea
 
 
 def test_the_report_shows_one_mean_and_states_the_rule(study: Study, released: ReleasedReadings) -> None:
-    page = render_report(study, released, get_rule("observed"), today=date(2024, 1, 2), plots=False)
+    page = render_report(study, released, get_rule("observed"), today=date(2024, 1, 2), with_plots=False)
     rows = [re.findall(r"<t[dh][^>]*>([^<]*)", row) for row in re.findall(r"<tr>(.*?)</tr>", page)]
     table = page[page.index(">Totals<") : page.index(">Outcome<")]
     totals = [re.findall(r"<t[dh][^>]*>([^<]*)", row) for row in re.findall(r"<tr>(.*?)</tr>", table)]

@@ -80,7 +80,7 @@ def test_methods_are_those_of_the_study(tmp_path: Path) -> None:
     study = noisy_study(tmp_path, patients=2)
     with study.open_reading("anna", study.cases()[0]) as session:
         session.save(session.reading, displays=(DisplayUse("kitty", 60, 0, 8.0), DisplayUse("halfcell", 20, 15, 2.0)))
-    methods = page(study, plots=False)["Methods as run"]
+    methods = page(study, with_plots=False)["Methods as run"]
     for words in ("anna, bert", "20 sites, ERO 0 to 100, JSN 0 to 72", "median 428 days", study.config.scheme, "known"):
         assert words in methods
     assert "kitty (75 %), halfcell (25 %); 15 of 80 entries with fewer pixels" in methods
@@ -90,7 +90,7 @@ def test_methods_are_those_of_the_study(tmp_path: Path) -> None:
 def test_a_study_without_order_says_so(tmp_path: Path) -> None:
     study = read_study(tmp_path, {"anna": {}, "bert": {}}, patients=2, blinded=True)
     set_charter(study, {"repeats_share": 0.5}, "planned, and never drawn")
-    methods = page(Study.open(study.path), plots=False)["Methods as run"]
+    methods = page(Study.open(study.path), with_plots=False)["Methods as run"]
     assert "hidden: drawn for each rater and case" in methods
     assert "cases 2, and no hidden repeat was drawn" in methods
 
@@ -107,7 +107,7 @@ def test_the_methods_describe_how_visits_were_shown(tmp_path: Path, visits: int,
     study = make_visits(tmp_path, visits)
     for rater in study.config.raters:
         store_reading(study, CASE, rater=rater, signed=True)
-    shown = page(study, plots=False)
+    shown = page(study, with_plots=False)
     assert words in shown["Methods as run"]
     assert ("between the first and the last visit" in shown["Methods as run"]) is (visits > 1)
     statuses = {1: ("baseline",), 2: ("earlier", "later", "change")}.get(
@@ -120,9 +120,9 @@ def test_the_report_names_the_lock_and_a_reading_that_is_open_again(tmp_path: Pa
     study = read_study(tmp_path, {"anna": {}, "bert": {}}, patients=3)
     with study.open_reading("anna", study.cases()[0]) as session:
         session.save(reopen(session.reading, "second thoughts", timestamp=AT + timedelta(days=1)))
-    assert "locked" not in page(study, plots=False)["Methods as run"]
+    assert "locked" not in page(study, with_plots=False)["Methods as run"]
     lock_study(study, "data cleaned")
-    methods = page(Study.open(study.path), plots=False)["Methods as run"]
+    methods = page(Study.open(study.path), with_plots=False)["Methods as run"]
     assert re.search(r"locked \d{4}-\d\d-\d\d \d\d:\d\d UTC by \S+: data cleaned", methods)
     assert "see the progress; 1 of them not signed again" in methods
     assert ": data cleaned" in CliRunner().invoke(commands, ["status", str(study.path)]).output
@@ -130,7 +130,7 @@ def test_the_report_names_the_lock_and_a_reading_that_is_open_again(tmp_path: Pa
 
 def test_unreleased_cases_are_counted_without_results(tmp_path: Path) -> None:
     study = read_study(tmp_path, {"anna": {Field("L.MCP2", "ERO", 1): GradeEntry(5)}, "bert": None}, patients=2)
-    shown = page(study, plots=False)
+    shown = page(study, with_plots=False)
     assert "Kept back because not every rater has signed: 2 cases" in shown["Methods as run"]
     assert "No agreement yet" in shown["Agreement"]
     assert "No case is released yet" in shown["Totals"]
@@ -198,7 +198,9 @@ class TestModels:
         assert ero.change.value == ero.no_change == 0
         assert ero.status.value == pytest.approx((2 + 1) / (2 * (19 * 2 + 1)))
         assert ero.single == 4
-        assert "4 scores have none at the other time point" in page(study, plots=False)["Models against the raters"]
+        assert (
+            "4 scores have none at the other time point" in page(study, with_plots=False)["Models against the raters"]
+        )
 
     def test_cases_that_it_has_learnt_from_do_not_count(self, tmp_path: Path) -> None:
         study = self.study(tmp_path, 2.0, patients=3)
@@ -212,7 +214,7 @@ class TestModels:
         assert evaluate_models(study, collect_released_readings(study)) == ()
 
     def test_model_errors_are_in_the_report(self, tmp_path: Path) -> None:
-        shown = page(self.study(tmp_path, 2.0), plots=False)["Models against the raters"]
+        shown = page(self.study(tmp_path, 2.0), with_plots=False)["Models against the raters"]
         assert "scorer *" in shown
         assert "does not list its training cases" in shown
 
@@ -228,7 +230,7 @@ class TestModels:
 def test_disputes_and_consensus_are_reported_without_names(tmp_path: Path) -> None:
     anna: Special = {Field(f"L.MCP{n}", "ERO", 1): GradeEntry(3) for n in (1, 2, 3)}
     study = read_study(tmp_path, {"anna": anna, "bert": {}}, patients=2)
-    shown = page(study, plots=False)["Disputes"]
+    shown = page(study, with_plots=False)["Disputes"]
     assert "2 of 2 cases (100 %)" in shown
     assert "A consensus is signed for 0 cases" in shown
     assert "L.MCP1" in shown

@@ -32,7 +32,7 @@ __all__ = ["compare", "curve"]
     default=0,
     help="Batches to train one trunk for all cells; 0 for no common trunk.",
 )
-@click.option("--test", type=SEED, default=77, show_default=True, help="Number of test patients.")
+@click.option("--test", type=SEED, default=77, show_default=True, help="Seed of the 100 test patients.")
 @click.option("--seconds", type=WEIGHT, help="Stop after this time; run the command again to continue.")
 @click.option(
     "--pool", type=COUNT, help="Number of patients from which each seed draws its own.  [default: twice --size]"

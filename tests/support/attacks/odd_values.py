@@ -267,7 +267,7 @@ def _uses(path: Path, name: str, before: Mapping[str, Mapping[str, Reading]]) ->
         return ""
 
     def report() -> str:
-        page = render_report(study, found[0], get_rule("carried"), today=date(2026, 1, 1), plots=False)
+        page = render_report(study, found[0], get_rule("carried"), today=date(2026, 1, 1), with_plots=False)
         page.encode()
         return ""
 
