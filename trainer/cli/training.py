@@ -98,7 +98,10 @@ def _training_options(function: Any, *, study_needed: bool = True) -> Any:
     "--coco-patients", type=FOLDER, help="CSV table with the patient of each image: columns file and patient."
 )
 @click.option(
-    "--phantoms", type=click.IntRange(min=0), default=0, help="Also train on so many simulated hands, and feet."
+    "--phantoms",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Also train on this number of simulated hands, and of feet.",
 )
 @click.option("--refiner-only", is_flag=True, help="Train only the refiner; keep the other weights of --weights.")
 @click.option("--wrist-only", is_flag=True, help="Train only the part for wrists; keep the other weights of --weights.")
