@@ -12,6 +12,7 @@ import atexit
 import gc
 import os
 import shutil
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -19,8 +20,10 @@ from typing import TYPE_CHECKING
 
 # The workers share the cores, so each uses one thread. Set before numpy and torch are imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Workers and many tests start Python: let them keep compiled modules, even where the environment forbids it.
+# Workers and many tests start Python: let them and this process keep compiled modules, even where the environment forbids
+# it. To compile all test modules takes longer than to collect them.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 import pytest
 from hypothesis import settings

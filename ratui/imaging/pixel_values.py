@@ -118,8 +118,9 @@ def check_layout(words: npt.NDArray[Any], unused: int = 0) -> None:
         # With words left over, the header is wrong if a layout without them is as smooth. Lines of the right length differ
         # less than those of all similar lengths; in a picture that changes slowly, shorter lines always differ less.
         limit = stated if unused else stated / _CLEAR_LINES
-        beside = min(_line_difference(sums, count + step) for step in (-_MEAN_OF, _MEAN_OF))
-        if found < min(limit, beside / _CLEAR_LINES):
+        if found < limit and all(
+            found < _line_difference(sums, count + step) / _CLEAR_LINES for step in (-_MEAN_OF, _MEAN_OF)
+        ):
             raise AmbiguousPixelsError(f"its header states {columns} columns, but its pixels have {count}")
 
 

@@ -12,8 +12,14 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def few_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Try fewer odd values, and kill fewer processes, than the benchmark, which takes minutes for each row."""
+    """Try fewer odd values and smaller files, and kill fewer processes, than the benchmark, which takes long for a row.
+
+    The damaged files have a quarter of the largest size. The limit for a check is an eighth: one whose time grows with the
+    square of the size would need a sixteenth.
+    """
     monkeypatch.setattr(odd_values, "TRIALS", 6)
+    monkeypatch.setattr(checking, "LARGEST_FILE", checking.LARGEST_FILE // 4)
+    monkeypatch.setattr(checking, "LONGEST_CHECK", checking.LONGEST_CHECK / 8)
     monkeypatch.setattr(checking, "KILLS", {checking.SAVE: 5, checking.IMPORT: 3, checking.SNAPSHOT: 2})
 
 

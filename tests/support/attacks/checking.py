@@ -32,6 +32,8 @@ LONGEST_WAIT = 8.0
 """Seconds that a save may wait during any check. Other tests may run at the same time."""
 LONGEST_WAIT_SHARE = 0.5
 """The same for a long check, as a share of its time: no save may wait for the end of a check."""
+PAUSE_BETWEEN_SAVES = 0.05
+"""Seconds. A rater who saves without a pause would take half of the processor from the check."""
 LONGEST_CHECK = 240.0
 """Seconds that a check with one such file may take on a busy machine."""
 
@@ -65,6 +67,7 @@ def saving(study: Study) -> Iterator[Callable[[], float]]:
                 waits.append(time.monotonic() - begun[0])
                 number += 1
                 ready.set()
+                stop.wait(PAUSE_BETWEEN_SAVES)
 
     def longest() -> float:
         found = max(*waits, time.monotonic() - begun[0])
@@ -126,7 +129,7 @@ def hang_with_fifo(folder: Path) -> Outcome:
 def worst_files() -> dict[str, bytes]:
     """Return damaged files of the largest size that took minutes, by name."""
 
-    def fill(unit: bytes, size: int = LARGEST_FILE) -> bytes:
+    def fill(unit: bytes, size: int) -> bytes:
         return (unit * (size // len(unit) + 1))[:size]
 
     forged = seal({**{f"t{number}": {} for number in range(6)}, "log": {"1": {"a": 1}}}, "anna/x")
@@ -136,8 +139,8 @@ def worst_files() -> dict[str, bytes]:
     left = LARGEST_FILE - len(forged)
     return {
         "half a megabyte of openings": fill(b'"1":{', 500_000),
-        "openings": fill(b'"1":{'),
-        "nested lists": fill(b"["),
+        "openings": fill(b'"1":{', LARGEST_FILE),
+        "nested lists": fill(b"[", LARGEST_FILE),
         "records with wrong checksums before a forged seal": fill(wrong, left) + forged,
         "records with right checksums before a forged seal": fill(right, left) + forged,
         "one record of all bytes": b'"1":{"1":{"1":{"1":{'
