@@ -5,7 +5,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ratui.demo import headless
 from ratui.demo.sample import SAMPLE_RATER, copy_sample, find_sample
 from ratui.demo.simulate import Simulation, simulate_study
 from ratui.reading import find_problems
@@ -64,9 +66,23 @@ def test_simulated_readings_were_entered_by_the_rules(tmp_path: Path) -> None:
 
 
 def test_the_whole_loop_with_simulated_raters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take films of less than half the usual size, and one unread case, which are drawn and read faster."""
+    """Take films of less than half the usual size, and one unread case, which are drawn and read faster.
+
+    Only the last command of the trainer runs in a process of its own: each process imports PyTorch, which takes longer.
+    """
     monkeypatch.setattr("ratui.demo.headless.Simulation", partial(Simulation, size=(500, 410)))
     monkeypatch.setattr("ratui.demo.headless._UNREAD_CASES", 1)
+    trainings = pytest.importorskip("trainer.cli", reason="pip install 'ratui[train]'").commands
+    run_process = headless._trainer
+
+    def run_trainer(name: str, *arguments: str) -> None:
+        if name == "propose":
+            run_process(name, *arguments)
+        else:
+            done = CliRunner().invoke(trainings, [name, *arguments])
+            assert done.exit_code == 0, f"{name}\n{done.output}\n{done.exception!r}"
+
+    monkeypatch.setattr(headless, "_trainer", run_trainer)
     command = ("demo", "--headless", tmp_path / "loop", "--patients", "8", "--seed", "0")
     done = run_in_this_process(*command, "--minutes", "0.04")
     assert done.returncode == 0, done.stderr

@@ -11,20 +11,28 @@ import torch
 from ratui.demo.simulate import Simulation, simulate_study
 from ratui.study import Study
 from tests.support.ram_h1200 import write_ram_h1200
+from tests.support.shared_folder import copy_shared_folder
 
 
 @pytest.fixture(scope="session")
 def phantom_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Return a study of six patients, read by two raters."""
-    folder = tmp_path_factory.mktemp("phantoms")
     what = Simulation(6, {"ada": "shared-shift", "ben": "mixed"}, size=(500, 410), seed=3)
-    return simulate_study(folder / "study", what, key=folder / "key.json", progress=lambda *_: None).study
+
+    def make(folder: Path) -> None:
+        simulate_study(folder / "study", what, key=folder / "key.json", progress=lambda *_: None)
+
+    return Study.open(copy_shared_folder(tmp_path_factory, "phantom-study", make) / "study")
 
 
 @pytest.fixture(scope="session")
 def ram_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a set of simulated hands in the layout of RAM-H1200: three patients, one in each part of the split."""
-    return write_ram_h1200(tmp_path_factory.mktemp("ram") / "set", {"train": 1, "val": 1, "test": 1})
+
+    def make(folder: Path) -> None:
+        write_ram_h1200(folder / "set", {"train": 1, "val": 1, "test": 1})
+
+    return copy_shared_folder(tmp_path_factory, "ram-h1200", make) / "set"
 
 
 @pytest.fixture(autouse=True)

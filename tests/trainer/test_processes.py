@@ -35,49 +35,61 @@ open_study = Study.open
 Study.open = lambda path: opened.append(path) or open_study(path)
 
 def prepare():
-    if sys.argv[3] == "fail":
-        raise TrainError("no joint was found", study, "Confirm regions first")
     with Study.open(study).snapshot() as frozen:
         return [load_pair_samples(frozen, frozen.cases(), out / "samples", lambda *_: None)]
 
+def fail():
+    raise TrainError("no joint was found", study, "Confirm regions first")
+
 with join_processes(torch.device("cpu")) as group:
-    try:
-        (samples,) = prepare_in_first(group, prepare)
-    except TrainError as error:
-        print(f"error of {group.rank}: {error}", file=sys.stderr, flush=True)
-        raise SystemExit(1)
+    (samples,) = prepare_in_first(group, prepare)
     digest = hashlib.sha256(np.ascontiguousarray(samples.crops)).hexdigest()
     words = (group.rank, len(opened), digest, int(samples.labels.sum()), samples.cases[-1])
     (out / f"{group.rank}.txt").write_text(" ".join(map(str, words)))
     assert group.any(group.rank == 1) and not group.any(False)
+    try:
+        prepare_in_first(group, fail)
+    except TrainError as error:
+        print(f"error of {group.rank}: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(1)
 """
 
 
-def launch(tmp_path: Path, study: Path, word: str) -> subprocess.CompletedProcess[str]:
-    file = tmp_path / "share.py"
+@pytest.fixture(scope="module")
+def launched(phantom_study: Study, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Start two processes that share samples, and of which the first then fails. Return their folder and their end.
+
+    One start serves all tests, because each of the processes imports PyTorch.
+    """
+    folder = tmp_path_factory.mktemp("launched")
+    file = folder / "share.py"
     file.write_text(SCRIPT)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(trainer.__file__).parent.parent)}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(file)]
-    return subprocess.run(
-        [*command, str(study), str(tmp_path), word], capture_output=True, text=True, env=environment, check=False
+    done = subprocess.run(
+        [*command, str(phantom_study.path), str(folder)], capture_output=True, text=True, env=environment, check=False
     )
+    return folder, done
 
 
 @pytest.mark.slow
 def test_all_processes_have_the_samples_of_the_first_which_alone_opens_the_study(
-    phantom_study: Study, tmp_path: Path
+    launched: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
-    done = launch(tmp_path, phantom_study.path, "share")
-    assert done.returncode == 0, done.stderr
-    lines = [(tmp_path / f"{rank}.txt").read_text().split() for rank in (0, 1)]
+    folder, done = launched
+    files = [folder / f"{rank}.txt" for rank in (0, 1)]
+    assert all(file.exists() for file in files), done.stderr
+    lines = [file.read_text().split() for file in files]
     assert [line[0] for line in lines] == ["0", "1"]
     assert [line[1] for line in lines] == ["1", "0"]
     assert lines[0][2:] == lines[1][2:]
 
 
 @pytest.mark.slow
-def test_an_error_of_the_first_process_is_printed_once_and_ends_all(phantom_study: Study, tmp_path: Path) -> None:
-    done = launch(tmp_path, phantom_study.path, "fail")
+def test_an_error_of_the_first_process_is_printed_once_and_ends_all(
+    launched: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    _, done = launched
     assert done.returncode == 1
     assert done.stderr.count("no joint was found") == 1
     assert "error of 0" in done.stderr

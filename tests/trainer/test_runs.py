@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -198,8 +199,8 @@ class TestResuming:
         assert about["scales"] == ["ERO", "JSN"]
 
 
-TWO_PROCESSES = """
-import sys
+ONE_AND_TWO_PROCESSES = """
+import os, sys
 from pathlib import Path
 import numpy as np
 import torch
@@ -210,6 +211,7 @@ from trainer.models.scorer import build_scorer
 from trainer.training.loop import TrainingPlan
 from trainer.training.processes import join_processes
 
+study, one, two, start, port = sys.argv[1:]
 torch.set_num_threads(1)
 scorer_training.augment_pairs = lambda crops, generator: crops
 torch.optim.AdamW = lambda parameters, lr, weight_decay: torch.optim.SGD(parameters, lr=lr)
@@ -218,8 +220,8 @@ keep = scorer_training.drop_fixed_scores
 def build(about):
     model = build_scorer(about)
     turn_dropout_off(model)
-    if not Path(sys.argv[3]).exists():
-        torch.save(model.state_dict(), sys.argv[3])
+    if not Path(start).exists():
+        torch.save(model.state_dict(), start)
     return model
 
 def drop(samples):
@@ -228,12 +230,30 @@ def drop(samples):
     samples.labels[lost] = -1  # the processes have different numbers of labels
     return samples
 
+def train(folder):
+    cpu = torch.device("cpu")
+    fit = TrainingPlan(epochs=1, rate=0.01, channels_last=False)
+    plan = scorer_training.RunPlan(fit, batch=40, rater_model="confusion", width=8)
+    with join_processes(cpu) as here:
+        scorer_training.train_scorer(Study.open(Path(study)), Path(folder), plan, cpu, here)
+
 scorer_training.build_scorer, scorer_training.drop_fixed_scores = build, drop
-cpu = torch.device("cpu")
-fit = TrainingPlan(epochs=1, rate=0.01, channels_last=False)
-plan = scorer_training.RunPlan(fit, batch=40, rater_model="confusion", width=8)
-with join_processes(cpu) as here:
-    scorer_training.train_scorer(Study.open(Path(sys.argv[1])), Path(sys.argv[2]), plan, cpu, here)
+train(one)
+# The variables that torchrun sets. Forked processes need not import PyTorch again, which takes longer than the training.
+os.environ.update(WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+children = []
+for rank in range(2):
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.environ["RANK"] = os.environ["LOCAL_RANK"] = str(rank)
+            train(two)
+            code = 0
+        finally:
+            os._exit(code)
+    children.append(child)
+assert all([os.waitpid(child, 0)[1] == 0 for child in children])
 """
 
 
@@ -245,15 +265,13 @@ def test_two_processes_give_the_result_of_one(phantom_study: Study, tmp_path: Pa
     running statistics are larger by far and hardly depend on what was learned. With channels last, gradients of torch's
     batch norm on a CPU have errors of half a percent.
     """
-    file, start = tmp_path / "train.py", tmp_path / "start.pt"
-    file.write_text(TWO_PROCESSES)
     tests, root = Path(__file__).parents[2], Path(trainer.__file__).parents[1]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{root}{os.pathsep}{tests}"}
-    one, two = tmp_path / "one", tmp_path / "two"
-    study = str(phantom_study.path)
-    subprocess.run([sys.executable, str(file), study, str(one), str(start)], check=True, env=environment)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(file)]
-    subprocess.run([*launch, study, str(two), str(start)], check=True, env=environment)
+    one, two, start = tmp_path / "one", tmp_path / "two", tmp_path / "start.pt"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    script = [sys.executable, "-c", ONE_AND_TWO_PROCESSES, str(phantom_study.path), str(one), str(two), str(start)]
+    subprocess.run([*script, str(port)], check=True, env=environment, timeout=300)
     alone, together, before = weights(one), weights(two), torch.load(start)
     assert json.loads((two / "config.json").read_text())["processes"] == 2
     parameters = [name for name in before if "running" not in name and "num_batches" not in name]
