@@ -20,10 +20,8 @@ from typing import TYPE_CHECKING
 
 # The workers share the cores, so each uses one thread. Set before numpy and torch are imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Workers and many tests start Python: let them and this process keep compiled modules, even where the environment forbids
-# it. To compile all test modules takes longer than to collect them.
+# Workers and many tests start Python: let them keep compiled modules, even where the environment forbids it.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-sys.dont_write_bytecode = False
 
 import pytest
 from hypothesis import settings
@@ -31,6 +29,9 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.scheduler import LoadFileScheduling
+
+# This process too: to compile the test modules takes longer than all else in a collection.
+sys.dont_write_bytecode = False
 
 # No test reads or changes the user's own indices of worklists, settings and recent studies.
 for _name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):

@@ -56,7 +56,9 @@ with join_processes(torch.device("cpu")) as group:
 
 
 @pytest.fixture(scope="module")
-def launched(phantom_study: Study, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def launched(
+    phantom_study: Study, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """Start two processes that share samples, and of which the first then fails. Return their folder and their end.
 
     One start serves all tests, because each of the processes imports PyTorch.
