@@ -74,7 +74,9 @@ def _short_switch_interval() -> Iterator[None]:
 
 @contextmanager
 def _watch(app: KeyApp, terminal: SavedTerminal) -> Iterator[None]:
-    """End `app` when a signal asks for it, and the process if the app has not ended some seconds after a signal or a fault.
+    """End `app` when a signal asks for it, and the process if the app has not ended some seconds later.
+
+    The same holds after a fault, and after the end of the terminal, whose signal the process may ignore.
 
     A thread waits for the signals: the app's own thread may be waiting for a terminal that takes no output.
     """
@@ -85,7 +87,7 @@ def _watch(app: KeyApp, terminal: SavedTerminal) -> Iterator[None]:
 
     def watch() -> None:
         while number := os.read(source, 1):
-            if number[0] in signals:
+            if number[0] in (*signals, signal.SIGHUP):
                 with suppress(RuntimeError):  # its event loop is closed already
                     app.exit(return_code=128 + number[0])
             elif number[0]:
@@ -97,14 +99,15 @@ def _watch(app: KeyApp, terminal: SavedTerminal) -> Iterator[None]:
     # Python writes the number of each signal that has a handler to `sink`, whatever the app's thread is doing.
     previous = {each: signal.signal(each, lambda number, frame: None) for each in signals}
     previous_descriptor = signal.set_wakeup_fd(sink, warn_on_full_buffer=False)
-    app.on_fault = lambda: _write_byte(sink)
+    app.on_fault = lambda: _write_byte(sink, b"\0")
+    app.on_terminal_gone = lambda: _write_byte(sink, bytes([signal.SIGHUP]))
     watcher = threading.Thread(target=watch, name="ratui-signals", daemon=True)
     watcher.start()
     try:
         yield
     finally:
         ended.set()
-        app.on_fault = None
+        app.on_fault = app.on_terminal_gone = None
         signal.set_wakeup_fd(previous_descriptor)
         for each, handler in previous.items():
             signal.signal(each, handler)
@@ -113,9 +116,9 @@ def _watch(app: KeyApp, terminal: SavedTerminal) -> Iterator[None]:
         os.close(source)
 
 
-def _write_byte(descriptor: int) -> None:
+def _write_byte(descriptor: int, byte: bytes) -> None:
     with suppress(OSError):
-        os.write(descriptor, b"\0")
+        os.write(descriptor, byte)
 
 
 def _end_process(app: KeyApp, terminal: SavedTerminal, code: int) -> None:

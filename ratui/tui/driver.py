@@ -6,7 +6,6 @@ import errno
 import os
 import re
 import selectors
-import signal
 import time
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable
@@ -237,7 +236,7 @@ class ListeningDriver(TerminalDriver):
                 if selector.select(wait):
                     data = _read(descriptor)
                     if not data:
-                        self.call_in_app(self.owner.exit, None, 128 + signal.SIGHUP)
+                        self.report_terminal_gone()
                         return
                     text = decode(data)
                     for sequence in splitter.feed(text, time.monotonic()):

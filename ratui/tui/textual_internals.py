@@ -8,6 +8,7 @@ A new version of Textual may change any of them. ``tests/tui/test_textual_intern
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from contextvars import copy_context
@@ -113,6 +114,8 @@ class GuardedApp(App[None]):
     fault: BaseException | None = None
     on_fault: Callable[[], None] | None = None
     """Called after each fault, in the app's thread."""
+    on_terminal_gone: Callable[[], None] | None = None
+    """Called when the terminal is found to be gone, in the thread that reads it."""
 
     def on_load(self) -> None:
         """Handle the faults of tasks and callbacks that run outside of Textual, from now on."""
@@ -197,12 +200,21 @@ class TerminalDriver(LinuxDriver):
 
     def _sigcont_application(self, *_: object) -> None:
         self.note_continued()
-        if self.holds_terminal:
-            # The program was stopped without Ctrl-Z, so that the shell may have changed the terminal. Textual would start a
-            # second thread that reads the input.
+        if not self.holds_terminal:
+            super()._sigcont_application(*_)
+            return
+        # The program was stopped without Ctrl-Z, or the terminal is gone. The signal may have interrupted a write, and
+        # another one would wait for its lock for ever.
+        with suppress(RuntimeError):  # the app has ended
+            self.call_in_app(self._renew_application_mode)
+
+    def _renew_application_mode(self) -> None:
+        """Put the terminal into the mode of the app again: the shell may have changed it during a stop."""
+        if self.holds_terminal:  # otherwise the app ends already
+            # Textual would start a second thread that reads the input.
             self.suspend_application_mode()
             self._must_signal_resume = True
-        super()._sigcont_application(*_)
+            super()._sigcont_application()
 
     @property
     def owner(self) -> App[Any]:
@@ -221,6 +233,15 @@ class TerminalDriver(LinuxDriver):
     def call_in_app(self, function: Callable[..., object], *arguments: object) -> None:
         """Schedule a call of `function` in the app's thread."""
         self._loop.call_soon_threadsafe(function, *arguments)
+
+    def report_terminal_gone(self) -> None:
+        """End the app because its terminal is gone. Call it in the thread that reads the terminal.
+
+        The signal that says so is ignored where the program was started with ``nohup``.
+        """
+        self.call_in_app(self._app.exit, None, 128 + signal.SIGHUP)
+        if isinstance(self._app, GuardedApp) and self._app.on_terminal_gone is not None:
+            self._app.on_terminal_gone()
 
     def run_input_thread(self) -> None:
         """Read the input. Textual calls this in a separate thread."""

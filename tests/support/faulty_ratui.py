@@ -72,6 +72,10 @@ def hang_after_a_fault(screen: ScoringScreen) -> None:
     time.sleep(60)
 
 
+def hang(screen: ScoringScreen) -> None:
+    time.sleep(60)
+
+
 def fail_at_the_next_key(screen: ScoringScreen) -> None:
     screen.ratui.key_queue.time_of = lambda key: fail()  # type: ignore[assignment]
     screen.ratui.key_queue.put(Key("0", "0"))
@@ -106,6 +110,7 @@ FAULTS: dict[str, Callable[[ScoringScreen], Any]] = {
     "input": lambda screen: fail_when_reading_keys(),
     "close": fail_when_the_app_closes,
     "hang": hang_after_a_fault,
+    "hang without a fault": hang,
 }
 
 

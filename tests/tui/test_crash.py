@@ -35,13 +35,25 @@ UPLOADED = re.compile(rb"\x1b_Ga=t,[^;]*i=(\d+)")
 
 
 @contextmanager
-def faulty(study: Study, kind: str, terminal_kind: str = "kitty", **environment: str) -> Iterator[FakeTerminal]:
-    """Read the only case of `study` with a fault of `kind` at the key f; yield when an entry has been saved."""
+def faulty(
+    study: Study,
+    kind: str,
+    terminal_kind: str = "kitty",
+    ignored: signal.Signals | None = None,
+    **environment: str,
+) -> Iterator[FakeTerminal]:
+    """Read the only case of `study` with a fault of `kind` at the key f; yield when an entry has been saved.
+
+    The program is started with the signal `ignored` ignored, as ``nohup`` does.
+    """
     (case,) = study.cases()
     folder = study.path.parent
     home = {"XDG_CONFIG_HOME": str(folder), "XDG_STATE_HOME": str(folder / "state"), "LANG": "C.UTF-8"}
     command = [sys.executable, "-m", "tests.support.faulty_ratui", kind, "read", str(study.path), "--rater", "anna"]
-    terminal = FakeTerminal([*command, "--case", case], terminal_kind, environment=home | environment, folder=ROOT)
+    command += ["--case", case]
+    if ignored is not None:
+        command = ["sh", "-c", f'trap "" {ignored.value}; exec "$@"', "sh", *command]
+    terminal = FakeTerminal(command, terminal_kind, environment=home | environment, folder=ROOT)
     try:
         assert terminal.wait_for(GRAPHICS, patience=60), terminal.data[-600:]
         assert terminal.wait_for(re.compile(b"LEFT"), patience=60), terminal.data[-600:]
@@ -131,14 +143,26 @@ def test_a_signal_ends_the_app_and_leaves_the_terminal_as_it_was(tmp_path: Path,
     assert_entry_is_saved(study)
 
 
-def test_the_app_ends_when_its_terminal_is_gone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_ignored", [False, True])
+def test_the_app_ends_when_its_terminal_is_gone(tmp_path: Path, is_ignored: bool) -> None:
+    """Do so also where the signal of it is ignored, as in a program that ``nohup`` has started."""
     study = make_study(tmp_path, sides="L")
-    with faulty(study, "handler") as terminal:
+    with faulty(study, "handler", ignored=signal.SIGHUP if is_ignored else None) as terminal:
         terminal.hang_up()
         begun = time.monotonic()
         assert terminal.process.wait(20) == 128 + signal.SIGHUP
         assert time.monotonic() - begun < 4, "it hung and was ended"
     assert not (tmp_path / "state").exists()
+    assert_entry_is_saved(study)
+
+
+def test_an_app_that_hangs_is_ended_when_its_terminal_is_gone(tmp_path: Path) -> None:
+    study = make_study(tmp_path, sides="L")
+    with faulty(study, "hang without a fault", ignored=signal.SIGHUP) as terminal:
+        terminal.press("f")
+        time.sleep(0.5)
+        terminal.hang_up()
+        assert terminal.process.wait(30) == 128 + signal.SIGHUP
     assert_entry_is_saved(study)
 
 

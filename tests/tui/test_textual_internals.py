@@ -198,6 +198,35 @@ async def test_a_driver_outlives_its_terminal(signals: None, monkeypatch: pytest
             driver.close()
 
 
+async def test_a_signal_to_continue_waits_for_no_lock_of_the_write_that_it_interrupts(
+    signals: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hold the lock of the output, as the app's thread does when the signal comes while it writes."""
+    app = TwoLines()
+    async with app.run_test() as pilot:
+        driver = TerminalDriver(app)
+        called: list[str] = []
+        monkeypatch.setattr(driver, "suspend_application_mode", lambda: called.append("off") or driver.write("text"))
+        monkeypatch.setattr(driver, "resume_application_mode", lambda: called.append("on"))
+        driver.holds_terminal = True
+        with relying_on("the thread that writes has a queue with a lock", textual_internals):
+            driver._writer_thread = WriterThread(driver._file)
+            with driver._writer_thread._queue.mutex:
+                handler = Thread(target=driver._sigcont_application, daemon=True)
+                handler.start()
+                handler.join(5)
+                is_waiting = handler.is_alive()
+        assert not is_waiting
+        await pilot.pause()
+        assert called == ["off", "on"]
+        driver._sigcont_application()
+        driver.holds_terminal = False  # the app ends before the loop comes to it
+        await pilot.pause()
+        assert called == ["off", "on"]
+        driver._sigcont_application()  # after Ctrl-Z
+        assert called == ["off", "on", "on"]
+
+
 class TestTheParser:
     def test_keys_and_the_answer_to_a_fence(self) -> None:
         with relying_on("XTermParser makes keys and cursor positions of what a terminal sends", textual_internals):
