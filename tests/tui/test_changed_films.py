@@ -35,7 +35,7 @@ async def test_the_rater_reopens_it_and_reads_the_new_joints(study: Study) -> No
         await settle(pilot)
         assert isinstance(pilot.app.screen, OverviewScreen)
         message = str(pilot.app.screen.query_one("#missing", Static).content)
-        assert "Films came or were withdrawn after you signed: R reopens it" in message
+        assert "Films were added or withdrawn after you signed: R reopens it" in message
         await pilot.press("R", *"late", "enter")
         await settle(pilot)
         screen = pilot.app.screen

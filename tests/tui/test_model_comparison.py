@@ -143,7 +143,7 @@ async def test_cases_that_the_model_does_not_know_are_counted(tmp_path: Path) ->
     for order, unlike, text in (
         ([three, one], [two], "most informative for the model first, then 1 whose films it does not know"),
         ([one, two], [three], "most informative for the model first, then 1 whose films it does not know"),
-        ([], [one, two, three], "not sorted by the model: it learned from no films like these"),
+        ([], [one, two, three], "not sorted by the model: it did not learn from such films"),
     ):
         save_reading_order(study, order, "scorer", unlike)
         async with reading_as(study, "anna", size=(140, 30)) as pilot:

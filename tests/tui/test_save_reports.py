@@ -121,7 +121,7 @@ async def test_saves_that_fail_without_a_new_entry_say_that_the_entries_are_save
         with full_disk(monkeypatch):
             assert not saver.save(saver.reading)
             pilot.app.screen.redraw()  # type: ignore[attr-defined]
-            assert "No save now: No space left on device. All entries are saved" in label_text(pilot)
+            assert "Cannot save now: No space left on device. All entries are saved" in label_text(pilot)
 
 
 class TestNoRetry:
