@@ -25,7 +25,8 @@ from ratui.regions.initial import make_initial_regions
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord
 from ratui.terminal import Display, encode
-from ratui.tui.graphics.box_drawing import draw_outlines, make_outlines
+from ratui.tui.graphics.box_drawing import draw_outlines
+from ratui.tui.graphics.box_outlines import make_outlines
 from ratui.tui.graphics.viewport import Viewport, make_joint_box, make_whole_film_box
 
 SCHEME = load_scheme("mtss-hands")
