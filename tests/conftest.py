@@ -73,7 +73,7 @@ LONG_MODULES = (
     "trainer/test_detector.py",
     "docs/test_engineers.py",
     "trainer/test_runs.py",
-    "study/test_intake_rules.py",
+    "study/importing/test_intake_rules.py",
     "pacs/test_fetch.py",
     "reading/test_search.py",
     "reading/test_walk.py",
@@ -98,11 +98,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _rank(item.path))
 
 
+@cache
 def _rank(path: Path) -> int:
     if path.parent.name == _REAL_TIME:
         return -1
-    name = f"{path.parent.name}/{path.name}"
-    return LONG_MODULES.index(name) if name in LONG_MODULES else len(LONG_MODULES)
+    return next((place for place, name in enumerate(LONG_MODULES) if path.match(name)), len(LONG_MODULES))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ratui.study.importing import FilmHeader
-from tests.study.identification_reference import PROTOCOLS, TABLES, all_said, common_form, groups_of, listed
+from tests.study.importing.identification_reference import PROTOCOLS, TABLES, all_said, common_form, groups_of, listed
 
 REJECTION, UNCLEAR = (set(listed(text)) for _, text in TABLES["rejection"])
 

@@ -183,7 +183,7 @@ class TestEarlierFilms:
             verify_stored_film(tmp_path / "a.dcm", "C-X", name[0])
 
     def test_those_of_the_sample_study_too(self) -> None:
-        study = Study.open(Path(__file__).parents[2] / "sample_data" / "study")
+        study = Study.open(Path(__file__).parents[3] / "sample_data" / "study")
         films = [(case, film) for case in study.cases() for film in study.case(case).films]
         assert len(films) >= 8
         for case, film in films:

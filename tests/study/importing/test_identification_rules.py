@@ -11,8 +11,8 @@ from ratui.study.importing import CodedTerm, FilmHeader
 from ratui.study.importing.headers import film_codes, film_words, harmless_words
 from ratui.study.importing.headers.film_statements import Both, parse_words
 from ratui.study.importing.headers.identification import identify
-from tests.study import identification_reference as reference
-from tests.study.rejection_words_reference import find_fraction, find_mark
+from tests.study.importing import identification_reference as reference
+from tests.study.importing.rejection_words_reference import find_fraction, find_mark
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
 TABLES = reference.TABLES

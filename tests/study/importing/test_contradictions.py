@@ -4,7 +4,7 @@ import pytest
 
 from ratui.study.importing import FilmHeader
 from ratui.study.importing.headers.identification import identify
-from tests.study.test_identification import CR, HANDS_AND_FEET, sct, shown
+from tests.study.importing.test_identification import CR, HANDS_AND_FEET, sct, shown
 
 
 def test_a_plural_of_the_study_says_nothing_about_a_film_of_one_hand() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from ratui.study import InProcessConverter, Study, import_films
 from tests.study.conftest import FilmWriter
-from tests.study.test_import_plan import films_of, outcomes, plan_of
+from tests.study.importing.test_import_plan import films_of, outcomes, plan_of
 
 
 @pytest.fixture

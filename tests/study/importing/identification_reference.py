@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from ratui.study.importing import FilmHeader
-from tests.study.intake_tables import read_tables
+from tests.study.importing.intake_tables import read_tables
 
 FRONTAL = {"PA", "AP", "frontal"}
 PROJECTIONS = {*FRONTAL, "lateral", "oblique", "Norgaard", "Brewerton", "scaphoid", "tangential"}
@@ -19,7 +19,7 @@ OTHERS = {"L", "R", "B", "both", "with", "and", "views", "two", "nothing", *PROJ
 SEPARATORS = ",;/+&|\\・、"
 
 
-TABLES = read_tables((Path(__file__).parents[2] / "docs" / "intake-words.md").read_text(encoding="utf-8"))
+TABLES = read_tables((Path(__file__).parents[3] / "docs" / "intake-words.md").read_text(encoding="utf-8"))
 LANGUAGES = [name for name in TABLES if name not in ("codes", "positions", "weak words", "harmless", "rejection")]
 PARTS = {meaning for name in LANGUAGES for meaning, _ in TABLES[name]} - OTHERS
 NEUTRAL = ("right handed", "left handed")
