@@ -18,8 +18,8 @@ from ratui.pacs.patient_list import ListedPatient
 from ratui.pacs.person_choice import choose_studies, names_another_person
 from ratui.pacs.source import FoundStudy
 from ratui.study.importing import FilmHeader
+from ratui.study.importing.persons.assignment import group_persons
 from ratui.study.importing.persons.patient_record import find_contradiction, patient_record
-from ratui.study.importing.persons.persons import group_persons
 
 BORN, OTHER = "19450312", "19800707"
 ANN = (BORN, "F", "Doe^Ann")

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from ratui.scheme import load_scheme
 from ratui.study.importing import CodedTerm, FilmHeader
+from ratui.study.importing.persons.assignment import KnownPerson
 from ratui.study.importing.persons.patient_record import PatientRecord
-from ratui.study.importing.persons.persons import KnownPerson
 from ratui.study.importing.planning.import_plan import Decision
 from ratui.study.importing.planning.known_study import KnownStudy
 from ratui.study.importing.planning.planner import FilmSource, plan_films

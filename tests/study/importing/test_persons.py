@@ -5,6 +5,7 @@ from itertools import permutations
 import pytest
 
 from ratui.study.importing import FilmHeader
+from ratui.study.importing.persons.assignment import KnownPerson, group_persons
 from ratui.study.importing.persons.patient_record import (
     PatientRecord,
     digest_record,
@@ -13,7 +14,6 @@ from ratui.study.importing.persons.patient_record import (
     parse_name,
     patient_record,
 )
-from ratui.study.importing.persons.persons import KnownPerson, group_persons
 
 
 def record(**values: str) -> PatientRecord:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TypeVar
 
+from ratui.study.importing.persons.assignment import KnownPerson, PersonFound
 from ratui.study.importing.persons.patient_record import (
     Digest,
     PatientRecord,
@@ -23,7 +24,6 @@ from ratui.study.importing.persons.patient_record import (
     names_contradict,
     without_issuer,
 )
-from ratui.study.importing.persons.persons import KnownPerson, PersonFound
 
 __all__ = ["join_ids"]
 

@@ -21,8 +21,8 @@ from platformdirs import user_data_path
 from ratui.bounded_parsing import parse_json
 from ratui.errors import DamagedError, StudyError
 from ratui.files import make_folder, write_bytes
+from ratui.study.importing.persons.assignment import KnownPerson
 from ratui.study.importing.persons.patient_record import PatientRecord, digest_record
-from ratui.study.importing.persons.persons import KnownPerson
 from ratui.study.store import read_intact_bytes
 from ratui.study.study import Study
 

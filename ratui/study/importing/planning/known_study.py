@@ -14,7 +14,7 @@ from ratui.imaging.dicom_reader import read_stored_dataset
 from ratui.study.case import Case, FilmRecord
 from ratui.study.charter import PlannedVisit
 from ratui.study.film_files import read_film_data
-from ratui.study.importing.persons.persons import KnownPerson
+from ratui.study.importing.persons.assignment import KnownPerson
 from ratui.study.importing.persons.pseudonyms import KeyFile
 from ratui.study.importing.planning.import_plan import ImportPlan
 from ratui.study.importing.planning.rejections import rejected_images

@@ -15,9 +15,9 @@ from ratui.errors import FilmError, RatuiError
 from ratui.scheme import Scheme
 from ratui.study.importing.headers.dates import DatedFilm, date_film
 from ratui.study.importing.headers.identification import identify
+from ratui.study.importing.persons.assignment import PersonFound, group_persons
 from ratui.study.importing.persons.linked_ids import join_ids
 from ratui.study.importing.persons.patient_record import PatientRecord, merge_records, normalize_issuer, patient_record
-from ratui.study.importing.persons.persons import PersonFound, group_persons
 from ratui.study.importing.planning.import_plan import Decision, ImportPlan, PlanRow, number_persons
 from ratui.study.importing.planning.known_study import KnownStudy
 from ratui.study.importing.planning.manifest import ManifestRow
