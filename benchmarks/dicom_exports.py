@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ratui.results.export.reading_totals import ReadingTotals
 from ratui.results.export.signed_readings import ExportSource
-from ratui.results.export.structured_report import film_headers
+from ratui.results.export.structured_report import read_film_headers
 from ratui.results.released import collect_released_readings
 from ratui.results.totals import get_rule
 from ratui.study import Study
@@ -75,7 +75,7 @@ def measure_highdicom(folder: Path) -> float:
     source = ExportSource(study, collect_released_readings(study))
     totals = ReadingTotals(source, rule)
     case, readings = next(source.by_case())
-    headers, regions = film_headers(study, case), {(each.site, each.film): each for each in source.regions(case)}
+    headers, regions = read_film_headers(study, case), {(each.site, each.film): each for each in source.regions(case)}
     times = []
     for signed in (readings[0], *readings):  # the first one loads the tables
         start = time.process_time()

@@ -107,7 +107,7 @@ def simulate(
     )
     if truth is not None:
         head = ("case", "visit", "site", "scale", "grade", "finding")
-        write_output(to_csv(head, made.truth_rows()), truth)
+        write_output(to_csv(head, made.make_truth_rows()), truth)
     name = clean_text(study)
     click.echo(f"created {name}: {format_count(patients, 'case')}, {format_count(visits, 'visit')}, seed {seed}")
     click.echo(f"next: ratui status {name}" + (f"; ratui read {name} --rater {next(iter(kinds))}" if unread else ""))

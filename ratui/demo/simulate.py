@@ -123,7 +123,7 @@ class SimulatedStudy:
     patients: Mapping[str, PhantomPatient]
     films: Mapping[str, Sequence[WrittenFilm]]
 
-    def truth_rows(self) -> Iterator[tuple[str, int, str, str, int, str]]:
+    def make_truth_rows(self) -> Iterator[tuple[str, int, str, str, int, str]]:
         """Yield case, visit, site, scale, true grade and finding (or an empty text) of every field."""
         for case, patient in sorted(self.patients.items()):
             for (site, scale, visit), grade in sorted(patient.grades.items()):

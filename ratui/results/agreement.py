@@ -23,13 +23,13 @@ from ratui.results.statistics import (
     BlandAltman,
     Floats,
     bland_altman,
+    compute_finite_mean,
     contingency_tables,
-    finite_mean,
+    count_raters_of_mean,
     icc_agreement,
     icc_consistency,
     icc_one_way,
     mean_weighted_kappa,
-    raters_of_mean,
     smallest_detectable_change,
 )
 from ratui.results.text_table import replace_nan
@@ -305,7 +305,7 @@ def _total_agreement(scale: str | None, quantity: Quantity, values: Floats) -> T
         scale or TOTAL,
         quantity.name,
         len(values),
-        tuple(finite_mean(each) for each in values.T),
+        tuple(compute_finite_mean(each) for each in values.T),
         float(np.nanmean(values, axis=1).std(ddof=1)) if len(values) > 1 else float("nan"),
         icc_agreement(values) if is_crossed else undefined,
         icc_consistency(values) if is_crossed else undefined,
@@ -328,7 +328,7 @@ def _detectable_change(scale: str | None, quantity: Quantity, changes: Floats) -
         scale or TOTAL,
         quantity.name,
         smallest_detectable_change(changes, 1),
-        smallest_detectable_change(changes, raters_of_mean(changes)),
+        smallest_detectable_change(changes, count_raters_of_mean(changes)),
     )
 
 
@@ -388,7 +388,7 @@ def _site_agreement(scores: ReadingScores, place: int, resample_counts: Floats) 
         float((apart <= 1).mean()),
         kappa,
         float(apart.mean()),
-        finite_mean(changes_apart),
+        compute_finite_mean(changes_apart),
         int(moved.any(axis=1).sum()),
         int((moved | ~is_read).all(axis=1).sum()),
     )

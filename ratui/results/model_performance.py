@@ -20,7 +20,7 @@ from ratui.errors import StoreError, StudyError, clean_text
 from ratui.results.bootstrap import Estimate, bootstrap_mean
 from ratui.results.released import ReleasedReadings
 from ratui.results.scores import ReadingScores, collect_scores
-from ratui.results.statistics import finite_mean
+from ratui.results.statistics import compute_finite_mean
 from ratui.results.text_table import TextTable, format_estimate, format_number
 from ratui.results.totals import RULES
 from ratui.study import Study
@@ -140,12 +140,12 @@ def _evaluate_scale(
         scale,
         len(scores.cases),
         mean(error),
-        finite_mean(np.abs(seen)),
-        finite_mean(np.stack(changes)) if pairs else float("nan"),
+        compute_finite_mean(np.abs(seen)),
+        compute_finite_mean(np.stack(changes)) if pairs else float("nan"),
         mean(error * moved),
-        finite_mean(np.abs(seen) * moved),
+        compute_finite_mean(np.abs(seen) * moved),
         mean(status),
-        finite_mean(np.stack(apart)) if pairs else float("nan"),
+        compute_finite_mean(np.stack(apart)) if pairs else float("nan"),
         is_training_unknown,
         int((np.isfinite(status) & ~known[..., None]).sum()),
     )

@@ -12,7 +12,7 @@ from ratui.results.bootstrap import CONFIDENCE, Estimate
 from ratui.results.final_scores import FINAL_MEANINGS, FinalScores
 from ratui.results.quantities import Quantity
 from ratui.results.rater_totals import PROGRESSION, RAPID, compute_years_between
-from ratui.results.statistics import Floats, raters_of_mean, smallest_detectable_change
+from ratui.results.statistics import Floats, count_raters_of_mean, smallest_detectable_change
 from ratui.results.text_table import TextTable, format_number
 from ratui.results.totals import describe_rule
 
@@ -128,7 +128,7 @@ def count_progression(final: FinalScores) -> tuple[Progression, ...]:
 
 def _count(final: FinalScores, scale: str | None, quantity: Quantity, years: Floats) -> Progression:
     changes, of_raters = final.quantity(quantity, scale), final.raters.complete_quantity(quantity, scale)
-    number = raters_of_mean(of_raters)
+    number = count_raters_of_mean(of_raters)
     detectable, lower = (smallest_detectable_change(of_raters, number, level) for level in (CONFIDENCE, LOWER_LEVEL))
     yearly = changes / years
     return Progression(

@@ -20,7 +20,7 @@ from ratui.results.optional_dependencies import require
 from ratui.results.outcome import LOWER_LEVEL
 from ratui.results.quantities import Quantity
 from ratui.results.scores import ReadingScores
-from ratui.results.statistics import raters_of_mean, smallest_detectable_change
+from ratui.results.statistics import count_raters_of_mean, smallest_detectable_change
 from ratui.results.text_table import format_number
 from ratui.scheme import Scheme, View
 
@@ -46,7 +46,7 @@ def plot_final_change(final: FinalScores) -> Any:
         places = (np.arange(len(known)) + 0.5) / max(len(known), 1)
         axes.plot(places, known, color=_COLOURS[0], marker="o", markersize=4, linewidth=1)
         for level, style in ((CONFIDENCE, "--"), (LOWER_LEVEL, ":")):
-            limit = smallest_detectable_change(of_raters, raters_of_mean(of_raters), level).value
+            limit = smallest_detectable_change(of_raters, count_raters_of_mean(of_raters), level).value
             if np.isfinite(limit):
                 label = f"SDC {100 * level:.0f} %: {format_number(limit)}"
                 axes.axhline(limit, color=_COLOURS[1], linestyle=style, linewidth=1, label=label)

@@ -25,15 +25,15 @@ __all__ = [
     "BlandAltman",
     "Floats",
     "bland_altman",
+    "compute_finite_mean",
     "contingency_tables",
+    "count_raters_of_mean",
     "error_variance",
-    "finite_mean",
     "icc_agreement",
     "icc_consistency",
     "icc_one_way",
     "mean_weighted_kappa",
     "quadratic_kappa",
-    "raters_of_mean",
     "smallest_detectable_change",
 ]
 
@@ -202,7 +202,7 @@ def mean_weighted_kappa(pairs: Floats, resample_counts: Floats | None = None) ->
     Estimate
         NaN if kappa is undefined for every pair. It has no interval if fewer than two patients have ratings.
     """
-    value = finite_mean(quadratic_kappa(pairs.sum(axis=1)))
+    value = compute_finite_mean(quadratic_kappa(pairs.sum(axis=1)))
     if resample_counts is None or not np.isfinite(value) or np.count_nonzero(pairs.sum(axis=(0, 2, 3))) < 2:
         return Estimate(value)
     drawn = np.stack([np.tensordot(resample_counts, pair, axes=(1, 0)) for pair in pairs], axis=1)
@@ -215,7 +215,7 @@ def mean_weighted_kappa(pairs: Floats, resample_counts: Floats | None = None) ->
     return Estimate(value, low, high)
 
 
-def finite_mean(values: Floats) -> float:
+def compute_finite_mean(values: Floats) -> float:
     """Return the mean of the values that are not NaN; NaN if there is none."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if known.size else _NAN
@@ -361,7 +361,7 @@ def smallest_detectable_change(changes: Floats, raters: float, level: float = CO
     return Estimate(value, low, high)
 
 
-def raters_of_mean(values: Floats) -> float:
+def count_raters_of_mean(values: Floats) -> float:
     """Return the number of raters in the mean of a target: the harmonic mean over the targets with two or more.
 
     The error variance of the mean of k raters is the error variance of one rater divided by k, so that the harmonic mean

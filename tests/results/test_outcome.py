@@ -18,7 +18,7 @@ from ratui.results.agreement import measure_agreement
 from ratui.results.agreement_tables import make_agreement_tables
 from ratui.results.disputes import CaseDispute, DisputeLimits, find_disputes, name_compared_quantity
 from ratui.results.export import export
-from ratui.results.export.redcap import DICTIONARY_COLUMNS, build_redcap_tables, make_event_names, variable_name
+from ratui.results.export.redcap import DICTIONARY_COLUMNS, build_redcap_tables, make_event_names, make_variable_name
 from ratui.results.export.signed_readings import ExportSource
 from ratui.results.final_scores import compute_final_scores
 from ratui.results.missing_data import make_missing_table, make_reopened_table
@@ -240,7 +240,7 @@ def test_names_for_redcap() -> None:
         ["a visit at the end of year 1", "a visit at the end of year 2"],
     ):
         assert make_event_names(names) == numbered
-    assert variable_name("2nd scale, of a very long name") == "v_2nd_scale_of_a_very_long"
+    assert make_variable_name("2nd scale, of a very long name") == "v_2nd_scale_of_a_very_long"
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

@@ -18,11 +18,11 @@ from pydicom.sr.codedict import codes
 from ratui.errors import FilmError
 from ratui.reading import Entry, Field, FindingEntry, GradeEntry, NotAssessableEntry
 from ratui.results.export import content_tree, structured_report
-from ratui.results.export.content_tree import CONTAINS, Concept, code_item, encode_content, number_item
+from ratui.results.export.content_tree import CONTAINS, Concept, encode_content, make_code_item, make_number_item
 from ratui.results.export.presentation_state import build_presentation_states
 from ratui.results.export.reading_totals import ReadingTotals
 from ratui.results.export.signed_readings import ExportSource, SignedReading
-from ratui.results.export.structured_report import build_structured_reports, film_headers
+from ratui.results.export.structured_report import build_structured_reports, read_film_headers
 from ratui.results.export.wide_table import build_wide_table
 from ratui.results.released import collect_released_readings
 from ratui.results.totals import RULES, get_rule
@@ -131,7 +131,7 @@ class TestAgreementWithHighdicom:
 
         source = source_of(study, (0, 3), days, visits=(PlannedVisit("Aufnahme"),))
         ((case, (signed,)),) = source.by_case()
-        all_totals, headers = ReadingTotals(source, get_rule(rule)), film_headers(study, case)
+        all_totals, headers = ReadingTotals(source, get_rule(rule)), read_film_headers(study, case)
         own = reports(source, rule)[1]
         wanted = build_report(
             signed.reading,
@@ -275,9 +275,9 @@ class TestEncoding:
     def test_long_codes_and_fractions_are_read_back(self) -> None:
         long = Concept("a-code-of-more-than-16", "99RATUI", "odd")
         items = [
-            code_item(CONTAINS, long, long),
-            number_item(CONTAINS, long, 1 / 3, Concept("1", "UCUM", "no units")),
-            number_item(CONTAINS, long, -7, Concept("1", "UCUM", "no units")),
+            make_code_item(CONTAINS, long, long),
+            make_number_item(CONTAINS, long, 1 / 3, Concept("1", "UCUM", "no units")),
+            make_number_item(CONTAINS, long, -7, Concept("1", "UCUM", "no units")),
         ]
         encoded = encode_content(items)
         dataset = pydicom.filereader.read_dataset(io.BytesIO(encoded), False, True)

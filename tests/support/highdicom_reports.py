@@ -12,7 +12,7 @@ from highdicom import sr
 from pydicom.sr.codedict import codes
 
 from ratui.reading import Field, NotAssessableEntry, Reading, Slot
-from ratui.results.export.structured_report import DESIGNATOR, box_polyline, code_meaning, make_uid
+from ratui.results.export.structured_report import DESIGNATOR, make_box_polyline, make_uid, shorten_code_meaning
 from ratui.results.totals import TotalScore
 from ratui.scheme import Scheme, Site
 from ratui.study import Case, Region
@@ -25,7 +25,7 @@ SITES = {
 
 
 def _private(code: str, meaning: str) -> sr.CodedConcept:
-    return sr.CodedConcept(code, DESIGNATOR, code_meaning(meaning))
+    return sr.CodedConcept(code, DESIGNATOR, shorten_code_meaning(meaning))
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def build_report(
         if film is None or region is None or region.box is None:
             return sr.MeasurementsAndQualitativeEvaluations(**common)
         source = sr.SourceImageForRegion(headers[film.id].SOPClassUID, headers[film.id].SOPInstanceUID)
-        line = sr.ImageRegion(hd.sr.GraphicTypeValues.POLYLINE, box_polyline(region, film), source)
+        line = sr.ImageRegion(hd.sr.GraphicTypeValues.POLYLINE, make_box_polyline(region, film), source)
         return sr.PlanarROIMeasurementsAndQualitativeEvaluations(referenced_region=line, **common)
 
     groups = [group(site) for site in reading.sites if Slot(site.key, time) not in reading.unfilmed]

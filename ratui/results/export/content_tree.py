@@ -20,14 +20,14 @@ __all__ = [
     "CONTENT_SEQUENCE",
     "OBS_CONTEXT",
     "Concept",
-    "code_item",
-    "container_item",
     "encode_content",
-    "number_item",
-    "person_item",
-    "polyline_item",
-    "text_item",
-    "uid_item",
+    "make_code_item",
+    "make_container_item",
+    "make_number_item",
+    "make_person_item",
+    "make_polyline_item",
+    "make_text_item",
+    "make_uid_item",
 ]
 
 CONTAINS, CONCEPT_MOD, OBS_CONTEXT = "CONTAINS", "HAS CONCEPT MOD", "HAS OBS CONTEXT"
@@ -53,19 +53,19 @@ def encode_content(items: Iterable[bytes]) -> bytes:
     return _sequence(CONTENT_SEQUENCE, items)
 
 
-def container_item(name: Concept, children: Iterable[bytes], template: str = "") -> bytes:
+def make_container_item(name: Concept, children: Iterable[bytes], template: str = "") -> bytes:
     """Return an item that contains `children`; `template` is the number of its template in PS3.16, if it has one."""
     mapping = (_text(0x00080105, "CS", "DCMR") + _text(0x0040DB00, "CS", template),)
     values = _text(0x0040A050, "CS", "CONTINUOUS") + (_sequence(0x0040A504, mapping) if template else b"")
     return _item(CONTAINS, "CONTAINER", name, values + encode_content(children))
 
 
-def code_item(relationship: str, name: Concept, value: Concept, children: Sequence[bytes] = ()) -> bytes:
+def make_code_item(relationship: str, name: Concept, value: Concept, children: Sequence[bytes] = ()) -> bytes:
     """Return an item whose value is a coded concept."""
     return _item(relationship, "CODE", name, _code(0x0040A168, value) + _children(children))
 
 
-def number_item(
+def make_number_item(
     relationship: str, name: Concept, value: float, unit: Concept, children: Sequence[bytes] = ()
 ) -> bytes:  # fmt: skip
     """Return an item whose value is a number with a unit. A fraction is also stored in binary form, without rounding."""
@@ -78,22 +78,22 @@ def number_item(
     return _item(relationship, "NUM", name, measured + _children(children))
 
 
-def text_item(relationship: str, name: Concept, value: str) -> bytes:
+def make_text_item(relationship: str, name: Concept, value: str) -> bytes:
     """Return an item whose value is a text."""
     return _item(relationship, "TEXT", name, _text(0x0040A160, "UT", value))
 
 
-def uid_item(relationship: str, name: Concept, value: str) -> bytes:
+def make_uid_item(relationship: str, name: Concept, value: str) -> bytes:
     """Return an item whose value is a UID."""
     return _item(relationship, "UIDREF", name, _text(0x0040A124, "UI", value))
 
 
-def person_item(relationship: str, name: Concept, value: str) -> bytes:
+def make_person_item(relationship: str, name: Concept, value: str) -> bytes:
     """Return an item whose value is a person name in DICOM's form, such as ``family^given``."""
     return _item(relationship, "PNAME", name, _text(0x0040A123, "PN", value))
 
 
-def polyline_item(name: Concept, points: Sequence[float], image_class: str, image: str) -> bytes:
+def make_polyline_item(name: Concept, points: Sequence[float], image_class: str, image: str) -> bytes:
     """Return an item with a line on an image.
 
     Parameters

@@ -96,7 +96,7 @@ def _rows(source: ExportSource, final: FinalScores) -> Iterator[tuple[Any, ...]]
                     final.rule,
                     raters.rule.name,
                     raters.surgery,
-                    source.late_mark_of_case(case, origin),
+                    source.find_late_mark_of_case(case, origin),
                 )
 
 
@@ -145,7 +145,7 @@ def build_adam_table(source: ExportSource, rule: MissingRule) -> Table:
                         "Change from baseline > 0.5 per year" if yearly else None,
                         None if not yearly or change is None else "Y" if change / years > PROGRESSION else "N",
                         rule.name,
-                        "Y" if source.late_mark_of_case(case, origin) else None,
+                        "Y" if source.find_late_mark_of_case(case, origin) else None,
                     )
                 )
     about = "one final score, or measured joint space, of one subject at one visit, in the style of an ADaM BDS"

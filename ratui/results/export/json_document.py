@@ -70,7 +70,7 @@ def build_readings_document(source: ExportSource, software: str) -> dict[str, An
                     {
                         "reader": each.rater,
                         "kind": each.kind,
-                        **({"late_change": late} if (late := source.late_mark(each)) else {}),
+                        **({"late_change": late} if (late := source.find_late_mark(each)) else {}),
                         "entries": _entries(each.reading),
                     }
                     for each in readings

@@ -24,7 +24,7 @@ def build_long_table(source: ExportSource) -> Table:
     rows = [
         (*row, mark)
         for signed in source.readings()
-        for mark in [source.late_mark(signed)]
+        for mark in [source.find_late_mark(signed)]
         for row in _rows(signed, charter)
     ]
     return Table("scores", "one field: a scale of a site at a visit, of one rater", _columns(source.study.scheme), rows)

@@ -48,7 +48,7 @@ def build_mk_table(source: ExportSource) -> Table:
     rows: list[tuple[Any, ...]] = []
     for _, readings in source.by_case():
         of_case = (
-            (*row, "Y" if source.late_mark(signed) else None)
+            (*row, "Y" if source.find_late_mark(signed) else None)
             for signed in readings
             for row in _rows(source.study, signed)
         )

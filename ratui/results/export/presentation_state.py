@@ -14,14 +14,14 @@ from ratui.imaging import Box, Orientation
 from ratui.reading import Field, FindingEntry, NotAssessableEntry, Reading
 from ratui.results.export.signed_readings import ExportSource, SignedReading
 from ratui.results.export.structured_report import (
-    box_polyline,
-    character_set,
-    code_meaning,
-    file_bytes,
-    film_headers,
+    choose_character_set,
+    encode_file,
     ignore_name_warnings,
+    make_box_polyline,
+    make_person_name,
     make_uid,
-    person_name,
+    read_film_headers,
+    shorten_code_meaning,
 )
 from ratui.results.optional_dependencies import require
 from ratui.scheme import Site
@@ -38,7 +38,7 @@ def build_presentation_states(source: ExportSource, software: str) -> Iterator[t
     require("highdicom", "DICOM presentation states")
     for case, readings in source.by_case():
         regions = [region for region in source.regions(case) if region.confirmed_by and region.box]
-        headers, turned = film_headers(source.study, case), source.orientations(case)
+        headers, turned = read_film_headers(source.study, case), source.orientations(case)
         for signed in readings:
             known = signed.reading.site_keys
             for film in case.films:
@@ -61,14 +61,14 @@ def _state(
     software: str,
 ) -> bytes:
     hd = require("highdicom", "DICOM presentation states")
-    study, late = source.study, source.late_mark(signed)
+    study, late = source.study, source.find_late_mark(signed)
     header = _with_one_contrast(header)
     layer = hd.pr.GraphicLayer("SCORES", 1, description="Regions of joints with their scores")
     boxes, texts = [], []
     about = (study.config.id, signed.case.id, signed.rater, film.id)
     for region in regions:
         site = signed.reading.site(region.site)
-        line, id = box_polyline(region, film), make_uid(*about, region.site)
+        line, id = make_box_polyline(region, film), make_uid(*about, region.site)
         boxes.append(
             hd.pr.GraphicObject(
                 hd.pr.GraphicTypeValues.POLYLINE,
@@ -108,14 +108,14 @@ def _state(
             device_serial_number=study.config.id,
             content_label="SCORES",
             content_description=f"{'late change, ' if late else ''}scores of {signed.rater}"[:64],
-            content_creator_name=person_name(signed.rater),
+            content_creator_name=make_person_name(signed.rater),
             graphic_layers=[layer],
             graphic_annotations=[hd.pr.GraphicAnnotation([header], layer, graphic_objects=boxes, text_objects=texts)],
         )
     _add_spatial_transformation(dataset, film, orientation)
     # Type 2C for a paired body part: L, R, or present and empty for a film of both sides (PS3.3 C.7.3.1).
     dataset.Laterality = "" if film.side == "B" else film.side
-    return file_bytes(dataset, character_set(signed.reading.scheme))
+    return encode_file(dataset, choose_character_set(signed.reading.scheme))
 
 
 def _add_spatial_transformation(dataset: Any, film: FilmRecord, orientation: Orientation) -> None:
@@ -155,7 +155,7 @@ def _label(reading: Reading, site: Site, time: int) -> str:
         field = Field(site.key, scale, time)
         match reading.values.get(field):
             case FindingEntry(id) if reading.scheme.finding(id).label not in words:
-                words.append(code_meaning(reading.scheme.finding(id).label))
+                words.append(shorten_code_meaning(reading.scheme.finding(id).label))
             case NotAssessableEntry(_):
                 words.append(f"{scale} not assessable")
                 continue

@@ -44,10 +44,10 @@ def build_readings_table(source: ExportSource) -> Table:
                 _format_time(reading.signed_at),
                 _first_signature(reading),
                 len(opened),
-                int(source.late_mark(signed) == "reading"),
+                int(source.find_late_mark(signed) == "reading"),
                 "; ".join(entry.note for entry in opened if entry.note) or None,
                 " ".join(list_settled_sites(reading)) or None if signed.kind == "consensus" else None,
-                source.late_mark(signed),
+                source.find_late_mark(signed),
             )
         )
     return Table("readings", "one reading", columns, rows)

@@ -20,7 +20,7 @@ from ratui.results.quantities import Quantity
 from ratui.results.totals import MissingRule
 from ratui.scheme import Scheme
 
-__all__ = ["DICTIONARY_COLUMNS", "build_redcap_tables", "make_event_names", "variable_name"]
+__all__ = ["DICTIONARY_COLUMNS", "build_redcap_tables", "make_event_names", "make_variable_name"]
 
 DICTIONARY_COLUMNS = (
     "Variable / Field Name",
@@ -50,7 +50,7 @@ _LONGEST_VARIABLE, _LONGEST_EVENT = (
 )  # characters; REDCap cuts the names of events, and advises against longer variables
 
 
-def variable_name(text: str) -> str:
+def make_variable_name(text: str) -> str:
     """Return `text` as a name of a variable: lower-case letters, digits and single underscores, beginning with a letter."""
     name = re.sub(r"[^a-z0-9]+", "_", text.casefold()).strip("_")
     return (name if name[:1].isalpha() else f"v_{name}")[:_LONGEST_VARIABLE].strip("_")
@@ -77,8 +77,14 @@ def _variables(scheme: Scheme, final_rule: str, rule: MissingRule) -> list[tuple
         most = scheme.max_total(None if scale == TOTAL else scale)
         label = f"{scale}: final score ({FINAL_MEANINGS[final_rule]}; fields without a score: {rule.name})"
         variables += [
-            (variable_name(f"{scale} score"), label, "number", "0", str(most)),
-            (variable_name(f"{scale} change"), f"{scale}: change from the baseline", "number", str(-most), str(most)),
+            (make_variable_name(f"{scale} score"), label, "number", "0", str(most)),
+            (
+                make_variable_name(f"{scale} change"),
+                f"{scale}: change from the baseline",
+                "number",
+                str(-most),
+                str(most),
+            ),
         ]
     return [
         *variables,
@@ -107,7 +113,7 @@ def build_redcap_tables(source: ExportSource, rule: MissingRule) -> tuple[Table,
         for place, visit in enumerate(visits):
             if visit not in source.released.visit_numbers[case]:
                 continue
-            late = source.late_mark_of_case(case, origin)
+            late = source.find_late_mark_of_case(case, origin)
             cells = [_cell(each[row]) if each is not None else None for pair in values[place] for each in pair]
             rows.append((case, events[place], days.get(case, {}).get(visit), *cells, readers, origin or None, late))
     columns = [Column(name, "text", "a variable of redcap_dictionary.csv, or REDCap's own") for name in names]

@@ -48,11 +48,11 @@ class ExportSource:
         """The readings that were opened again after the release of their case, and the consensus readings that are older."""
         return changes_after_release(self.study)
 
-    def late_mark(self, signed: SignedReading) -> str | None:
+    def find_late_mark(self, signed: SignedReading) -> str | None:
         """Return the mark of a reading in the column ``late_change``; None for none."""
         return self.late.mark(signed.reading.case, [signed.reading.rater]) or None
 
-    def late_mark_of_case(self, case: str, origin: str) -> str | None:
+    def find_late_mark_of_case(self, case: str, origin: str) -> str | None:
         """Return the mark of a final score in the column ``late_change``; None for none.
 
         `origin` is ``consensus``, ``raters``, or empty if there is no score.

@@ -22,14 +22,14 @@ from ratui.results.export.content_tree import (
     CONTENT_SEQUENCE,
     OBS_CONTEXT,
     Concept,
-    code_item,
-    container_item,
     encode_content,
-    number_item,
-    person_item,
-    polyline_item,
-    text_item,
-    uid_item,
+    make_code_item,
+    make_container_item,
+    make_number_item,
+    make_person_item,
+    make_polyline_item,
+    make_text_item,
+    make_uid_item,
 )
 from ratui.results.export.reading_totals import ReadingTotals
 from ratui.results.export.signed_readings import ExportSource, SignedReading
@@ -41,13 +41,13 @@ from ratui.study.film_files import read_film_header
 
 __all__ = [
     "DESIGNATOR",
-    "box_polyline",
     "build_structured_reports",
-    "file_bytes",
-    "film_headers",
+    "encode_file",
     "ignore_name_warnings",
+    "make_box_polyline",
+    "make_person_name",
     "make_uid",
-    "person_name",
+    "read_film_headers",
 ]
 
 DESIGNATOR = "99RATUI"
@@ -102,12 +102,12 @@ def make_uid(*about: object) -> str:
     return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 
 
-def code_meaning(label: str) -> str:
+def shorten_code_meaning(label: str) -> str:
     """Return `label` as a code meaning: at most 64 characters (VR LO), with plain hyphens instead of dashes."""
     return label.replace("–", "-").replace("−", "-")[:64]
 
 
-def character_set(scheme: Scheme, *others: str) -> str:
+def choose_character_set(scheme: Scheme, *others: str) -> str:
     """Return the DICOM character set that the scheme's labels and `others` need.
 
     Latin 1 is preferred if it suffices, because more programs can read it than UTF-8.
@@ -117,10 +117,10 @@ def character_set(scheme: Scheme, *others: str) -> str:
         *(finding.label for finding in scheme.findings),
         *(reason.label for reason in scheme.reasons),
     ]
-    return "ISO_IR 100" if all(code_meaning(word).isascii() for word in (*words, *others)) else "ISO_IR 192"
+    return "ISO_IR 100" if all(shorten_code_meaning(word).isascii() for word in (*words, *others)) else "ISO_IR 192"
 
 
-def person_name(rater: str) -> str:
+def make_person_name(rater: str) -> str:
     """Return a rater's ID as a DICOM person name, with a family name only."""
     return rater.replace(" ", "-") + "^"
 
@@ -133,12 +133,12 @@ def ignore_name_warnings() -> Iterator[None]:
         yield
 
 
-def film_headers(study: Study, case: Case) -> Mapping[str, Any]:
+def read_film_headers(study: Study, case: Case) -> Mapping[str, Any]:
     """Return the DICOM headers of the films of `case`, by film ID, without pixel data."""
     return {film.id: read_film_header(study.folder, case.id, film.id) for film in case.films}
 
 
-def file_bytes(dataset: Any, characters: str) -> bytes:
+def encode_file(dataset: Any, characters: str) -> bytes:
     """Return `dataset` as the bytes of a DICOM file, in the DICOM character set `characters`."""
     dataset.SpecificCharacterSet = characters
     buffer = io.BytesIO()
@@ -156,11 +156,11 @@ def build_structured_reports(source: ExportSource, rule: MissingRule, software: 
     totals = ReadingTotals(source, rule)
     for case, readings in source.by_case():
         regions = {(region.site, region.film): region for region in source.regions(case) if region.confirmed_by}
-        headers = film_headers(source.study, case)
+        headers = read_film_headers(source.study, case)
         for signed in readings:
             for time in case.times:
                 films = {film.id: headers[film.id] for film in case.films if film.time == time}
-                report = _Report(source.study, signed, time, regions, films, totals, source.late_mark(signed))
+                report = _Report(source.study, signed, time, regions, films, totals, source.find_late_mark(signed))
                 yield signed.file_name(case.visit_numbers[time]), report.encode(software)
 
 
@@ -196,73 +196,73 @@ class _Report:
         header = _report_header(
             tuple(self._headers.values()), make_uid(*about, "instance"), make_uid(*about, "series"), software
         )
-        characters = character_set(self._reading.scheme, self._visit, self._totals.statement)
-        return file_bytes(header, characters) + content
+        characters = choose_character_set(self._reading.scheme, self._visit, self._totals.statement)
+        return encode_file(header, characters) + content
 
     def _content(self) -> tuple[bytes, ...]:
         filmed = [site for site in self._reading.sites if Slot(site.key, self._time) not in self._reading.unfilmed]
         groups = [*map(self._site_group, filmed), self._totals_group()]
         return (
-            code_item(CONCEPT_MOD, _LANGUAGE, _ENGLISH),
-            code_item(OBS_CONTEXT, _OBSERVER_TYPE, _PERSON),
-            person_item(OBS_CONTEXT, _OBSERVER, person_name(self._signed.rater)),
-            code_item(CONCEPT_MOD, _PROCEDURE, _RADIOGRAPHY),
-            container_item(_MEASUREMENTS, groups),
+            make_code_item(CONCEPT_MOD, _LANGUAGE, _ENGLISH),
+            make_code_item(OBS_CONTEXT, _OBSERVER_TYPE, _PERSON),
+            make_person_item(OBS_CONTEXT, _OBSERVER, make_person_name(self._signed.rater)),
+            make_code_item(CONCEPT_MOD, _PROCEDURE, _RADIOGRAPHY),
+            make_container_item(_MEASUREMENTS, groups),
         )
 
     def _time_point_context(self) -> tuple[bytes, ...]:
         """Return the items of TID 1502. The offset is left out if the day of the baseline or of this visit is unknown."""
         case = self._signed.case
         items = [
-            text_item(OBS_CONTEXT, _TIME_POINT, self._visit),
-            number_item(OBS_CONTEXT, _TIME_POINT_ORDER, self._number + 1, _NO_UNITS),
+            make_text_item(OBS_CONTEXT, _TIME_POINT, self._visit),
+            make_number_item(OBS_CONTEXT, _TIME_POINT_ORDER, self._number + 1, _NO_UNITS),
         ]
         days = case.days_from(0, self._time) if case.visit_numbers[0] == 0 else None
         if days is not None:
-            event = code_item(CONCEPT_MOD, _EVENT, _BASELINE)
-            items.append(number_item(OBS_CONTEXT, _OFFSET, days, _DAYS, [event]))
+            event = make_code_item(CONCEPT_MOD, _EVENT, _BASELINE)
+            items.append(make_number_item(OBS_CONTEXT, _OFFSET, days, _DAYS, [event]))
         return tuple(items)
 
     def _tracking(self, name: str) -> tuple[bytes, ...]:
         uid = make_uid(*self._about, name)
-        return text_item(OBS_CONTEXT, _TRACKING, name), uid_item(OBS_CONTEXT, _TRACKING_UID, uid)
+        return make_text_item(OBS_CONTEXT, _TRACKING, name), make_uid_item(OBS_CONTEXT, _TRACKING_UID, uid)
 
     def _site_group(self, site: Site) -> bytes:
         """Return the measurement group of one site, with its region if the site is on its film (TID 1410, TID 1501)."""
         items = [*self._tracking(site.key)]
         found = self._reading.finding(Slot(site.key, self._time))
         if found:
-            items.append(code_item(CONTAINS, _FINDING, _private(found.id, found.label)))
-        side = code_item(CONCEPT_MOD, _LATERALITY, _SIDES[site.side])
-        items += [code_item(CONCEPT_MOD, _FINDING_SITE, _anatomy(site), [side]), *self._context]
+            items.append(make_code_item(CONTAINS, _FINDING, _private(found.id, found.label)))
+        side = make_code_item(CONCEPT_MOD, _LATERALITY, _SIDES[site.side])
+        items += [make_code_item(CONCEPT_MOD, _FINDING_SITE, _anatomy(site), [side]), *self._context]
         evaluations = []
         for scale in site.joint.scales:
             field = Field(site.key, scale, self._time)
             score = self._reading.score(field)
             if score is not None:
                 name = _private(scale, _SCALES.get(scale, scale))
-                items.append(number_item(CONTAINS, name, score, _NO_UNITS))
+                items.append(make_number_item(CONTAINS, name, score, _NO_UNITS))
             value = self._reading.values.get(field)
             if isinstance(value, NotAssessableEntry):
                 name = _private(f"NA-{scale}", f"{scale} not assessable")
                 why = _private(value.reason, self._reading.scheme.reason(value.reason).label)
-                evaluations.append(code_item(CONTAINS, name, why))
+                evaluations.append(make_code_item(CONTAINS, name, why))
         region = self._region(site)
-        return container_item(_GROUP, [*items, *evaluations, *region], "1410" if region else "1501")
+        return make_container_item(_GROUP, [*items, *evaluations, *region], "1410" if region else "1501")
 
     def _region(self, site: Site) -> tuple[bytes, ...]:
         film = self._signed.case.film(self._time, site.side, site.part, self._reading.scheme)
         region = self._regions.get((site.key, film.id)) if film else None
         if film is None or region is None or region.box is None:
             return ()
-        points, header = box_polyline(region, film).ravel(), self._headers[film.id]
-        return (polyline_item(_REGION, points, header.SOPClassUID, header.SOPInstanceUID),)
+        points, header = make_box_polyline(region, film).ravel(), self._headers[film.id]
+        return (make_polyline_item(_REGION, points, header.SOPClassUID, header.SOPInstanceUID),)
 
     def _totals_group(self) -> bytes:
         """Return the totals of each scale and of all, with the rule for fields without a score (TID 1501, TID 300)."""
         rule = self._totals.rule.name
         method = _private(f"MISSING-{rule}", f"Fields without a score: {rule}")
-        derived = [code_item(CONCEPT_MOD, _METHOD, method), code_item(CONCEPT_MOD, _DERIVATION, _TOTAL)]
+        derived = [make_code_item(CONCEPT_MOD, _METHOD, method), make_code_item(CONCEPT_MOD, _DERIVATION, _TOTAL)]
         items = [*self._tracking("totals"), *self._context]
         evaluations = []
         for scale in (*self._reading.scheme.scales, None):
@@ -270,15 +270,17 @@ class _Report:
             total = self._totals.total(self._signed, self._number, scale)
             if total.value is not None:
                 name = _private(f"TOTAL-{key}", f"Total of {scope}")
-                items.append(number_item(CONTAINS, name, total.value, _NO_UNITS, derived))
+                items.append(make_number_item(CONTAINS, name, total.value, _NO_UNITS, derived))
             else:
-                evaluations.append(code_item(CONTAINS, _private(f"NA-TOTAL-{key}", f"No total of {scope}"), method))
+                evaluations.append(
+                    make_code_item(CONTAINS, _private(f"NA-TOTAL-{key}", f"No total of {scope}"), method)
+                )
             scored = _private(f"SCORED-{key}", f"Number of scored fields of {scope}")
             fields = _private(f"FIELDS-{key}", f"Number of fields of {scope}")
-            items.append(number_item(CONTAINS, scored, total.assessed, _NO_UNITS))
-            items.append(number_item(CONTAINS, fields, total.fields, _NO_UNITS))
-        comment = text_item(CONTAINS, _COMMENT, self._totals.statement + _LATE_CHANGES[self._late])
-        return container_item(_GROUP, [*items, *evaluations, comment], "1501")
+            items.append(make_number_item(CONTAINS, scored, total.assessed, _NO_UNITS))
+            items.append(make_number_item(CONTAINS, fields, total.fields, _NO_UNITS))
+        comment = make_text_item(CONTAINS, _COMMENT, self._totals.statement + _LATE_CHANGES[self._late])
+        return make_container_item(_GROUP, [*items, *evaluations, comment], "1501")
 
 
 def _report_header(evidence: tuple[Any, ...], instance: str, series: str, software: str) -> Any:
@@ -312,10 +314,10 @@ def _anatomy(site: Site) -> Concept:
 
 
 def _private(code: str, meaning: str) -> Concept:
-    return Concept(code, DESIGNATOR, code_meaning(meaning))
+    return Concept(code, DESIGNATOR, shorten_code_meaning(meaning))
 
 
-def box_polyline(region: Region, film: FilmRecord) -> Any:
+def make_box_polyline(region: Region, film: FilmRecord) -> Any:
     """Return the box as a closed line, shape (5, 2): columns and rows from the image's top left corner.
 
     The units are those of GraphicData in PS3.3 C.10.5. Boxes are cut at the image's borders.

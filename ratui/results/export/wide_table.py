@@ -61,7 +61,7 @@ def _leading_cells(source: ExportSource, signed: SignedReading, rule: MissingRul
         sum(use.entries for use in displays),
         sum(use.below for use in displays),
         rule.name,
-        source.late_mark(signed),
+        source.find_late_mark(signed),
     ]
 
 
