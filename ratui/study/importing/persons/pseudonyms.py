@@ -173,11 +173,11 @@ class KeyFile:
         return self._cases.get(patient, "")
 
     def days(self, patient: str) -> tuple[date, ...]:
-        """Return the dates of both time points of `patient`, the earlier first, from an earlier import; else empty."""
+        """Return the dates of the visits of `patient`, the earliest first, from earlier imports; empty if none are known."""
         return tuple(date.fromisoformat(day) for day in self._days.get(patient, ()))
 
     def record_days(self, patient: str, days: Iterable[date]) -> None:
-        """Record the dates of both time points, so that an interrupted import can be run again with the same result."""
+        """Record the dates of the visits, so that an interrupted import can be run again with the same result."""
         self._days[patient] = [day.isoformat() for day in days]
 
     def count_days(self, patient: str, day: int) -> int:
