@@ -1,6 +1,7 @@
-"""Find the films that their department has rejected, by key object notes or words in their headers, and their exposures.
+"""Find the films that their department has rejected, and films of one exposure. Values only.
 
-Values only; the rules are in ``docs/intake.md``, "Rejected exposures". A mark alone leaves no film out: see `choose_films`.
+A department rejects a film by a key object note, or by words in the film's header. The rules are in ``docs/intake.md``,
+"Rejected exposures". A mark alone leaves no film out: see `choose_films`.
 """
 
 from __future__ import annotations
