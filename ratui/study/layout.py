@@ -1,4 +1,4 @@
-"""The folders of a study and the access that its Unix group has to each.
+"""The folders of a study with the models in them, and the access that its Unix group has to each.
 
 In a shared study the owner may change films and settings, and the group may read them; each rater may change their own
 readings; every member may change regions and proposals.
@@ -16,17 +16,21 @@ from ratui.study.store import StudyFolder, StudyLock
 from ratui.study.store.access_lists import remove_access_lists
 
 __all__ = [
+    "EVALUATION",
     "FOLDERS",
     "PRIVATE",
     "SNAPSHOT_PREFIX",
     "folder_mode",
     "group_id",
+    "list_evaluated_models",
     "list_models",
     "make_journal_folders",
     "make_private_folder",
     "make_study_folder",
 ]
 
+EVALUATION = "evaluation.json"
+"""Name of the file with the evaluation of a model, in its folder."""
 FOLDERS = {
     "": 0o050,
     "films": 0o050,
@@ -70,6 +74,15 @@ def list_models(folder: StudyFolder, inside: str, *, by_time: bool = False) -> l
     model, are left out: the check of the access reports them.
     """
     return [name for name in folder.folders(inside, by_time=by_time) if _is_model(folder, inside, name)]
+
+
+def list_evaluated_models(folder: StudyFolder) -> tuple[str, ...]:
+    """Return the names of the scorers that have an evaluation in the study, the newest first; see `model_reports`."""
+    has_models = folder.exists("models")  # an archive or a repository may leave out empty folders
+    found = folder.signatures_below("models", EVALUATION) if has_models else {}
+    usable = set(list_models(folder, "models")) if found else set()
+    ranked = sorted(((file[1], run) for run, file in found.items() if file and run in usable), reverse=True)
+    return tuple(run for _, run in ranked)
 
 
 def _is_model(folder: StudyFolder, inside: str, name: str) -> bool:

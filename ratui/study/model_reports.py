@@ -18,8 +18,8 @@ from typing import Any, TypeAlias
 from ratui.errors import StoreError, StudyError, clean_text
 from ratui.files import check_name
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_list, as_text, as_time
-from ratui.study.evaluated_models import EVALUATION
 from ratui.study.intact import intact_reading
+from ratui.study.layout import EVALUATION
 from ratui.study.store import StudyFile, StudyLock, read_intact, write_tables
 from ratui.study.study import Study
 

@@ -14,7 +14,7 @@ from ratui.results.released import collect_released_readings
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.backup import back_up
 from ratui.study.check import check_study
-from ratui.study.evaluated_models import list_evaluated_models
+from ratui.study.layout import list_evaluated_models
 from ratui.study.predictions import list_prediction_models
 from tests.films import confirm_template, hospital
 from tests.support.accounts import MANAGER, OTHER, RATER, as_account, open_folder
@@ -97,7 +97,11 @@ def test_the_manager_goes_on_without_it(close: Callable[[Path], str]) -> None:
         def use() -> tuple[object, ...]:
             study = Study.open(path)
             measure_progress(study)
-            assert (study.proposals(case), list_prediction_models(study), list_evaluated_models(study)) == ((), (), ())
+            assert (study.proposals(case), list_prediction_models(study), list_evaluated_models(study.folder)) == (
+                (),
+                (),
+                (),
+            )
             released = collect_released_readings(study, interim=True)
             archive = back_up(study, folder / "backup.zip")
             report = check_study(path)

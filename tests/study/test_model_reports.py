@@ -10,7 +10,7 @@ from ratui.demo.sample import SAMPLE_RATER
 from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.study import Study
 from ratui.study.check import check_study
-from ratui.study.evaluated_models import EVALUATION, list_evaluated_models
+from ratui.study.layout import EVALUATION, list_evaluated_models
 from ratui.study.model_reports import (
     Evaluation,
     Heading,
@@ -64,11 +64,11 @@ def test_models_are_listed_newest_first_and_a_new_evaluation_replaces_the_old(st
     case = by_stage(study, "signed")
     measured(study, case, model="old")
     measured(study, case, model="new")
-    assert list_evaluated_models(study) == ("new", "old")
+    assert list_evaluated_models(study.folder) == ("new", "old")
     again = replace(measured(study, case, model="old"), blocks=(Heading("Again", 1),))
     save_evaluation(study, again)
     assert load_evaluation(study, SAMPLE_RATER, "old") == again
-    assert list_evaluated_models(study) == ("old", "new")
+    assert list_evaluated_models(study.folder) == ("old", "new")
 
 
 def test_a_damaged_evaluation_is_reported_and_not_shown(study: Study) -> None:

@@ -33,8 +33,8 @@ from ratui.study.config import (
     read_settings,
     write_settings,
 )
-from ratui.study.evaluated_models import EVALUATION
 from ratui.study.joint_space import JOINT_SPACE, PRIVATE_JOINT_SPACE
+from ratui.study.layout import EVALUATION
 from ratui.study.qualifications import RESULTS
 from ratui.study.reading_order import ORDER
 from ratui.study.restored import RESTORED

@@ -31,8 +31,8 @@ from ratui.results.report import render_report
 from ratui.results.totals import get_rule
 from ratui.study import Region, RegionSource, Study
 from ratui.study.check import check_study
-from ratui.study.evaluated_models import list_evaluated_models
 from ratui.study.joint_space import JOINT_SPACE, load_joint_space
+from ratui.study.layout import list_evaluated_models
 from ratui.study.model_reports import (
     Evaluation,
     Heading,
@@ -316,7 +316,7 @@ def _uses(path: Path, name: str, before: Mapping[str, Mapping[str, Reading]]) ->
         return ""
 
     def load_damaged_evaluation() -> str:
-        for model in list_evaluated_models(study):
+        for model in list_evaluated_models(study.folder):
             load_evaluation(study, "anna", model)
         return ""
 

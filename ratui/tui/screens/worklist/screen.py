@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
 from ratui.study import CaseState
-from ratui.study.evaluated_models import list_evaluated_models
+from ratui.study.layout import list_evaluated_models
 from ratui.study.reading_order import has_reading_order, load_reading_order, load_unlike_cases
 from ratui.tui.screens.worklist import model as worklist_model
 from ratui.tui.screens.worklist.case_list import CaseList
@@ -103,7 +103,7 @@ class WorklistScreen(FirstCaseScreen):
         self._has_own_order = cases != study.cases()
         self._is_sorted, self._unlike_count = has_reading_order(study), len(load_unlike_cases(study))
         self._total = len(cases)
-        self._evaluated_models = list_evaluated_models(study)
+        self._evaluated_models = list_evaluated_models(study.folder)
         self._name_width = measure_name_width(cases)
         self.start()
 
@@ -278,7 +278,7 @@ class WorklistScreen(FirstCaseScreen):
         """Open the evaluation of the models, if the study has one."""
         from ratui.tui.screens.evaluation.screen import EvaluationScreen
 
-        self._evaluated_models = list_evaluated_models(self.ratui.study)
+        self._evaluated_models = list_evaluated_models(self.ratui.study.folder)
         if self._evaluated_models:
             self.app.push_screen(EvaluationScreen(self._evaluated_models))
         else:
