@@ -90,7 +90,7 @@ def find_log_problems(reading: Reading) -> tuple[str, ...]:
 
 
 def _find_unfilmed_problems(reading: Reading) -> Iterable[str]:
-    """Yield contradictions of the slots without a film: each site has films of two time points, or of the only one."""
+    """Yield contradictions of slots without a film. Each site needs films of two time points, or of the only one."""
     if not reading.unfilmed:
         return
     known = {Slot(site.key, time) for site in reading.sites for time in reading.order}

@@ -26,7 +26,7 @@ _LARGEST = 200_000_000  # bytes of the record
 class WatchedFolder:
     """The files of a folder that are ready to be imported, and a record of what was done with the others.
 
-    Files that arrive together are imported together, so that both time points of a patient are known to one import: a batch
+    Files that arrive together are imported together, so that all visits of a patient are known to one import: a batch
     is ready when nothing in the folder has changed for the settling time, or when a file has waited ten times as long. The
     record is beside the key of the pseudonyms, because it contains names of files. A restart continues with it.
 

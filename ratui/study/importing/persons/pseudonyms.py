@@ -59,7 +59,7 @@ class KeyFile:
         self.notice = notice
         self._salt = salt
         self._cases = cases  # patient → case
-        self._days = days  # patient → ISO dates of both time points
+        self._days = days  # patient → ISO dates of the visits
         self._first_days = first_days or {}  # patient → first day in the counting of manifests
         self._first_dates = first_dates or {}  # patient → ISO date from which the days of films are counted
         self._persons = persons or {}  # patient → digests of what the films state
