@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -111,3 +112,40 @@ def test_a_save_converts_only_the_new_entry(tmp_path: Path, monkeypatch: pytest.
         assert converted == [1, 2, 3, 4, 5]
         session.save(session.reading, seconds=5.0)
         assert converted == [1, 2, 3, 4, 5], "the time of a reading is no new entry"
+
+
+class Interruption(BaseException):
+    """A signal that arrives while a reading is converted."""
+
+
+@pytest.mark.parametrize("place", ["log_entry_to_record", "field_to_record", "_checksum", "dump"])
+def test_an_interrupted_conversion_loses_nothing_at_the_next_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    study, draw = drawn_study(tmp_path, ("anna", "bert"), cases=1, each=2).as_rater("anna"), random.Random(3)
+    file = study.path / "readings" / "anna" / "C-0.json"
+    module = reading_session if place.endswith("record") else sys.modules["ratui.study.store.seal"]
+    convert, left = getattr(module, place), [0]
+
+    def interrupt(*values: object) -> object:
+        left[0] -= 1
+        if left[0] == 0:
+            raise Interruption
+        return convert(*values)
+
+    monkeypatch.setattr(module, place, interrupt)
+    interrupted = 0
+    with study.open_reading("anna", "C-0") as session:
+        reading = session.reading
+        for number in range(60):
+            for _ in range(2):
+                reading = step(reading, draw)
+            left[0] = 1 + number % 5
+            try:
+                session.save(reading)
+            except Interruption:
+                interrupted += 1
+            left[0] = 0
+            session.save(reading)
+            assert file.read_bytes() == full_conversion(session)
+    assert interrupted > 10

@@ -23,8 +23,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ratui.bounded_parsing import parse_json
 
@@ -100,50 +99,57 @@ class SealedTables:
     head: str
 
 
+class _SealedRecord(NamedTuple):
+    """A record with its ID, its checksum, and its text in a sealed file."""
+
+    id: str
+    record: Mapping[str, Any]
+    sum: str
+    text: str
+
+
 class SealedRecords:
-    """The texts of one table's records in a sealed file, each with its checksum.
+    """The records of one table in a sealed file.
 
-    `seal` keeps them from one state of a file to the next, and converts only what is new: the texts of the first records
-    stay if these are the same objects with the same IDs. So no record may be changed in place.
-
-    Attributes
-    ----------
-    texts
-        Text of each record, with its ID.
+    `seal` keeps them from one state of a file to the next, and converts only what is new: the first ones stay if these are
+    the same objects with the same IDs. So no record may be changed in place.
     """
 
     def __init__(self, table: str) -> None:
         self._table = table
         self._begin = ""
-        self._ids: list[str] = []
-        self._records: list[Mapping[str, Any]] = []
-        self._sums: list[str] = []
-        self.texts: list[str] = []
+        self._records: list[_SealedRecord] = []  # one list, so that an interruption leaves whole records
+
+    def __len__(self) -> int:
+        return len(self._records)
 
     @property
     def head(self) -> str:
         """Checksum of the last record; without one, that with which the chain begins."""
-        return self._sums[-1] if self._sums else self._begin
+        return self._records[-1].sum if self._records else self._begin
+
+    @property
+    def text(self) -> str:
+        """Texts of all records, with commas between them."""
+        return ",".join(each.text for each in self._records)
 
     def update(self, records: Mapping[str, Mapping[str, Any]], begin: str) -> None:
         """Convert `records` by ID. A chain begins with the checksum `begin`. Raises ValueError as `seal` does."""
-        ids = list(map(str, records))
-        kept = 0
-        if begin == self._begin and ids[: len(self._ids)] == self._ids:
-            pairs = enumerate(zip(self._records, records.values(), strict=False))
-            kept = next((number for number, (old, new) in pairs if old is not new), len(self._ids))
-        for column in (self._ids, self._records, self._sums, self.texts):
-            del column[kept:]
+        now = [(str(id), record) for id, record in records.items()]
+        if begin != self._begin:
+            self._records.clear()
+        pairs = enumerate(zip(self._records, now, strict=False))
+        different = (number for number, (old, (id, new)) in pairs if old.record is not new or old.id != id)
+        kept = next(different, min(len(self._records), len(now)))
+        del self._records[kept:]
         self._begin = begin
-        for id, record in islice(zip(ids, records.values(), strict=True), kept, None):
+        for id, record in now[kept:]:
             if "sum" in record:
                 raise ValueError("no record can have a value called sum")
             body = dump(record)
             total = _checksum(self._table, id, self.head if self._table in CHAINS else "", body)
-            self._ids.append(id)
-            self._records.append(record)
-            self._sums.append(total)
-            self.texts.append(f'"{id}":{body[:-1]}{"," if record else ""}"sum":"{total}"}}')
+            text = f'"{id}":{body[:-1]}{"," if record else ""}"sum":"{total}"}}'
+            self._records.append(_SealedRecord(id, record, total, text))
 
 
 def seal(
@@ -177,8 +183,8 @@ def seal(
         table = kept.setdefault(name, SealedRecords(name))
         table.update(records, heads.get(BEGIN, "") if name == CHAINED else "")
         heads[name] = table.head
-        counts[name] = len(table.texts)
-        parts.append(f"{dump(name)}:{{{','.join(table.texts)}}}")
+        counts[name] = len(table)
+        parts.append(f"{dump(name)}:{{{table.text}}}")
     last = dump({"format": FORMAT, "of": of, "counts": counts, "head": heads.get(CHAINED, "")})
     check = _checksum("seal", "1", "", last)
     parts.append(f'"seal":{{"1":{last[:-1]},"check":"{check}",')

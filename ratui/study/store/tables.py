@@ -266,7 +266,9 @@ class TableWriter:
     def write(self, tables: Mapping[str, TableRows]) -> bytes:
         """Replace the file by `tables`; return its last bytes and raise errors as `write_tables` does."""
         for name, table in tables.items():
-            stored, count = self._database.table(name), table.count_same(self._rows.get(name, ()))
+            stored = self._database.table(name)
+            # The rows are known again at the end only, so that after an interruption the next write converts all of them.
+            count = table.count_same(self._rows.pop(name, ()))
             if count < len(stored):
                 count = 0
                 stored.truncate()
