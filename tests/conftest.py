@@ -124,6 +124,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
     return ModuleScheduling(config, log)
 
 
+@pytest.fixture
+def read_films_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process read foreign films, and not one that is started for it, where that process is not what is tested."""
+    from tests.support.in_process import read_films_in_this_process
+
+    read_films_in_this_process(monkeypatch)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Lower the priority of this worker once it runs tests that are not in real time."""

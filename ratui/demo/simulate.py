@@ -315,7 +315,8 @@ def _write_all_films(
     """Draw and write the films of all patients, on all processor cores."""
     written: list[list[WrittenFilm]] = [[] for _ in patients]
     # Spawn, do not fork: a fork copies locks that the caller's threads may hold, and the child would wait for ever.
-    with ProcessPoolExecutor(os.cpu_count() or 1, get_context("spawn"), prepare_worker) as pool:
+    workers = min(os.cpu_count() or 1, len(patients))
+    with ProcessPoolExecutor(workers, get_context("spawn"), prepare_worker) as pool:
         jobs = {
             pool.submit(_write_films_of_patient, patient, seed, folder, f"{number:04d}", simulation): number
             for number, (patient, seed) in enumerate(zip(patients, seeds, strict=True))

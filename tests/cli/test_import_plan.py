@@ -12,6 +12,8 @@ from ratui.study import Study
 from tests.films import film_file, hospital
 from tests.support.sources import zip_of
 
+pytestmark = pytest.mark.usefixtures("read_films_here")
+
 
 def run(*arguments: object) -> Result:
     # The films show no hand: the search for one in all rotations would take long.

@@ -12,7 +12,7 @@ from tests.films import hospital, make_study
 from tests.support.commands import run_in_this_process as ratui
 from tests.tui.readings import store_reading
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("read_films_here")]
 
 
 def reading(study: Study, grade: int = 1) -> Path:

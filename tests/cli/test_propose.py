@@ -16,6 +16,8 @@ from ratui.study import Region, RegionSource, Study
 from tests.films import film_file, hospital
 from tests.support.template_network import TemplateNetwork
 
+pytestmark = pytest.mark.usefixtures("read_films_here")
+
 
 def run(*words: object) -> Result:
     return CliRunner().invoke(commands, [str(word) for word in words])

@@ -14,6 +14,7 @@ from ratui.reading import find_problems
 from ratui.study import Study
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from tests.support.commands import run_in_this_process
+from tests.support.in_process import draw_films_in_this_process
 from tests.tui.conftest import reading_as, settle
 
 pytestmark = pytest.mark.slow
@@ -72,6 +73,7 @@ def test_the_whole_loop_with_simulated_raters(tmp_path: Path, monkeypatch: pytes
     """
     monkeypatch.setattr("ratui.demo.headless.Simulation", partial(Simulation, size=(500, 410)))
     monkeypatch.setattr("ratui.demo.headless._UNREAD_CASES", 1)
+    draw_films_in_this_process(monkeypatch)
     trainings = pytest.importorskip("trainer.cli", reason="pip install 'ratui[train]'").commands
     run_process = headless._trainer
 

@@ -4,7 +4,6 @@ import csv
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from benchmarks.rehearsal import Campaign, rehearse, rehearse_without_charter
 from ratui.results import joint_space_measuring
 from tests.support.commands import run_in_this_process
 from tests.support.fake_joint_space import failing_joint_space_change
+from tests.support.in_process import draw_films_in_this_process
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ def work_in_this_process() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ratui.imaging, "joint_space_change", failing_joint_space_change)
         patch.setattr(joint_space_measuring, "count_default_workers", lambda: 1)
-        patch.setattr("ratui.demo.simulate.ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(1))
+        draw_films_in_this_process(patch)
         yield
 
 

@@ -22,7 +22,7 @@ from tests.support.template_network import TemplateNetwork
 from tests.tui.readings import store_reading
 from trainer.cli import commands as trainings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("read_films_here")]
 
 _PAGE = Path(__file__).resolve().parents[2] / "docs" / "managers.md"
 _WRITES = {

@@ -21,6 +21,7 @@ from ratui.reading import Field, FindingEntry, GradeEntry, enter, find_next_open
 from ratui.scheme import load_scheme
 from tests.phantom.feet import JOINTS, NEUTRAL, bones_of, foot_layout, foot_mineral, whole_mineral
 from tests.phantom.hands import MM, patient, with_damage
+from tests.support.in_process import draw_films_in_this_process
 
 pytestmark = pytest.mark.slow
 
@@ -289,7 +290,10 @@ class TestFilms:
         header = pydicom.dcmread(written[1][5].path)
         assert (header.BodyPartExamined, header.ViewPosition, header.Laterality) == ("FOOT", "AP", "R")
 
-    def test_a_whole_study_of_hands_and_feet_is_simulated(self, tmp_path: Path) -> None:
+    def test_a_whole_study_of_hands_and_feet_is_simulated(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        draw_films_in_this_process(monkeypatch)
         what = Simulation(
             1, {"ada": "mixed"}, size=(105, 86), seed=3, scheme="mtss", both_hands_share=1.0, severity=2.0
         )

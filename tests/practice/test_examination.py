@@ -38,6 +38,8 @@ from tests.films import make_study
 Answer = Callable[[Field, KnownAnswer], Entry]
 AT = datetime(2027, 1, 1, tzinfo=UTC)
 
+pytestmark = pytest.mark.usefixtures("read_films_here")
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -47,6 +47,8 @@ NARROWING = PartResult("narrowing", 0.2, 0.1, 0.4, 0.04, 0.8, None, 1.3, (TrialR
 TEST = DisplayTest("a1", "2026-01-02T03:04:05+00:00", "1.0", "12345", DISPLAY, (EROSION, NARROWING))
 FILE = f"readings/anna/{DISPLAY_TESTS}"
 
+pytestmark = pytest.mark.usefixtures("read_films_here")
+
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:

@@ -35,6 +35,8 @@ from tests.films import make_study
 
 NARROWER = MeasuredChange("L.MCP2", ("", ""), -2.5, -0.4, 0.05, 0.9, True, "", "")
 
+pytestmark = pytest.mark.usefixtures("read_films_here")
+
 
 def measured(study: Study, site: str = "L.MCP2", *, times: tuple[int, int] = (0, 1)) -> MeasuredChange:
     """Return a measurement of `site` in the only case with its present films and boxes, narrower at the later time point."""

@@ -28,7 +28,7 @@ from tests.study.test_moving import read_on
 from tests.support.attacks.merging import EVIL, rewrite, stored_files
 from tests.support.attacks.merging_films import FILMS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("read_films_here")]
 
 
 @pytest.fixture(params=[False, True], ids=["ordered", "blinded"])

@@ -19,6 +19,8 @@ from ratui.study.layout import SNAPSHOT_PREFIX
 from ratui.study.restore import restore
 from tests.films import make_study
 
+pytestmark = pytest.mark.usefixtures("read_films_here")
+
 
 def read_on(study: Study, rater: str, count: int = 3, grade: int = 0) -> None:
     with study.open_reading(rater, study.cases()[0]) as session:

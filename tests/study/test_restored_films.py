@@ -15,7 +15,7 @@ from tests.films import film_file, make_study
 from tests.support.attacks.merging import rewrite
 from tests.support.attacks.merging_films import FILMS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("read_films_here")]
 
 
 def pack_with_film(folder: Path, make: Callable[[Path], bytes]) -> tuple[Path, str]:

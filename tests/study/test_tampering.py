@@ -38,7 +38,7 @@ from tests.support.tampering import (
     write_both,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("read_films_here")]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import torch
 
 from ratui.demo.simulate import Simulation, simulate_study
 from ratui.study import Study
+from tests.support.in_process import draw_films_in_this_process
 from tests.support.ram_h1200 import write_ram_h1200
 from tests.support.shared_folder import copy_shared_folder
 
@@ -20,7 +21,9 @@ def phantom_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     what = Simulation(6, {"ada": "shared-shift", "ben": "mixed"}, size=(500, 410), seed=3)
 
     def make(folder: Path) -> None:
-        simulate_study(folder / "study", what, key=folder / "key.json", progress=lambda *_: None)
+        with pytest.MonkeyPatch.context() as patch:
+            draw_films_in_this_process(patch)
+            simulate_study(folder / "study", what, key=folder / "key.json", progress=lambda *_: None)
 
     return Study.open(copy_shared_folder(tmp_path_factory, "phantom-study", make) / "study")
 

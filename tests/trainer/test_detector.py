@@ -21,6 +21,7 @@ from ratui.regions.proposals import _by_side
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord
 from tests.support.dot_detector import DotDetector
+from tests.support.in_process import draw_films_in_this_process
 from trainer.data.augmentation import augment_hands, downsample
 from trainer.data.hands import HandSamples, load_hand_samples
 from trainer.data.phantoms import simulate_hands
@@ -350,7 +351,8 @@ def test_a_film_of_one_hand_is_of_the_side_that_its_record_says() -> None:
     assert _by_side(replace(one, side="B"), [right]) == {"L": None, "R": right}
 
 
-def test_films_of_both_hands_give_two_hands_to_learn_from(tmp_path: Path) -> None:
+def test_films_of_both_hands_give_two_hands_to_learn_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_films_in_this_process(monkeypatch)
     what = Simulation(2, {"ada": "mixed"}, size=(400, 330), seed=3, both_hands_share=1.0)
     study = simulate_study(tmp_path / "s", what, key=tmp_path / "k.json", progress=lambda *_: None).study
     samples = load_hand_samples(study, study.cases(), tmp_path, lambda *_: None)

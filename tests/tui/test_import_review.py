@@ -21,10 +21,12 @@ from ratui.study import InProcessConverter, Study, import_films, importing, open
 from ratui.study.importing.planning.import_plan import Decision, ImportPlan
 from ratui.study.importing.planning.plan_review import PlanReview, read_draft, review_draft_path
 from ratui.study.importing.reader import reader_process
+from ratui.study.importing.reader.reader_process import ReaderProcess
 from ratui.terminal import Display
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.import_app import ImportApp
 from ratui.tui.input.actions import Keymap
+from ratui.tui.screens.import_review import pictures
 from ratui.tui.screens.import_review.films import CompetingFilms
 from ratui.tui.screens.import_review.text import format_keys, format_reason
 from ratui.tui.user_settings import UserSettings
@@ -33,7 +35,7 @@ from tests.films import film_file
 from tests.tui.conftest import CalmTypist, cells, label_text, press_each, rows, settle
 from tests.tui.snapshots import check
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("read_films_here")]
 
 DOUBTFUL, TAKE, OUT = Decision.DOUBTFUL, Decision.TAKE, Decision.LEAVE_OUT
 
@@ -206,6 +208,7 @@ async def test_a_film_whose_decoder_crashes_has_a_message_in_its_place(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = plan_of(tmp_path)
+    monkeypatch.setattr(pictures, "ReaderProcess", ReaderProcess)
     monkeypatch.setattr(reader_process, "_WORKER_CODE", "import os; os._exit(139)")
     async with reviewing(plan, tmp_path) as pilot:
         await settle(pilot)

@@ -22,7 +22,7 @@ from tests.films import film_file
 from tests.tui.conftest import cells, label_text, rows, settle
 from tests.tui.test_import_review import plan_of, reviewing, select
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("read_films_here")]
 
 VIEWS = {
     "a": {"ViewPosition": ""},

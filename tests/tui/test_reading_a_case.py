@@ -19,7 +19,7 @@ from ratui.tui.widgets.film_view import FilmView
 from tests.films import make_study, without_pairs
 from tests.tui.conftest import full_disk, label_text, reading_as, rows, settle
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("read_films_here")]
 
 
 def wrist_study(tmp_path: Path) -> Study:
