@@ -24,7 +24,7 @@ from benchmarks.recompute_displays import estimate_threshold
 from ratui.practice.psychometrics import compute_probability_correct
 from ratui.practice.reading_test import ReadingTest, Trial
 from ratui.study import Study
-from ratui.study.display_tests import load_display_tests
+from ratui.study.campaign.display_tests import load_display_tests
 
 OBSERVERS = ((0.5, 0.1), (1.0, 0.2), (2.0, 0.4))
 """Thresholds of the observers: diameter of an erosion in mm, and lost share of a joint space."""

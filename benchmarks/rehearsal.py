@@ -37,8 +37,8 @@ from ratui.results.disputes import DisputeLimits, find_disputes
 from ratui.results.released import collect_released_readings
 from ratui.results.totals import choose_rule
 from ratui.study import CONSENSUS, Study
-from ratui.study.display_tests import DisplayFacts, DisplayTest, add_display_tests
-from ratui.study.predictions import Prediction, save_predictions
+from ratui.study.campaign.display_tests import DisplayFacts, DisplayTest, add_display_tests
+from ratui.study.model_results.predictions import Prediction, save_predictions
 
 __all__ = ["Campaign", "rehearse", "rehearse_without_charter"]
 

@@ -23,7 +23,7 @@ from ratui.reading import (
     start_reading,
 )
 from ratui.scheme import load_scheme
-from ratui.study.reading_session import ReadingEvidence, now, reading_rows
+from ratui.study.readings.reading_session import ReadingEvidence, now, reading_rows
 from ratui.study.store import StudyFolder, write_tables
 from ratui.study.store.tables import TableWriter
 

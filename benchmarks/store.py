@@ -24,7 +24,7 @@ from ratui.reading import GradeEntry, Reading, enter, find_next_open_field, set_
 from ratui.scheme import load_scheme
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from ratui.study.layout import PRIVATE
-from ratui.study.reading_session import ReadingEvidence, reading_to_tables
+from ratui.study.readings.reading_session import ReadingEvidence, reading_to_tables
 from ratui.study.store import seal
 from ratui.study.store.frozen_folder import FrozenFolder
 from ratui.study.store.tables import read_tables, sealed_name

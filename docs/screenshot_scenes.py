@@ -16,7 +16,14 @@ from ratui.practice.simulated_study import import_written_films, save_true_boxes
 from ratui.reading import Field, FindingEntry, GradeEntry, Reading, enter, enter_normal, set_note, sign, toggle_flag
 from ratui.scheme import load_scheme
 from ratui.study import KeyFile, Study
-from ratui.study.model_reports import Evaluation, Heading, Paragraph, Picture, ReportTable, save_evaluation
+from ratui.study.model_results.model_reports import (
+    Evaluation,
+    Heading,
+    Paragraph,
+    Picture,
+    ReportTable,
+    save_evaluation,
+)
 
 __all__ = ["DOCUMENTED", "SESSIONS", "Session", "make_studies"]
 

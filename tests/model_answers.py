@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ratui.study.predictions import Prediction
+from ratui.study.model_results.predictions import Prediction
 
 
 def answer(site: str, scale: str, earlier: float, later: float, top: int) -> Prediction:

@@ -16,7 +16,7 @@ from ratui.demo.sample import find_sample
 from ratui.detection.wrist_sites import WRIST_SITES
 from ratui.errors import FilmError, StudyError, TrainError
 from ratui.imaging import normalize_intensity
-from ratui.study.model_domain import DomainReason
+from ratui.study.model_results.model_domain import DomainReason
 from trainer.api import Scorer, _crop
 from trainer.models.scorer import build_scorer
 from trainer.training.domain_statistics import fit_domain

@@ -87,8 +87,8 @@ _NOT_BEFORE_THE_FIRST_JOINT = {
     "cv2": "only pictures need it, and they are made in a thread",
     "ratui.tui.screens.overview.screen": "the overview",
     "ratui.tui.screens.contact_sheet.screen": "the contact sheet",
-    "ratui.study.predictions": "what models say",
-    "ratui.study.joint_space": "measurements, which an adjudication shows",
+    "ratui.study.model_results.predictions": "what models say",
+    "ratui.study.joint_spaces.joint_space": "measurements, which an adjudication shows",
 }
 
 

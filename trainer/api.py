@@ -18,8 +18,8 @@ from ratui.detection.site_finder import find_foot_sites, find_sites
 from ratui.errors import TrainError, clean_text
 from ratui.imaging import Box, Film
 from ratui.scheme import Scheme, load_scheme
-from ratui.study.model_domain import DomainVerdict
-from ratui.study.predictions import Prediction
+from ratui.study.model_results.model_domain import DomainVerdict
+from ratui.study.model_results.predictions import Prediction
 from trainer.data.pairs import MARGIN, PairSamples, crop_joint
 from trainer.inference.decisions import DEFAULT_DECISION
 from trainer.inference.domain import judge_hand

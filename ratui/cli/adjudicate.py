@@ -70,8 +70,8 @@ def adjudicate(
     from ratui.results.released import collect_released_readings
     from ratui.results.totals import choose_rule
     from ratui.study import CONSENSUS, Study
-    from ratui.study.late_changes import changes_after_release
-    from ratui.study.predictions import list_prediction_models
+    from ratui.study.model_results.predictions import list_prediction_models
+    from ratui.study.readings.late_changes import changes_after_release
 
     opened = Study.open(study)
     opened.check_manager("adjudicate it")

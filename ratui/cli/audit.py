@@ -33,7 +33,7 @@ def audit(study: Path, entries: bool, case: str, who: str, since: str, table: Pa
 
     from ratui.results.text_table import format_count
     from ratui.study import Study
-    from ratui.study.audit import list_audit_entries
+    from ratui.study.campaign.audit import list_audit_entries
 
     try:
         first = date.fromisoformat(since).isoformat() if since else ""

@@ -23,7 +23,7 @@ def blocks(study: Path, opens: bool, raters: tuple[str, ...], json_: bool) -> No
     then they are not in the rater's worklist.
     """
     from ratui.study import Study
-    from ratui.study.reading_blocks import list_blocks, open_blocks
+    from ratui.study.campaign.reading_blocks import list_blocks, open_blocks
 
     if raters and not opens:
         raise click.UsageError("--rater belongs to --open")

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from ratui.results.progress import describe_incomplete_repeats
 from ratui.study import Study
-from ratui.study.repeat_updates import find_incomplete_repeats
+from ratui.study.campaign.repeat_updates import find_incomplete_repeats
 
 __all__ = ["format_cases"]
 

@@ -29,8 +29,8 @@ def charter(study: Path, source: Path | None, reason: str, html: Path | None, js
     """
     from ratui.results.methods import methods_to_record, methods_to_text, render_methods
     from ratui.study import Study
-    from ratui.study.charter_changes import set_charter
-    from ratui.study.joint_space_release import withdraw_unreleased_joint_space
+    from ratui.study.campaign.charter_changes import set_charter
+    from ratui.study.joint_spaces.joint_space_release import withdraw_unreleased_joint_space
 
     opened = Study.open(study)
     if source is not None:

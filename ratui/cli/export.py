@@ -82,7 +82,7 @@ def export(
     from ratui.results.text_table import format_count
     from ratui.results.totals import choose_rule
     from ratui.study import KeyFile, Study
-    from ratui.study.late_changes import changes_after_release
+    from ratui.study.readings.late_changes import changes_after_release
 
     opened = Study.open(study)
     released = collect_released_readings(opened, raters, interim=interim, exclude_coarse=exclude_coarse)

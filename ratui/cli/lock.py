@@ -32,7 +32,7 @@ def lock(study: Path, reason: str, sign: Path | None, checked: bool, root: str, 
     """
     from ratui.results.text_table import format_count
     from ratui.study import Study
-    from ratui.study.study_closing import compare_with_lock, lock_study, unlock_study
+    from ratui.study.campaign.study_closing import compare_with_lock, lock_study, unlock_study
 
     if checked and (unlocked or reason or sign is not None):
         raise click.UsageError("--check takes no other option but --root and --json")

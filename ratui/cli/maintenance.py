@@ -17,7 +17,7 @@ from ratui.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from ratui.study.check import CheckReport
-    from ratui.study.restore import Restored
+    from ratui.study.copies.restore import Restored
 
 __all__ = ["COMMANDS"]
 
@@ -95,10 +95,10 @@ def seal(study: Path, sign: Path | None, accept: tuple[str, ...]) -> None:
     from ratui.results.text_table import format_count
     from ratui.study import Study
     from ratui.study.accounts import act_as_owner
+    from ratui.study.campaign.rater_changes import settle_assignments
     from ratui.study.check.journals import check_journals
     from ratui.study.config import reseal_settings
     from ratui.study.evidence import write_root
-    from ratui.study.rater_changes import settle_assignments
     from ratui.study.store import StudyFolder
     from ratui.study.store.journaling import accept_content
 
@@ -139,7 +139,7 @@ def merge(study: Path, other: Path, raters: tuple[str, ...], films: bool, dry_ru
     are listed and left as they are, and the exit code is then 3.
     """
     from ratui.study import Study
-    from ratui.study.merge import merge as join
+    from ratui.study.copies.merge import merge as join
 
     counts = {"added": 0, "continued": 0, "conflict": 0, "skipped": 0}
     for result in join(Study.open(study), other, raters, films=films, dry_run=dry_run):
@@ -164,8 +164,8 @@ def backup(study: Path, archive: Path) -> None:
     from ratui.results.text_table import format_count
     from ratui.study import Study
     from ratui.study.activity import record_activity
-    from ratui.study.backup import back_up
     from ratui.study.check import check_study
+    from ratui.study.copies.backup import back_up
 
     opened = Study.open(study)
     made = back_up(opened, archive, progress=_show_progress("packing"))
@@ -232,7 +232,7 @@ def package(study: Path, archive: Path, rater: str) -> None:
     from ratui.results.text_table import format_count
     from ratui.study import Study
     from ratui.study.activity import record_activity
-    from ratui.study.package import package as pack
+    from ratui.study.copies.package import package as pack
 
     opened = Study.open(study)
     made = pack(opened, rater, archive, progress=_show_progress("packing"))
@@ -266,7 +266,7 @@ def restore(
     Without --group, the study and all readings belong to you alone. With it, each rater's account takes the rater's readings
     over when it first opens a case; the output lists what each rater has to do. The exit code is 3 if films were left out.
     """
-    from ratui.study.restore import restore as unpack
+    from ratui.study.copies.restore import restore as unpack
 
     done = unpack(
         archive,

@@ -68,7 +68,7 @@ def measure(study: Path, cases: tuple[str, ...], again: bool, workers: int | Non
 
 def _format_summary(summary: MeasureSummary) -> list[str]:
     from ratui.results.text_table import format_count
-    from ratui.study.joint_space import REASONS
+    from ratui.study.joint_spaces.joint_space import REASONS
 
     of_all = summary.measured + summary.kept
     if not of_all:

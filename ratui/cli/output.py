@@ -15,7 +15,7 @@ from ratui.errors import StudyError, clean_text
 
 if TYPE_CHECKING:
     from ratui.study import Study
-    from ratui.study.late_changes import LateChanges
+    from ratui.study.readings.late_changes import LateChanges
 
 __all__ = ["format_columns", "print_late_changes", "print_notices", "to_csv", "to_json", "write_output"]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ratui.practice.marking import QuantityFigures
     from ratui.scheme import Scheme
     from ratui.study import AnswerSummary
-    from ratui.study.charter import Qualification
+    from ratui.study.campaign.charter import Qualification
 
 __all__ = ["COMMANDS"]
 
@@ -200,7 +200,7 @@ def _describe_summary(summary: AnswerSummary) -> str:
 def _choose_marks(
     icc_status: float | None, icc_change: float | None, kappa: float | None, sdc: float | None
 ) -> Qualification | None:
-    from ratui.study.charter import Qualification
+    from ratui.study.campaign.charter import Qualification
 
     given = {"icc_status": icc_status, "icc_change": icc_change, "kappa": kappa, "sdc": sdc}
     if all(value is None for value in given.values()):

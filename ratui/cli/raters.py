@@ -11,7 +11,7 @@ from ratui.cli.output import format_columns, print_notices, to_json
 from ratui.errors import clean_text
 
 if TYPE_CHECKING:
-    from ratui.study.rater_changes import RaterSummary
+    from ratui.study.campaign.rater_changes import RaterSummary
 
 __all__ = ["COMMANDS"]
 
@@ -41,7 +41,7 @@ def raters(
     """
     from ratui.results.text_table import format_count
     from ratui.study import Study
-    from ratui.study.rater_changes import add_rater, list_raters, remove_rater, replace_rater
+    from ratui.study.campaign.rater_changes import add_rater, list_raters, remove_rater, replace_rater
 
     old, new = replaced
     if sum(map(bool, (added, left, old))) > 1:

@@ -15,7 +15,7 @@ from ratui.cli.output import to_json, write_output
 from ratui.errors import clean_text
 
 if TYPE_CHECKING:
-    from ratui.study.display_tests import DisplayTest
+    from ratui.study.campaign.display_tests import DisplayTest
 
 __all__ = ["run_reading_test"]
 
@@ -45,7 +45,7 @@ def run_reading_test(
     """
     from ratui.practice.reading_test import ReadingTest
     from ratui.study import Study
-    from ratui.study.display_tests import add_display_tests
+    from ratui.study.campaign.display_tests import add_display_tests
     from ratui.tui.app_runner import run_in_terminal
     from ratui.tui.i18n.catalog import Catalog, choose_language
     from ratui.tui.screens.reading_test.app import ReadingTestApp

@@ -31,9 +31,9 @@ def repeats(study: Path, draws: bool, share: float | None, updates: bool, reason
     from ratui.results.progress import describe_incomplete_repeats
     from ratui.results.text_table import format_count
     from ratui.study import Study
-    from ratui.study.joint_space_release import withdraw_unreleased_joint_space
-    from ratui.study.repeat_updates import find_incomplete_repeats
-    from ratui.study.repeats import draw_repeats, load_repeats
+    from ratui.study.campaign.repeat_updates import find_incomplete_repeats
+    from ratui.study.campaign.repeats import draw_repeats, load_repeats
+    from ratui.study.joint_spaces.joint_space_release import withdraw_unreleased_joint_space
 
     opened = Study.open(study)
     opened.check_manager("know its repeats")
@@ -61,7 +61,7 @@ def repeats(study: Path, draws: bool, share: float | None, updates: bool, reason
 
 def _update(study: Study) -> None:
     from ratui.results.text_table import format_count
-    from ratui.study.repeat_updates import update_repeats
+    from ratui.study.campaign.repeat_updates import update_repeats
 
     done, refused = update_repeats(study)
     click.echo(f"later films copied to {format_count(len(done), 'repeat')}")

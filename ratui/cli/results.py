@@ -184,7 +184,7 @@ def agreement(
     from ratui.results.released import collect_released_readings
     from ratui.results.totals import choose_rule
     from ratui.study import Study
-    from ratui.study.late_changes import changes_after_release
+    from ratui.study.readings.late_changes import changes_after_release
 
     opened = Study.open(study)
     released = collect_released_readings(opened, raters, interim=interim, exclude_coarse=exclude_coarse)
@@ -261,7 +261,7 @@ def report(
     from ratui.results.report import render_report
     from ratui.results.totals import choose_rule
     from ratui.study import Study
-    from ratui.study.late_changes import changes_after_release
+    from ratui.study.readings.late_changes import changes_after_release
 
     opened = Study.open(study)
     if raters and not reason.strip():

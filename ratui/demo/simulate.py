@@ -42,8 +42,8 @@ from ratui.reading import (
 )
 from ratui.scheme import load_scheme
 from ratui.study import KeyFile, Study
-from ratui.study.reading_session import add_entry
-from ratui.study.repeats import load_repeats
+from ratui.study.campaign.repeats import load_repeats
+from ratui.study.readings.reading_session import add_entry
 
 __all__ = ["SimulatedStudy", "Simulation", "choose_entry", "read_case", "simulate_study"]
 

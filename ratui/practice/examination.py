@@ -19,7 +19,7 @@ from ratui.reading import Field, FindingEntry
 from ratui.scheme import Scheme
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_text
 from ratui.study import Study
-from ratui.study.charter import Qualification, read_qualification
+from ratui.study.campaign.charter import Qualification, read_qualification
 from ratui.study.film_files import read_intact_film_data
 from ratui.study.intact import intact_case
 from ratui.study.store import read_intact, write_tables

@@ -25,8 +25,8 @@ from ratui.results.statistics import (
     smallest_detectable_change,
 )
 from ratui.study import Study
-from ratui.study.charter import Qualification
-from ratui.study.qualifications import Figures, find_shortfalls
+from ratui.study.campaign.charter import Qualification
+from ratui.study.campaign.qualifications import Figures, find_shortfalls
 
 __all__ = [
     "ExamResult",

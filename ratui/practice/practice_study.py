@@ -18,7 +18,7 @@ from ratui.reading import Entry, Field, Reading
 from ratui.results.released import collect_released_readings
 from ratui.scheme import Scheme
 from ratui.study import AnswerSummary, Case, RevealedAnswers, Study
-from ratui.study.charter_changes import set_charter
+from ratui.study.campaign.charter_changes import set_charter
 from ratui.study.film_files import read_intact_film_data, write_films
 
 __all__ = ["TRAINEE", "PracticeStudy", "open_reference_practice", "open_simulated_practice"]

@@ -18,7 +18,7 @@ from ratui.phantom import PhantomFilm
 from ratui.phantom.single_joint import JointErosion, compute_joint_space, render_joint, simulate_healthy_patient
 from ratui.practice.psychometrics import AdaptiveThreshold
 from ratui.scheme import Scheme, Site, load_scheme
-from ratui.study.display_tests import PartResult, TrialResult
+from ratui.study.campaign.display_tests import PartResult, TrialResult
 
 __all__ = ["CONTRAST", "PARTS", "PIXEL_SIZE", "PartName", "PartPlan", "ReadingTest", "Trial", "make_trial"]
 

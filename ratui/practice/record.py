@@ -15,7 +15,7 @@ from ratui.practice.marking import MIN_SCORED, ExamResult
 from ratui.results.quantities import name_visits
 from ratui.study import Study
 from ratui.study.accounts import account_name
-from ratui.study.qualifications import QualificationRecord, save_records
+from ratui.study.campaign.qualifications import QualificationRecord, save_records
 
 __all__ = ["check_owner", "make_record", "record_digest", "record_results"]
 

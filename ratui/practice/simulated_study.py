@@ -17,7 +17,7 @@ from ratui.phantom import FilmSide, WrittenFilm, simulate_patient, write_patient
 from ratui.practice.truth import Truth, truth_from_patient
 from ratui.scheme import Scheme
 from ratui.study import Case, InProcessConverter, KeyFile, Region, RegionSource, Study, import_films
-from ratui.study.charter_changes import set_charter
+from ratui.study.campaign.charter_changes import set_charter
 
 __all__ = [
     "ProgressCallback",

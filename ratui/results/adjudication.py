@@ -16,7 +16,7 @@ from ratui.reading import Entry, Field, GradeEntry, adopt, apply_regions
 from ratui.results.disputes import CaseDispute, find_agreed_entries
 from ratui.study import CONSENSUS, CaseState, LockHolder, ReadingSession, Study
 from ratui.study.accounts import check_account, find_account_rater
-from ratui.study.predictions import load_expected_grades
+from ratui.study.model_results.predictions import load_expected_grades
 from ratui.study.worklist import Progress
 
 __all__ = ["Adjudication", "build_queue"]

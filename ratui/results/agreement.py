@@ -35,7 +35,7 @@ from ratui.results.statistics import (
 from ratui.results.text_table import replace_nan
 from ratui.results.totals import MissingRule, choose_rule
 from ratui.study import Study
-from ratui.study.late_changes import LateChanges
+from ratui.study.readings.late_changes import LateChanges
 
 __all__ = [
     "TOTAL",

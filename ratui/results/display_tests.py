@@ -17,7 +17,7 @@ from ratui.reading import DisplayRecord, Reading
 from ratui.reading.log import find_origins
 from ratui.results.text_table import TextTable, format_count
 from ratui.study import Study
-from ratui.study.display_tests import DisplayFacts, DisplayTest, PartResult, load_display_tests
+from ratui.study.campaign.display_tests import DisplayFacts, DisplayTest, PartResult, load_display_tests
 
 __all__ = [
     "SAME_RESOLUTION",

@@ -21,8 +21,8 @@ from ratui.results.scores import ReadingScores, collect_scores
 from ratui.results.totals import MissingRule, choose_rule
 from ratui.study import CONSENSUS, Study
 from ratui.study.intact import intact_reading
-from ratui.study.late_changes import LateChanges
-from ratui.study.predictions import intact_expected_grades
+from ratui.study.model_results.predictions import intact_expected_grades
+from ratui.study.readings.late_changes import LateChanges
 
 __all__ = [
     "CaseDispute",

@@ -16,8 +16,8 @@ from ratui.imaging.joint_quality import JointQuality, measure_joints
 from ratui.regions.initial import find_template_box
 from ratui.scheme import Scheme, Site
 from ratui.study import Case, FilmRecord, Region, Study
+from ratui.study.campaign.repeats import load_repeats
 from ratui.study.film_files import is_lossy_film
-from ratui.study.repeats import load_repeats
 
 __all__ = [
     "FilmQuality",

@@ -1,6 +1,6 @@
 """The final score of each case and visit: one value made of the scores of the raters, or of the adjudicator's.
 
-The rule is that of the study's charter (`ratui.study.charter.FINAL_RULES`).
+The rule is that of the study's charter (`ratui.study.campaign.charter.FINAL_RULES`).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from ratui.results.final_scores import FinalScores, combine_scores
 from ratui.results.released import ReleasedReadings
 from ratui.results.text_table import TextTable, format_count, format_estimate, format_number
 from ratui.study import Study
-from ratui.study.joint_space import MeasuredChange, intact_joint_space
+from ratui.study.joint_spaces.joint_space import MeasuredChange, intact_joint_space
 
 __all__ = [
     "NARROWING",

@@ -29,7 +29,7 @@ from ratui.study import Case, FilmRecord, Study
 from ratui.study.accounts import act_as_owner
 from ratui.study.config import SPLIT_FORMAT
 from ratui.study.film_files import load_film
-from ratui.study.joint_space import (
+from ratui.study.joint_spaces.joint_space import (
     ImpossibleMeasurementsError,
     MeasuredChange,
     digest_inputs,
@@ -38,7 +38,7 @@ from ratui.study.joint_space import (
     save_joint_space,
     shown_boxes,
 )
-from ratui.study.joint_space_release import publish_released_joint_space, withdraw_unreleased_joint_space
+from ratui.study.joint_spaces.joint_space_release import publish_released_joint_space, withdraw_unreleased_joint_space
 from ratui.study.layout import PRIVATE
 from ratui.study.store import StudyFolder
 
@@ -75,7 +75,7 @@ class MeasureSummary:
     ok
         Number of all these that are reliable.
     reasons
-        Number of the others by reason, see `ratui.study.joint_space.REASONS`.
+        Number of the others by reason, see `ratui.study.joint_spaces.joint_space.REASONS`.
     failures
         A line for each film, or case, that can't be read.
     released

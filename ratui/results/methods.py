@@ -10,8 +10,8 @@ from ratui.results.html import definition_list, page, paragraph, section, table
 from ratui.results.text_table import format_count
 from ratui.scheme import Scheme
 from ratui.study import Study
-from ratui.study.charter import Charter, Qualification, ReadingWindow, charter_to_table
-from ratui.study.charter_changes import count_readings_by_version
+from ratui.study.campaign.charter import Charter, Qualification, ReadingWindow, charter_to_table
+from ratui.study.campaign.charter_changes import count_readings_by_version
 from ratui.study.study_config import StudyConfig
 
 __all__ = ["describe_methods", "describe_versions", "methods_to_record", "methods_to_text", "render_methods"]

@@ -11,7 +11,7 @@ from ratui.results.quantities import name_visits
 from ratui.results.released import ReleasedReadings
 from ratui.results.text_table import TextTable
 from ratui.study import Study
-from ratui.study.late_changes import LateChanges, changes_after_release
+from ratui.study.readings.late_changes import LateChanges, changes_after_release
 
 __all__ = [
     "count_reopened",

@@ -24,7 +24,7 @@ from ratui.results.statistics import compute_finite_mean
 from ratui.results.text_table import TextTable, format_estimate, format_number
 from ratui.results.totals import RULES
 from ratui.study import Study
-from ratui.study.predictions import intact_expected_grades, list_prediction_models
+from ratui.study.model_results.predictions import intact_expected_grades, list_prediction_models
 
 __all__ = ["ModelPerformance", "evaluate_models", "make_evaluation_table", "make_model_table"]
 

@@ -16,10 +16,10 @@ from ratui.results.html import paragraph, section, table
 from ratui.results.text_table import format_count
 from ratui.results.visit_deviations import PatientVisit, find_deviations, make_deviation_table
 from ratui.study import CONSENSUS, CaseState, Study
-from ratui.study.late_changes import LateChanges, changes_after_release
-from ratui.study.repeat_updates import find_incomplete_repeats
-from ratui.study.repeats import load_repeats
-from ratui.study.restored import has_readings
+from ratui.study.campaign.repeat_updates import find_incomplete_repeats
+from ratui.study.campaign.repeats import load_repeats
+from ratui.study.readings.late_changes import LateChanges, changes_after_release
+from ratui.study.readings.restored import has_readings
 
 __all__ = [
     "ProgressRow",

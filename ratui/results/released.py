@@ -15,11 +15,11 @@ from ratui.garbage_collection import pause_collection
 from ratui.reading import Reading
 from ratui.reading.log import find_origins
 from ratui.study import CONSENSUS, Study
+from ratui.study.campaign.repeats import load_repeats
 from ratui.study.case import Case, FilmsWithdrawn
-from ratui.study.film_changes import is_current
 from ratui.study.intact import intact_case, intact_displays, intact_reading
-from ratui.study.reading_session import DisplayUse
-from ratui.study.repeats import load_repeats
+from ratui.study.readings.film_changes import is_current
+from ratui.study.readings.reading_session import DisplayUse
 
 __all__ = ["ReleasedReadings", "check_interim", "collect_released_readings", "leave_out_coarse"]
 

@@ -41,8 +41,8 @@ from ratui.results.text_table import TextTable, format_count
 from ratui.results.totals import MissingRule, describe_rule
 from ratui.results.visit_deviations import find_deviations, make_deviation_table
 from ratui.study import CONSENSUS, Study
-from ratui.study.charter_changes import count_by_version
-from ratui.study.late_changes import LateChanges
+from ratui.study.campaign.charter_changes import count_by_version
+from ratui.study.readings.late_changes import LateChanges
 
 __all__ = ["render_report"]
 

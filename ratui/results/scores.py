@@ -51,7 +51,7 @@ class ReadingScores:
     rule
         Rule for totals of fields without a score.
     surgery
-        Rule for joints after surgery (`ratui.study.charter.SURGERY_RULES`), which `values` follow.
+        Rule for joints after surgery (`ratui.study.campaign.charter.SURGERY_RULES`), which `values` follow.
     """
 
     scheme: Scheme

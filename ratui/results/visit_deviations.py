@@ -8,9 +8,9 @@ from typing import Any
 
 from ratui.results.text_table import TextTable, format_count
 from ratui.study import Case, Study
-from ratui.study.charter import PlannedVisit
+from ratui.study.campaign.charter import PlannedVisit
+from ratui.study.campaign.repeats import load_repeats
 from ratui.study.intact import intact_case
-from ratui.study.repeats import load_repeats
 
 __all__ = ["PatientVisit", "compare_visits", "describe_deviation", "find_deviations", "make_deviation_table"]
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from ratui.study.importing.importer import OpenImport, import_films, open_import
     from ratui.study.importing.persons.pseudonyms import KeyFile
     from ratui.study.importing.planning.import_plan import ImportPlan
-    from ratui.study.reading_permission import ReadingClosed
-    from ratui.study.reading_session import AutoSaver, DisplayUse, ReadingSession
+    from ratui.study.readings.reading_permission import ReadingClosed
+    from ratui.study.readings.reading_session import AutoSaver, DisplayUse, ReadingSession
     from ratui.study.store import HeldByOther, LockHolder, StudyLocked, TakenOver
     from ratui.study.study import Study
     from ratui.study.study_cases import AnswerSummary, RevealedAnswers
@@ -31,8 +31,8 @@ else:
             "importing.import_report": "ImportedFilm ImportReport RejectedFile",
             "importing.importer": "OpenImport import_films open_import",
             "importing.persons.pseudonyms": "KeyFile",
-            "reading_permission": "ReadingClosed",
-            "reading_session": "AutoSaver DisplayUse ReadingSession",
+            "readings.reading_permission": "ReadingClosed",
+            "readings.reading_session": "AutoSaver DisplayUse ReadingSession",
             "store": "HeldByOther LockHolder StudyLocked TakenOver",
             "study": "Study",
             "study_cases": "AnswerSummary RevealedAnswers",

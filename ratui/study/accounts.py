@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ratui.errors import StudyError
-from ratui.study.restored import expected_account
+from ratui.study.readings.restored import expected_account
 from ratui.study.store import StudyFolder
 
 __all__ = [

@@ -18,7 +18,7 @@ from ratui.errors import DamagedError, SchemeError, StoreError, StudyError, clea
 from ratui.files import check_name
 from ratui.scheme import Scheme, load_scheme, parse_scheme
 from ratui.stored_values import ODD_VALUE_ERRORS
-from ratui.study.charter import charter_from_table, charter_to_table
+from ratui.study.campaign.charter import charter_from_table, charter_to_table
 from ratui.study.layout import make_study_folder
 from ratui.study.store.folder import StudyFolder, as_folder
 from ratui.study.store.study_lock import StudyLock

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ratui.reading import Reading
     from ratui.study.case import Case, Region
-    from ratui.study.reading_session import DisplayUse
+    from ratui.study.readings.reading_session import DisplayUse
     from ratui.study.study import Study
 
 __all__ = ["intact_case", "intact_displays", "intact_proposals", "intact_reading", "intact_regions", "read_or_note"]

@@ -17,15 +17,12 @@ from ratui.imaging import Orientation
 from ratui.reading import Reading, start_reading
 from ratui.scheme import Scheme
 from ratui.study.config import CONSENSUS, StudyConfig, create_study, load_study
-from ratui.study.film_changes import adapt_reading, is_current, stored_times
 from ratui.study.intact import intact_case, intact_reading
-from ratui.study.reading_permission import ReadingPermission, check_is_rater, check_rater_access
-from ratui.study.reading_session import DisplayUse, ReadingSession, now
-from ratui.study.region_store import FilmOrientation
-from ratui.study.restored import find_reading, take_over_restored
-from ratui.study.store import FileLock, LockHolder, StoredTables, StudyFile, StudyFolder
-from ratui.study.store.tables import restore_from_copy
-from ratui.study.stored_reading import (
+from ratui.study.readings.film_changes import adapt_reading, is_current, stored_times
+from ratui.study.readings.reading_permission import ReadingPermission, check_is_rater, check_rater_access
+from ratui.study.readings.reading_session import DisplayUse, ReadingSession, now
+from ratui.study.readings.restored import find_reading, take_over_restored
+from ratui.study.readings.stored_reading import (
     has_film_entry,
     stored_displays,
     stored_evidence,
@@ -33,6 +30,9 @@ from ratui.study.stored_reading import (
     stored_positions,
     stored_reading,
 )
+from ratui.study.region_store import FilmOrientation
+from ratui.study.store import FileLock, LockHolder, StoredTables, StudyFile, StudyFolder
+from ratui.study.store.tables import restore_from_copy
 from ratui.study.study_cases import StudyCases
 from ratui.study.worklist import CaseState, Progress, StudyFiles, WorklistIndex, summarize_reading
 
@@ -166,7 +166,7 @@ class Study(StudyCases):
 
         The copy is removed when the block ends. Raises StoreError if none can be made.
         """
-        from ratui.study.snapshot import snapshot
+        from ratui.study.copies.snapshot import snapshot
 
         with snapshot(self) as copy:
             copy._is_manager = self.is_manager  # whoever makes a snapshot owns its folder

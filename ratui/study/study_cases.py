@@ -21,9 +21,9 @@ from ratui.study.case import Case, FilmRecord
 from ratui.study.case_store import CaseStore
 from ratui.study.config import CONSENSUS, StudyConfig
 from ratui.study.film_files import load_film
-from ratui.study.reading_permission import check_window
+from ratui.study.readings.reading_permission import check_window
+from ratui.study.readings.restored import find_reading
 from ratui.study.region_store import RegionStore
-from ratui.study.restored import find_reading
 from ratui.study.store import StudyFolder
 from ratui.study.visits import FilmList, Positions, Visit
 from ratui.study.worklist import CaseState, StudyFiles

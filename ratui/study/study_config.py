@@ -16,7 +16,7 @@ from typing import Any
 from ratui.errors import StudyError, clean_text
 from ratui.files import check_name
 from ratui.stored_values import as_list, as_text, as_time
-from ratui.study.charter import Charter, charter_to_lines, to_toml
+from ratui.study.campaign.charter import Charter, charter_to_lines, to_toml
 
 __all__ = [
     "CHARTER_FORMAT",

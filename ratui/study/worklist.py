@@ -20,8 +20,8 @@ from ratui.errors import RatuiError, StoreError, clean_text
 from ratui.scheme import Scheme
 from ratui.stored_values import ODD_VALUE_ERRORS, as_list, as_number, as_text, as_time
 from ratui.study.case import Case
-from ratui.study.film_changes import stored_film_changes
-from ratui.study.restored import RESTORED
+from ratui.study.readings.film_changes import stored_film_changes
+from ratui.study.readings.restored import RESTORED
 from ratui.study.store import StudyFolder
 from ratui.study.store.folder import FileSignature
 from ratui.study.worklist_cache import WorklistCache

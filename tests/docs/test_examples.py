@@ -24,7 +24,7 @@ MODULES = [
     "ratui.imaging.orientation",
     "ratui.reading.options",
     "ratui.scheme.parser",
-    "ratui.study.charter",
+    "ratui.study.campaign.charter",
     "ratui.study.study",
     "trainer.api",
 ]

@@ -10,10 +10,10 @@ import pytest
 
 from ratui.study import Study
 from ratui.study.evidence import write_root
-from ratui.study.joint_space import publish_joint_space, save_joint_space
+from ratui.study.joint_spaces.joint_space import publish_joint_space, save_joint_space
 from ratui.study.layout import FOLDERS
-from ratui.study.reading_order import save_reading_order
-from ratui.study.restored import save_accounts
+from ratui.study.model_results.reading_order import save_reading_order
+from ratui.study.readings.restored import save_accounts
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")

@@ -25,12 +25,12 @@ from ratui.practice.truth import KnownAnswer
 from ratui.reading import Entry, Field, GradeEntry, NotAssessableEntry, enter, find_next_open_field, reopen, sign
 from ratui.results.statistics import icc_agreement
 from ratui.study import Study
-from ratui.study.charter import Qualification
-from ratui.study.charter_changes import set_charter
+from ratui.study.campaign.charter import Qualification
+from ratui.study.campaign.charter_changes import set_charter
+from ratui.study.campaign.qualifications import Figures, find_shortfalls
 from ratui.study.check import check_study
-from ratui.study.package import package
-from ratui.study.qualifications import Figures, find_shortfalls
-from ratui.study.restore import restore
+from ratui.study.copies.package import package
+from ratui.study.copies.restore import restore
 from ratui.study.store import read_intact, write_tables
 from ratui.study.withdrawal import withdraw_films
 from tests.films import make_study

@@ -14,7 +14,7 @@ from ratui.practice import Examination, open_examination
 from ratui.reading import FindingEntry, GradeEntry, find_next_open_field
 from ratui.scheme import load_scheme
 from ratui.study import Study
-from ratui.study.charter_changes import set_charter
+from ratui.study.campaign.charter_changes import set_charter
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.review.screen import ReviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen

@@ -11,7 +11,7 @@ from ratui.results.released import ReleasedReadings
 from ratui.results.totals import get_rule
 from ratui.scheme import load_scheme
 from ratui.study import Study
-from ratui.study.charter import Charter
+from ratui.study.campaign.charter import Charter
 
 __all__ = ["MCP2", "OBSERVED", "SCHEME", "fake_study", "reading", "release", "three_visits"]
 

@@ -17,8 +17,8 @@ from ratui.results.released import collect_released_readings
 from ratui.results.totals import get_rule
 from ratui.study import CONSENSUS, Study
 from ratui.study.check import check_study
-from ratui.study.merge import merge
-from ratui.study.predictions import save_predictions
+from ratui.study.copies.merge import merge
+from ratui.study.model_results.predictions import save_predictions
 from tests.model_answers import answer
 from tests.results.studies import Special, read_study
 from tests.tui.readings import AT, store_reading

@@ -27,7 +27,7 @@ from ratui.results.released import collect_released_readings
 from ratui.results.report import render_report
 from ratui.results.totals import choose_rule
 from ratui.study import Study
-from ratui.study.display_tests import DISPLAY_TESTS, TrialResult, add_display_tests
+from ratui.study.campaign.display_tests import DISPLAY_TESTS, TrialResult, add_display_tests
 from tests.results.studies import read_study
 from tests.study.test_display_tests import EROSION, NARROWING, TEST
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from ratui.cli.main import commands
 from ratui.results.display_tests import summarize_display_tests
 from ratui.study import Study
-from ratui.study.display_tests import DISPLAY_TESTS, add_display_tests
+from ratui.study.campaign.display_tests import DISPLAY_TESTS, add_display_tests
 from tests.study.test_display_tests import EROSION, TEST
 
 

@@ -30,7 +30,7 @@ from ratui.results.released import collect_released_readings
 from ratui.results.report import render_report
 from ratui.results.totals import get_rule
 from ratui.study import CONSENSUS, InProcessConverter, Study, import_films
-from ratui.study.joint_space import OUTDATED, load_joint_space, save_joint_space
+from ratui.study.joint_spaces.joint_space import OUTDATED, load_joint_space, save_joint_space
 from tests.films import confirm_template, film_file
 from tests.results.studies import read_study
 from tests.support.fake_joint_space import FakeChange, fake_joint_space_change
@@ -119,7 +119,7 @@ def test_only_successive_visits_count() -> None:
     """A change over two visits is the sum of two others, and would count twice."""
     from types import SimpleNamespace
 
-    from ratui.study.joint_space import MeasuredChange
+    from ratui.study.joint_spaces.joint_space import MeasuredChange
 
     found = [
         MeasuredChange("L.IP1", ("a", "b"), 1.0, mm, 0.1, 1.0, True, "", "", times)

@@ -17,8 +17,9 @@ from ratui.imaging.joint_space import Unreliable
 from ratui.results.joint_space import find_successive_changes
 from ratui.results.joint_space_measuring import list_measured_sites, list_visit_pairs, measure_joint_spaces
 from ratui.study import InProcessConverter, RegionSource, Study, StudyLocked, import_films
-from ratui.study.audit import list_audit_entries
-from ratui.study.joint_space import (
+from ratui.study.campaign.audit import list_audit_entries
+from ratui.study.campaign.study_closing import lock_study
+from ratui.study.joint_spaces.joint_space import (
     JOINT_SPACE,
     OUTDATED,
     PRIVATE_JOINT_SPACE,
@@ -27,7 +28,6 @@ from ratui.study.joint_space import (
     load_published_joint_space,
 )
 from ratui.study.store import StudyFile, read_intact, write_tables
-from ratui.study.study_closing import lock_study
 from tests.films import confirm_template, film_file, make_study
 from tests.support.fake_joint_space import FakeChange, FakeMeasure, fake_joint_space_change
 from tests.tui.readings import store_reading

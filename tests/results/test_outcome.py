@@ -28,7 +28,7 @@ from ratui.results.released import collect_released_readings
 from ratui.results.scores import collect_scores
 from ratui.results.totals import RULES, get_rule
 from ratui.study import CONSENSUS, KeyFile, Study
-from ratui.study.charter import PlannedVisit
+from ratui.study.campaign.charter import PlannedVisit
 from tests.results.made_up_readings import OBSERVED, fake_study, reading, release, three_visits
 from tests.results.studies import NOTE, Special, read_study
 from tests.support.commands import run_in_this_process as ratui

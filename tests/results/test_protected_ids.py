@@ -17,8 +17,8 @@ from ratui.results.released import collect_released_readings
 from ratui.results.text_table import protect_id
 from ratui.results.totals import get_rule
 from ratui.study import InProcessConverter, Study, import_films
-from ratui.study.charter_changes import set_charter
-from ratui.study.repeats import draw_repeats, load_repeats
+from ratui.study.campaign.charter_changes import set_charter
+from ratui.study.campaign.repeats import draw_repeats, load_repeats
 from tests.films import confirm_template, hospital
 from tests.support.commands import run_in_this_process
 from tests.tui.readings import store_reading

@@ -20,7 +20,7 @@ from ratui.results.plots import list_plots
 from ratui.results.released import collect_released_readings
 from ratui.results.repeatability import draw_control_chart
 from ratui.study import Study
-from ratui.study.repeats import draw_repeats, load_repeats
+from ratui.study.campaign.repeats import draw_repeats, load_repeats
 from tests.films import make_study
 from tests.support.commands import run_in_this_process
 from tests.tui.readings import store_reading

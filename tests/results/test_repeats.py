@@ -11,7 +11,7 @@ from ratui.results.film_quality import measure_quality
 from ratui.results.progress import measure_progress, render_progress
 from ratui.results.released import collect_released_readings
 from ratui.study import Study
-from ratui.study.repeats import draw_repeats, load_repeats
+from ratui.study.campaign.repeats import draw_repeats, load_repeats
 from tests.films import make_study
 from tests.support.commands import run_in_this_process
 from tests.tui.readings import store_reading

@@ -21,9 +21,9 @@ from ratui.results.released import collect_released_readings
 from ratui.results.report import render_report
 from ratui.results.totals import get_rule
 from ratui.study import DisplayUse, Study
-from ratui.study.charter_changes import set_charter
-from ratui.study.predictions import FilmPrediction, load_predictions, save_predictions
-from ratui.study.study_closing import lock_study
+from ratui.study.campaign.charter_changes import set_charter
+from ratui.study.campaign.study_closing import lock_study
+from ratui.study.model_results.predictions import FilmPrediction, load_predictions, save_predictions
 from tests.model_answers import answer
 from tests.results.studies import NOTE, Special, noisy_study, read_study
 from tests.tui.readings import AT, store_reading

@@ -27,8 +27,8 @@ from ratui.results.export.wide_table import build_wide_table
 from ratui.results.released import collect_released_readings
 from ratui.results.totals import RULES, get_rule
 from ratui.study import Case, FilmRecord, Study, film_files
-from ratui.study.charter import Charter, PlannedVisit
-from ratui.study.late_changes import LateChange, LateChanges
+from ratui.study.campaign.charter import Charter, PlannedVisit
+from ratui.study.readings.late_changes import LateChange, LateChanges
 from tests.films import make_study
 from tests.tui.readings import AT, store_reading
 

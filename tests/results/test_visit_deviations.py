@@ -14,9 +14,9 @@ from ratui.results.released import collect_released_readings
 from ratui.results.totals import get_rule
 from ratui.results.visit_deviations import compare_visits, describe_deviation, find_deviations
 from ratui.study import Case, FilmRecord, Study
-from ratui.study.charter import PlannedVisit
-from ratui.study.charter_changes import set_charter
-from ratui.study.repeats import draw_repeats, load_repeats
+from ratui.study.campaign.charter import PlannedVisit
+from ratui.study.campaign.charter_changes import set_charter
+from ratui.study.campaign.repeats import draw_repeats, load_repeats
 from tests.films import make_study
 from tests.support.commands import run_in_this_process
 from tests.tui.readings import store_reading

@@ -144,7 +144,7 @@ class TestOtherAccounts:
             "(study.path / 'study.toml').write_text('')",
             "(study.path / 'study.toml').unlink()",
         )
-        backup = "from ratui.study.backup import back_up\nback_up(study, Path('/tmp/never-made-by-a-rater.zip'))"
+        backup = "from ratui.study.copies.backup import back_up\nback_up(study, Path('/tmp/never-made-by-a-rater.zip'))"
         saved, as_anna, packed, *refused = self.act(
             20_002, gid, shared, self.SAVE.format(rater="bert"), self.SAVE.format(rater="anna"), backup, *forbidden
         )

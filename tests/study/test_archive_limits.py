@@ -15,10 +15,10 @@ import pytest
 
 from ratui.errors import DamagedError, StoreError
 from ratui.study import Study
-from ratui.study.archive_limits import check_directory, find_unexpected
-from ratui.study.backup import back_up, open_archive
 from ratui.study.check import check_study
-from ratui.study.restore import restore
+from ratui.study.copies.archive_limits import check_directory, find_unexpected
+from ratui.study.copies.backup import back_up, open_archive
+from ratui.study.copies.restore import restore
 from tests.films import make_study
 from tests.support.limited_process import run_limited
 
@@ -41,7 +41,7 @@ def write_archive(path: Path, files: dict[str, bytes], kind: int = zipfile.ZIP_D
 def refused(path: Path) -> str:
     """Return the reason for which `restore` refuses an archive, in a process of limited memory."""
     return run_limited(
-        "from pathlib import Path\nfrom ratui.errors import StudyError\nfrom ratui.study.restore import restore\n"
+        "from pathlib import Path\nfrom ratui.errors import StudyError\nfrom ratui.study.copies.restore import restore\n"
         f"try:\n    restore(Path({str(path)!r}), Path({str(path.with_suffix('.new'))!r}))\n"
         "except StudyError as error:\n    print(type(error).__name__, error.problem)\n"
     )

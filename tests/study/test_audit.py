@@ -16,12 +16,12 @@ from ratui.errors import StudyError
 from ratui.reading import Field, GradeEntry, enter, reopen, sign
 from ratui.study import Study
 from ratui.study.activity import record_activity
-from ratui.study.audit import AuditEntry, list_audit_entries
-from ratui.study.charter_changes import set_charter
+from ratui.study.campaign.audit import AuditEntry, list_audit_entries
+from ratui.study.campaign.charter_changes import set_charter
+from ratui.study.campaign.rater_changes import add_rater
+from ratui.study.campaign.study_closing import compare_with_lock, lock_study
 from ratui.study.check import check_study
 from ratui.study.config import write_settings
-from ratui.study.rater_changes import add_rater
-from ratui.study.study_closing import compare_with_lock, lock_study
 from tests.films import make_study
 from tests.tui.readings import AT, store_reading
 

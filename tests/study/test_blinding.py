@@ -19,7 +19,7 @@ from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from ratui.study.config import CONSENSUS
 from ratui.study.evidence import write_root
 from ratui.study.film_files import write_films
-from ratui.study.predictions import load_predictions, load_unblinded_predictions, save_predictions
+from ratui.study.model_results.predictions import load_predictions, load_unblinded_predictions, save_predictions
 from ratui.study.store import read_intact, write_tables
 from ratui.study.study_config import _append_seal
 from ratui.study.visits import FilmList, Visit, continue_positions, film_to_public_record

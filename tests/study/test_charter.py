@@ -13,8 +13,9 @@ from ratui.cli.main import commands
 from ratui.errors import StudyError
 from ratui.reading import Field, GradeEntry, enter
 from ratui.results.totals import RULES
-from ratui.study import Study, charter_changes
-from ratui.study.charter import (
+from ratui.study import Study
+from ratui.study.campaign import charter_changes
+from ratui.study.campaign.charter import (
     MISSING_RULES,
     Charter,
     PlannedVisit,
@@ -23,9 +24,9 @@ from ratui.study.charter import (
     charter_from_table,
     charter_to_lines,
 )
-from ratui.study.charter_changes import count_readings_by_version, set_charter
+from ratui.study.campaign.charter_changes import count_readings_by_version, set_charter
+from ratui.study.campaign.study_closing import lock_study
 from ratui.study.config import reseal_settings, write_settings
-from ratui.study.study_closing import lock_study
 from ratui.study.study_config import new_event
 from tests.films import make_study
 

@@ -12,10 +12,10 @@ from ratui.errors import clean_text
 from ratui.results.progress import measure_progress
 from ratui.results.released import collect_released_readings
 from ratui.study import InProcessConverter, Study, import_films
-from ratui.study.backup import back_up
 from ratui.study.check import check_study
+from ratui.study.copies.backup import back_up
 from ratui.study.layout import list_evaluated_models
-from ratui.study.predictions import list_prediction_models
+from ratui.study.model_results.predictions import list_prediction_models
 from tests.films import confirm_template, hospital
 from tests.support.accounts import MANAGER, OTHER, RATER, as_account, open_folder
 from tests.tui.readings import store_reading

@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 
 from ratui.errors import RatuiError, StoreError, StudyError
-from ratui.study import Study, display_tests
-from ratui.study.backup import back_up
-from ratui.study.charter_changes import has_reading_begun
-from ratui.study.check import check_study
-from ratui.study.display_tests import (
+from ratui.study import Study
+from ratui.study.campaign import display_tests
+from ratui.study.campaign.charter_changes import has_reading_begun
+from ratui.study.campaign.display_tests import (
     DISPLAY_TESTS,
     DisplayFacts,
     DisplayTest,
@@ -27,8 +26,10 @@ from ratui.study.display_tests import (
     load_display_tests,
     parse_display_tests,
 )
-from ratui.study.merge import merge
-from ratui.study.restore import restore
+from ratui.study.check import check_study
+from ratui.study.copies.backup import back_up
+from ratui.study.copies.merge import merge
+from ratui.study.copies.restore import restore
 from ratui.study.store import FileLock, HeldByOther, write_tables
 
 DISPLAY = DisplayFacts("xterm(390)", "sixel", 120, 40, (10, 20), (430, 640), 13.4, True, 256, (), 1.7, "terminal")

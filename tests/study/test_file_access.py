@@ -57,11 +57,11 @@ OPENS_STUDY_FILES = {
     "ratui/study/store/study_lock.py": "it looks in /proc which processes have a lock file open",
 }
 OUTSIDE = {
-    "ratui/study/archive_limits.py": "an archive is outside the study",
-    "ratui/study/backup.py": "an archive is outside the study",
+    "ratui/study/copies/archive_limits.py": "an archive is outside the study",
+    "ratui/study/copies/backup.py": "an archive is outside the study",
     "ratui/study/config.py": "it looks whether the folder of a new study is empty, before there is a study",
     "ratui/study/layout.py": "it makes the folder of a new study",
-    "ratui/study/restore.py": "it makes the folder of a new study, and gives it to its owner",
+    "ratui/study/copies/restore.py": "it makes the folder of a new study, and gives it to its owner",
     "ratui/study/worklist_cache.py": "the cache of the account is outside the study",
     "ratui/study/evidence/signatures.py": "the list of signers is outside the study",
     "ratui/study/importing/files/archive_entries.py": "an archive is outside the study",

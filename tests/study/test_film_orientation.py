@@ -15,7 +15,7 @@ from ratui.errors import StoreError, StudyError
 from ratui.imaging import Box, Film, Orientation
 from ratui.study import FilmRecord, Region, RegionSource, Study
 from ratui.study.check import check_study
-from ratui.study.merge import merge
+from ratui.study.copies.merge import merge
 from ratui.study.region_store import read_orientations
 from ratui.study.withdrawal import withdraw_films
 from tests.films import make_study

@@ -12,10 +12,13 @@ import pytest
 
 from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.study import Region, RegionSource, Study
-from ratui.study.audit import list_audit_entries
-from ratui.study.backup import back_up
+from ratui.study.campaign.audit import list_audit_entries
 from ratui.study.check import check_study
-from ratui.study.joint_space import (
+from ratui.study.copies.backup import back_up
+from ratui.study.copies.merge import merge
+from ratui.study.copies.package import package
+from ratui.study.copies.restore import restore
+from ratui.study.joint_spaces.joint_space import (
     JOINT_SPACE,
     OUTDATED,
     PRIVATE_JOINT_SPACE,
@@ -27,9 +30,6 @@ from ratui.study.joint_space import (
     save_joint_space,
     shown_boxes,
 )
-from ratui.study.merge import merge
-from ratui.study.package import package
-from ratui.study.restore import restore
 from ratui.study.store import read_intact, write_tables
 from tests.films import make_study
 

@@ -16,8 +16,11 @@ from ratui.results.adjudication import Adjudication, build_queue
 from ratui.results.disputes import DisputeLimits, find_disputes
 from ratui.results.released import collect_released_readings
 from ratui.study import CONSENSUS, Case, FilmRecord, Study
-from ratui.study.charter_changes import set_charter
-from ratui.study.joint_space import (
+from ratui.study.campaign.charter_changes import set_charter
+from ratui.study.campaign.rater_changes import add_rater, replace_rater
+from ratui.study.campaign.repeats import draw_repeats
+from ratui.study.campaign.study_closing import lock_study
+from ratui.study.joint_spaces.joint_space import (
     MeasuredChange,
     digest_inputs,
     is_joint_space_published,
@@ -26,11 +29,13 @@ from ratui.study.joint_space import (
     save_joint_space,
     shown_boxes,
 )
-from ratui.study.joint_space_access import ReaderState, is_released, load_unblinded_joint_space, may_see_joint_space
-from ratui.study.joint_space_release import publish_released_joint_space
-from ratui.study.rater_changes import add_rater, replace_rater
-from ratui.study.repeats import draw_repeats
-from ratui.study.study_closing import lock_study
+from ratui.study.joint_spaces.joint_space_access import (
+    ReaderState,
+    is_released,
+    load_unblinded_joint_space,
+    may_see_joint_space,
+)
+from ratui.study.joint_spaces.joint_space_release import publish_released_joint_space
 from tests.films import confirm_template, exchange_positions, make_study
 from tests.tui.readings import AT, store_reading
 

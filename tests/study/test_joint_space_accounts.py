@@ -12,12 +12,12 @@ import pytest
 from ratui.results.joint_space_measuring import measure_joint_spaces
 from ratui.study import Study
 from ratui.study.check import check_study
-from ratui.study.joint_space import (
+from ratui.study.joint_spaces.joint_space import (
     JOINT_SPACE,
     PRIVATE_JOINT_SPACE,
     load_joint_space,
 )
-from ratui.study.joint_space_access import load_unblinded_joint_space
+from ratui.study.joint_spaces.joint_space_access import load_unblinded_joint_space
 from tests.support.accounts import as_account
 from tests.support.fake_joint_space import fake_joint_space_change
 from tests.support.shared_study import ANNA, BERT, MANAGERS_GROUP, OWNER, RATERS_GROUP, make_shared

@@ -17,7 +17,7 @@ from ratui.results.adjudication import Adjudication
 from ratui.results.disputes import DisputeLimits, find_disputes
 from ratui.results.released import collect_released_readings
 from ratui.study import CONSENSUS, Study
-from ratui.study.late_changes import changes_after_release, find_changed_fields, find_release
+from ratui.study.readings.late_changes import changes_after_release, find_changed_fields, find_release
 from ratui.study.study_config import StudyEvent
 from tests.films import make_study
 from tests.tui.readings import AT, store_reading

@@ -18,7 +18,7 @@ from ratui.results.frame import build_frame
 from ratui.results.progress import measure_progress
 from ratui.results.released import collect_released_readings
 from ratui.study import Study
-from ratui.study.backup import back_up
+from ratui.study.copies.backup import back_up
 from tests.support.accounts import as_account
 from tests.support.shared_study import ANNA, BERT, MANAGERS_GROUP, OWNER, RATERS_GROUP, make_shared
 from tests.tui.readings import store_reading

@@ -19,11 +19,11 @@ from ratui.errors import StudyError
 from ratui.imaging import Box
 from ratui.reading import GradeEntry, enter, find_next_open_field, reopen, sign
 from ratui.study import Region, RegionSource, Study
-from ratui.study.charter_changes import set_charter
+from ratui.study.campaign.charter_changes import set_charter
+from ratui.study.campaign.rater_changes import remove_rater
 from ratui.study.check import check_study
 from ratui.study.config import reseal_settings
-from ratui.study.merge import MergeResult, merge
-from ratui.study.rater_changes import remove_rater
+from ratui.study.copies.merge import MergeResult, merge
 from tests.films import confirm_template, make_study
 from tests.study.test_moving import read_on
 from tests.support.attacks.merging import EVIL, FORGED, KINDS, replace_file, rewrite, stored_files
@@ -348,7 +348,7 @@ class TestForeignFiles:
         assert all((item.item + item.reason).isprintable() for item in done)
 
     def test_too_many_files_are_not_listed(self, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from ratui.study import foreign_copy
+        from ratui.study.copies import foreign_copy
 
         monkeypatch.setattr(foreign_copy, "_MOST_FILES", 50)
         site = elsewhere(study, tmp_path)

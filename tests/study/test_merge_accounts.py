@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ratui.study import InProcessConverter, Study, import_films
-from ratui.study.merge import merge
+from ratui.study.copies.merge import merge
 from tests.films import confirm_template, hospital, make_study
 from tests.study.test_merge import elsewhere, outcomes
 from tests.study.test_moving import read_on
@@ -35,7 +35,7 @@ def shared(tmp_path: Path) -> Iterator[Study]:
 
 def act(uid: int, study: Study, code: str) -> str:
     """Run `code` as an account of the group, and return what it prints, or its error."""
-    imports = "from ratui.study.merge import merge\nfrom tests.study.test_moving import read_on"
+    imports = "from ratui.study.copies.merge import merge\nfrom tests.study.test_moving import read_on"
     return run_as(uid, study.path, code, imports=imports)[0]
 
 

@@ -18,9 +18,9 @@ from ratui.files import second_copy_path
 from ratui.imaging import Orientation
 from ratui.study import Case, Study
 from ratui.study.check import check_study
-from ratui.study.merge import merge
-from ratui.study.package import package
-from ratui.study.restore import restore
+from ratui.study.copies.merge import merge
+from ratui.study.copies.package import package
+from ratui.study.copies.restore import restore
 from ratui.study.store import FileLock
 from tests.films import make_study
 from tests.study.test_merge import outcomes
@@ -239,7 +239,7 @@ def test_films_that_cannot_be_stored_are_not_reported_as_added(
     def fail(*_: object, **__: object) -> None:
         raise StoreError("not saved: No space left on device", study.path, "Free some disk space")
 
-    monkeypatch.setattr("ratui.study.merge_films.write_films", fail)
+    monkeypatch.setattr("ratui.study.copies.merge_films.write_films", fail)
     done = [item for item in merge(study, site.path, ["anna"], films=True) if "film" in item.item]
     assert [item.outcome for item in done] == ["conflict"]
     assert "No space left" in done[0].reason

@@ -11,7 +11,7 @@ from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.study import Study
 from ratui.study.check import check_study
 from ratui.study.layout import EVALUATION, list_evaluated_models
-from ratui.study.model_reports import (
+from ratui.study.model_results.model_reports import (
     Evaluation,
     Heading,
     Paragraph,
@@ -21,7 +21,7 @@ from ratui.study.model_reports import (
     load_evaluation,
     save_evaluation,
 )
-from ratui.study.reading_order import save_reading_order
+from ratui.study.model_results.reading_order import save_reading_order
 from ratui.study.store import read_intact, write_tables
 from tests.study.conftest import by_stage
 

@@ -12,11 +12,11 @@ from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.reading import GradeEntry, enter, find_next_open_field, set_note
 from ratui.scheme import load_scheme
 from ratui.study import Study
-from ratui.study.backup import back_up, open_archive
 from ratui.study.check import CheckReport, check_study
 from ratui.study.check.roots import check_backup
+from ratui.study.copies.backup import back_up, open_archive
+from ratui.study.copies.restore import restore
 from ratui.study.layout import SNAPSHOT_PREFIX
-from ratui.study.restore import restore
 from tests.films import make_study
 
 pytestmark = pytest.mark.usefixtures("read_films_here")

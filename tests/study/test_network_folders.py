@@ -19,7 +19,7 @@ from ratui.errors import StoreError
 from ratui.reading import set_note
 from ratui.study import HeldByOther, Study, TakenOver
 from ratui.study.check import check_study
-from ratui.study.reading_session import FileChanged
+from ratui.study.readings.reading_session import FileChanged
 from ratui.study.store import FileLock, StudyFolder, exclusive_file, file_systems, locking
 from ratui.study.store.lock_holder import read_holder
 from tests.films import make_study

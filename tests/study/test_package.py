@@ -17,13 +17,13 @@ from ratui.errors import StoreError, StudyError
 from ratui.reading import Field, GradeEntry, set_note
 from ratui.results.released import collect_released_readings
 from ratui.study import Case, Study
-from ratui.study.backup import back_up, open_archive
 from ratui.study.check import check_study
 from ratui.study.config import CONSENSUS
-from ratui.study.merge import merge
-from ratui.study.package import package
-from ratui.study.predictions import save_predictions
-from ratui.study.restore import restore
+from ratui.study.copies.backup import back_up, open_archive
+from ratui.study.copies.merge import merge
+from ratui.study.copies.package import package
+from ratui.study.copies.restore import restore
+from ratui.study.model_results.predictions import save_predictions
 from ratui.study.store import write_tables
 from tests.films import confirm_template, make_study
 from tests.model_answers import answer

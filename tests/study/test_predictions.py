@@ -10,8 +10,8 @@ from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.reading import Field
 from ratui.study import Study
 from ratui.study.check import check_study
-from ratui.study.model_domain import DomainReason, DomainVerdict, verdict_from_record, verdict_to_record
-from ratui.study.predictions import (
+from ratui.study.model_results.model_domain import DomainReason, DomainVerdict, verdict_from_record, verdict_to_record
+from ratui.study.model_results.predictions import (
     FilmPrediction,
     Prediction,
     list_prediction_models,
@@ -24,7 +24,12 @@ from ratui.study.predictions import (
     load_unblinded_predictions,
     save_predictions,
 )
-from ratui.study.reading_order import has_reading_order, load_reading_order, load_unlike_cases, save_reading_order
+from ratui.study.model_results.reading_order import (
+    has_reading_order,
+    load_reading_order,
+    load_unlike_cases,
+    save_reading_order,
+)
 from ratui.study.store import read_intact, write_tables
 from tests.films import exchange_positions, make_study
 from tests.study.conftest import by_stage

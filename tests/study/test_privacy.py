@@ -27,7 +27,7 @@ from ratui.reading import (
     toggle_flag,
 )
 from ratui.study import InProcessConverter, KeyFile, Study, import_films
-from ratui.study.display_tests import add_display_tests
+from ratui.study.campaign.display_tests import add_display_tests
 from ratui.study.importing.reader.burned_in_text import seems_to_contain_text
 from ratui.study.importing.reader.deidentification import new_uid
 from tests.films import confirm_template, film_file, make_study

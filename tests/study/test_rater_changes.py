@@ -13,9 +13,9 @@ from ratui.errors import StudyError
 from ratui.results.progress import measure_progress
 from ratui.results.released import collect_released_readings
 from ratui.study import CONSENSUS, Case, FilmRecord, Study
+from ratui.study.campaign.rater_changes import add_rater, list_raters, remove_rater, replace_rater, settle_assignments
+from ratui.study.campaign.repeats import Repeat
 from ratui.study.check import check_study
-from ratui.study.rater_changes import add_rater, list_raters, remove_rater, replace_rater, settle_assignments
-from ratui.study.repeats import Repeat
 from tests.films import make_study
 from tests.tui.readings import store_reading
 
@@ -101,7 +101,7 @@ def test_a_repeat_is_read_by_the_raters_of_its_original(tmp_path: Path, monkeypa
     signed = next(case for case in pairs.values() if "anna" in study.raters_of(case))
     store_reading(study, signed, rater="anna", signed=True)
     repeats = {repeat: Repeat(repeat, original, "", {}) for repeat, original in pairs.items()}
-    monkeypatch.setattr("ratui.study.rater_changes.load_repeats", lambda _: repeats)
+    monkeypatch.setattr("ratui.study.campaign.rater_changes.load_repeats", lambda _: repeats)
     remove_rater(study, "anna", "left")
     for repeat, original in pairs.items():
         expected = tuple(rater for rater in study.raters_of(original) if rater != "anna")

@@ -14,14 +14,14 @@ from ratui.cli.main import commands
 from ratui.errors import StudyError
 from ratui.results.released import collect_released_readings
 from ratui.study import CONSENSUS, HeldByOther, Study
-from ratui.study.charter_changes import set_charter
+from ratui.study.campaign.charter_changes import set_charter
+from ratui.study.campaign.rater_changes import add_rater, remove_rater
+from ratui.study.campaign.reading_blocks import list_blocks, open_blocks
+from ratui.study.campaign.repeat_distance import MIN_DISTANCE
+from ratui.study.campaign.repeats import Repeat
 from ratui.study.check import check_study
-from ratui.study.rater_changes import add_rater, remove_rater
-from ratui.study.reading_blocks import list_blocks, open_blocks
-from ratui.study.reading_order import load_reading_order
-from ratui.study.reading_permission import check_window
-from ratui.study.repeat_distance import MIN_DISTANCE
-from ratui.study.repeats import Repeat
+from ratui.study.model_results.reading_order import load_reading_order
+from ratui.study.readings.reading_permission import check_window
 from ratui.study.store import FileLock
 from tests.study.test_rater_changes import drawn_study
 from tests.tui.readings import store_reading
@@ -95,7 +95,7 @@ def test_blocks_stay_when_the_raters_of_a_study_change(study: Study) -> None:
 
 def test_a_repeat_is_in_a_later_block_than_its_original(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     repeats = {f"C-{number + 5}": Repeat(f"C-{number + 5}", f"C-{number}", "", {}) for number in range(5)}
-    monkeypatch.setattr("ratui.study.reading_blocks.load_repeats", lambda _: repeats)
+    monkeypatch.setattr("ratui.study.campaign.reading_blocks.load_repeats", lambda _: repeats)
     for _ in range(4):
         open_blocks(study, ("anna",))
     blocks = {case: study.film_list(case).blocks["anna"] for case in study.cases()}
@@ -113,7 +113,7 @@ def test_a_repeat_is_far_from_its_original_across_the_boundary_of_blocks(
     study.config = replace(study.config, id=str(seed))  # each rater's order follows from it
     names = study.cases()
     repeats = {names[20 + number]: Repeat(names[20 + number], names[number], "", {}) for number in range(5)}
-    monkeypatch.setattr("ratui.study.reading_blocks.load_repeats", lambda _: repeats)
+    monkeypatch.setattr("ratui.study.campaign.reading_blocks.load_repeats", lambda _: repeats)
     view = study.as_rater("anna")
     read: list[str] = []
     for _ in range(4):
@@ -144,7 +144,9 @@ def test_two_managers_open_no_block_twice(study: Study) -> None:
 def test_a_block_is_opened_although_its_repeat_is_near(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     set_charter(study, {"block_cases": 9}, "shorter")
     *_, original, name = study.cases()
-    monkeypatch.setattr("ratui.study.reading_blocks.load_repeats", lambda _: {name: Repeat(name, original, "", {})})
+    monkeypatch.setattr(
+        "ratui.study.campaign.reading_blocks.load_repeats", lambda _: {name: Repeat(name, original, "", {})}
+    )
     for _ in range(2):
         open_blocks(study, ("anna",))
     assert study.film_list(name).blocks["anna"] == 2

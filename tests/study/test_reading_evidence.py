@@ -15,9 +15,9 @@ from ratui.files import second_copy_path
 from ratui.reading import Field, GradeEntry, enter
 from ratui.study import AutoSaver, DisplayUse, InProcessConverter, Study, import_films
 from ratui.study.check import check_study
+from ratui.study.readings.stored_reading import hash_film
 from ratui.study.store import open_seal, seal
 from ratui.study.store.seal import read_chains
-from ratui.study.stored_reading import hash_film
 from tests.films import confirm_template, hospital
 from tests.support.tampering import AT, FIELDS, SHOWN, Clock, Tables, read_case, tamper
 

@@ -10,8 +10,8 @@ import pytest
 from ratui.errors import StudyError
 from ratui.reading import Field, GradeEntry, enter
 from ratui.study import AutoSaver, ReadingClosed, Study
-from ratui.study.charter_changes import set_charter
-from ratui.study.rater_changes import add_rater, remove_rater, replace_rater
+from ratui.study.campaign.charter_changes import set_charter
+from ratui.study.campaign.rater_changes import add_rater, remove_rater, replace_rater
 from tests.study.test_rater_changes import drawn_study
 
 FIELD = Field("L.IP1", "ERO", 0)
@@ -97,7 +97,7 @@ def test_a_last_day_ends_at_midnight(study: Study, monkeypatch: pytest.MonkeyPat
 
     with study.open_reading("anna", "C-0") as session:
         session.save(enter(session.reading, FIELD, GradeEntry(1)))
-        monkeypatch.setattr("ratui.study.reading_permission.date", Tomorrow)
+        monkeypatch.setattr("ratui.study.readings.reading_permission.date", Tomorrow)
         with pytest.raises(ReadingClosed, match="it could be read until"):
             session.save(enter(session.reading, OTHER, GradeEntry(2)))
 

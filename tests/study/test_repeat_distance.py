@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from ratui.study.repeat_distance import MIN_DISTANCE, find_shortest_distance, is_apart, move_apart
+from ratui.study.campaign.repeat_distance import MIN_DISTANCE, find_shortest_distance, is_apart, move_apart
 
 CASES = [f"C{number:02}" for number in range(60)]
 EVERYONE = dict.fromkeys(CASES, ("anna", "bert"))

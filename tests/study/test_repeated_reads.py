@@ -13,7 +13,7 @@ from ratui.files import second_copy_path
 from ratui.garbage_collection import pause_collection
 from ratui.results.released import collect_released_readings
 from ratui.study import Study, region_store
-from ratui.study.reading_session import add_entry
+from ratui.study.readings.reading_session import add_entry
 from ratui.study.store import StoredTables, StudyFile
 from tests.results.studies import read_study
 

@@ -12,8 +12,11 @@ import pytest
 from ratui import reading as rd
 from ratui.errors import EntryError, StoreError
 from ratui.reading import DisplayRecord, Reading, TerminalSize
-from ratui.study import ReadingSession, reading_session
-from ratui.study.reading_session import DisplayUse, reading_to_tables
+from ratui.study import (
+    ReadingSession,
+)
+from ratui.study.readings import reading_session
+from ratui.study.readings.reading_session import DisplayUse, reading_to_tables
 from ratui.study.store import seal
 from ratui.study.store.open_folder import OpenFolder
 from tests.study.test_rater_changes import drawn_study

@@ -18,15 +18,16 @@ import pytest
 from ratui.cli.case_lines import format_cases
 from ratui.errors import FilmError, StoreError, StudyError
 from ratui.imaging import Orientation
-from ratui.study import InProcessConverter, Study, import_films, repeats
+from ratui.study import InProcessConverter, Study, import_films
+from ratui.study.campaign import repeats
+from ratui.study.campaign.repeat_updates import find_incomplete_repeats, update_repeats
+from ratui.study.campaign.repeats import draw_repeats, load_repeats
 from ratui.study.check import check_study
+from ratui.study.copies.package import package
 from ratui.study.film_files import write_films
 from ratui.study.importing.reader.deidentification import random_uid
 from ratui.study.importing.reader.own_films import copy_stored_film
-from ratui.study.package import package
-from ratui.study.reading_order import load_reading_order, save_reading_order
-from ratui.study.repeat_updates import find_incomplete_repeats, update_repeats
-from ratui.study.repeats import draw_repeats, load_repeats
+from ratui.study.model_results.reading_order import load_reading_order, save_reading_order
 from ratui.study.store import StudyFile, write_tables
 from ratui.study.withdrawal import list_withdrawals, withdraw_films
 from tests.films import hospital, make_study

@@ -17,9 +17,9 @@ from ratui.errors import StudyError
 from ratui.results.released import collect_released_readings
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.check import check_study
-from ratui.study.merge import merge
-from ratui.study.restore import Restored, restore
-from ratui.study.restored import take_over_restored
+from ratui.study.copies.merge import merge
+from ratui.study.copies.restore import Restored, restore
+from ratui.study.readings.restored import take_over_restored
 from ratui.study.store import StudyFolder
 from tests.films import confirm_template, hospital
 from tests.study.test_moving import read_on
@@ -54,8 +54,8 @@ def act(account: str, study: Path, code: str) -> str:
     """Run `code` as an account of the group, and return what it prints, or the error."""
     imports = (
         "from ratui.study.accounts import find_account_rater\n"
-        "from ratui.study.backup import back_up\nfrom ratui.study.check import check_study\n"
-        "from ratui.study.restore import restore\nfrom ratui.results.released import collect_released_readings\n"
+        "from ratui.study.copies.backup import back_up\nfrom ratui.study.check import check_study\n"
+        "from ratui.study.copies.restore import restore\nfrom ratui.results.released import collect_released_readings\n"
         "from tests.study.test_merge import sign_all\nfrom tests.study.test_moving import read_on"
     )
     return run_as(uid(account), study, code, imports=imports, gid=grp.getgrnam(GROUP).gr_gid)[0]
@@ -163,7 +163,7 @@ def test_an_account_that_takes_the_folder_first_is_noticed_and_hides_nothing(res
     assert Study.open(restored).reading("bert", case) == before
     assert "uses another account" in act(BERT, restored, "read_on(study.as_rater('bert'), 'bert')")
     code = (
-        "import ratui.study.reading_permission as access, ratui.study.study as module\n"
+        "import ratui.study.readings.reading_permission as access, ratui.study.study as module\n"
         "access.check_account = module.take_over_restored = lambda *_: None\n"
         "module.find_reading = lambda folder, rater, case: folder.file(f'readings/{rater}/{case}.json')\n"
         "read_on(study.as_rater('bert'), 'bert', 5, 1)"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ratui.study import Study
-from ratui.study.backup import back_up
-from ratui.study.restore import restore
+from ratui.study.copies.backup import back_up
+from ratui.study.copies.restore import restore
 from tests.films import film_file, make_study
 from tests.support.attacks.merging import rewrite
 from tests.support.attacks.merging_films import FILMS

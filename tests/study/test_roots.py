@@ -13,9 +13,9 @@ from ratui.errors import StudyError
 from ratui.files import second_copy_path
 from ratui.reading import Field
 from ratui.study import Study
-from ratui.study.backup import back_up
 from ratui.study.check import CheckReport, check_study
 from ratui.study.check.roots import check_backup
+from ratui.study.copies.backup import back_up
 from ratui.study.evidence import write_root
 from ratui.study.evidence.roots import _dump
 from ratui.study.store import open_seal

@@ -9,11 +9,11 @@ import pytest
 
 from ratui.errors import StoreError
 from ratui.study import Study
-from ratui.study.backup import back_up
 from ratui.study.check import check_study
 from ratui.study.check.roots import check_backup
+from ratui.study.copies.backup import back_up
+from ratui.study.copies.restore import restore
 from ratui.study.evidence import write_root
-from ratui.study.restore import restore
 from tests.study.conftest import RunRatui
 from tests.study.test_roots import faults
 from tests.study.test_tampering import study

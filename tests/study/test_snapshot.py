@@ -25,10 +25,10 @@ from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.reading import set_note
 from ratui.results.released import collect_released_readings
 from ratui.study import InProcessConverter, Region, Study, import_films
-from ratui.study import snapshot as snapshot_module
 from ratui.study.check import check_study
+from ratui.study.copies import snapshot as snapshot_module
+from ratui.study.copies.snapshot import list_study_files
 from ratui.study.layout import PRIVATE
-from ratui.study.snapshot import list_study_files
 from ratui.study.store import StudyLock, frozen_folder, open_folder, study_lock
 from ratui.study.store.frozen_folder import FrozenFolder
 from tests.films import confirm_template, hospital, make_study
@@ -261,7 +261,7 @@ def test_another_account_makes_one_without_copies_of_films(tmp_path: Path) -> No
         confirm_template(study, study.cases()[0], "anna")
         code = (
             "import os, sys, tempfile\nfrom pathlib import Path\nfrom ratui.study import Study\n"
-            "from ratui.study.snapshot import list_study_files\n"
+            "from ratui.study.copies.snapshot import list_study_files\n"
             f"gid = {grp.getgrnam(GROUP).gr_gid}\nos.setgroups([gid]); os.setgid(gid); os.setuid({RATER})\n"
             "with Study.open(Path(sys.argv[1])).as_rater('anna').snapshot() as frozen:\n"
             "    case = frozen.case(frozen.cases()[0])\n"

@@ -12,12 +12,12 @@ from ratui.errors import StudyError
 from ratui.imaging import Orientation
 from ratui.reading import Field, GradeEntry, enter
 from ratui.study import InProcessConverter, Study, StudyLocked, import_films
-from ratui.study.charter_changes import set_charter
+from ratui.study.campaign.charter_changes import set_charter
+from ratui.study.campaign.rater_changes import add_rater
+from ratui.study.campaign.study_closing import compare_with_lock, lock_study, unlock_study
 from ratui.study.check import check_study
 from ratui.study.config import reseal_settings
-from ratui.study.merge import merge
-from ratui.study.rater_changes import add_rater
-from ratui.study.study_closing import compare_with_lock, lock_study, unlock_study
+from ratui.study.copies.merge import merge
 from ratui.study.withdrawal import withdraw_films
 from tests.films import confirm_template, make_study
 from tests.support.attacks.merging import stored_files

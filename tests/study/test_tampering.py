@@ -16,11 +16,11 @@ import pytest
 from ratui.errors import StoreError
 from ratui.files import second_copy_path
 from ratui.study import Study
-from ratui.study.backup import back_up
 from ratui.study.check import check_study
 from ratui.study.check.journals import check_journals
 from ratui.study.config import reseal_settings
-from ratui.study.restore import restore
+from ratui.study.copies.backup import back_up
+from ratui.study.copies.restore import restore
 from ratui.study.store.journal import JournalRecord
 from ratui.study.store.journaling import begin_journals, content_digest, is_recorded, list_recorded_files
 from ratui.study.store.seal import seal

@@ -19,7 +19,7 @@ from ratui.reading import GradeEntry, Reading, enter, find_next_open_field
 from ratui.study import Study
 from ratui.study.check import check_study
 from ratui.study.check.access import close_to_others
-from ratui.study.predictions import load_predictions, load_unblinded_predictions
+from ratui.study.model_results.predictions import load_predictions, load_unblinded_predictions
 from ratui.study.store import StudyFolder, read_intact
 
 HERE = Path(__file__).parent

@@ -11,8 +11,7 @@ import pytest
 from ratui.errors import StoreError
 from ratui.reading import GONE, Field, GradeEntry, Reading, reading_to_document, reopen, replay, sign
 from ratui.study import Case, FilmRecord, Study
-from ratui.study.film_changes import is_current
-from ratui.study.predictions import (
+from ratui.study.model_results.predictions import (
     FilmPrediction,
     Prediction,
     load_expected_grades,
@@ -21,6 +20,7 @@ from ratui.study.predictions import (
     load_unblinded_predictions,
     save_predictions,
 )
+from ratui.study.readings.film_changes import is_current
 from ratui.study.store import read_intact
 from tests.tui.readings import fill_reading, store_reading
 

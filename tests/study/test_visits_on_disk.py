@@ -11,9 +11,9 @@ from ratui.reading import Field, GradeEntry, reopen, sign
 from ratui.results.released import collect_released_readings
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.check import check_study
-from ratui.study.merge import merge
-from ratui.study.package import package
-from ratui.study.restore import restore
+from ratui.study.copies.merge import merge
+from ratui.study.copies.package import package
+from ratui.study.copies.restore import restore
 from ratui.study.withdrawal import withdraw_films
 from tests.films import confirm_template, film_file
 from tests.tui.readings import fill_reading, store_reading

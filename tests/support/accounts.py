@@ -27,7 +27,7 @@ _LONGEST = 120
 _IMPORTS = """
 import encodings.cp437, json, os, sys
 from pathlib import Path
-import ratui.study.backup, ratui.study.check
+import ratui.study.copies.backup, ratui.study.check
 from ratui.study import Study
 """
 

@@ -20,8 +20,8 @@ __all__ = ["InProcessReader", "draw_films_in_this_process", "read_films_in_this_
 _READERS = (
     "ratui.study.importing.files.sources",
     "ratui.study.importing.importer",
-    "ratui.study.merge_films",
-    "ratui.study.restore",
+    "ratui.study.copies.merge_films",
+    "ratui.study.copies.restore",
     "ratui.tui.screens.import_review.pictures",
 )
 """Modules that start a process for foreign files."""

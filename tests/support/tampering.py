@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from ratui.files import second_copy_path
 from ratui.reading import DisplayRecord, Field, GradeEntry, enter
 from ratui.study import AutoSaver, InProcessConverter, Study, import_films
-from ratui.study.reading_order import save_reading_order
+from ratui.study.model_results.reading_order import save_reading_order
 from ratui.study.store import open_seal, seal
 from ratui.study.store.journal import JournalRecord, parse_journal
 from ratui.study.store.journaling import begin_journals

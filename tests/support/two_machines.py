@@ -13,7 +13,7 @@ from unittest import mock
 from ratui import files
 from ratui.reading import set_note
 from ratui.study import HeldByOther, ReadingSession, Study, TakenOver
-from ratui.study.reading_session import FileChanged
+from ratui.study.readings.reading_session import FileChanged
 from ratui.study.store import open_folder, study_lock
 
 __all__ = ["SITE", "Mount", "network_without_locks", "orders", "stored"]

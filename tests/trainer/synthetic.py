@@ -16,7 +16,7 @@ from ratui.imaging import Box, Film
 from ratui.reading import Field, Slot
 from ratui.scheme import Scheme, load_scheme
 from ratui.study import Case, FilmRecord, Region, RegionSource
-from ratui.study.charter import Charter
+from ratui.study.campaign.charter import Charter
 from trainer.data.cohort import Cohort
 from trainer.data.hands import Frame, HandSamples
 from trainer.data.pairs import PairSamples

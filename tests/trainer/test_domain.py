@@ -18,7 +18,7 @@ from ratui.detection.hand_finder import FoundHand
 from ratui.detection.joint_naming import Candidate
 from ratui.detection.joint_network import Detection
 from ratui.errors import TrainError
-from ratui.study.model_domain import DomainReason, DomainVerdict
+from ratui.study.model_results.model_domain import DomainReason, DomainVerdict
 from tests.trainer.synthetic import make_pairs
 from trainer.data.hands import Frame, HandSamples
 from trainer.data.pairs import PairSamples

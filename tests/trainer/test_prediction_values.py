@@ -19,7 +19,7 @@ from ratui.detection.joint_naming import Candidate
 from ratui.detection.joint_network import Detection
 from ratui.errors import TrainError
 from ratui.scheme import load_scheme
-from ratui.study.model_domain import DomainReason, DomainVerdict
+from ratui.study.model_results.model_domain import DomainReason, DomainVerdict
 from tests.trainer.synthetic import SmallStudy, make_hands, make_pairs, make_scorer
 from trainer.data.pairs import PAIR_CROP_SIZE, PairSamples
 from trainer.inference import film_predictions, onnx_export, predictions, scoring

@@ -11,9 +11,16 @@ import numpy.typing as npt
 import pytest
 
 from ratui.study import Study
-from ratui.study.model_reports import Evaluation, Heading, Paragraph, Picture, ReportTable, load_evaluation
-from ratui.study.predictions import load_predictions, load_unblinded_predictions
-from ratui.study.reading_order import load_reading_order
+from ratui.study.model_results.model_reports import (
+    Evaluation,
+    Heading,
+    Paragraph,
+    Picture,
+    ReportTable,
+    load_evaluation,
+)
+from ratui.study.model_results.predictions import load_predictions, load_unblinded_predictions
+from ratui.study.model_results.reading_order import load_reading_order
 from tests.trainer.test_runs import ALONE, CPU
 from trainer.data.pairs import PairSamples
 from trainer.evaluation.evaluate import evaluate_models

@@ -14,7 +14,7 @@ from ratui.errors import TrainError
 from ratui.imaging import Box, Orientation
 from ratui.reading import Field, Slot
 from ratui.study import Case
-from ratui.study.predictions import FilmPrediction
+from ratui.study.model_results.predictions import FilmPrediction
 from tests.trainer.synthetic import COLUMNS, ROWS, SmallReading, SmallStudy, make_pairs, quiet, ramp
 from trainer.data.hands import load_hand_samples
 from trainer.data.pair_augmentation import augment_pairs

@@ -13,9 +13,9 @@ import torch
 from ratui.demo.sample import copy_sample
 from ratui.errors import TrainError
 from ratui.study import Region, RegionSource, Study
-from ratui.study.model_domain import DomainReason, DomainVerdict
-from ratui.study.predictions import load_film_predictions, load_film_verdicts, load_predictions
-from ratui.study.reading_order import load_reading_order, load_unlike_cases
+from ratui.study.model_results.model_domain import DomainReason, DomainVerdict
+from ratui.study.model_results.predictions import load_film_predictions, load_film_verdicts, load_predictions
+from ratui.study.model_results.reading_order import load_reading_order, load_unlike_cases
 from trainer.inference import predictions
 from trainer.inference.domain import judge_films
 from trainer.inference.predictions import predict_study

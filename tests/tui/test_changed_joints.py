@@ -6,7 +6,7 @@ import pytest
 
 from ratui.reading import Entry, Field, GradeEntry, Reading, enter, start_reading
 from ratui.scheme import load_scheme
-from ratui.study.study_closing import lock_study
+from ratui.study.campaign.study_closing import lock_study
 from ratui.tui.entry.visit_names import UNNAMED
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.screens.overview.changed_joints import ChangedJoints

@@ -13,8 +13,8 @@ from textual.widgets import Static
 from ratui.imaging import Orientation
 from ratui.reading import Field, GradeEntry, NotAssessableEntry
 from ratui.study import Study
-from ratui.study.charter import PlannedVisit
-from ratui.study.charter_changes import change_settings
+from ratui.study.campaign.charter import PlannedVisit
+from ratui.study.campaign.charter_changes import change_settings
 from ratui.tui.screens.contact_sheet.screen import ContactSheetScreen
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.regions.screen import RegionsScreen

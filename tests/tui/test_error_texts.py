@@ -4,15 +4,17 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
 from ratui.errors import FilmError, StoreError, StudyError
-from ratui.study import HeldByOther, LockHolder, Study
+from ratui.study import HeldByOther, LockHolder, Study, importing
 from ratui.tui.i18n.catalog import Catalog, ErrorTexts, _read_errors
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.overview.screen import OverviewScreen
@@ -221,3 +223,13 @@ async def test_the_note_of_an_unreadable_case_is_japanese_and_fits(tmp_path: Pat
         assert "両時点のフィルムがそろう側がありません" in line
         assert "films" not in line
         assert cell_len(line.rstrip()) <= 120
+
+
+def test_every_translated_reason_is_one_of_the_import() -> None:
+    folder = Path(importing.__file__).parent
+    source = "".join(file.read_text(encoding="utf-8") for file in sorted(folder.rglob("*.py")))
+    source = re.sub(r'"\s*\n\s*f?"', "", source)
+    table = resources.files("ratui.tui.i18n").joinpath("ja", "import_reasons.toml").read_text(encoding="utf-8")
+    for english, japanese in tomllib.loads(table).items():
+        assert all(part.strip() in source for part in re.split(r"\{\d\}", english)), english
+        assert set(re.findall(r"\{\d\}", english)) == set(re.findall(r"\{\d\}", japanese))

@@ -13,7 +13,14 @@ from PIL import Image
 
 from ratui.errors import StoreError
 from ratui.study import Study
-from ratui.study.model_reports import Evaluation, Heading, Paragraph, Picture, ReportTable, save_evaluation
+from ratui.study.model_results.model_reports import (
+    Evaluation,
+    Heading,
+    Paragraph,
+    Picture,
+    ReportTable,
+    save_evaluation,
+)
 from ratui.tui.screens.evaluation.screen import EvaluationScreen
 from ratui.tui.screens.evaluation.text import fit_picture, make_pages
 from ratui.tui.screens.worklist.screen import WorklistScreen

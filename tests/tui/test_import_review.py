@@ -3,11 +3,9 @@
 import json
 import re
 import stat
-import tomllib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,7 @@ from textual.widgets import Static
 
 from ratui.errors import StudyError
 from ratui.scheme import load_scheme
-from ratui.study import InProcessConverter, Study, import_films, importing, open_import
+from ratui.study import InProcessConverter, Study, import_films, open_import
 from ratui.study.importing.planning.import_plan import Decision, ImportPlan
 from ratui.study.importing.planning.plan_review import PlanReview, read_draft, review_draft_path
 from ratui.study.importing.reader import reader_process
@@ -358,16 +356,6 @@ async def test_all_texts_are_japanese(folder: Path, tmp_path: Path) -> None:
             await pilot.press(key)
             shown = label_text(pilot) + "\n".join(rows(pilot))
             assert not re.search(r"\b(?!StudyDate|lateral|Enter|Esc|ratui|csv|manifest)[A-Za-z]{3,}", shown), shown
-
-
-def test_every_translated_reason_is_one_of_the_import() -> None:
-    folder = Path(importing.__file__).parent
-    source = "".join(file.read_text(encoding="utf-8") for file in sorted(folder.rglob("*.py")))
-    source = re.sub(r'"\s*\n\s*f?"', "", source)
-    table = resources.files("ratui.tui.i18n").joinpath("ja", "import_reasons.toml").read_text(encoding="utf-8")
-    for english, japanese in tomllib.loads(table).items():
-        assert all(part.strip() in source for part in re.split(r"\{\d\}", english)), english
-        assert set(re.findall(r"\{\d\}", english)) == set(re.findall(r"\{\d\}", japanese))
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])

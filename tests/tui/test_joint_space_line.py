@@ -15,7 +15,7 @@ from ratui.results.disputes import DisputeLimits, find_disputes
 from ratui.results.released import collect_released_readings
 from ratui.scheme import load_scheme
 from ratui.study import CONSENSUS, Study
-from ratui.study.joint_space import REASONS, MeasuredChange, digest_inputs, save_joint_space, shown_boxes
+from ratui.study.joint_spaces.joint_space import REASONS, MeasuredChange, digest_inputs, save_joint_space, shown_boxes
 from ratui.tui.entry.joint_space import format_joint_space, format_joint_space_of_visits
 from ratui.tui.entry.visit_names import VisitNames
 from ratui.tui.i18n.catalog import LANGUAGES, Catalog

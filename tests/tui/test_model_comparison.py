@@ -10,9 +10,9 @@ import pytest
 
 from ratui.reading import Entry, Field, GradeEntry
 from ratui.study import Case, FilmRecord, Study
-from ratui.study.model_domain import DomainReason, DomainVerdict
-from ratui.study.predictions import FilmPrediction, Prediction, save_predictions
-from ratui.study.reading_order import save_reading_order
+from ratui.study.model_results.model_domain import DomainReason, DomainVerdict
+from ratui.study.model_results.predictions import FilmPrediction, Prediction, save_predictions
+from ratui.study.model_results.reading_order import save_reading_order
 from ratui.tui.entry.model_comparison import count_unlike_films, find_differences, format_model_scores
 from ratui.tui.i18n.catalog import Catalog
 from tests.films import exchange_positions, make_study

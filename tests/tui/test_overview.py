@@ -9,8 +9,8 @@ from textual.widgets import Static
 
 from ratui.reading import Field, FindingEntry, GradeEntry
 from ratui.study import HeldByOther, LockHolder
-from ratui.study.charter_changes import set_charter
-from ratui.study.study_closing import lock_study
+from ratui.study.campaign.charter_changes import set_charter
+from ratui.study.campaign.study_closing import lock_study
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen

@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 
 from ratui.errors import StoreError
 from ratui.practice.reading_test import PARTS, PartPlan, ReadingTest
-from ratui.study.display_tests import DisplayFacts, DisplayTest, PartResult, TrialResult
+from ratui.study.campaign.display_tests import DisplayFacts, DisplayTest, PartResult, TrialResult
 from ratui.terminal import Display
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.screens.reading_test.app import ReadingTestApp

@@ -21,7 +21,7 @@ from textual.geometry import Size
 from textual.pilot import Pilot
 
 from ratui.study import Study
-from ratui.study.model_reports import Evaluation, Heading, Paragraph, save_evaluation
+from ratui.study.model_results.model_reports import Evaluation, Heading, Paragraph, save_evaluation
 from ratui.terminal.queries import QUERIES
 from ratui.tui import RatuiApp
 from ratui.tui.driver import classify_sequence, tokens_to_keys

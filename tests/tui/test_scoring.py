@@ -251,14 +251,14 @@ async def test_returning_keeps_the_active_field_even_after_a_jump(tmp_path: Path
 async def test_the_time_of_a_case_grows_with_its_keys_and_is_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ratui.study import reading_session as keeping
+    from ratui.study.readings import reading_session
 
     study = make_study(tmp_path)
     now = 0.0
 
     class Clock:
         def __init__(self, session: object) -> None:
-            self.auto_saver = keeping.AutoSaver(session, clock=lambda: now)  # type: ignore[arg-type]
+            self.auto_saver = reading_session.AutoSaver(session, clock=lambda: now)  # type: ignore[arg-type]
 
     monkeypatch.setattr("ratui.tui.screens.case_flow.AutoSaver", lambda session: Clock(session).auto_saver)
     async with reading_as(study, "anna") as pilot:
@@ -267,7 +267,7 @@ async def test_the_time_of_a_case_grows_with_its_keys_and_is_stored(
             now += pause
             await pilot.press("0")
         await pilot.press("escape")
-    assert study.state("anna", study.cases()[0]).seconds == 4.0 + 3.0 + keeping.MAX_PAUSE
+    assert study.state("anna", study.cases()[0]).seconds == 4.0 + 3.0 + reading_session.MAX_PAUSE
 
 
 async def test_another_language_while_reading(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from ratui.reading import (
 )
 from ratui.scheme import load_scheme
 from ratui.study import AutoSaver, DisplayUse
-from ratui.study.reading_session import MAX_PAUSE
+from ratui.study.readings.reading_session import MAX_PAUSE
 from ratui.tui.entry.joint_search import find_site_by_name
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.i18n.catalog import Catalog

@@ -25,7 +25,7 @@ from ratui.reading import (
     toggle_flag,
 )
 from ratui.study import Study
-from ratui.study.model_reports import Evaluation, Heading, Paragraph, ReportTable, save_evaluation
+from ratui.study.model_results.model_reports import Evaluation, Heading, Paragraph, ReportTable, save_evaluation
 from ratui.tui.tour.tour import Tour
 from tests.films import make_study
 from tests.tui.conftest import reading_as, settle

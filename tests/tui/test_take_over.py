@@ -17,10 +17,10 @@ from textual.screen import Screen
 from ratui.errors import StoreError
 from ratui.reading import set_note
 from ratui.study import HeldByOther, LockHolder, ReadingSession, Study
-from ratui.study.charter_changes import set_charter
-from ratui.study.rater_changes import remove_rater
+from ratui.study.campaign.charter_changes import set_charter
+from ratui.study.campaign.rater_changes import remove_rater
+from ratui.study.campaign.study_closing import lock_study
 from ratui.study.store.tables import TableWriter
-from ratui.study.study_closing import lock_study
 from ratui.tui.screens.help.screen import HelpScreen
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.regions.screen import RegionsScreen

@@ -10,7 +10,7 @@ import pytest
 
 from ratui.reading import Field, GradeEntry
 from ratui.study import CaseState, Study
-from ratui.study.reading_order import save_reading_order
+from ratui.study.model_results.reading_order import save_reading_order
 from ratui.terminal import Display
 from ratui.tui import RatuiApp
 from ratui.tui.screens.base import KeyScreen

@@ -23,8 +23,8 @@ from ratui.imaging import Box, normalize_intensity
 from ratui.reading import Field, Slot
 from ratui.scheme import Scheme, Site
 from ratui.study import Case, FilmRecord, Study
+from ratui.study.campaign.repeats import load_repeats
 from ratui.study.intact import intact_case, intact_proposals, intact_regions
-from ratui.study.repeats import load_repeats
 from trainer.data.image_cache import ImageCache, ImageRows
 
 __all__ = [

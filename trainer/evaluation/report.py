@@ -19,7 +19,15 @@ from ratui.errors import TrainError
 from ratui.files import atomic_write
 from ratui.results.text_table import format_count
 from ratui.study import Study
-from ratui.study.model_reports import Block, Evaluation, Heading, Paragraph, Picture, ReportTable, save_evaluation
+from ratui.study.model_results.model_reports import (
+    Block,
+    Evaluation,
+    Heading,
+    Paragraph,
+    Picture,
+    ReportTable,
+    save_evaluation,
+)
 from trainer.evaluation.evaluate import Metric, Results
 from trainer.evaluation.report_document import to_html, to_markdown
 from trainer.evaluation.report_pictures import (

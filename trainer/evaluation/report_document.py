@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ratui.results import html as page
-from ratui.study.model_reports import Block, Heading, Paragraph, Picture, ReportTable
+from ratui.study.model_results.model_reports import Block, Heading, Paragraph, Picture, ReportTable
 
 __all__ = ["to_html", "to_markdown"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ratui.errors import TrainError
 from ratui.files import atomic_write
-from ratui.study.model_reports import Block, Heading, Paragraph, ReportTable
+from ratui.study.model_results.model_reports import Block, Heading, Paragraph, ReportTable
 from trainer.data.ram_h1200 import RAM_NAMES
 from trainer.evaluation.metrics import Metric
 from trainer.evaluation.report import metrics_table

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ratui.detection.finger_joints import JOINT_KINDS
 from ratui.detection.hand_finder import FoundHand, turn_upright
-from ratui.study.model_domain import DomainReason, DomainVerdict
+from ratui.study.model_results.model_domain import DomainReason, DomainVerdict
 from trainer.data.pairs import PairSamples
 from trainer.inference.scoring import TrainedScorer
 from trainer.models.detector import JointDetector

@@ -28,7 +28,7 @@ from ratui.study.importing import ReaderProcess
 from ratui.study.importing.files.sources import open_sources
 from ratui.study.importing.import_report import find_exit_code
 from ratui.study.importing.reader.picture_reader import check_picture_kind, find_picture_kind
-from ratui.study.model_domain import DomainVerdict
+from ratui.study.model_results.model_domain import DomainVerdict
 from trainer.data.pairs import PAIR_CROP_SIZE, PairSamples, crop_joint
 from trainer.inference.decisions import (
     DEFAULT_DECISION,

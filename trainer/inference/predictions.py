@@ -17,9 +17,9 @@ from ratui.errors import TrainError
 from ratui.progress_bar import ProgressBar
 from ratui.study import Case, Study
 from ratui.study.intact import intact_case
-from ratui.study.model_domain import DomainVerdict
-from ratui.study.predictions import FilmPrediction, Prediction, save_predictions
-from ratui.study.reading_order import save_reading_order
+from ratui.study.model_results.model_domain import DomainVerdict
+from ratui.study.model_results.predictions import FilmPrediction, Prediction, save_predictions
+from ratui.study.model_results.reading_order import save_reading_order
 from trainer.data.pairs import PairSamples, load_pair_samples
 from trainer.evaluation.metrics import Floats
 from trainer.inference.decisions import (

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.errors import TrainError
-from ratui.study.model_domain import DomainReason, DomainVerdict
+from ratui.study.model_results.model_domain import DomainReason, DomainVerdict
 from trainer.shipped import resolve_run_folder
 from trainer.training.domain_statistics import MIN_FILMS, FeatureDomain
 from trainer.training.lineage import Lineage, read_lineage

@@ -14,7 +14,7 @@ from ratui.results.display_tests import (
 )
 from ratui.results.export.signed_readings import ExportSource
 from ratui.results.export.tables import Column, Table
-from ratui.study.display_tests import DisplayTest, PartResult
+from ratui.study.campaign.display_tests import DisplayTest, PartResult
 
 __all__ = ["build_display_tests_table", "build_display_trials_table"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ratui.results.export.signed_readings import ExportSource
 from ratui.results.export.tables import Column, Table
 from ratui.results.joint_space import find_successive_changes, load_released_measurements
-from ratui.study.joint_space import REASONS
+from ratui.study.joint_spaces.joint_space import REASONS
 
 __all__ = ["build_joint_space_table"]
 

@@ -12,7 +12,7 @@ from ratui.results.export.signed_readings import ExportSource, SignedReading
 from ratui.results.export.tables import LATE_CHANGE, Column, Table
 from ratui.results.totals import score_field
 from ratui.scheme import Scheme
-from ratui.study.charter import Charter
+from ratui.study.campaign.charter import Charter
 
 __all__ = ["build_long_table"]
 

@@ -11,7 +11,7 @@ from ratui.reading import Reading
 from ratui.results.released import ReleasedReadings
 from ratui.study import CONSENSUS, Case, Region, Study
 from ratui.study.intact import intact_case, intact_regions
-from ratui.study.late_changes import LateChanges, changes_after_release
+from ratui.study.readings.late_changes import LateChanges, changes_after_release
 
 __all__ = ["ExportSource", "SignedReading"]
 

@@ -13,8 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from ratui.errors import DamagedError, RatuiError, StoreError
+from ratui.study.campaign.charter_changes import change_settings
+from ratui.study.campaign.qualifications import RESULTS
 from ratui.study.case import Case, FilmRecord
-from ratui.study.charter_changes import change_settings
 from ratui.study.check.access import check_access
 from ratui.study.check.copies import compare_copies, read_copies
 from ratui.study.check.film_uids import check_film_uids
@@ -33,15 +34,14 @@ from ratui.study.config import (
     read_settings,
     write_settings,
 )
-from ratui.study.joint_space import JOINT_SPACE, PRIVATE_JOINT_SPACE
+from ratui.study.copies.upgrade import UpgradeResult, convert_readings, find_earlier_readings, upgrade_study
+from ratui.study.joint_spaces.joint_space import JOINT_SPACE, PRIVATE_JOINT_SPACE
 from ratui.study.layout import EVALUATION
-from ratui.study.qualifications import RESULTS
-from ratui.study.reading_order import ORDER
-from ratui.study.restored import RESTORED
+from ratui.study.model_results.reading_order import ORDER
+from ratui.study.readings.restored import RESTORED
 from ratui.study.store import StudyFolder, StudyLock
 from ratui.study.store.study_lock import LOCK_FILES
 from ratui.study.study import Study
-from ratui.study.upgrade import UpgradeResult, convert_readings, find_earlier_readings, upgrade_study
 
 __all__ = ["StudyChecker"]
 

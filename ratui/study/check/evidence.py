@@ -8,7 +8,7 @@ from ratui.errors import RatuiError
 from ratui.stored_values import ODD_VALUE_ERRORS
 from ratui.study.case import Case
 from ratui.study.check.readings import rebuild_fields
-from ratui.study.reading_evidence import find_clock_steps, find_evidence_faults
+from ratui.study.readings.reading_evidence import find_clock_steps, find_evidence_faults
 from ratui.study.store import StudyFile
 from ratui.study.store.seal import open_seal
 from ratui.study.study import Study

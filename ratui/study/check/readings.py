@@ -14,7 +14,7 @@ from ratui.reading import migrate_document, reading_from_log, reading_to_documen
 from ratui.scheme import Scheme
 from ratui.stored_values import ODD_VALUE_ERRORS
 from ratui.study.check.copies import CopyBytes
-from ratui.study.reading_evidence import rebuild_use
+from ratui.study.readings.reading_evidence import rebuild_use
 from ratui.study.store import StudyFile
 from ratui.study.store.salvage import find_contradiction, salvage
 from ratui.study.store.seal import Records, open_seal, seal

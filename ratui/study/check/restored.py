@@ -5,7 +5,7 @@ from __future__ import annotations
 from ratui.errors import RatuiError
 from ratui.study.accounts import account_name
 from ratui.study.check.findings import FindingList
-from ratui.study.restored import RESTORED, expected_account
+from ratui.study.readings.restored import RESTORED, expected_account
 from ratui.study.store.seal import read_log_chain
 from ratui.study.study import Study
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ratui.errors import RatuiError, StoreError, StudyError, clean_text
 from ratui.imaging import MAX_FILE_BYTES
-from ratui.study.backup import open_source
 from ratui.study.check.report import CheckFinding, CheckReport
+from ratui.study.copies.backup import open_source
 from ratui.study.evidence.comparison import Difference, compare_states
 from ratui.study.evidence.roots import (
     PRIVATE_SEALS,

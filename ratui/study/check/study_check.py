@@ -7,15 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from ratui.errors import RatuiError
+from ratui.study.campaign.study_closing import compare_with_lock
 from ratui.study.check.checker import StudyChecker
 from ratui.study.check.journals import add_journal_findings
 from ratui.study.check.report import CheckFinding, CheckReport
 from ratui.study.check.roots import check_roots
 from ratui.study.config import CONSENSUS, read_settings
-from ratui.study.late_changes import changes_after_release
+from ratui.study.readings.late_changes import changes_after_release
 from ratui.study.store.file_systems import mounts_below
 from ratui.study.study import Study
-from ratui.study.study_closing import compare_with_lock
 
 __all__ = ["check_study"]
 

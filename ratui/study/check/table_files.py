@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ratui.errors import DamagedError, RatuiError, StoreError
+from ratui.study.campaign.display_tests import DISPLAY_TESTS, parse_display_tests
 from ratui.study.case import FilmsWithdrawn, regions_from_records
 from ratui.study.check.copies import (
     CopyBytes,
@@ -28,11 +29,10 @@ from ratui.study.check.evidence import check_evidence
 from ratui.study.check.findings import FindingList
 from ratui.study.check.readings import rebuild_fields, salvage_tables
 from ratui.study.config import CONSENSUS
-from ratui.study.display_tests import DISPLAY_TESTS, parse_display_tests
-from ratui.study.joint_space import check_joint_space
-from ratui.study.model_reports import read_evaluation
-from ratui.study.predictions import load_film_verdicts, load_predictions
-from ratui.study.reading_order import read_stored_order
+from ratui.study.joint_spaces.joint_space import check_joint_space
+from ratui.study.model_results.model_reports import read_evaluation
+from ratui.study.model_results.predictions import load_film_verdicts, load_predictions
+from ratui.study.model_results.reading_order import read_stored_order
 from ratui.study.store import FileLock, HeldByOther, StudyFile
 from ratui.study.store.seal import UnsealedError, open_seal, seal
 from ratui.study.store.tables import sealed_name

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ratui.errors import RatuiError
 from ratui.study.accounts import act_as_owner
-from ratui.study.charter import PlannedVisit
+from ratui.study.campaign.charter import PlannedVisit
 from ratui.study.importing import FilmConverter, FilmRequest, ReaderProcess
 from ratui.study.importing.files.sources import LocatedConverter, Sources, open_sources
 from ratui.study.importing.film_storing import Progress, explain_rejection, list_taken_films, store_films

@@ -1,6 +1,6 @@
 """Texts of measured joint spaces beside the films: value and interval, or why there is no reliable measurement.
 
-`ratui.study.joint_space_access` decides whether there is anything to show. The texts never contain a grade.
+`ratui.study.joint_spaces.joint_space_access` decides whether there is anything to show. The texts never contain a grade.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from ratui.reading import Reading
-from ratui.study.joint_space import MeasuredChange
+from ratui.study.joint_spaces.joint_space import MeasuredChange
 from ratui.tui.entry.visit_names import VisitNames
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.theme import PLAIN, QUIET

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from ratui.errors import StoreError
 from ratui.reading import Field, Reading
 from ratui.study import Study
-from ratui.study.predictions import (
+from ratui.study.model_results.predictions import (
     FilmPrediction,
     Prediction,
     load_unblinded_film_predictions,

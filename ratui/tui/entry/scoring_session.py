@@ -21,7 +21,7 @@ from ratui.reading import (
     UnlikelyEntry,
 )
 from ratui.study import AutoSaver
-from ratui.study.reading_session import now
+from ratui.study.readings.reading_session import now
 from ratui.tui.entry.answer_gate import AnswerGate
 from ratui.tui.entry.field_cursor import FieldCursor, OtherAnswers
 from ratui.tui.entry.joint_search import find_site_by_name

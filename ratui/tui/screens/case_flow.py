@@ -15,7 +15,7 @@ from ratui import reading as rd
 from ratui.errors import EntryError
 from ratui.reading import LogEntry, Reading
 from ratui.study import AutoSaver, Case, ReadingSession
-from ratui.study.reading_session import now
+from ratui.study.readings.reading_session import now
 from ratui.tui.entry.field_cursor import OtherAnswers
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.entry.text import format_last_entry

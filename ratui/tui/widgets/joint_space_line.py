@@ -11,7 +11,7 @@ from textual.worker import get_current_worker
 from ratui.errors import RatuiError
 from ratui.reading import Reading
 from ratui.study import Study
-from ratui.study.joint_space_access import PlacedChanges, load_unblinded_joint_space
+from ratui.study.joint_spaces.joint_space_access import PlacedChanges, load_unblinded_joint_space
 from ratui.tui.entry.joint_space import format_joint_space, format_joint_space_of_visits
 from ratui.tui.entry.visit_names import VisitNames
 from ratui.tui.i18n.catalog import Catalog

@@ -13,7 +13,7 @@ import pytest
 from ratui.errors import StudyError
 from ratui.scheme import load_scheme
 from ratui.study import ImportReport, InProcessConverter, Study, import_films, open_import
-from ratui.study.charter import PlannedVisit
+from ratui.study.campaign.charter import PlannedVisit
 from ratui.study.importing.headers.dates import DatedFilm
 from ratui.study.importing.planning.import_plan import Decision
 from ratui.study.importing.planning.manifest import read_manifest

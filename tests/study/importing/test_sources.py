@@ -13,7 +13,7 @@ from pydicom.fileset import FileSet
 from ratui.cli.main import commands
 from ratui.errors import StudyError
 from ratui.study import InProcessConverter, Study, import_films
-from ratui.study.backup import back_up
+from ratui.study.copies.backup import back_up
 from ratui.study.importing.files.sources import open_sources
 from ratui.study.importing.import_report import ImportReport, fold_lines
 from ratui.study.importing.importer import open_import

@@ -16,9 +16,9 @@ from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 import ratui
 from ratui.errors import FilmError, StudyError
 from ratui.study import InProcessConverter, Study, import_films
-from ratui.study.backup import back_up
+from ratui.study.copies.backup import back_up
+from ratui.study.copies.restore import restore
 from ratui.study.importing import FilmRequest, ReaderProcess
-from ratui.study.restore import restore
 from tests.films import film_file, hospital, make_study
 from tests.support.attacks.table import Outcome, attack
 from tests.support.limited_process import TOML_BOMBS, run_limited
@@ -150,7 +150,7 @@ def restore_bombs(folder: Path) -> Outcome:
     with zipfile.ZipFile(folder / "list.zip", "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("CONTENTS.json", '{"sums":{},"more":[' + "[]," * 15_000_000 + "[]]}")
     code = (
-        "from pathlib import Path\nfrom ratui.errors import StudyError\nfrom ratui.study.restore import restore\n"
+        "from pathlib import Path\nfrom ratui.errors import StudyError\nfrom ratui.study.copies.restore import restore\n"
         f"for path in Path({str(folder)!r}).glob('*.zip'):\n"
         "    try:\n        restore(path, path.with_suffix('.new'))\n    except StudyError:\n        print('refused')\n"
     )

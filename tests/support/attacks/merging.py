@@ -18,7 +18,7 @@ from ratui.imaging import Box
 from ratui.reading import GradeEntry, enter, find_next_open_field, reopen, sign
 from ratui.study import Study
 from ratui.study.config import reseal_settings
-from ratui.study.merge import merge
+from ratui.study.copies.merge import merge
 from ratui.study.store import open_seal, seal
 from tests.films import make_study
 from tests.support.attacks.table import Outcome, attack

@@ -12,7 +12,7 @@ import pydicom
 from pydicom.uid import JPEG2000Lossless
 
 from ratui.study import Study
-from ratui.study.merge import merge
+from ratui.study.copies.merge import merge
 from tests.films import make_study
 from tests.support.attacks.merging import rewrite, stored_files
 from tests.support.attacks.table import Outcome, attack

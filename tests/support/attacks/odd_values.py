@@ -31,9 +31,9 @@ from ratui.results.report import render_report
 from ratui.results.totals import get_rule
 from ratui.study import Region, RegionSource, Study
 from ratui.study.check import check_study
-from ratui.study.joint_space import JOINT_SPACE, load_joint_space
+from ratui.study.joint_spaces.joint_space import JOINT_SPACE, load_joint_space
 from ratui.study.layout import list_evaluated_models
-from ratui.study.model_reports import (
+from ratui.study.model_results.model_reports import (
     Evaluation,
     Heading,
     Paragraph,
@@ -42,8 +42,8 @@ from ratui.study.model_reports import (
     load_evaluation,
     save_evaluation,
 )
-from ratui.study.predictions import load_predictions, save_predictions
-from ratui.study.reading_order import load_reading_order, save_reading_order
+from ratui.study.model_results.predictions import load_predictions, save_predictions
+from ratui.study.model_results.reading_order import load_reading_order, save_reading_order
 from ratui.study.store.seal import BEGIN, CHAINED, CHAINS, record_checksum
 from tests.model_answers import answer
 from tests.results.studies import noisy_study

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ratui.errors import StudyError
 from ratui.study import Case, Study
-from ratui.study.package import package
-from ratui.study.restore import restore
+from ratui.study.copies.package import package
+from ratui.study.copies.restore import restore
 from tests.films import make_study
 from tests.study.test_moving import read_on
 from tests.support.attacks.table import Outcome, attack

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ratui.study import Study
 from ratui.study.check import check_study
-from ratui.study.predictions import save_predictions
+from ratui.study.model_results.predictions import save_predictions
 from tests.films import make_study
 from tests.support.accounts import GROUP, MANAGER, RATER, as_account, open_folder, started_as
 from tests.support.attacks.table import Outcome, attack

@@ -9,9 +9,9 @@ from typing import Any
 
 import ratui.study.study as study_module
 from ratui.study import Study
-from ratui.study.backup import back_up
 from ratui.study.check import check_study
-from ratui.study.restore import restore
+from ratui.study.copies.backup import back_up
+from ratui.study.copies.restore import restore
 from tests.films import make_study
 from tests.study.test_moving import read_on
 from tests.support.accounts import OTHER, as_account, open_folder

@@ -16,8 +16,8 @@ from unittest import mock
 
 from ratui.reading import set_note
 from ratui.study import Region, RegionSource, Study
-from ratui.study.backup import back_up
 from ratui.study.check import check_study
+from ratui.study.copies.backup import back_up
 from tests.support.fault_harness.count import Count
 from tests.support.fault_harness.damage import fill
 from tests.support.fault_harness.kills import acknowledged, child

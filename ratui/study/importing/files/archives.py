@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ratui.imaging import MAX_FILE_BYTES
-from ratui.study.archive_limits import check_free_space
+from ratui.study.copies.archive_limits import check_free_space
 from ratui.study.importing.files.archive_entries import (
     STUDY,
     ArchiveEntry,

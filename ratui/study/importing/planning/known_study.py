@@ -11,8 +11,8 @@ from pathlib import Path
 from ratui.errors import RatuiError
 from ratui.imaging import read_stored_film
 from ratui.imaging.dicom_reader import read_stored_dataset
+from ratui.study.campaign.charter import PlannedVisit
 from ratui.study.case import Case, FilmRecord
-from ratui.study.charter import PlannedVisit
 from ratui.study.film_files import read_film_data
 from ratui.study.importing.persons.assignment import KnownPerson
 from ratui.study.importing.persons.pseudonyms import KeyFile

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
-from ratui.study.charter import PlannedVisit
+from ratui.study.campaign.charter import PlannedVisit
 from ratui.study.importing.headers.dates import DatedFilm
 
 __all__ = ["Examination", "PersonTimes", "TimePoint", "assign_time_points", "group_examinations", "split_visits"]

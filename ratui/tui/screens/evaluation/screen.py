@@ -14,7 +14,7 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from ratui.errors import RatuiError
-from ratui.study.model_reports import Evaluation, WithheldEvaluation, load_evaluation
+from ratui.study.model_results.model_reports import Evaluation, WithheldEvaluation, load_evaluation
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.evaluation.text import EvaluationPage, fit_picture, make_pages, render_blocks

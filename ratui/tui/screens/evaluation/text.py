@@ -15,7 +15,7 @@ from rich.table import Table as Grid
 from rich.text import Text as Line
 
 from ratui.errors import StoreError, clean_text
-from ratui.study.model_reports import Block, Heading, Paragraph, Picture, ReportTable
+from ratui.study.model_results.model_reports import Block, Heading, Paragraph, Picture, ReportTable
 from ratui.tui.theme import ACCENT, BRIGHT, HEADING, PLAIN, QUIET
 
 __all__ = ["EvaluationPage", "fit_picture", "make_pages", "render_blocks"]

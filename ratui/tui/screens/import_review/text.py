@@ -11,7 +11,7 @@ from rich.text import Text
 from ratui.errors import RatuiError, clean_text
 from ratui.scheme import Scheme
 from ratui.study import ImportPlan
-from ratui.study.charter import Charter
+from ratui.study.campaign.charter import Charter
 from ratui.study.importing.planning.import_plan import Decision, PlanRow
 from ratui.tui.entry.visit_names import VisitNames
 from ratui.tui.i18n.catalog import Catalog

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from ratui.practice.reading_test import ReadingTest
 from ratui.scheme import load_scheme
-from ratui.study.display_tests import DisplayFacts, DisplayTest
+from ratui.study.campaign.display_tests import DisplayFacts, DisplayTest
 from ratui.terminal import Display
 from ratui.tui.graphics.view_settings import read_view_settings, view_settings_file
 from ratui.tui.key_app import KeyApp

@@ -19,7 +19,7 @@ from textual.widgets import Static
 
 from ratui.errors import RatuiError
 from ratui.practice.reading_test import ReadingTest, Trial, make_trial
-from ratui.study.display_tests import DisplayFacts, DisplayTest
+from ratui.study.campaign.display_tests import DisplayFacts, DisplayTest
 from ratui.tui.entry.answer_gate import AnswerGate, DisplayWatch, name_acknowledgement
 from ratui.tui.entry.text import format_edge, format_title
 from ratui.tui.graphics.film_store import FilmStore

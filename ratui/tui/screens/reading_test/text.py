@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from ratui.study.display_tests import DisplayFacts, DisplayTest, PartResult
+from ratui.study.campaign.display_tests import DisplayFacts, DisplayTest, PartResult
 from ratui.tui.i18n.catalog import Catalog
 
 __all__ = ["describe_test", "draw_interval", "format_part", "list_advice"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ratui import reading as rd
 from ratui.reading import Reading, ReviewItem
 from ratui.study import Study
-from ratui.study.joint_space_access import PlacedChanges
+from ratui.study.joint_spaces.joint_space_access import PlacedChanges
 from ratui.tui.entry.model_comparison import find_differences
 from ratui.tui.graphics.viewport import load_case_films
 from ratui.tui.screens.review.screen import ReviewScreen

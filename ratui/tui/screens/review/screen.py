@@ -17,7 +17,7 @@ from textual.widgets import Static
 from ratui import reading as rd
 from ratui.reading import Field, LogEntry, Reading, ReviewItem
 from ratui.study import AutoSaver
-from ratui.study.joint_space_access import PlacedChanges
+from ratui.study.joint_spaces.joint_space_access import PlacedChanges
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.model_comparison import AnyPrediction
 from ratui.tui.entry.scoring_session import ScoringSession

@@ -15,7 +15,7 @@ from ratui import reading as rd
 from ratui.errors import RatuiError
 from ratui.reading import Reading
 from ratui.study import CaseState, HeldByOther, LockHolder, ReadingClosed, StudyLocked
-from ratui.study.reading_permission import OutsideWindow
+from ratui.study.readings.reading_permission import OutsideWindow
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.lock_phrases import format_closed_case, format_closed_session, format_held
 from ratui.tui.i18n.reading_phrases import format_error

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from ratui.study import CaseState
 from ratui.study.layout import list_evaluated_models
-from ratui.study.reading_order import has_reading_order, load_reading_order, load_unlike_cases
+from ratui.study.model_results.reading_order import has_reading_order, load_reading_order, load_unlike_cases
 from ratui.tui.screens.worklist import model as worklist_model
 from ratui.tui.screens.worklist.case_list import CaseList
 from ratui.tui.screens.worklist.groups import Group, count_groups, find_group, step_group

@@ -212,7 +212,7 @@ def hides_joint_space(study: Study) -> bool:
         return True
     if not study.is_manager:
         return False
-    from ratui.study.repeats import load_repeats  # it loads the import, which the app of a rater does not need
+    from ratui.study.campaign.repeats import load_repeats  # it loads the import, which the app of a rater does not need
 
     return bool(load_repeats(study))
 
@@ -261,7 +261,7 @@ def load_joint_space(study: Study, case: str) -> tuple[MeasuredChange, ...]:
     """Return the measurements of `case`, ordered by site and time points; empty if it was not measured.
 
     For managers, and for results of a study that hides nothing; screens call
-    `ratui.study.joint_space_access.load_unblinded_joint_space`. A measurement
+    `ratui.study.joint_spaces.joint_space_access.load_unblinded_joint_space`. A measurement
     whose film or box has changed since is not `ok`, with the reason `OUTDATED`. Raises StoreError for a damaged file.
     """
     return _mark_outdated(study, case, _read(study, case, _stored_file(study, case)))
@@ -270,7 +270,7 @@ def load_joint_space(study: Study, case: str) -> tuple[MeasuredChange, ...]:
 def load_published_joint_space(study: Study, case: str) -> tuple[MeasuredChange, ...]:
     """Return the measurements of `case` that raters can read, as `load_joint_space` does; empty if there are none.
 
-    Screens call `ratui.study.joint_space_access.load_unblinded_joint_space`, which decides who may see them when.
+    Screens call `load_unblinded_joint_space` of `joint_space_access`, which decides who may see them when.
     """
     return _mark_outdated(study, case, _read(study, case, _public_file(study, case)))
 

@@ -17,16 +17,16 @@ from typing import Any
 from ratui.errors import DamagedError, RatuiError, StoreError, StudyError, clean_text
 from ratui.files import check_name
 from ratui.reading import POSITION_FORMATS, Reading, to_times
+from ratui.study.campaign.display_tests import DISPLAY_TESTS, DisplayTest, parse_display_tests
 from ratui.study.case import Case, Region
 from ratui.study.check.copies import check_tables
 from ratui.study.config import read_settings
-from ratui.study.display_tests import DISPLAY_TESTS, DisplayTest, parse_display_tests
-from ratui.study.film_changes import stored_times
-from ratui.study.reading_evidence import find_evidence_faults
-from ratui.study.reading_session import DisplayUse, ReadingEvidence, reading_to_tables
+from ratui.study.readings.film_changes import stored_times
+from ratui.study.readings.reading_evidence import find_evidence_faults
+from ratui.study.readings.reading_session import DisplayUse, ReadingEvidence, reading_to_tables
+from ratui.study.readings.stored_reading import stored_displays, stored_evidence, stored_meta, stored_reading
 from ratui.study.region_store import FilmOrientation, read_orientations
 from ratui.study.store import StoredTables, StudyFolder, open_seal
-from ratui.study.stored_reading import stored_displays, stored_evidence, stored_meta, stored_reading
 from ratui.study.study import Study
 
 __all__ = ["ForeignCopy", "ForeignReading", "checked_values"]

@@ -1,6 +1,6 @@
 """Check the evidence in a reading's file of how the reading was made: its films, and the time spent at each entry.
 
-`ratui.study.reading_session` describes its tables.
+`ratui.study.readings.reading_session` describes its tables.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from itertools import pairwise
 from typing import Any
 
 from ratui.study.case import Case
-from ratui.study.reading_session import DisplayUse, Records, add_entry
-from ratui.study.stored_reading import hash_film
+from ratui.study.readings.reading_session import DisplayUse, Records, add_entry
+from ratui.study.readings.stored_reading import hash_film
 
 __all__ = ["find_clock_steps", "find_evidence_faults", "rebuild_use"]
 

@@ -15,11 +15,11 @@ from ratui.errors import FilmError, RatuiError, StoreError, StudyError, clean_te
 from ratui.files import check_name
 from ratui.study.accounts import act_as_owner
 from ratui.study.case import MOST_VISITS, Case, FilmRecord
+from ratui.study.copies.foreign_copy import ForeignCopy, checked_values
+from ratui.study.copies.merge_result import MergeResult
 from ratui.study.film_files import read_film_data, write_films
-from ratui.study.foreign_copy import ForeignCopy, checked_values
 from ratui.study.importing.planning.known_study import find_pixel_digests
 from ratui.study.importing.reader.reader_process import ReaderProcess
-from ratui.study.merge_result import MergeResult
 from ratui.study.store import FileLock
 from ratui.study.store.locking import check_free
 from ratui.study.study import Study

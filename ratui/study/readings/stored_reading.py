@@ -1,6 +1,6 @@
 """The parts of a stored reading, from the tables of its file: the reading, its time and displays, and its evidence.
 
-`ratui.study.reading_session` writes these tables.
+`ratui.study.readings.reading_session` writes these tables.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ratui.reading import Reading, reading_from_document
 from ratui.scheme import Scheme
 from ratui.stored_values import as_list, as_number
 from ratui.study.case import Case
-from ratui.study.reading_session import DisplayUse, ReadingEvidence, Records
+from ratui.study.readings.reading_session import DisplayUse, ReadingEvidence, Records
 from ratui.study.store import StoredTables
 
 __all__ = [

@@ -24,7 +24,8 @@ from ratui.bounded_parsing import parse_json
 from ratui.errors import DamagedError, StoreError
 from ratui.files import make_folder, sync_folder
 from ratui.study.accounts import account_name, find_owner_account, find_rater_account
-from ratui.study.archive_limits import (
+from ratui.study.config import CONSENSUS
+from ratui.study.copies.archive_limits import (
     check_directory,
     check_entries,
     check_free_space,
@@ -32,9 +33,8 @@ from ratui.study.archive_limits import (
     is_file_name,
     largest_size,
 )
-from ratui.study.config import CONSENSUS
+from ratui.study.copies.snapshot import list_closed_folders, list_study_files, snapshot
 from ratui.study.evidence.state import ArchiveSource
-from ratui.study.snapshot import list_closed_folders, list_study_files, snapshot
 from ratui.study.store.folder import StudyFolder
 from ratui.study.study import Study
 

@@ -9,7 +9,7 @@ its films. Its ``films`` are the IDs of the two films, sorted, and the other val
 file, which raters can read, does not reveal which film is the earlier one. In format 1 the values were in the order of the
 time points.
 Table ``single``, which may be missing, has one record for each scale of each site that the model has seen on one film only.
-Table ``domain``, which may be missing, has the verdict of the model on each film; see `ratui.study.model_domain`.
+Table ``domain``, which may be missing, has the verdict of the model on each film; see `model_domain`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_list, as_number
 from ratui.study.case import Case
 from ratui.study.intact import read_or_note
 from ratui.study.layout import list_models
-from ratui.study.model_domain import DomainVerdict, verdict_from_record, verdict_to_record
+from ratui.study.model_results.model_domain import DomainVerdict, verdict_from_record, verdict_to_record
 from ratui.study.store import StudyFile, StudyLock, read_intact, write_tables
 from ratui.study.study import Study
 

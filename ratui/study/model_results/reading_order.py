@@ -54,8 +54,8 @@ def save_reading_order(study: Study, cases: Sequence[str], model: str, unlike: S
 
 def _move_repeats_apart(study: Study, cases: Sequence[str]) -> tuple[str, ...]:
     # Here, because a rater's session, which reads the order, needs neither.
-    from ratui.study.repeat_distance import move_apart
-    from ratui.study.repeats import load_repeats
+    from ratui.study.campaign.repeat_distance import move_apart
+    from ratui.study.campaign.repeats import load_repeats
 
     if study.config.charter.repeats_share:
         study.check_manager("order its cases, because only managers know which cases are repeats")

@@ -17,23 +17,23 @@ from ratui.study.case import Case
 from ratui.study.config import CONSENSUS, SEALED_FORMAT, SPLIT_FORMAT, write_settings
 from ratui.study.film_files import write_films
 from ratui.study.layout import make_private_folder
-from ratui.study.predictions import (
+from ratui.study.model_results.predictions import (
     list_prediction_models,
     load_film_predictions,
     load_film_verdicts,
     load_predictions,
     save_predictions,
 )
-from ratui.study.reading_session import ReadingSession
-from ratui.study.store import FileLock, StoredTables, StudyLock
-from ratui.study.store.tables import read_intact, read_tail
-from ratui.study.stored_reading import (
+from ratui.study.readings.reading_session import ReadingSession
+from ratui.study.readings.stored_reading import (
     stored_displays,
     stored_evidence,
     stored_meta,
     stored_positions,
     stored_seconds,
 )
+from ratui.study.store import FileLock, StoredTables, StudyLock
+from ratui.study.store.tables import read_intact, read_tail
 from ratui.study.study import Study
 from ratui.study.visits import Positions
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from ratui.reading import Field, Reading
 from ratui.reading.log import replay
 from ratui.study.config import CONSENSUS
-from ratui.study.restored import has_readings
+from ratui.study.readings.restored import has_readings
 from ratui.study.study import Study
 from ratui.study.study_config import StudyEvent
 from ratui.study.worklist import CaseState

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ratui.errors import StoreError, StudyError, clean_text
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_number, as_text, as_time
-from ratui.study.charter import Qualification
+from ratui.study.campaign.charter import Qualification
 from ratui.study.store import StudyFolder, StudyLock, read_intact, write_tables
 from ratui.study.store.locking import FileLock
 

@@ -12,8 +12,7 @@ from typing import Any
 from ratui.errors import RatuiError, StudyError, clean_text
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_time
 from ratui.study.accounts import account_name, act_as_owner
-from ratui.study.case import MOST_VISITS
-from ratui.study.charter import (
+from ratui.study.campaign.charter import (
     COPIED,
     Charter,
     CharterVersion,
@@ -22,6 +21,8 @@ from ratui.study.charter import (
     charter_to_table,
     to_toml,
 )
+from ratui.study.campaign.display_tests import DISPLAY_TESTS
+from ratui.study.case import MOST_VISITS
 from ratui.study.config import (
     CHARTER_FORMAT,
     CONSENSUS,
@@ -32,8 +33,7 @@ from ratui.study.config import (
     settings_bytes,
     write_settings,
 )
-from ratui.study.display_tests import DISPLAY_TESTS
-from ratui.study.restored import RESTORED
+from ratui.study.readings.restored import RESTORED
 from ratui.study.store import StudyFolder, read_intact
 from ratui.study.study import Study
 from ratui.study.study_config import check_reason, now

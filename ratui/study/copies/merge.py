@@ -15,19 +15,19 @@ from pathlib import Path
 from ratui.errors import RatuiError, StudyError, clean_text
 from ratui.reading import to_positions
 from ratui.study.accounts import account_name, act_as_owner, check_account
+from ratui.study.campaign.display_tests import load_display_tests, write_display_tests
+from ratui.study.campaign.qualifications import check_qualified
 from ratui.study.case import Case, Region
 from ratui.study.config import CONSENSUS
-from ratui.study.display_tests import load_display_tests, write_display_tests
-from ratui.study.foreign_copy import ForeignCopy, ForeignReading
-from ratui.study.merge_films import merge_films
-from ratui.study.merge_result import MergeOutcome, MergeResult
-from ratui.study.qualifications import check_qualified
-from ratui.study.reading_session import ReadingEvidence
+from ratui.study.copies.foreign_copy import ForeignCopy, ForeignReading
+from ratui.study.copies.merge_films import merge_films
+from ratui.study.copies.merge_result import MergeOutcome, MergeResult
+from ratui.study.readings.reading_session import ReadingEvidence
+from ratui.study.readings.restored import RESTORED, find_reading, take_over_restored
+from ratui.study.readings.stored_reading import stored_evidence
 from ratui.study.region_store import FilmOrientation
-from ratui.study.restored import RESTORED, find_reading, take_over_restored
 from ratui.study.store import FileLock, StudyLock, read_intact
 from ratui.study.store.locking import check_free
-from ratui.study.stored_reading import stored_evidence
 from ratui.study.study import Study
 
 __all__ = ["MergeResult", "merge"]

@@ -8,8 +8,9 @@ rater reopens a case or a rater joins, a released case may become one that is no
 from __future__ import annotations
 
 from ratui.study.accounts import act_as_owner
+from ratui.study.campaign.repeats import load_repeats
 from ratui.study.intact import intact_case, read_or_note
-from ratui.study.joint_space import (
+from ratui.study.joint_spaces.joint_space import (
     PRIVATE_JOINT_SPACE,
     MeasuredChange,
     hides_joint_space,
@@ -19,9 +20,8 @@ from ratui.study.joint_space import (
     save_joint_space,
     withdraw_joint_space,
 )
-from ratui.study.joint_space_access import is_released
+from ratui.study.joint_spaces.joint_space_access import is_released
 from ratui.study.layout import PRIVATE
-from ratui.study.repeats import load_repeats
 from ratui.study.study import Study
 
 __all__ = ["list_publishable_cases", "publish_released_joint_space", "withdraw_unreleased_joint_space"]

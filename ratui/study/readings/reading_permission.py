@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ratui.errors import StoreError, StudyError, clean_text
 from ratui.study.accounts import check_account
-from ratui.study.qualifications import RESULTS, check_qualified
+from ratui.study.campaign.qualifications import RESULTS, check_qualified
 from ratui.study.store import StudyFolder, StudyLock
 from ratui.study.study_config import StudyConfig
 

@@ -16,7 +16,7 @@ from ratui.reading import GONE, Reading, Slot, apply_films
 from ratui.scheme import Scheme
 from ratui.stored_values import as_integer, as_list, as_text
 from ratui.study.case import Case
-from ratui.study.stored_reading import hash_film
+from ratui.study.readings.stored_reading import hash_film
 
 __all__ = [
     "FilmChanges",
@@ -151,7 +151,7 @@ def adapt_reading(
     """Return `reading` for the films that `case` has now; the same object if nothing has changed or if it is signed.
 
     Entries at sites and films that are gone are removed. The log names each added film with the keyed hash of its content,
-    as `ratui.study.stored_reading` does for the first ones, and each withdrawn film. Visits that the reading lacks come
+    as `stored_reading` does for the first ones, and each withdrawn film. Visits that the reading lacks come
     after its own, in the order in which the rater sees them, because no position of a reading ever changes.
 
     Parameters

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ratui.errors import StudyError
-from ratui.study.charter_changes import change_settings
+from ratui.study.campaign.charter_changes import change_settings
 from ratui.study.evidence import FolderSource, Root, StudyState, read_root, read_state, root_numbers, write_root
 from ratui.study.store.journal import parse_journal
 from ratui.study.study import Study

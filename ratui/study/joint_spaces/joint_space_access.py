@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ratui.reading import Reading
-from ratui.study.film_changes import is_current
-from ratui.study.joint_space import (
+from ratui.study.joint_spaces.joint_space import (
     MeasuredChange,
     hides_joint_space,
     is_joint_space_published,
     load_joint_space,
     load_published_joint_space,
 )
+from ratui.study.readings.film_changes import is_current
 from ratui.study.study import Study
 
 __all__ = [

@@ -26,7 +26,7 @@ from ratui.errors import StoreError, clean_text
 from ratui.reading import LogEntry, Reading
 from ratui.reading.document_writer import field_to_record, log_entry_to_record, meta_to_record, with_positions
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_number, as_text
-from ratui.study.reading_permission import ReadingClosed
+from ratui.study.readings.reading_permission import ReadingClosed
 from ratui.study.store import FileLock, StudyFile, StudyLocked, TakenOver
 from ratui.study.store.tables import TableRows, TableWriter, read_tail
 

@@ -19,13 +19,13 @@ from ratui.errors import RatuiError, StoreError, StudyError, clean_text
 from ratui.files import check_name
 from ratui.stored_values import ODD_VALUE_ERRORS, as_list, as_text
 from ratui.study.accounts import act_as_owner
+from ratui.study.campaign.charter_changes import add_amendment, has_reading_begun
+from ratui.study.campaign.repeat_distance import is_apart
 from ratui.study.case import Case
-from ratui.study.charter_changes import add_amendment, has_reading_begun
 from ratui.study.config import CONSENSUS, SPLIT_FORMAT
 from ratui.study.film_files import read_intact_film_data, write_films
 from ratui.study.importing.reader.deidentification import random_uid
 from ratui.study.importing.reader.own_films import copy_stored_film
-from ratui.study.repeat_distance import is_apart
 from ratui.study.store import FileLock, StudyLock, write_tables
 from ratui.study.store.tables import read_tables
 from ratui.study.study import Study

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from ratui.errors import FilmError, RatuiError
 from ratui.study.accounts import act_as_owner
-from ratui.study.repeats import copy_case, load_repeats, save_repeats
+from ratui.study.campaign.repeats import copy_case, load_repeats, save_repeats
 from ratui.study.store import FileLock
 from ratui.study.study import Study
 from ratui.study.withdrawal import list_dependent_readings

@@ -15,12 +15,12 @@ from typing import Any
 from ratui.errors import RatuiError, StoreError, clean_text
 from ratui.reading import Entry, FieldChange, FindingEntry, GradeEntry, LogEntry
 from ratui.stored_values import ODD_VALUE_ERRORS
-from ratui.study.charter import Charter
+from ratui.study.campaign.charter import Charter
+from ratui.study.campaign.qualifications import RESULTS, load_records
 from ratui.study.config import CONSENSUS, SPLIT_FORMAT
 from ratui.study.evidence import read_root, root_numbers
-from ratui.study.late_changes import list_releases
-from ratui.study.qualifications import RESULTS, load_records
-from ratui.study.restored import find_reading
+from ratui.study.readings.late_changes import list_releases
+from ratui.study.readings.restored import find_reading
 from ratui.study.store import StoredTables, read_intact
 from ratui.study.store.journal import JournalFile, JournalRecord
 from ratui.study.store.journaling import JOURNAL, PRIVATE_JOURNAL, load_journals

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from ratui.errors import FilmError, RatuiError, StudyError, clean_text
 from ratui.study.accounts import act_as
-from ratui.study.archive_limits import check_entries, check_free_space
-from ratui.study.backup import Archive, open_archive, open_zip, read_verified
 from ratui.study.config import write_settings
+from ratui.study.copies.archive_limits import check_entries, check_free_space
+from ratui.study.copies.backup import Archive, open_archive, open_zip, read_verified
 from ratui.study.importing import ReaderProcess
 from ratui.study.layout import group_id, make_study_folder
-from ratui.study.restored import RESTORED, save_accounts
+from ratui.study.readings.restored import RESTORED, save_accounts
 from ratui.study.store import StudyFolder
 from ratui.study.store.journaling import JOURNAL, PRIVATE_JOURNAL, begin_journals
 from ratui.study.study import Study

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ratui.errors import StoreError, clean_text
 from ratui.stored_values import ODD_VALUE_ERRORS, as_flag, as_integer, as_list, as_number, as_text, as_time
-from ratui.study.restored import find_rater_file, take_over_restored
+from ratui.study.readings.restored import find_rater_file, take_over_restored
 from ratui.study.store import FileLock, HeldByOther, StudyFolder, StudyLock, read_intact, write_tables
 
 if TYPE_CHECKING:

@@ -15,16 +15,16 @@ from typing import Any
 
 from ratui.errors import StudyError
 from ratui.reading import POSITION_FORMATS
-from ratui.study.backup import Archive, ArchiveWriter, new_archive, write_archive
+from ratui.study.campaign.qualifications import RESULTS, load_records
 from ratui.study.config import SPLIT_FORMAT, settings_bytes
-from ratui.study.qualifications import RESULTS, load_records
-from ratui.study.reading_session import reading_to_tables
+from ratui.study.copies.backup import Archive, ArchiveWriter, new_archive, write_archive
+from ratui.study.copies.snapshot import snapshot
+from ratui.study.readings.reading_session import reading_to_tables
+from ratui.study.readings.restored import find_reading
+from ratui.study.readings.stored_reading import stored_displays, stored_evidence, stored_meta
 from ratui.study.region_store import read_orientations
-from ratui.study.restored import find_reading
-from ratui.study.snapshot import snapshot
 from ratui.study.store import StudyFile, read_intact, seal
 from ratui.study.store.tables import sealed_name
-from ratui.study.stored_reading import stored_displays, stored_evidence, stored_meta
 from ratui.study.study import Study
 
 __all__ = ["package"]

@@ -1,0 +1,1 @@
+"""Results of models that a study contains: predictions, evaluations, verdicts on films, and an order of reading."""
