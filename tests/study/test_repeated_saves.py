@@ -17,7 +17,7 @@ from ratui.study import (
 )
 from ratui.study.readings import reading_session
 from ratui.study.readings.reading_session import DisplayUse, reading_to_tables
-from ratui.study.store import seal
+from ratui.study.store import seal, tables
 from ratui.study.store.open_folder import OpenFolder
 from tests.study.test_rater_changes import drawn_study
 
@@ -121,13 +121,15 @@ class Interruption(BaseException):
     """A signal that arrives while a reading is converted."""
 
 
-@pytest.mark.parametrize("place", ["log_entry_to_record", "field_to_record", "_checksum", "dump"])
+@pytest.mark.parametrize("place", ["log_entry_to_record", "field_to_record", "_checksum", "dump", "write"])
 def test_an_interrupted_conversion_loses_nothing_at_the_next_save(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     study, draw = drawn_study(tmp_path, ("anna", "bert"), cases=1, each=2).as_rater("anna"), random.Random(3)
     file = study.path / "readings" / "anna" / "C-0.json"
-    module = reading_session if place.endswith("record") else sys.modules["ratui.study.store.seal"]
+    module: object = reading_session if place.endswith("record") else sys.modules["ratui.study.store.seal"]
+    if place == "write":  # of TinyDB, which has chosen the IDs of the new records by then
+        module = tables._MemoryStorage
     convert, left = getattr(module, place), [0]
 
     def interrupt(*values: object) -> object:
@@ -136,7 +138,7 @@ def test_an_interrupted_conversion_loses_nothing_at_the_next_save(
             raise Interruption
         return convert(*values)
 
-    monkeypatch.setattr(module, place, interrupt)
+    monkeypatch.setattr(module, place, lambda *values: interrupt(*values))
     interrupted = 0
     with study.open_reading("anna", "C-0") as session:
         reading = session.reading
@@ -152,3 +154,23 @@ def test_an_interrupted_conversion_loses_nothing_at_the_next_save(
             session.save(reading)
             assert file.read_bytes() == full_conversion(session)
     assert interrupted > 10
+
+
+def test_a_save_that_is_interrupted_after_it_has_written_does_not_end_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = drawn_study(tmp_path, ("anna", "bert"), cases=1, each=2).as_rater("anna")
+    write = OpenFolder.write
+
+    def interrupt(folder: OpenFolder, inside: str, data: bytes) -> None:
+        write(folder, inside, data)
+        raise Interruption
+
+    with study.open_reading("anna", "C-0") as session:
+        first, second = session.reading.fields[:2]
+        reading = rd.enter(session.reading, first, rd.GradeEntry(0), timestamp=AT)
+        with monkeypatch.context() as signal, pytest.raises(Interruption):
+            signal.setattr(OpenFolder, "write", interrupt)
+            session.save(reading)
+        session.save(rd.enter(reading, second, rd.GradeEntry(0), timestamp=AT))
+        assert study.reading("anna", "C-0") == session.reading

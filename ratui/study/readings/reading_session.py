@@ -267,7 +267,7 @@ class ReadingSession:
                 )
             try:
                 self._tail = self._writer.write(reading_rows(reading, spent, used, evidence))
-            except StoreError:
+            except BaseException:  # also a signal, after which the session goes on
                 self._tail = self._tail_after_failure()
                 raise
             if self._lock.is_on_network and read_tail(self._file) != self._tail:

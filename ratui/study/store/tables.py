@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from tinydb import TinyDB
 from tinydb.storages import Storage
+from tinydb.table import Document
 
 from ratui.errors import DamagedError, StoreError
 from ratui.study.store.folder import LARGEST_FILE, StudyFile, as_file
@@ -272,7 +273,9 @@ class TableWriter:
             if count < len(stored):
                 count = 0
                 stored.truncate()
-            stored.insert_multiple([table.to_record(*row) for row in table.rows[count:]])
+            # The IDs are stated: after an interruption TinyDB would go on after the IDs of records that were not inserted.
+            new = enumerate(table.rows[count:], count + 1)
+            stored.insert_multiple([Document(table.to_record(*row), doc_id=id) for id, row in new])
             self._rows[name] = table.rows
         memory = self._database.storage
         assert isinstance(memory, _MemoryStorage)
