@@ -34,7 +34,7 @@ from tests.pacs.certificates import make_certificate
 from tests.pacs.cutting_proxy import CuttingProxy
 from tests.pacs.orthanc import PASSWORD, USER, Orthanc
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("read_films_here")]
 
 ACCOUNT = Credentials(USER, PASSWORD)
 

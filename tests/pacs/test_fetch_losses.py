@@ -28,6 +28,8 @@ from tests.pacs.orthanc import PASSWORD, USER, Orthanc
 NORTH = ListedPatient(1, "P1", "NORTH")
 Fetch = Callable[..., FetchReport]
 
+pytestmark = pytest.mark.usefixtures("read_films_here")
+
 
 @pytest.fixture(params=["DICOMweb", "C-GET", "C-MOVE"])
 def fetch(request: pytest.FixtureRequest, orthanc: Orthanc, tmp_path: Path) -> Iterator[Fetch]:

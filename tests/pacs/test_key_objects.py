@@ -27,7 +27,7 @@ from ratui.study import Study
 from tests.films import film_file
 from tests.pacs.orthanc import Orthanc
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("read_films_here")]
 
 KEY = "1.1.9.1"
 

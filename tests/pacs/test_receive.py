@@ -35,7 +35,7 @@ from tests.films import film_file, hospital
 from tests.pacs.certificates import make_certificate
 from tests.pacs.orthanc import Orthanc
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("read_films_here")]
 
 
 @pytest.fixture

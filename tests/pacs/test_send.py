@@ -27,7 +27,7 @@ from tests.pacs.cutting_proxy import CuttingProxy
 from tests.pacs.orthanc import PASSWORD, USER, Orthanc
 from tests.tui.readings import store_reading
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("read_films_here")]
 
 PLANTED = {
     "PatientName": "Planted^Identity",

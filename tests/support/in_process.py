@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ _READERS = (
     "ratui.tui.screens.import_review.pictures",
 )
 """Modules that start a process for foreign files."""
+_PACS_READERS = ("ratui.pacs.fetch", "ratui.pacs.send")
+"""The same of the package that needs further libraries."""
 
 
 class InProcessReader(ReaderProcess):
@@ -43,7 +46,7 @@ class InProcessReader(ReaderProcess):
 
 def read_films_in_this_process(patch: pytest.MonkeyPatch) -> None:
     """Let imports, merges, restores and the review of an import read foreign files in this process while `patch` holds."""
-    for module in _READERS:
+    for module in (*_READERS, *(name for name in _PACS_READERS if name in sys.modules)):
         patch.setattr(f"{module}.ReaderProcess", InProcessReader)
 
 

@@ -20,6 +20,8 @@ from ratui.study.importing.importer import open_import
 from tests.films import film_file, hospital
 from tests.support.sources import find, write, zip_of
 
+pytestmark = pytest.mark.usefixtures("read_films_here")
+
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

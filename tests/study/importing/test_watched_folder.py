@@ -19,6 +19,8 @@ from tests.tui.readings import store_reading
 
 A, B, C = Path("/in/a"), Path("/in/b"), Path("/in/c.zip")
 
+pytestmark = pytest.mark.usefixtures("read_films_here")
+
 
 class Folder:
     """A folder whose files are given by a test."""
