@@ -73,14 +73,17 @@ LONG_MODULES = (
     "trainer/test_detector.py",
     "docs/test_engineers.py",
     "trainer/test_runs.py",
+    "trainer/test_learning.py",
     "study/importing/test_intake_rules.py",
     "pacs/test_fetch.py",
     "reading/test_search.py",
     "reading/test_walk.py",
-    "study/test_merge_films.py",
+    "demo/test_rehearsal.py",
+    "trainer/test_comparison.py",
+    "trainer/test_feet.py",
+    "study/importing/test_hospital.py",
     "trainer/test_processes.py",
     "tui/test_snapshots.py",
-    "trainer/test_learning.py",
     "tui/test_crash.py",
     "tui/test_regions_screen.py",
     "tui/test_review_screen.py",
@@ -95,14 +98,17 @@ LONG_MODULES = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests in real time first, and then the long modules."""
-    items.sort(key=lambda item: _rank(item.path))
+    items.sort(key=lambda item: rank_module(item.path))
 
 
 @cache
-def _rank(path: Path) -> int:
+@cache
+def rank_module(path: Path) -> int:
+    """Return the place of a test module in the order of the run: in real time, long, and all others."""
     if path.parent.name == _REAL_TIME:
         return -1
-    return next((place for place, name in enumerate(LONG_MODULES) if path.match(name)), len(LONG_MODULES))
+    ranks = (rank for rank, name in enumerate(LONG_MODULES) if path.as_posix().endswith(f"/{name}"))
+    return next(ranks, len(LONG_MODULES))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import LONG_MODULES
+from tests.conftest import LONG_MODULES, rank_module
 
 pytestmark = pytest.mark.slow
 
@@ -61,5 +61,7 @@ def test_tests_in_real_time_have_a_worker_of_their_own_with_priority(tmp_path: P
 
 
 @pytest.mark.parametrize("module", LONG_MODULES)
-def test_long_modules_exist(module: str) -> None:
-    assert (Path(__file__).parent / module).is_file()
+def test_long_modules_exist_and_come_first(module: str) -> None:
+    path = Path(__file__).parent / module
+    assert path.is_file()
+    assert rank_module(path) == LONG_MODULES.index(module) < rank_module(Path(__file__))
