@@ -11,20 +11,9 @@ import numpy.typing as npt
 
 from ratui.imaging.geometry import Matrix
 
-__all__ = ["compose", "crop_square", "invert", "map_points", "scale_of", "similarity"]
+__all__ = ["compose", "crop_square", "invert", "map_points", "scale_of"]
 
 _Floats = npt.NDArray[np.float64]
-
-
-def similarity(scale: float, angle: float, centre: _Floats, target: _Floats, *, mirrored: bool = False) -> Matrix:
-    """Return the similarity that maps `centre` to `target`, turns by `angle` radians, and scales.
-
-    With `mirrored`, points are first mirrored left to right.
-    """
-    c, s = scale * np.cos(angle), scale * np.sin(angle)
-    flip = -1.0 if mirrored else 1.0
-    linear = np.array([[c * flip, -s], [s * flip, c]])
-    return np.column_stack([linear, np.asarray(target) - linear @ np.asarray(centre)])
 
 
 def compose(outer: Matrix, inner: Matrix) -> Matrix:

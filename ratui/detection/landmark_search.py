@@ -14,11 +14,11 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ratui.detection.crops import compose, crop_square, invert, map_points, scale_of, similarity
+from ratui.detection.crops import compose, crop_square, invert, map_points, scale_of
 from ratui.detection.heat_maps import INPUT_SIZE, Peaks, read_heat_maps
 from ratui.detection.parts import PartLayout
 from ratui.detection.shape import PlacedSites, ShapeModel, place_sites
-from ratui.imaging.geometry import Box, Matrix
+from ratui.imaging.geometry import Box, Matrix, make_similarity
 
 __all__ = [
     "FoundPart", "LandmarkNetwork", "LandmarkPart", "PartSearch", "SitePlace", "crop_frame", "find_alone", "find_near",
@@ -210,7 +210,7 @@ def find_near(
         placed, _ = _look(part, levels, [frame], INPUT_SIZE)
         frame = crop_frame(part, compose(frame, placed.transform))
     middle = np.full(2, INPUT_SIZE / 2)
-    varied = [compose(frame, similarity(scale, turn, middle, middle)) for turn, scale in _VARIATIONS]
+    varied = [compose(frame, make_similarity(scale, turn, middle, middle)) for turn, scale in _VARIATIONS]
     placed, log_size = _look(part, levels, varied, INPUT_SIZE)
     centres = map_points(varied[0], placed.points)
     log_shape = np.log(scale_of(placed.transform) * part.layout.step)
@@ -262,7 +262,7 @@ def _merge(seen: Sequence[Peaks], into_first: Sequence[Matrix]) -> Peaks:
 
 def crop_frame(part: LandmarkPart, shape_to_film: Matrix) -> Matrix:
     """Return the transform from the network's crop to the film, with the part upright in its middle."""
-    to_shape = similarity(part.layout.step, 0.0, np.full(2, INPUT_SIZE / 2), np.zeros(2))
+    to_shape = make_similarity(part.layout.step, 0.0, np.full(2, INPUT_SIZE / 2), np.zeros(2))
     return compose(shape_to_film, to_shape)
 
 
@@ -277,6 +277,6 @@ def _whole_frame(
     mm = min(rows, columns) / field  # pixels of the film
     size = min(-(-round(max(rows, columns) / mm / part.layout.step) // 32) * 32, largest)
     crop_middle, film_middle = np.full(2, size / 2), np.array([columns / 2, rows / 2])
-    turned = similarity(mm * part.layout.step, -np.radians(rotation), crop_middle, film_middle)
+    turned = make_similarity(mm * part.layout.step, -np.radians(rotation), crop_middle, film_middle)
     flip = np.array([[-1.0 if side == "R" else 1.0, 0.0, size if side == "R" else 0.0], [0.0, 1.0, 0.0]])
     return compose(turned, flip), size

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.imaging.film import Film, film_to_grey
-from ratui.imaging.geometry import Box, Matrix
-from ratui.imaging.registration import Levels, extract_structure, make_similarity, refine_alignment
+from ratui.imaging.geometry import Box, Matrix, make_similarity
+from ratui.imaging.registration import Levels, extract_structure, refine_alignment
 
 Point: TypeAlias = npt.NDArray[np.float64]
 """A point (x, y), shape (2,)."""
@@ -228,7 +228,7 @@ def _find_candidates(
     scale, film_angle = _get_scale(film_motion), _get_angle(film_motion)
     found: list[_Candidate] = []
     for angle in angles:
-        to_patch = make_similarity(scale, film_angle + angle, (float(centre[0]), float(centre[1])), (half, half))
+        to_patch = make_similarity(scale, np.radians(film_angle + angle), centre, (half, half))
         scores = cv2.matchTemplate(area, cv2.warpAffine(here, to_patch, (extent, extent)), cv2.TM_CCOEFF_NORMED)
         # Local maxima: pixels equal to the maximum of their neighbourhood.
         peaks = (scores == cv2.dilate(scores, np.ones((7, 7)))) & (scores > 0.2)
@@ -321,8 +321,8 @@ def _refine_candidate(
     middle = centre - origin
     start = make_similarity(
         _get_scale(film_motion),
-        _get_angle(film_motion) + candidate.angle,
-        (float(middle[0]), float(middle[1])),
+        np.radians(_get_angle(film_motion) + candidate.angle),
+        middle,
         (candidate.x - corner[0], candidate.y - corner[1]),
     )
     score, matrix = refine_alignment(np.asarray(patch, np.float32), np.asarray(area, np.float32), start)

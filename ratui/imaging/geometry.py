@@ -1,4 +1,4 @@
-"""Boxes on films, and the similarity transform that fits pairs of points best."""
+"""Boxes on films, and transforms: similarities, which rotate, scale and move, and the one that fits pairs of points best."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Box", "Matrix", "fit_similarity", "make_rotation"]
+__all__ = ["Box", "Matrix", "fit_similarity", "make_rotation", "make_similarity"]
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
 """An affine transform, shape (2, 3): it takes the column (x, y, 1) to (x, y)."""
@@ -132,3 +132,25 @@ def make_rotation(degrees: float, centre: tuple[float, float], aspect: float = 1
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     linear = np.array([[cos, -sin * aspect], [sin / aspect, cos]])
     return np.hstack([linear, (np.asarray(centre) - linear @ np.asarray(centre))[:, None]])
+
+
+def make_similarity(
+    scale: float, radians: float, source: npt.ArrayLike, target: npt.ArrayLike, *, mirrored: bool = False
+) -> Matrix:
+    """Return the similarity transform that scales, rotates and takes a point to another one, shape (2, 3).
+
+    Parameters
+    ----------
+    scale
+        Factor of all lengths.
+    radians
+        Angle of the rotation, clockwise on the screen.
+    source, target
+        A point (x, y), and its place after the transform.
+    mirrored
+        True to exchange left and right before the rotation.
+    """
+    cos, sin = scale * np.cos(radians), scale * np.sin(radians)
+    flip = -1.0 if mirrored else 1.0
+    linear = np.array([[cos * flip, -sin], [sin * flip, cos]])
+    return np.hstack([linear, (np.asarray(target) - linear @ np.asarray(source))[:, None]])

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.imaging.film import normalize_intensity
-from ratui.imaging.geometry import Box, Matrix, fit_similarity
+from ratui.imaging.geometry import Box, Matrix, fit_similarity, make_similarity
 
 __all__ = [
     "MIN_AGREEMENT",
@@ -159,13 +159,6 @@ def extract_structure(levels: Levels, coarse: float) -> Levels:
     return np.asarray(detail / (spread + np.float32(0.02)), dtype=np.float32)
 
 
-def make_similarity(scale: float, degrees: float, source: tuple[float, float], target: tuple[float, float]) -> Matrix:
-    """Return the matrix that rotates and scales about the point `source` and moves that point to `target`."""
-    angle = np.radians(degrees)
-    linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return np.hstack([linear, (np.asarray(target) - linear @ np.asarray(source))[:, None]])
-
-
 def refine_alignment(fixed: Levels, moving: Levels, start: Matrix, steps: int = 40) -> tuple[float, Matrix]:
     """Return the correlation and the matrix of the best similarity near `start`.
 
@@ -216,12 +209,12 @@ def _find_starts(fixed: Levels, moving: Levels) -> list[Matrix]:
     found: list[tuple[float, Matrix]] = []
     for scale in _SCALES:
         for angle in _ANGLES:
-            to_template = make_similarity(scale, angle, middle, (columns / 2, rows / 2))
+            to_template = make_similarity(scale, np.radians(angle), middle, (columns / 2, rows / 2))
             template = cv2.warpAffine(a, to_template, (columns, rows))
             scores = cv2.matchTemplate(padded, template, cv2.TM_CCOEFF_NORMED)
             _, best, _, (x, y) = cv2.minMaxLoc(scores)
             target = (x - margin[1] + columns / 2, y - margin[0] + rows / 2)
-            found.append((float(best), make_similarity(scale, angle, middle, target)))
+            found.append((float(best), make_similarity(scale, np.radians(angle), middle, target)))
     found.sort(key=lambda item: -item[0])
     fixed_ratio = (a.shape[1] / fixed.shape[1], a.shape[0] / fixed.shape[0])
     moving_ratio = (b.shape[1] / moving.shape[1], b.shape[0] / moving.shape[0])

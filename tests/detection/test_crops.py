@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ratui.detection.crops import compose, crop_square, invert, map_points, scale_of, similarity
+from ratui.detection.crops import compose, crop_square, invert, map_points, scale_of
 from ratui.detection.heat_maps import MAP_STRIDE, read_heat_maps
+from ratui.imaging.geometry import make_similarity
 
 
 def spot(rows: int, columns: int, x: float, y: float, spread: float) -> np.ndarray:
@@ -24,7 +25,7 @@ def middle_of(image: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("scale", [0.4, 1.0, 3.0])
 def test_a_spot_of_the_film_lies_where_the_transform_says(scale: float, mirrored: bool) -> None:
     film = spot(300, 400, 230.4, 121.7, 4.0 * max(scale, 1.0))
-    frame = similarity(scale, 0.4, np.array([50.0, 50.0]), np.array([225.0, 125.0]), mirrored=mirrored)
+    frame = make_similarity(scale, 0.4, np.array([50.0, 50.0]), np.array([225.0, 125.0]), mirrored=mirrored)
     expected = map_points(invert(frame), np.array([230.4, 121.7]))
     assert middle_of(crop_square(film, frame, 100)) == pytest.approx(expected, abs=0.3)
 
@@ -32,17 +33,17 @@ def test_a_spot_of_the_film_lies_where_the_transform_says(scale: float, mirrored
 def test_outside_of_the_film_is_black_and_a_crop_beside_it_is_empty() -> None:
     film = np.full((50, 50), 0.5, np.float32)
     film[:, ::2] = 0.6
-    frame = similarity(1.0, 0.0, np.array([20.0, 20.0]), np.array([0.0, 25.0]))
+    frame = make_similarity(1.0, 0.0, np.array([20.0, 20.0]), np.array([0.0, 25.0]))
     crop = crop_square(film, frame, 40)
     assert not crop[:, :18].any()
     assert crop[:, 22:].max() == 255
-    far = similarity(1.0, 0.0, np.array([20.0, 20.0]), np.array([900.0, 25.0]))
+    far = make_similarity(1.0, 0.0, np.array([20.0, 20.0]), np.array([900.0, 25.0]))
     assert not crop_square(film, far, 40).any()
 
 
 def test_transforms_compose_and_invert() -> None:
-    one = similarity(2.0, 0.3, np.array([1.0, 2.0]), np.array([5.0, 5.0]), mirrored=True)
-    two = similarity(0.5, -1.0, np.array([0.0, 9.0]), np.array([3.0, 1.0]))
+    one = make_similarity(2.0, 0.3, np.array([1.0, 2.0]), np.array([5.0, 5.0]), mirrored=True)
+    two = make_similarity(0.5, -1.0, np.array([0.0, 9.0]), np.array([3.0, 1.0]))
     points = np.random.default_rng(0).normal(size=(5, 2))
     assert map_points(compose(one, two), points) == pytest.approx(map_points(one, map_points(two, points)))
     assert map_points(compose(invert(one), one), points) == pytest.approx(points)

@@ -14,14 +14,14 @@ from typing import Literal, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from ratui.detection.crops import compose, crop_square, invert, map_points, scale_of, similarity
+from ratui.detection.crops import compose, crop_square, invert, map_points, scale_of
 from ratui.detection.finger_joints import normalise_levels
 from ratui.detection.foot_sites import FOOT_HELPERS, FOOT_SITES, shows_feet
 from ratui.detection.parts import PARTS
 from ratui.detection.shape import ShapeModel, learn_shape
 from ratui.errors import TrainError
 from ratui.imaging import Film, fit_similarity
-from ratui.imaging.geometry import Matrix
+from ratui.imaging.geometry import Matrix, make_similarity
 from ratui.phantom import PhantomFilm, render, simulate_patient
 from ratui.scheme import load_scheme
 from ratui.study import Study
@@ -200,7 +200,7 @@ def place_foot(points: Mapping[str, Point], side: str) -> Matrix | None:
     centres = np.array([points[name] for name in (*FOOT_SITES, *FOOT_HELPERS) if name in points])
     to_mirrored = fit_similarity(_USUAL_PLACES[rows], centres * flip, _PLACE_WEIGHTS[rows])
     middle = np.full(2, FOOT_SAMPLE_SIZE / 2)
-    return compose(to_mirrored * flip[:, None], similarity(FOOT_SAMPLE_STEP, 0.0, middle, np.zeros(2)))
+    return compose(to_mirrored * flip[:, None], make_similarity(FOOT_SAMPLE_STEP, 0.0, middle, np.zeros(2)))
 
 
 def _true_places(film: PhantomFilm, side: str) -> dict[str, Point]:
@@ -271,4 +271,4 @@ def _draw_hand(film: PhantomFilm, rng: np.random.Generator) -> tuple[PhantomFilm
     scale = FOOT_SAMPLE_STEP / film.spacing[0] * float(np.exp(rng.normal(0.0, 0.3)))
     middle = np.full(2, FOOT_SAMPLE_SIZE / 2)
     turn = float(rng.integers(0, 4)) * np.pi / 2 + float(rng.normal(0.0, 0.2))
-    return film, film.side, similarity(scale, turn, middle, at, mirrored=bool(rng.random() < 0.5))
+    return film, film.side, make_similarity(scale, turn, middle, at, mirrored=bool(rng.random() < 0.5))

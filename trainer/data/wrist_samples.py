@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ratui.detection.crops import compose, crop_square, invert, map_points, scale_of, similarity
+from ratui.detection.crops import compose, crop_square, invert, map_points, scale_of
 from ratui.detection.finger_joints import COARSE_SIZE, FINE_SIZE
 from ratui.detection.shape import ShapeModel, learn_shape
 from ratui.detection.wrist_sites import FINGER_JOINTS, WRIST_SITES
 from ratui.imaging import fit_similarity
+from ratui.imaging.geometry import make_similarity
 from trainer.data.hands import HandSamples
 
 __all__ = ["MIN_SITES", "SAMPLE_SIZE", "SAMPLE_STEP", "WristFrames", "crop_wrist", "learn_wrist_shape", "place_wrists"]
@@ -92,7 +93,7 @@ def place_wrists(boxes: npt.NDArray[np.float32], shape: ShapeModel) -> WristFram
         centres = (own[:, :2] + own[:, 2:]) / 2
         upright = fit_similarity(shape.mean[known], centres[known])
         widths = (own[known, 2:] - own[known, :2]).mean(axis=1)
-        frame = compose(upright, similarity(SAMPLE_STEP, 0.0, middle, np.zeros(2)))
+        frame = compose(upright, make_similarity(SAMPLE_STEP, 0.0, middle, np.zeros(2)))
         frames.transforms[row] = frame
         frames.points[row, known] = map_points(invert(frame), centres[known])
         frames.sizes[row] = np.mean(np.log(widths / shape.widths[known])) - np.log(scale_of(upright))
