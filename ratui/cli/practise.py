@@ -250,7 +250,7 @@ def _make(
 def _mark(folder: Path, truth: Path, trial: Path | None, record: Path | None) -> None:
     from ratui.practice import mark_examination, open_examination
     from ratui.practice.examination import check_examination_fits
-    from ratui.practice.record import check_owner, make_record, record_results
+    from ratui.practice.record import check_owner, make_record, save_qualifications
     from ratui.study import Study
 
     study = Study.open(folder)
@@ -265,7 +265,7 @@ def _mark(folder: Path, truth: Path, trial: Path | None, record: Path | None) ->
     made = make_record(study, examination, results)
     known = [result for result in results if opened and result.rater in opened.config.raters and result.figures]
     if opened is not None and known:  # before anything is printed: the output may be cut off
-        record_results(opened, examination, known, made)
+        save_qualifications(opened, examination, known, made)
     for result in results:
         click.echo(_describe_result(result))
     click.echo(f"digest of the record: {made['digest']}")

@@ -17,7 +17,7 @@ from ratui.study import Study
 from ratui.study.accounts import account_name
 from ratui.study.campaign.qualifications import QualificationRecord, save_records
 
-__all__ = ["check_owner", "make_record", "record_digest", "record_results"]
+__all__ = ["check_owner", "make_record", "record_digest", "save_qualifications"]
 
 
 def make_record(study: Study, examination: Examination, results: Sequence[ExamResult]) -> dict[str, Any]:
@@ -51,13 +51,30 @@ def check_owner(study: Study) -> None:
         raise StudyError(problem, study.path, remedy)
 
 
-def record_results(
+def save_qualifications(
     study: Study, examination: Examination, results: Sequence[ExamResult], record: dict[str, Any]
 ) -> None:
-    """Record results with figures in `study`, whose charter may require them. Later results replace earlier ones.
+    """Save the results of raters who signed the whole examination in `study`, whose charter may require them to read.
 
-    Raises StudyError if this account does not own the study: raters are admitted by this file, so only its owner writes it.
-    Raises StoreError if the file can't be written.
+    Later results of a rater replace earlier ones.
+
+    Parameters
+    ----------
+    study
+        The study to read, not the examination.
+    examination
+        The examination that was marked.
+    results
+        The result of each rater.
+    record
+        The record of `make_record`, of which the digest and the time are saved.
+
+    Raises
+    ------
+    StudyError
+        If this account does not own the study: raters are admitted by this file, so only its owner writes it.
+    StoreError
+        If the file can't be written.
     """
     check_owner(study)
     save_records(

@@ -72,10 +72,10 @@ def find_account_rater(study: StudyFolder, raters: Iterable[str]) -> str:
 
 @contextmanager
 def act_as(uid: int, groups: Sequence[int]) -> Iterator[None]:
-    """As root, act as the account `uid` with `groups`, the first of them as its own, for the duration of the block.
+    """Act as the account `uid` with `groups`, the first of them as its own, for the duration of the block.
 
-    New files then belong to that account, and the kernel allows only what that account may do. The change concerns the whole
-    process, all threads included.
+    Only root may do this. New files then belong to that account, and the kernel allows only what that account may do. The
+    change concerns the whole process, all threads included.
     """
     before, group = os.getgroups(), os.getegid()
     os.setgroups(groups)
@@ -91,7 +91,7 @@ def act_as(uid: int, groups: Sequence[int]) -> Iterator[None]:
 
 @contextmanager
 def act_as_owner(study: StudyFolder, inside: str) -> Iterator[None]:
-    """As root, `act_as` the account that owns the folder `inside`, or else the study. Raises StoreError.
+    """Act, if this is root, as the account that owns the folder `inside`, or else the study. Raises StoreError.
 
     Another account than root goes on as itself.
     """

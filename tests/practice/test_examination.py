@@ -20,7 +20,7 @@ from ratui.errors import FilmError, StoreError, StudyError
 from ratui.practice import Examination, make_examination, mark_examination, measure_answers, open_examination
 from ratui.practice.examination import DEFAULT_MARKS, check_examination_fits, count_planned_visits
 from ratui.practice.marking import measure_quantities
-from ratui.practice.record import check_owner, make_record, record_digest, record_results
+from ratui.practice.record import check_owner, make_record, record_digest, save_qualifications
 from ratui.practice.truth import KnownAnswer
 from ratui.reading import Entry, Field, GradeEntry, NotAssessableEntry, enter, find_next_open_field, reopen, sign
 from ratui.results.statistics import icc_agreement
@@ -221,7 +221,7 @@ def test_the_charter_opens_the_study_for_qualified_raters_alone(made: Path, tmp_
         with pytest.raises(StudyError, match="no result of an examination"):
             trial.check_rater(rater)
     results = mark_examination(exam, examination, examination.marks)
-    record_results(trial, examination, results, make_record(exam, examination, results))
+    save_qualifications(trial, examination, results, make_record(exam, examination, results))
     case = trial.cases()[0]
     with trial.open_reading("anna", case):
         pass
