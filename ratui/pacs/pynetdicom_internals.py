@@ -1,7 +1,8 @@
 """Limits for pynetdicom, which reads whatever length a peer announces, up to 4 GB for one PDU and more for a data set.
 
 It waits without end for the rest of a PDU, too. This module limits both, and switches the library's log off. It also keeps
-the thread of an association from taking answers that belong to a request.
+the thread of an association from taking answers that belong to a request. ``tests/pacs/test_pynetdicom_internals.py`` states
+what it relies on.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ from ratui.pacs.spool import MAX_FILM_BYTES
 
 __all__ = [
     "MAX_PDU_BYTES",
+    "WRITTEN_FOR",
     "end_waiting",
     "has_sent_too_much",
     "limit_messages",
     "on_connection_opened",
     "on_message_ended",
 ]
+
+WRITTEN_FOR = "pynetdicom 3.0"
 
 MAX_PDU_BYTES = 16_000_000
 """Maximum length of one protocol data unit. Common ones have 16 to 128 kB."""

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import inspect
 from itertools import pairwise
 
 import pytest
+import textual.content
 from rich._wrap import divide_line
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 from textual.content import Content
 
+from ratui.tui.i18n import rich_internals
 from ratui.tui.i18n.rich_internals import break_japanese_lines, split_words
+from tests.internals import relying_on
 
 SENTENCE = "損傷は左右に無作為に置かれますが、40 組中 40 組で「左」を選びました。"
+
+
+def test_rich_and_textual_end_lines_where_the_replaced_function_says() -> None:
+    with relying_on("`rich._wrap.divide_line` calls `words` of its module", rich_internals):
+        assert "words(" in inspect.getsource(divide_line)
+        assert divide_line.__globals__["words"] is split_words
+    with relying_on("Textual ends lines by `divide_line` of Rich", rich_internals):
+        assert textual.content.divide_line is divide_line
 
 
 @pytest.fixture(autouse=True)

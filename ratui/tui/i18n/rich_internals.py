@@ -12,7 +12,9 @@ from collections.abc import Iterator
 
 import rich._wrap
 
-__all__ = ["break_japanese_lines", "split_words"]
+__all__ = ["WRITTEN_FOR", "break_japanese_lines", "split_words"]
+
+WRITTEN_FOR = "rich 15.0"
 
 _NOT_FIRST = "。、，．：；・！？）」』】〕〉》ー々ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ,.:;!?)]}%％…"
 """Characters that may not begin a line."""
