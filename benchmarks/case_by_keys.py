@@ -196,12 +196,14 @@ class Run(SimulatedReader):
         self._command("greys-reset", "W")
 
     def _do_unlikely(self) -> None:
-        """Enter a large change, which is asked about."""
-        fields = self._open_fields()
-        self._answer("0", {fields[0]: GradeEntry(0)})
-        is_far = len(fields) > 1 and fields[1].scale == fields[0].scale
-        if is_far:
-            self._answer("4", {fields[1]: GradeEntry(4)}, confirm=True)
+        """Enter a large change, which is asked about, and the same grade at the visits after it."""
+        is_blinded = self._reading().is_blinded  # then each visit is compared with all others
+        first, *others = self._open_fields()
+        self._answer("0", {first: GradeEntry(0)})
+        for number, each in enumerate(others):
+            if each.scale != first.scale:
+                break
+            self._answer("4", {each: GradeEntry(4)}, confirm=number == 0 or is_blinded)
 
     def _do_help(self) -> None:
         """Look at the help, the lens and the list of commands."""
