@@ -12,7 +12,7 @@ from textual.widgets import Static
 from ratui.errors import StoreError
 from ratui.study import HeldByOther, LockHolder, TakenOver
 from ratui.tui.i18n.catalog import LANGUAGES, Catalog
-from ratui.tui.i18n.lock_phrases import format_busy, format_closed_case, format_closed_session, format_held, shorten
+from ratui.tui.i18n.lock_phrases import format_busy, format_closed_case, format_closed_session, format_lock, shorten
 from ratui.tui.i18n.reading_phrases import format_error
 from tests.films import make_study
 from tests.tui.conftest import cells, reading_as, settle
@@ -40,7 +40,7 @@ def test_two_lines_fit_and_name_the_holder(language: str, name: str) -> None:
         holder = replace(holder, since=LockHolder.current().since)
     held = HeldByOther(holder, "C-4X8K2M")
     for text in (
-        format_held(t, held, 78, "T"),
+        format_lock(t, held, 78, "T"),
         format_closed_case(t, held, 78, "Enter", "T"),
         format_closed_session(t, TakenOver(holder, "C-4X8K2M"), 0, (), 78),
     ):
@@ -57,7 +57,7 @@ def test_two_lines_fit_and_name_the_holder(language: str, name: str) -> None:
 def test_the_remedy_is_complete(language: str, name: str) -> None:
     t, holder = Catalog(language), HOLDERS[name]
     held = HeldByOther(holder, CASE)
-    _, remedy = format_held(t, held, 78, "T").split("\n")
+    _, remedy = format_lock(t, held, 78, "T").split("\n")
     first, _ = format_closed_case(t, replace_case(held), 78, "Enter", "T").split("\n")
     if holder.can_be_replaced:
         assert remedy == t("locks.take_over", key="T")
@@ -75,7 +75,7 @@ def replace_case(held: HeldByOther) -> HeldByOther:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_lock_without_a_record_is_described(language: str) -> None:
     t, held = Catalog(language), HeldByOther(None, "C-4X8K2M")
-    assert format_held(t, held, 78, "T") == f"{t('locks.open_unknown')}\n{t('locks.close_unknown')}"
+    assert format_lock(t, held, 78, "T") == f"{t('locks.open_unknown')}\n{t('locks.close_unknown')}"
     assert "C-4X8K2M" in format_closed_case(t, held, 78, "Enter", "T")
     assert format_closed_session(t, TakenOver(None, "C-4X8K2M"), 0, (), 78).startswith(t("locks.taken_over_unknown"))
 
@@ -179,10 +179,10 @@ async def test_the_overview_shows_both_lines_at_80_columns(tmp_path: Path, langu
     async with reading_as(study, "anna", language=language) as pilot:
         await settle(pilot)
         pilot.app.push_screen(
-            OverviewScreen(reading, notice=lambda t, width: format_held(t, held, width, "T"), can_take_over=True)
+            OverviewScreen(reading, notice=lambda t, width: format_lock(t, held, width, "T"), can_take_over=True)
         )
         await settle(pilot)
         shown = [line.strip() for line in cells(pilot).split("\n")]
-        for line in format_held(t, held, 78, "T").split("\n"):
+        for line in format_lock(t, held, 78, "T").split("\n"):
             assert line in shown
         assert any(t("actions.overview.take_over.label") in line for line in shown)

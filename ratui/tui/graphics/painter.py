@@ -124,7 +124,7 @@ class Painter:
         """
         self.drop(place)
         if frame is not place.shown:
-            place._losses = 0
+            place.loss_count = 0
         where = place.region()
         if where is None:
             return
@@ -134,9 +134,9 @@ class Painter:
             return
         # The old picture must not stay on the screen under the name of the new joint.
         self._write(self.ahead.abort() + self._erase_text(place, where) + freed)
-        place._coarse, place._fine = coarse, frame
+        place.coarse, place.fine = coarse, frame
         self._slow.append(place)
-        self.later(0.02)  # let Textual send the text first: it is short, and names the joint
+        self.schedule_pump(0.02)  # let Textual send the text first: it is short, and names the joint
 
     # One synchronized update for films and texts.
 
@@ -157,7 +157,7 @@ class Painter:
             driver.release_output()
 
     @contextmanager
-    def one_update(self) -> Iterator[None]:
+    def synchronized_update(self) -> Iterator[None]:
         """Write all output of the block as one synchronized update, or as a part of the one that is held back now."""
         is_outermost = self._hold_timer is None
         self.hold()
@@ -179,14 +179,14 @@ class Painter:
         if place in self._slow:
             self._slow.remove(place)
             self._abort_upload(place)
-        place._coarse = place._fine = None
+        place.coarse = place.fine = None
 
     def abandon_uploads(self) -> str:
         """Drop everything that has not been sent; return the sequences that end the uploads of which a part was sent."""
         places, self._slow = self._slow, []
         sequences = self.ahead.stop() + "".join(end_upload(place) for place in places)
         for place in places:
-            place._coarse = place._fine = None
+            place.coarse = place.fine = None
         return sequences
 
     def send_ahead(self, frames: Sequence[KittyFrame], cache: FrameCache) -> None:
@@ -220,13 +220,13 @@ class Painter:
     def _report_painted(self, sent: list[_Sent], now: float) -> None:
         """Report the frames in `sent` that were not replaced or removed since."""
         for place, frame, count in sent:
-            if place.shown is frame and place._sent_count == count:
+            if place.shown is frame and place.sent_count == count:
                 if isinstance(frame, KittyFrame) and not frame.is_received():
                     # The terminal could not read the image: send the same pixels in control sequences.
                     frame.send_directly()
                     self.paint(place, frame)
                 else:
-                    place._losses = 0
+                    place.loss_count = 0
                     place.on_painted(frame, now)
 
     def send_again(self, image: int) -> None:
@@ -242,9 +242,9 @@ class Painter:
         if isinstance(frame, KittyFrame) and number > self._sent_again.get(image, 0):
             frame.mark_lost()
             self._sent_again[image] = self.bandwidth.last_number
-        if place.shown is frame and place._sent_count == count:
-            place._losses += 1
-            if place._losses < _MAX_LOSSES:
+        if place.shown is frame and place.sent_count == count:
+            place.loss_count += 1
+            if place.loss_count < _MAX_LOSSES:
                 self.paint(place, frame)
             else:
                 self.clear(place)
@@ -283,26 +283,26 @@ class Painter:
         if not self._slow and not self.ahead.is_due:
             return
         if self.uses_fences and self.bandwidth.is_busy(now):
-            self.later(0.5)  # in case the answer is lost: usually `record_answer` calls `pump` earlier
+            self.schedule_pump(0.5)  # in case the answer is lost: usually `record_answer` calls `pump` earlier
             return
-        waiting = [place for place in self._slow if place._coarse is not None]
+        waiting = [place for place in self._slow if place.coarse is not None]
         if waiting:
             for other in self._slow:
                 self._abort_upload(other)
             data, painted = "", []
             for place in waiting:
-                coarse, place._coarse = place._coarse, None
+                coarse, place.coarse = place.coarse, None
                 where = place.region()
                 if coarse is not None and where is not None:
                     data += "".join(coarse.parts(*where, place.number)) + self._mark_shown(place, coarse)
                     painted.append((place, coarse))
             if painted:
                 self._send(data, painted)
-            self.later(0.02)
+            self.schedule_pump(0.02)
             return
         rest = self._last_key + (_REST if self._slow or self.is_slow() else _REST_AHEAD) - now
         if rest > 0:
-            self.later(rest)
+            self.schedule_pump(rest)
             return
         if self._slow:
             self._slice(self._slow[0])
@@ -313,36 +313,36 @@ class Painter:
         """Send the next part of the images that are sent ahead, and go on after the terminal has processed it."""
         if data := self.ahead.take_part():
             self._send(data, is_ahead=True)
-            self.later(0.5)  # in case the answer is lost: usually `record_answer` calls `pump` earlier
+            self.schedule_pump(0.5)  # in case the answer is lost: usually `record_answer` calls `pump` earlier
 
     def _slice(self, place: Place) -> None:
         """Send the next parts of the fine frame of `place`."""
-        where, fine = place.region(), place._fine
+        where, fine = place.region(), place.fine
         if where is None or fine is None:
             self.drop(place)
             return
-        if not place._left:
-            place._left = fine.parts(*where, place.number)
+        if not place.unsent_parts:
+            place.unsent_parts = fine.parts(*where, place.number)
         parts: list[str] = []
         size = 0
-        while place._left and (not parts or size < self.bandwidth.count_bytes_within(_SLICE)):
-            parts.append(place._left.pop(0))
+        while place.unsent_parts and (not parts or size < self.bandwidth.count_bytes_within(_SLICE)):
+            parts.append(place.unsent_parts.pop(0))
             size += len(parts[-1])
         data = "".join(parts)
         complete = []
-        if not place._left:
+        if not place.unsent_parts:
             data += self._mark_shown(place, fine)
             self._slow.remove(place)
-            place._fine = None
+            place.fine = None
             complete = [(place, fine)]
         self._send(data, complete)
-        self.later(0.02)
+        self.schedule_pump(0.02)
 
     def _mark_shown(self, place: Place, frame: Frame) -> str:
         """Record that `place` shows `frame` now, and return the sequence that removes the frame before it."""
         frame.mark_shown()
         before, place.shown = place.shown, frame
-        place._sent_count += 1
+        place.sent_count += 1
         if isinstance(before, KittyFrame) and before is not frame:
             return before.remove(place.number)
         return ""
@@ -362,7 +362,7 @@ class Painter:
         black = make_grey_palette(graphics.colours if isinstance(graphics, Display) else "truecolor").background[0]
         return f"\x1b[?2026h\x1b7\x1b[m{black}" + "".join(lines) + "\x1b[m\x1b8\x1b[?2026l"
 
-    def later(self, seconds: float) -> None:
+    def schedule_pump(self, seconds: float) -> None:
         """Call `pump` after `seconds`, instead of at the time that was planned before."""
         if self._timer is not None:
             self._timer.cancel()
@@ -376,7 +376,7 @@ class Painter:
         """
         if not is_ahead:
             data = self.ahead.abort() + data
-        sent = [(place, frame, place._sent_count) for place, frame in complete]
+        sent = [(place, frame, place.sent_count) for place, frame in complete]
         now = self.clock()
         fence = ""
         if self.uses_fences and (sent or self._slow or is_ahead or len(data) > _MIN_MEASURED_BYTES):

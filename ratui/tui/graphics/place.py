@@ -22,19 +22,22 @@ class Place:
     """Frame that was sent completely, and is shown as soon as the terminal has processed it."""
     on_painted: Callable[[Frame, float], None] = lambda frame, now: None
     """Function to call when the terminal has processed the frame in `shown`, with that frame and the time."""
-    _sent_count: int = 0
+    sent_count: int = 0
     """Number of frames sent so far. It distinguishes two times that the same frame was sent."""
-    _losses: int = 0
+    loss_count: int = 0
     """Number of times that the terminal has lost the present image since it was painted."""
-    _coarse: Frame | None = None
-    _fine: Frame | None = None
-    _left: list[str] = field(default_factory=list)
+    coarse: Frame | None = None
+    """Coarse frame that waits to be sent before `fine`; None if there is none, or if it was sent."""
+    fine: Frame | None = None
+    """Frame that waits to be sent in slices, or of which a part was sent; None if there is none."""
+    unsent_parts: list[str] = field(default_factory=list)
+    """Parts of `fine` that are left to send; empty before the first slice."""
 
 
 def end_upload(place: Place) -> str:
-    """Forget the parts that are left for `place`; return the sequence that ends its upload if a part was sent."""
-    left, place._left = place._left, []
-    # The parts are the upload and one placement. If more are left than the upload has, none was sent.
-    if isinstance(place._fine, KittyFrame) and left and len(left) <= len(place._fine.upload):
-        return place._fine.abandon()
+    """Forget the unsent parts of `place`; return the sequence that ends its upload if a part was sent."""
+    unsent, place.unsent_parts = place.unsent_parts, []
+    # The parts are the upload and one placement. If more are unsent than the upload has, none was sent.
+    if isinstance(place.fine, KittyFrame) and unsent and len(unsent) <= len(place.fine.upload):
+        return place.fine.abandon()
     return ""

@@ -19,8 +19,8 @@ class _Sender(Protocol):
 
     bandwidth: Bandwidth
 
-    def later(self, seconds: float) -> None:
-        """Call `SentAhead.take_part` after `seconds`, if no key and no other frame comes before."""
+    def schedule_pump(self, seconds: float) -> None:
+        """Send the next part after `seconds`, if no key and no other frame comes before."""
 
 
 class SentAhead:
@@ -77,7 +77,7 @@ class SentAhead:
         self._unpin_all()
         self._waiting, self._cache = wanted, cache
         if wanted:
-            self._sender.later(0.02)
+            self._sender.schedule_pump(0.02)
         return aborted
 
     def stop(self) -> str:

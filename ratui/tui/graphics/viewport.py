@@ -257,7 +257,7 @@ class CaseFilms:
         first, here = next((viewport for viewport in viewports if viewport is not None), None), viewports[place]
         return here if first is here or first is None else self.make_aligned_view(first, site, place)
 
-    def make_difference(
+    def make_difference_view(
         self, viewports: Sequence[Viewport | None], site: str, pair: Sequence[int]
     ) -> AlignedView | None:
         """Return a request for the difference of the films at two places; None if fewer of them show `site`."""

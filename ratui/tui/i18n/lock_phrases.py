@@ -11,10 +11,10 @@ from ratui.errors import StoreError, clean_text
 from ratui.study import HeldByOther, LockHolder, TakenOver
 from ratui.tui.i18n.catalog import Catalog
 
-__all__ = ["format_busy", "format_closed_case", "format_closed_session", "format_held", "shorten"]
+__all__ = ["format_busy", "format_closed_case", "format_closed_session", "format_lock", "shorten"]
 
 
-def format_held(t: Catalog, held: HeldByOther, width: int, key: str) -> str:
+def format_lock(t: Catalog, held: HeldByOther, width: int, key: str) -> str:
     """Return two lines of at most `width` cells: who has the reading open where since when, and what helps.
 
     `key` is the label of the key that takes the reading over, see `LockHolder.can_be_replaced`.

@@ -128,7 +128,7 @@ class FilmScreen(DisplayScreen[ScreenResultType]):
     def _show_alone(self) -> None:
         """Show the film of the active field alone."""
         films, keys = self.joint_viewer, self.ratui.keymap
-        films.show_film(self.asked_place)
+        films.show_film(self.active_place)
         films.set_mode("alone")
         blink, leave = (keys.key_label(f"{self.NAME}.{action}") for action in ("blink", "leave"))
         self._message = self.t(
@@ -189,7 +189,7 @@ class FilmScreen(DisplayScreen[ScreenResultType]):
         return self.active_session.field if self.active_session else None
 
     @property
-    def asked_place(self) -> int:
+    def active_place(self) -> int:
         """Place of the film that the active field belongs to, 0 for the leftmost; without a field, of the shown film."""
         return self.reading.order.index(self.field.time) if self.field else self.joint_viewer.place
 

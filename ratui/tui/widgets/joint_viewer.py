@@ -344,7 +344,7 @@ class JointViewer(FilmSlots):
         if self.mode == "alone":
             return films.make_view_onto_first(viewports, site, place)
         pair = find_pair(self._has_film(site), place, self._beside if site == self.site else None)
-        return films.make_difference(viewports, site, pair)
+        return films.make_difference_view(viewports, site, pair)
 
     @property
     def shows_bones(self) -> bool | None:
@@ -392,7 +392,7 @@ class JointViewer(FilmSlots):
     def on_joint_viewer_ready(self, event: Ready) -> None:
         """Show the encoded pictures that the views still have to show."""
         is_lost = False
-        with Painter.for_app(self.app).one_update():
+        with Painter.for_app(self.app).synchronized_update():
             for view, wanted in self._wanted_pictures():
                 if wanted is not None and not view.show(wanted.key):
                     is_lost = is_lost or wanted in event.pictures

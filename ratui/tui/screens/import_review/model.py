@@ -11,7 +11,7 @@ from pathlib import Path
 from ratui.study import ImportPlan
 from ratui.study.importing.planning.import_plan import Decision
 
-__all__ = ["FilmList", "window"]
+__all__ = ["FilmList", "choose_window"]
 
 _LINES_OF_A_REASON = 5
 """Files with one reason that have a line each; more are folded."""
@@ -84,7 +84,7 @@ def _fold(plan: ImportPlan) -> dict[Path, list[Path]]:
     return {paths[0]: paths for paths in by_reason.values() if len(paths) > _LINES_OF_A_REASON}
 
 
-def window(paths: Sequence[Path], selected: Path, count: int) -> list[Path]:
+def choose_window(paths: Sequence[Path], selected: Path, count: int) -> list[Path]:
     """Return at most `count` neighbouring `paths`, among them `selected`."""
     first = min(max(list(paths).index(selected) - count + 1, 0), max(len(paths) - count, 0))
     return list(paths[first : first + count])

@@ -19,7 +19,7 @@ from ratui.study.importing.planning.import_plan import Decision, PlanRow
 from ratui.study.importing.planning.plan_review import PlanReview, ReviewStep
 from ratui.tui.screens.import_review import text as texts
 from ratui.tui.screens.import_review.films import CompetingFilms
-from ratui.tui.screens.import_review.model import FilmList, window
+from ratui.tui.screens.import_review.model import FilmList, choose_window
 from ratui.tui.screens.import_review.panels import SelectedFilm, fit_panels
 from ratui.tui.screens.import_review.pictures import FilmPictures
 from ratui.tui.screens.list_screen import ListScreen
@@ -388,7 +388,7 @@ class ImportReviewScreen(ListScreen[str]):
     def _draw_films(self) -> None:
         films, plan = self.query_one(CompetingFilms), self._review.plan
         competing = self._films.list_competing(plan)
-        paths = window(competing, self._films.selected, films.room(self.app.size.width))
+        paths = choose_window(competing, self._films.selected, films.room(self.app.size.width))
         width = (self.app.size.width - self.query_one(SelectedFilm).gutter.width) // len(paths) - 2
         marked = self._films.selected if len(competing) > 1 else None
         rows = {path: self._review.row(path) for path in paths}

@@ -354,8 +354,8 @@ class ReviewScreen(FilmScreen[ReviewResult]):
             return
         reading, site, item = self.reading, self.reading.site(self.item.site), self._find_present_item()
         upcoming = [each.site for each in self._items[self._place + 1 : self._place + 1 + _PREPARED_JOINTS]]
-        beside = rd.find_compared_place(reading, item, self.asked_place, self.field.scale if self.field else "")
-        self.joint_viewer.show(self._films, site.key, upcoming, self.asked_place, beside)
+        beside = rd.find_compared_place(reading, item, self.active_place, self.field.scale if self.field else "")
+        self.joint_viewer.show(self._films, site.key, upcoming, self.active_place, beside)
         is_coarse = self.check_coarse()
         which = "review.place" if self._auto_saver else "review.read_only_place"
         progress = [self.t(which, number=self._place + 1, total=len(self._items))]

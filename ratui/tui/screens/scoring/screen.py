@@ -307,7 +307,7 @@ class ScoringScreen(FilmScreen[CaseResult]):
         # An entry that waits for confirmation is compared with the visit from which it would be an unlikely change.
         other = session.pending.unlikely.find_other_time(session.field.time) if session.pending else None
         beside = None if other is None else reading.order.index(other)
-        self.joint_viewer.show(films, session.site, keys[start : start + _PREPARED_JOINTS], self.asked_place, beside)
+        self.joint_viewer.show(films, session.site, keys[start : start + _PREPARED_JOINTS], self.active_place, beside)
         is_coarse = self.check_coarse()
         width = self.app.size.width
         progress = [texts.format_progress(self.t, reading, bar) for bar in (16, 8, 0)]

@@ -14,11 +14,11 @@ from ratui.tui.i18n.catalog import Catalog
 __all__ = [
     "FEWEST_TIMED",
     "WorklistProgress",
-    "find_after_left",
     "find_case",
     "find_case_after",
     "find_matches",
     "find_next_case",
+    "find_selection_after",
     "format_state",
     "is_open",
     "make_search_text",
@@ -84,7 +84,7 @@ def find_case(states: Sequence[CaseState], case: str) -> int | None:
     return next((index for index, state in enumerate(states) if state.case == case), None)
 
 
-def find_after_left(states: Sequence[CaseState], left: str, signed: str) -> int | None:
+def find_selection_after(states: Sequence[CaseState], left: str, signed: str) -> int | None:
     """Return the index of the case `left`, or of the open case behind it if it is the case `signed`; None if unknown."""
     index = find_case(states, left)
     return find_next_case(states, after=index) if index is not None and left == signed else index

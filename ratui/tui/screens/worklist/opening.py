@@ -17,7 +17,7 @@ from ratui.reading import Reading
 from ratui.study import CaseState, HeldByOther, LockHolder, ReadingClosed, StudyLocked
 from ratui.study.readings.reading_permission import OutsideWindow
 from ratui.tui.i18n.catalog import Catalog
-from ratui.tui.i18n.lock_phrases import format_closed_case, format_closed_session, format_held
+from ratui.tui.i18n.lock_phrases import format_closed_case, format_closed_session, format_lock
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.list_screen import ListScreen
 from ratui.tui.screens.worklist.model import find_case_after
@@ -185,7 +185,7 @@ class CaseOpener:
             session = resources.enter_context(study.open_reading(app.rater, case, take_over=take_over))
         except HeldByOther as error:
             self._show_error(error)
-            self._open_held(case, site, error)
+            self._open_locked(case, site, error)
             return
         except (StudyLocked, OutsideWindow) as error:
             self._show_error(error)
@@ -221,7 +221,7 @@ class CaseOpener:
         )
         app.push_screen(overview, partial(self._overview_closed, case, "", None))
 
-    def _open_held(self, case: str, site: str, held: HeldByOther) -> None:
+    def _open_locked(self, case: str, site: str, held: HeldByOther) -> None:
         """Show the overview of a reading that is open in another session, with the key that takes it over."""
         from ratui.tui.screens.overview.screen import OverviewScreen
 
@@ -229,7 +229,7 @@ class CaseOpener:
         overview = OverviewScreen(
             self._read(case),
             site=site,
-            notice=lambda t, width: format_held(t, held, width, key),
+            notice=lambda t, width: format_lock(t, held, width, key),
             can_take_over=held.holder is not None and held.holder.can_be_replaced,
         )
         self._worklist.app.push_screen(overview, partial(self._overview_closed, case, site, held.holder))

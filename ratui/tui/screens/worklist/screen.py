@@ -139,7 +139,7 @@ class WorklistScreen(FirstCaseScreen):
         self._is_loaded = self._is_loaded or is_complete
         self._total = len(states) if is_complete else self._total
         self._search_texts = [worklist_model.make_search_text(self.t, state) for state in states]
-        index = worklist_model.find_after_left(states, self._left_case, self._opener.signed_case)
+        index = worklist_model.find_selection_after(states, self._left_case, self._opener.signed_case)
         self._list_cases(worklist_model.find_case(states, selected) if is_chosen else index)
         self._opener.update_message()
         if self._is_loaded and self._open_when_loaded:
