@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from benchmarks.simulated_reader import Failure, Outcome, SimulatedReader
-from ratui.reading import Entry, Field, FindingEntry, GradeEntry, NotAssessableEntry, Reading, Slot, review_items
+from ratui.reading import Entry, Field, FindingEntry, GradeEntry, NotAssessableEntry, Reading, Slot, list_review_items
 
 __all__ = ["Run"]
 
@@ -89,7 +89,7 @@ class Run(SimulatedReader):
 
     def _review_and_sign(self) -> None:
         self._look("all-answered", at_least=1.0)
-        items = review_items(self._reading())
+        items = list_review_items(self._reading())
         if items:
             self._command("S-in-review", "S")
         for number, _ in enumerate(items, 1):

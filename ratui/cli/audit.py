@@ -42,7 +42,7 @@ def audit(study: Path, entries: bool, case: str, who: str, since: str, table: Pa
     opened = Study.open(study)
     found = [
         entry
-        for entry in list_audit_entries(opened, entries=entries)
+        for entry in list_audit_entries(opened, with_entries=entries)
         if (not case or case in entry.subject.split())
         and (not who or entry.who == who)
         and (not first or entry.at[:10] >= first or not entry.at)

@@ -51,13 +51,13 @@ class PracticeStudy(Study):
         """Return this study itself, whatever `rater` is: a trainee may see the time points and the answers."""
         return self
 
-    def other_answers(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
+    def load_other_answers(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
         """Return the known answer at `site`."""
         known = self.truth.get(case, {})
         answers = {field: answer.entry for field, answer in known.items() if field.site == site}
         return (answers,) if answers else ()
 
-    def asked_sites(self, case: str) -> frozenset[str] | None:
+    def list_review_sites(self, case: str) -> frozenset[str] | None:
         """Return no sites: the trainee has compared all answers already, so the review lists none."""
         return frozenset()
 

@@ -61,7 +61,7 @@ from ratui.reading.review import (
     find_compared_place,
     find_field_to_change,
     joint_state,
-    review_items,
+    list_review_items,
 )
 
 __all__ = [
@@ -115,7 +115,7 @@ __all__ = [
     "reading_to_document",
     "reopen",
     "replay",
-    "review_items",
+    "list_review_items",
     "set_note",
     "sign",
     "start_reading",

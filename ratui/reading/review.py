@@ -25,7 +25,7 @@ __all__ = [
     "find_compared_place",
     "find_field_to_change",
     "joint_state",
-    "review_items",
+    "list_review_items",
 ]
 
 # A choice of this project, not a rule of the score.
@@ -87,7 +87,7 @@ class ReviewItem:
     reasons: tuple[ReviewReason, ...]
 
 
-def review_items(reading: Reading, reviewed: Mapping[str, Hashable] | None = None) -> tuple[ReviewItem, ...]:
+def list_review_items(reading: Reading, reviewed: Mapping[str, Hashable] | None = None) -> tuple[ReviewItem, ...]:
     """Return the sites that deserve a second look, the most urgent first, equally urgent ones in reading order.
 
     Parameters

@@ -94,7 +94,7 @@ class Adjudication(Study):
                 session.save(adopt(begun, {f: e for f, e in entries.items() if f in begun.fields}, timestamp=at))
             yield session
 
-    def other_answers(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
+    def load_other_answers(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
         """Return the answers of the raters and of the model at `site`, in an order drawn for this joint.
 
         The order is the same each time the joint is opened.
@@ -116,7 +116,7 @@ class Adjudication(Study):
                 answers.append((f"\0{self._model}", rounded))
         return tuple(entries for _, entries in sorted(answers, key=lambda each: self._shuffle_key(case, site, each[0])))
 
-    def asked_sites(self, case: str) -> frozenset[str] | None:
+    def list_review_sites(self, case: str) -> frozenset[str] | None:
         """Return the keys of the joints in dispute. The raters agree on all others, so the review leaves these out."""
         return frozenset(joint.site for joint in self.queue[case].joints) if case in self.queue else None
 

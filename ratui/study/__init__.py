@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ratui.study.importing.planning.import_plan import ImportPlan
     from ratui.study.readings.reading_permission import ReadingClosed
     from ratui.study.readings.reading_session import AutoSaver, DisplayUse, ReadingSession
-    from ratui.study.store import HeldByOther, LockHolder, StudyLocked, TakenOver
+    from ratui.study.store import LockedByOther, LockHolder, StudyLocked, TakenOver
     from ratui.study.study import Study
     from ratui.study.study_cases import AnswerSummary, RevealedAnswers
     from ratui.study.worklist import CaseState, Stage
@@ -33,7 +33,7 @@ else:
             "importing.persons.pseudonyms": "KeyFile",
             "readings.reading_permission": "ReadingClosed",
             "readings.reading_session": "AutoSaver DisplayUse ReadingSession",
-            "store": "HeldByOther LockHolder StudyLocked TakenOver",
+            "store": "LockedByOther LockHolder StudyLocked TakenOver",
             "study": "Study",
             "study_cases": "AnswerSummary RevealedAnswers",
             "worklist": "CaseState Stage",
@@ -48,7 +48,7 @@ __all__ = [
     "CaseState",
     "DisplayUse",
     "FilmRecord",
-    "HeldByOther",
+    "LockedByOther",
     "ImportPlan",
     "ImportReport",
     "ImportedFilm",

@@ -223,7 +223,7 @@ class Study(StudyCases):
 
         Raises
         ------
-        HeldByOther
+        LockedByOther
             If the reading is open in another process; the error says whose and where.
         StudyLocked
             If a manager has locked the study.

@@ -69,7 +69,7 @@ class StudyCases(RegionStore):
     """
 
     reveals: RevealedAnswers = ""
-    """Origin of the answers that `other_answers` returns."""
+    """Origin of the answers that `load_other_answers` returns."""
 
     def __init__(self, path: Path, config: StudyConfig, scheme: Scheme, view: str, folder: StudyFolder) -> None:
         super().__init__(folder, config, scheme)
@@ -234,11 +234,11 @@ class StudyCases(RegionStore):
 
     # Answers of others, which a study may show to a rater who has answered the joint.
 
-    def other_answers(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
+    def load_other_answers(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
         """Return the answers of others at `site`; empty in a plain study."""
         return ()
 
-    def asked_sites(self, case: str) -> frozenset[str] | None:
+    def list_review_sites(self, case: str) -> frozenset[str] | None:
         """Return the keys of the sites that the review before signing may list; None for all."""
         return None
 

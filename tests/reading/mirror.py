@@ -39,7 +39,7 @@ def visible_facts(of: Reading, entries: tuple[Entry, ...]) -> dict[object, objec
     """Return all facts that the functions of `reading` derive from `of`."""
     facts: dict[object, object] = {
         "problems": frozenset(rd.find_problems(of)),
-        "second look": rd.review_items(of),
+        "second look": rd.list_review_items(of),
         "first": rd.find_next_open_field(of),
         "undoable": rd.find_undoable(of),
     }

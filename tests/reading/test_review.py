@@ -15,7 +15,7 @@ from ratui.reading import (
     enter_normal,
     find_field_to_change,
     joint_state,
-    review_items,
+    list_review_items,
     set_note,
     start_reading,
     toggle_flag,
@@ -38,14 +38,14 @@ def put(r: Reading, site: str, scale: str, *grades: int, confirmed: bool = False
 
 
 def reasons(r: Reading, site: str) -> tuple[ReviewReason, ...]:
-    return next((look.reasons for look in review_items(r) if look.site == f"L.{site}"), ())
+    return next((look.reasons for look in list_review_items(r) if look.site == f"L.{site}"), ())
 
 
 def test_a_normal_joint_needs_no_review() -> None:
     r = reading()
     for site in r.sites:
         r = enter_normal(r, site.key)
-    assert review_items(r) == ()
+    assert list_review_items(r) == ()
 
 
 def test_every_change_and_every_high_grade_is_reviewed() -> None:
@@ -111,7 +111,7 @@ def test_the_worst_comes_first() -> None:
     r = put(r, "MCP2", "ERO", 0, 5)
     r = put(r, "MCP3", "ERO", 3, 2)
     r = toggle_flag(r, "L.MCP5")
-    order = [look.site for look in review_items(r)]
+    order = [look.site for look in list_review_items(r)]
     assert order == ["L.MCP5", "L.MCP3", "L.MCP2", "L.MCP1", "L.PIP4", "L.PIP3", "L.PIP2"]
 
 
@@ -134,9 +134,9 @@ READING = fill_reading(reading(), WORST_FIRST)
 
 def test_a_kept_joint_returns_only_after_a_change() -> None:
     reviewed = {"L.MCP4": joint_state(READING, "L.MCP4")}
-    assert [item.site for item in review_items(READING, reviewed)] == ["R.MCP2", "L.PIP2"]
+    assert [item.site for item in list_review_items(READING, reviewed)] == ["R.MCP2", "L.PIP2"]
     changed = enter(READING, Field("L.MCP4", "JSN", 1), GradeEntry(3))
-    assert "L.MCP4" in [item.site for item in review_items(changed, reviewed)]
+    assert "L.MCP4" in [item.site for item in list_review_items(changed, reviewed)]
 
 
 @pytest.mark.parametrize(
@@ -158,6 +158,6 @@ def test_a_kept_joint_returns_only_after_a_change() -> None:
 )
 def test_the_cursor_starts_where_a_change_is_likely(special: dict[Field, Entry], site: str, field: Field) -> None:
     r = fill_reading(reading(), special)
-    (item,) = review_items(r)
+    (item,) = list_review_items(r)
     assert item.site == site
     assert find_field_to_change(r, item) == field

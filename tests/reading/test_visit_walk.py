@@ -123,7 +123,7 @@ class VisitWalk:
         assert (stored.values, stored.log, stored.absent) == (reading.values, reading.log, reading.absent)
         if self.spec.blinded:
             assert image(reading.values, self.numbers) == self.mirror.values
-            assert rd.review_items(reading) == rd.review_items(self.mirror)
+            assert rd.list_review_items(reading) == rd.list_review_items(self.mirror)
             following = rd.find_next_open_field(reading)
             assert rd.find_next_open_field(self.mirror) == image(following, self.numbers)
 

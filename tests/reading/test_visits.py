@@ -31,7 +31,7 @@ from ratui.reading import (
     list_options,
     reading_from_document,
     reading_to_document,
-    review_items,
+    list_review_items,
     start_reading,
     to_positions,
     undo,
@@ -112,7 +112,7 @@ def test_one_visit_is_read_without_comparison() -> None:
     for site in SITES:
         found = enter_normal(enter(found, at(0, site=site.key), GradeEntry(4)), site.key)
     assert found.is_complete
-    assert {reason.kind for item in review_items(found) for reason in item.reasons} == {"high"}
+    assert {reason.kind for item in list_review_items(found) for reason in item.reasons} == {"high"}
 
 
 def graded(of: Reading, *grades: int) -> Reading:
@@ -136,7 +136,7 @@ def test_a_reason_of_three_visits_names_the_two_concerned(
     grades: tuple[int, ...], kind: str, size: int, places: tuple[int, int]
 ) -> None:
     found = graded(reading(), *grades)
-    item = next(item for item in review_items(found) if item.site == "L.MCP2")
+    item = next(item for item in list_review_items(found) if item.site == "L.MCP2")
     assert (item.reasons[0].kind, item.reasons[0].size, item.reasons[0].places) == (kind, size, places)
     for time in found.order:
         found = enter(found, at(time, "JSN"), GradeEntry(0))
@@ -147,12 +147,12 @@ def test_every_reason_about_some_visits_names_them() -> None:
     display = DisplayRecord(("a",), "sixel", 6.0, True, ("invert",), 0.2, "terminal")
     found = enter(reading(), at(0), GradeEntry(3), display=display)
     found = enter(enter(found, at(1), NotAssessableEntry("unreadable")), at(2), GradeEntry(3))
-    places = {reason.kind: reason.places for reason in review_items(found)[0].reasons}
+    places = {reason.kind: reason.places for reason in list_review_items(found)[0].reasons}
     assert places == {"brief": (0,), "greys": (0,), "high": (0, 2), "one_sided": (1,)}
     fused = enter(reading(), at(2, site="R.MCP2"), ANKYLOSIS)
-    assert review_items(fused)[0].reasons[0].places == (2,)
+    assert list_review_items(fused)[0].reasons[0].places == (2,)
     fused = enter(fused, at(0, site="R.MCP2"), ANKYLOSIS)
-    assert review_items(fused)[0].reasons[0].places == (), "at every visit"
+    assert list_review_items(fused)[0].reasons[0].places == (), "at every visit"
 
 
 def test_a_reason_about_the_visit_at_a_place_names_the_one_to_compare_with_it() -> None:
@@ -166,7 +166,7 @@ def test_a_reason_about_the_visit_at_a_place_names_the_one_to_compare_with_it() 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
 def test_a_blinded_reason_names_places_and_no_order(order: tuple[int, ...]) -> None:
     for grades, places in (((4, 0, 0), (0, 1)), ((4, 4, 0), (1, 2)), ((2, 2, 1), (1, 2)), ((4, 2, 0), (0, 2))):
-        item = review_items(graded(reading(order=order, blinded=True), *grades))[0]
+        item = list_review_items(graded(reading(order=order, blinded=True), *grades))[0]
         assert item.reasons[0].places == places
 
 

@@ -310,12 +310,12 @@ class Walk(RuleBasedStateMachine):
     def every_so_often(self) -> None:
         if self.age % EVERY:
             return
-        looks = rd.review_items(self.reading)
+        looks = rd.list_review_items(self.reading)
         assert self.reading.flags | set(self.reading.notes) <= {look.site for look in looks}
         if self.blinded:
             assert image(self.mirror.values) == self.reading.values
             assert image(self.mirror.log) == self.reading.log
-            assert rd.review_items(self.mirror) == looks
+            assert rd.list_review_items(self.mirror) == looks
         self.survives_the_disk()
 
     def teardown(self) -> None:

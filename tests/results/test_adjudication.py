@@ -92,7 +92,7 @@ class TestTheModel:
     def test_the_answer_of_the_model_is_listed_as_a_grade(self, tmp_path: Path) -> None:
         study = self.study(tmp_path, 3.2)
         opened = Adjudication(study, queue_of(study, model="scorer"), model="scorer")
-        answers = [each.get(MCP2[1]) for each in opened.other_answers(study.cases()[0], "L.MCP2")]
+        answers = [each.get(MCP2[1]) for each in opened.load_other_answers(study.cases()[0], "L.MCP2")]
         assert sorted(answers, key=str) == [GradeEntry(1), GradeEntry(1), GradeEntry(3)]
 
 
@@ -185,9 +185,9 @@ class TestWhoSaidWhat:
         anna: Special = {Field(site, "ERO", 1): GradeEntry(1) for site in sites}
         study = read_study(tmp_path, {"anna": anna, "bert": {}})
         opened = Adjudication(study, queue_of(study))
-        first = {site: opened.other_answers(study.cases()[0], site)[0][Field(site, "ERO", 1)] for site in sites}
+        first = {site: opened.load_other_answers(study.cases()[0], site)[0][Field(site, "ERO", 1)] for site in sites}
         assert set(first.values()) == {GradeEntry(0), GradeEntry(1)}
-        assert first == {site: opened.other_answers(study.cases()[0], site)[0][Field(site, "ERO", 1)] for site in sites}
+        assert first == {site: opened.load_other_answers(study.cases()[0], site)[0][Field(site, "ERO", 1)] for site in sites}
 
     def test_the_list_of_disputes_names_nobody(self, tmp_path: Path) -> None:
         record = queue_of(read_study(tmp_path, {"anna": ANNA, "bert": BERT}))[0].to_record()

@@ -347,7 +347,7 @@ def test_the_audit_trail_has_one_line_for_a_run_and_one_for_each_case(
     for case in study.cases():
         short, full = (
             [each for each in found if each.action.startswith("measured joint spaces") and each.subject == case]
-            for found in (list_audit_entries(study), list_audit_entries(study, entries=True))
+            for found in (list_audit_entries(study), list_audit_entries(study, with_entries=True))
         )
         assert [each.action.rpartition(" ")[2] for each in short] == ["created", "changed"]
         assert all(each.detail.endswith(", 2 writes") for each in short)

@@ -53,7 +53,7 @@ def test_readings_are_listed_with_the_reason_of_their_reopening_and_their_releas
     (released,) = find(found, "released")
     assert released.at == AT.isoformat(timespec="seconds")
     assert not [entry for entry in found if "L.MCP2" in entry.detail], "entries are listed on request only"
-    changes = [entry for entry in list_audit_entries(study, entries=True) if entry.action.endswith(": enter")]
+    changes = [entry for entry in list_audit_entries(study, with_entries=True) if entry.action.endswith(": enter")]
     assert "L.MCP2 ERO visit 2: 0 -> 4" in [entry.detail for entry in changes]
     assert [entry.at for entry in found if entry.at] == sorted(entry.at for entry in found if entry.at)
 

@@ -53,7 +53,7 @@ def test_a_charter_is_the_same_after_it_was_written_and_read() -> None:
     made = charter_from_table(table(TABLE), "file")
     assert made.visits == (PlannedVisit("baseline"), PlannedVisit("year 1", 365, 30, 60))
     assert [made.visit_name(number) for number in range(3)] == ["baseline", "year 1", "visit 3"]
-    assert made.window(1) == ReadingWindow(date(2027, 3, 1), None)
+    assert made.find_window(1) == ReadingWindow(date(2027, 3, 1), None)
     assert made.qualification == Qualification(True, icc_status=0.8, sdc=5.0)
     lines = charter_to_lines(made)
     assert charter_from_table(table("\n".join(lines))["charter"], "file") == made  # type: ignore[arg-type]

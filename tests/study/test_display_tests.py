@@ -30,7 +30,7 @@ from ratui.study.check import check_study
 from ratui.study.copies.backup import back_up
 from ratui.study.copies.merge import merge
 from ratui.study.copies.restore import restore
-from ratui.study.store import FileLock, HeldByOther, write_tables
+from ratui.study.store import FileLock, LockedByOther, write_tables
 
 DISPLAY = DisplayFacts("xterm(390)", "sixel", 120, 40, (10, 20), (430, 640), 13.4, True, 256, (), 1.7, "terminal")
 EROSION = PartResult(
@@ -99,7 +99,7 @@ def test_only_known_raters_of_an_unlocked_study_can_store_and_one_process_at_a_t
     with pytest.raises(StudyError):
         add_display_tests(study, "carl", [TEST])
     study.folder.make_folder("readings/anna")
-    with FileLock(study.folder.file(FILE).with_suffix(".lock")), pytest.raises(HeldByOther):
+    with FileLock(study.folder.file(FILE).with_suffix(".lock")), pytest.raises(LockedByOther):
         add_display_tests(study, "anna", [TEST])
     assert not load_display_tests(study.folder, "anna")
 

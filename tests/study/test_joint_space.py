@@ -73,7 +73,7 @@ def test_measurements_return_as_they_were_saved(tmp_path: Path) -> None:
     assert save_joint_space(study, case, found[:1])
     assert check_study(study.path).findings == ()
     assert [
-        each.subject for each in list_audit_entries(study, entries=True) if "measured joint spaces" in each.action
+        each.subject for each in list_audit_entries(study, with_entries=True) if "measured joint spaces" in each.action
     ] == [case] * 2
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from ratui.errors import StoreError
 from ratui.reading import Field, GradeEntry, enter
-from ratui.study import HeldByOther, LockHolder, Study, TakenOver
+from ratui.study import LockedByOther, LockHolder, Study, TakenOver
 from ratui.study.store import FileLock
 from ratui.study.store.locking import read_holder
 from tests.films import make_study
@@ -44,7 +44,7 @@ def pretend(path: Path, **changes: object) -> None:
 
 def test_the_second_learns_who_where_and_since_when(tmp_path: Path) -> None:
     child = hold(tmp_path / "a.lock")
-    with pytest.raises(HeldByOther) as caught, FileLock(tmp_path / "a.lock"):
+    with pytest.raises(LockedByOther) as caught, FileLock(tmp_path / "a.lock"):
         pass
     child.kill()
     child.communicate()
@@ -69,7 +69,7 @@ def test_a_living_holder_of_another_account_keeps_the_lock(tmp_path: Path) -> No
     child = hold(tmp_path / "a.lock")
     pretend(tmp_path / "a.lock", user="somebody else")
     holder = read_holder(tmp_path / "a.lock")
-    with pytest.raises(HeldByOther), FileLock(tmp_path / "a.lock", take_over=holder):
+    with pytest.raises(LockedByOther), FileLock(tmp_path / "a.lock", take_over=holder):
         pass
     child.kill()
     child.communicate()
@@ -82,7 +82,7 @@ def test_a_living_holder_of_this_account_can_be_replaced(tmp_path: Path) -> None
     assert holder.is_dead is False
     with FileLock(tmp_path / "a.lock", take_over=holder) as lock:
         lock.check()
-        with pytest.raises(HeldByOther) as caught, FileLock(tmp_path / "a.lock"):
+        with pytest.raises(LockedByOther) as caught, FileLock(tmp_path / "a.lock"):
             pass
     assert caught.value.holder
     assert caught.value.holder.process == os.getpid()
@@ -102,7 +102,7 @@ def test_only_the_holder_that_was_shown_is_replaced(tmp_path: Path) -> None:
     with FileLock(path) as old:
         holder = read_holder(path)
         with FileLock(path, take_over=holder) as first:
-            with pytest.raises(HeldByOther) as caught, FileLock(path, take_over=holder):
+            with pytest.raises(LockedByOther) as caught, FileLock(path, take_over=holder):
                 pass
             first.check()
             assert caught.value.holder == read_holder(path)
@@ -186,7 +186,7 @@ def test_a_dead_or_remote_holder_can_be_replaced(tmp_path: Path, gone: dict[str,
     path = tmp_path / "a.lock"
     with FileLock(path) as first:
         pretend(path, user="somebody else", **gone)
-        with pytest.raises(HeldByOther, match="ended"), FileLock(path):
+        with pytest.raises(LockedByOther, match="ended"), FileLock(path):
             pass
         with FileLock(path, take_over=read_holder(path)) as second:
             second.check()
@@ -198,13 +198,13 @@ def test_the_description_of_a_holder_is_printed_safely(tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
     with FileLock(path):
         pretend(path, user="\x1b[31manna", process="7", more="x")
-        with pytest.raises(HeldByOther) as caught, FileLock(path):
+        with pytest.raises(LockedByOther) as caught, FileLock(path):
             pass
     assert "\x1b" not in str(caught.value)
 
 
 def test_a_lock_waits_if_asked(tmp_path: Path) -> None:
-    with FileLock(tmp_path / "a.lock"), pytest.raises(HeldByOther), FileLock(tmp_path / "a.lock", wait=0.05):
+    with FileLock(tmp_path / "a.lock"), pytest.raises(LockedByOther), FileLock(tmp_path / "a.lock", wait=0.05):
         pass
 
 
@@ -241,7 +241,7 @@ def test_a_process_that_holds_its_lock_for_long_does_not_let_others_wait_longer(
         try:
             with FileLock(path, wait=0.2):
                 pass
-        except HeldByOther as error:
+        except LockedByOther as error:
             refused.append(error.holder)
 
     with FileLock(path):

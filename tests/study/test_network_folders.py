@@ -17,7 +17,7 @@ import pytest
 
 from ratui.errors import StoreError
 from ratui.reading import set_note
-from ratui.study import HeldByOther, Study, TakenOver
+from ratui.study import LockedByOther, Study, TakenOver
 from ratui.study.check import check_study
 from ratui.study.readings.reading_session import FileChanged
 from ratui.study.store import FileLock, StudyFolder, exclusive_file, file_systems, locking
@@ -135,7 +135,7 @@ class TestRecord:
     def test_an_unreleased_record_is_held_and_can_be_taken_over(self, tmp_path: Path) -> None:
         path = tmp_path / "a.lock"
         first = FileLock(path).__enter__()
-        with pytest.raises(HeldByOther) as caught, FileLock(path):
+        with pytest.raises(LockedByOther) as caught, FileLock(path):
             pass
         with FileLock(path, take_over=caught.value.holder) as second:
             second.check()

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from ratui.cli.main import commands
 from ratui.errors import StudyError
 from ratui.results.released import collect_released_readings
-from ratui.study import CONSENSUS, HeldByOther, Study
+from ratui.study import CONSENSUS, LockedByOther, Study
 from ratui.study.campaign.charter_changes import set_charter
 from ratui.study.campaign.rater_changes import add_rater, remove_rater
 from ratui.study.campaign.reading_blocks import list_blocks, open_blocks
@@ -136,7 +136,7 @@ def test_the_times_of_the_files_tell_nothing_of_the_draw(study: Study, monkeypat
 
 
 def test_two_managers_open_no_block_twice(study: Study) -> None:
-    with FileLock(study.folder.file("import.lock")), pytest.raises(HeldByOther):
+    with FileLock(study.folder.file("import.lock")), pytest.raises(LockedByOther):
         open_blocks(Study.open(study.path))
     assert listed(study, "anna") == set()
 

@@ -15,7 +15,7 @@ import pytest
 
 from ratui.errors import StoreError
 from ratui.reading import set_note
-from ratui.study import HeldByOther, Study, TakenOver
+from ratui.study import LockedByOther, Study, TakenOver
 from ratui.study.store import FileLock
 from tests.films import make_study
 from tests.support.fault_harness.kills import acknowledged, child
@@ -43,7 +43,7 @@ def take_turns(place: Path, who: int, until: float, pipe: int) -> None:
                     number = next(numbers)
                     session.save(set_note(session.reading, SITE, f"{who} {number}"))
                     os.write(pipe, struct.pack("<II", who, number))
-        except HeldByOther as error:
+        except LockedByOther as error:
             holder = error.holder
         except TakenOver:
             holder = None
@@ -105,7 +105,7 @@ def test_a_stopped_process_that_goes_on_saves_nothing(tmp_path: Path) -> None:
         other.send_signal(signal.SIGSTOP)
         try:
             print("late", file=other.stdin, flush=True)
-            with pytest.raises(HeldByOther) as held, study.open_reading("anna", case):
+            with pytest.raises(LockedByOther) as held, study.open_reading("anna", case):
                 pass
             with study.open_reading("anna", case, take_over=held.value.holder) as session:
                 assert session.reading.notes[SITE] == "before"
@@ -140,7 +140,7 @@ def test_a_process_that_is_stopped_in_the_middle_of_a_save_is_not_replaced(tmp_p
         assert other.stdout.readline() == "saving\n"
         os.waitpid(other.pid, os.WUNTRACED)
         try:
-            with pytest.raises(HeldByOther) as held, FileLock(path):
+            with pytest.raises(LockedByOther) as held, FileLock(path):
                 pass
             with pytest.raises(StoreError, match=rf"middle of a save.*kill -9 {other.pid}"):
                 FileLock(path, take_over=held.value.holder).__enter__()

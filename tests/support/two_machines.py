@@ -12,7 +12,7 @@ from unittest import mock
 
 from ratui import files
 from ratui.reading import set_note
-from ratui.study import HeldByOther, ReadingSession, Study, TakenOver
+from ratui.study import LockedByOther, ReadingSession, Study, TakenOver
 from ratui.study.readings.reading_session import FileChanged
 from ratui.study.store import open_folder, study_lock
 
@@ -60,7 +60,7 @@ class Mount:
         for _ in range(20):
             try:
                 return self._open.enter_context(self._study.open_reading("anna", self._case, take_over=holder))
-            except HeldByOther as error:
+            except LockedByOther as error:
                 holder = error.holder
         raise AssertionError("the reading can't be opened")
 

@@ -125,7 +125,7 @@ class _Module:
         if name == "check_manager" or (name == "ValueError" and self._file.name == "bounded_parsing.py"):
             yield from self._trace(call.args[0])
         # These two are made of a holder, their texts are in their classes.
-        if name in errors - {"HeldByOther", "TakenOver"} or self._is_super_of(call, errors):
+        if name in errors - {"LockedByOther", "TakenOver"} or self._is_super_of(call, errors):
             assert not call.keywords, ast.unparse(call)
             problem, place, remedy = (*call.args, None, None)[:3]
             yield from self._trace(problem) if problem else ()

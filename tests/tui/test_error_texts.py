@@ -14,7 +14,7 @@ import pytest
 from rich.cells import cell_len
 
 from ratui.errors import FilmError, StoreError, StudyError
-from ratui.study import HeldByOther, LockHolder, Study, importing
+from ratui.study import LockedByOther, LockHolder, Study, importing
 from ratui.tui.i18n.catalog import Catalog, ErrorTexts, _read_errors
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.overview.screen import OverviewScreen
@@ -159,7 +159,7 @@ def test_the_more_specific_template_comes_first() -> None:
 def test_the_holder_of_a_lock_is_described_in_japanese(terminal: str, host: str) -> None:
     current = LockHolder.current()
     holder = LockHolder("anna", host or current.host, current.process, terminal, "2026-01-02 10:00 UTC", "1")
-    error = HeldByOther(holder, "C-1")
+    error = LockedByOther(holder, "C-1")
     text = format_error(T, error)
     assert text.startswith("C-1：すでに開かれています：anna（")
     assert not re.search(r"\b(is|it|who|process|since|terminal|open|close|You|look)\b", text), text

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from textual.widgets import Static
 
 from ratui.errors import StoreError
-from ratui.study import HeldByOther, LockHolder, TakenOver
+from ratui.study import LockedByOther, LockHolder, TakenOver
 from ratui.tui.i18n.catalog import LANGUAGES, Catalog
 from ratui.tui.i18n.lock_phrases import format_busy, format_closed_case, format_closed_session, format_lock, shorten
 from ratui.tui.i18n.reading_phrases import format_error
@@ -38,7 +38,7 @@ def test_two_lines_fit_and_name_the_holder(language: str, name: str) -> None:
     t, holder = Catalog(language), HOLDERS[name]
     if holder.since == ME.since:  # from the import of this module, perhaps before midnight: a text of today has no date
         holder = replace(holder, since=LockHolder.current().since)
-    held = HeldByOther(holder, "C-4X8K2M")
+    held = LockedByOther(holder, "C-4X8K2M")
     for text in (
         format_lock(t, held, 78, "T"),
         format_closed_case(t, held, 78, "Enter", "T"),
@@ -56,7 +56,7 @@ def test_two_lines_fit_and_name_the_holder(language: str, name: str) -> None:
 @pytest.mark.parametrize("name", HOLDERS)
 def test_the_remedy_is_complete(language: str, name: str) -> None:
     t, holder = Catalog(language), HOLDERS[name]
-    held = HeldByOther(holder, CASE)
+    held = LockedByOther(holder, CASE)
     _, remedy = format_lock(t, held, 78, "T").split("\n")
     first, _ = format_closed_case(t, replace_case(held), 78, "Enter", "T").split("\n")
     if holder.can_be_replaced:
@@ -67,14 +67,14 @@ def test_the_remedy_is_complete(language: str, name: str) -> None:
         assert f"kill {holder.process}" in first
 
 
-def replace_case(held: HeldByOther) -> HeldByOther:
+def replace_case(held: LockedByOther) -> LockedByOther:
     """Return the error for a case with a name as ratui makes them."""
-    return HeldByOther(held.holder, "C-4X8K2M")
+    return LockedByOther(held.holder, "C-4X8K2M")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_lock_without_a_record_is_described(language: str) -> None:
-    t, held = Catalog(language), HeldByOther(None, "C-4X8K2M")
+    t, held = Catalog(language), LockedByOther(None, "C-4X8K2M")
     assert format_lock(t, held, 78, "T") == f"{t('locks.open_unknown')}\n{t('locks.close_unknown')}"
     assert "C-4X8K2M" in format_closed_case(t, held, 78, "Enter", "T")
     assert format_closed_session(t, TakenOver(None, "C-4X8K2M"), 0, (), 78).startswith(t("locks.taken_over_unknown"))
@@ -87,7 +87,7 @@ def test_what_is_left_out_first_is_the_process_and_then_the_terminal() -> None:
     clock = f"{datetime.now().astimezone():%H:%M}"
 
     def first(width: int) -> str:
-        return format_busy(t, HeldByOther(holder, ""), width)
+        return format_busy(t, LockedByOther(holder, ""), width)
 
     whole = f"Being saved in another session: anna on desk, terminal pts/3, since {clock}, process 4711"
     assert first(100) == whole
@@ -101,7 +101,7 @@ def test_what_is_left_out_first_is_the_process_and_then_the_terminal() -> None:
 def test_a_time_of_another_day_has_its_date() -> None:
     then = datetime.now(UTC) - timedelta(days=3)
     holder = replace(ME, since=then.strftime("%Y-%m-%d %H:%M UTC"))
-    assert f"{then.astimezone():%Y-%m-%d %H:%M}" in format_busy(Catalog("en"), HeldByOther(holder, ""), 100)
+    assert f"{then.astimezone():%Y-%m-%d %H:%M}" in format_busy(Catalog("en"), LockedByOther(holder, ""), 100)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -151,7 +151,7 @@ async def test_every_message_of_the_worklist_is_visible_at_80_columns(tmp_path: 
         ),
     ]
     for holder in HOLDERS.values():
-        messages.append(format_closed_case(t, HeldByOther(holder, CASE), 78, "Enter", "T"))
+        messages.append(format_closed_case(t, LockedByOther(holder, CASE), 78, "Enter", "T"))
         messages.append(format_closed_session(t, TakenOver(holder, CASE), 3, ["L MCP2 ERO · → 1"] * 3, 78))
     async with reading_as(study, "anna", language=language) as pilot:
         await settle(pilot)
@@ -175,7 +175,7 @@ async def test_the_overview_shows_both_lines_at_80_columns(tmp_path: Path, langu
     (case,) = study.cases()
     with study.open_reading("anna", case) as session:
         reading = session.reading
-    held = HeldByOther(HOLDERS[name], case)
+    held = LockedByOther(HOLDERS[name], case)
     async with reading_as(study, "anna", language=language) as pilot:
         await settle(pilot)
         pilot.app.push_screen(

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from textual.widgets import Static
 
 from ratui.reading import Field, FindingEntry, GradeEntry
-from ratui.study import HeldByOther, LockHolder
+from ratui.study import LockedByOther, LockHolder
 from ratui.study.campaign.charter_changes import set_charter
 from ratui.study.campaign.study_closing import lock_study
 from ratui.tui.i18n.catalog import Catalog
@@ -94,7 +94,7 @@ async def test_only_a_session_of_this_account_or_one_that_may_be_dead_can_be_tak
         if take_over:
             assert take_over is holder[0]
             return real(rater, case)
-        raise HeldByOther(holder[0], case)
+        raise LockedByOther(holder[0], case)
 
     monkeypatch.setattr(study, "open_reading", opened)
     own = LockHolder.current()

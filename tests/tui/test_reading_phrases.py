@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from ratui.errors import EntryError, Refusal, RefusalKind, StoreError
-from ratui.reading import Field, ReviewItem, ReviewKind, ReviewReason, UnlikelyEntry, review_items, start_reading
+from ratui.reading import Field, ReviewItem, ReviewKind, ReviewReason, UnlikelyEntry, list_review_items, start_reading
 from ratui.reading.commands import enter, sign
 from ratui.reading.model import FindingEntry, GradeEntry
 from ratui.scheme import load_scheme
@@ -119,7 +119,7 @@ def test_a_refusal_is_shown_in_japanese() -> None:
         sign(reading, timestamp=datetime.now(UTC))
     assert wording.format_error(t, caught.value) == f"未入力の欄が{len(reading.open_fields)}あります"
     reasons = [
-        wording.format_review_reason(t, reason, SCHEME) for look in review_items(reading) for reason in look.reasons
+        wording.format_review_reason(t, reason, SCHEME) for look in list_review_items(reading) for reason in look.reasons
     ]
     assert "強直" in reasons
 

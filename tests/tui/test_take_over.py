@@ -16,7 +16,7 @@ from textual.screen import Screen
 
 from ratui.errors import StoreError
 from ratui.reading import set_note
-from ratui.study import HeldByOther, LockHolder, ReadingSession, Study
+from ratui.study import LockedByOther, LockHolder, ReadingSession, Study
 from ratui.study.campaign.charter_changes import set_charter
 from ratui.study.campaign.rater_changes import remove_rater
 from ratui.study.campaign.study_closing import lock_study
@@ -38,7 +38,7 @@ SITE = "L.MCP2"
 def taken_over(study: Study, case: str) -> Iterator[ReadingSession]:
     """Take the reading of `case` by anna over from whoever has it."""
     other = Study.open(study.path)
-    with pytest.raises(HeldByOther) as held, other.open_reading("anna", case):
+    with pytest.raises(LockedByOther) as held, other.open_reading("anna", case):
         pass
     with other.open_reading("anna", case, take_over=held.value.holder) as session:
         yield session

@@ -198,7 +198,7 @@ class Charter:
             return self.visits[number].name
         return "baseline" if number == 0 else f"visit {number + 1}"
 
-    def window(self, block: int) -> ReadingWindow:
+    def find_window(self, block: int) -> ReadingWindow:
         """Return the days on which the block with the number `block`, counted from 0, is open.
 
         A single window applies to all blocks. A block without a window is always open.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ratui.errors import StoreError, clean_text
 from ratui.stored_values import ODD_VALUE_ERRORS, as_flag, as_integer, as_list, as_number, as_text, as_time
 from ratui.study.readings.restored import find_rater_file, take_over_restored
-from ratui.study.store import FileLock, HeldByOther, StudyFolder, StudyLock, read_intact, write_tables
+from ratui.study.store import FileLock, LockedByOther, StudyFolder, StudyLock, read_intact, write_tables
 
 if TYPE_CHECKING:
     from ratui.study.study import Study
@@ -335,7 +335,7 @@ def add_display_tests(study: Study, rater: str, new: Sequence[DisplayTest]) -> i
 
     Raises
     ------
-    HeldByOther
+    LockedByOther
         If another process has been adding a test for this rater for some seconds.
     StudyLocked
         If a manager has locked the study.
@@ -371,12 +371,12 @@ def write_display_tests(folder: StudyFolder, inside: str, rater: str, new: Seque
 
 
 def _wait_for(take: Callable[[], object]) -> None:
-    """Call `take` until it does not raise HeldByOther, for some seconds: the result of a test took the rater minutes."""
+    """Call `take` until it does not raise LockedByOther, for some seconds: the result of a test took the rater minutes."""
     until = time.monotonic() + _PATIENCE
     while True:
         try:
             take()
-        except HeldByOther:
+        except LockedByOther:
             if time.monotonic() >= until:
                 raise
             time.sleep(_PAUSE)

@@ -76,7 +76,7 @@ class QualificationRecord:
         Random ID of the examination's study.
     figures
         Agreement with the truth.
-    scored_enough
+    has_enough_scores
         True if enough fields have a score.
     digest
         SHA-256 of the record that the marking has written, with the digests of the readings and of the truth.
@@ -87,7 +87,7 @@ class QualificationRecord:
     rater: str
     examination: str
     figures: Figures
-    scored_enough: bool
+    has_enough_scores: bool
     digest: str
     at: str
     account: str
@@ -174,7 +174,7 @@ def check_qualified(folder: StudyFolder, config: StudyConfig, rater: str) -> Non
     last = own[-1]
     shortfalls = [
         *find_shortfalls(last.figures, marks),
-        *([] if last.scored_enough else ["too few fields have a score"]),
+        *([] if last.has_enough_scores else ["too few fields have a score"]),
     ]
     if shortfalls:
         raise StudyError(

@@ -33,7 +33,7 @@ from ratui.study.joint_spaces.joint_space import check_joint_space
 from ratui.study.model_results.model_reports import read_evaluation
 from ratui.study.model_results.predictions import load_film_verdicts, load_predictions
 from ratui.study.model_results.reading_order import read_stored_order
-from ratui.study.store import FileLock, HeldByOther, StudyFile
+from ratui.study.store import FileLock, LockedByOther, StudyFile
 from ratui.study.store.seal import UnsealedError, open_seal, seal
 from ratui.study.store.tables import sealed_name
 from ratui.study.study import Study
@@ -91,7 +91,7 @@ class TableFileChecker:
                     findings.remove_after(before)
                     del findings.notes[notes:]
                     self._check_copies(file, read_copies(file))
-        except HeldByOther as error:
+        except LockedByOther as error:
             findings.advise_after(before, error.problem)
         except StoreError as error:
             findings.add(file.inside, error.problem, advice=error.remedy)

@@ -74,7 +74,7 @@ def check_window(config: StudyConfig, case: str, block: int, *, is_open: bool, t
     """
     if not is_open:
         raise StudyError("its block is not open yet", case, "Ask a manager of the study")
-    window, today = config.charter.window(max(block - 1, 0)), today or date.today()
+    window, today = config.charter.find_window(max(block - 1, 0)), today or date.today()
     if window.opens is not None and today < window.opens:
         raise OutsideWindow(f"it can be read from {window.opens} on", case, "Ask a manager of the study")
     if window.closes is not None and today > window.closes:

@@ -2,7 +2,7 @@
 
 from ratui.errors import DamagedError
 from ratui.study.store.folder import LARGEST_FILE, StudyFile, StudyFolder
-from ratui.study.store.locking import FileLock, HeldByOther, LockHolder, TakenOver
+from ratui.study.store.locking import FileLock, LockedByOther, LockHolder, TakenOver
 from ratui.study.store.seal import FORMAT, BrokenSealError, open_seal, seal
 from ratui.study.store.study_lock import StudyLock, StudyLocked
 from ratui.study.store.tables import (
@@ -22,7 +22,7 @@ __all__ = [
     "BrokenSealError",
     "DamagedError",
     "FileLock",
-    "HeldByOther",
+    "LockedByOther",
     "LockHolder",
     "SealedStorage",
     "StoredTables",

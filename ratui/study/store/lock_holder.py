@@ -19,7 +19,7 @@ from ratui.study.store.folder import StudyFile, as_file
 
 __all__ = [
     "LARGEST_HOLDER",
-    "HeldByOther",
+    "LockedByOther",
     "LockHolder",
     "TakenOver",
     "holder_at",
@@ -93,7 +93,7 @@ class LockHolder:
         return clean_text(f"{self.user} on {self.host}, process {self.process}{terminal}, since {self.since}", 200)
 
 
-class HeldByOther(StoreError):
+class LockedByOther(StoreError):
     """Another process has the lock. `holder` is its record, or None if the lock file contains none."""
 
     def __init__(self, holder: LockHolder | None, where: object) -> None:

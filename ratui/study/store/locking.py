@@ -24,7 +24,7 @@ from ratui.study.store.exclusive_file import STALE_SECONDS, exclusive_file
 from ratui.study.store.folder import StudyFile, as_file
 from ratui.study.store.lock_holder import (
     LARGEST_HOLDER,
-    HeldByOther,
+    LockedByOther,
     LockHolder,
     TakenOver,
     holder_at,
@@ -35,7 +35,7 @@ from ratui.study.store.lock_holder import (
 )
 from ratui.study.store.study_lock import next_turn
 
-__all__ = ["FileLock", "HeldByOther", "LockHolder", "TakenOver", "check_free", "read_holder"]
+__all__ = ["FileLock", "LockedByOther", "LockHolder", "TakenOver", "check_free", "read_holder"]
 
 _BUSY = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
 _GUARD_TIMEOUT = 2.0  # seconds that a save waits for a take-over, or a take-over for a save
@@ -59,7 +59,7 @@ class FileLock:
 
     Raises
     ------
-    HeldByOther
+    LockedByOther
         On entry, while another process has the lock.
     StoreError
         On entry, if the file can't be locked, or a save of the holder does not end.
@@ -89,13 +89,13 @@ class FileLock:
         return self
 
     def _enter_in_turn(self, deadline: float) -> None:
-        """Take the lock after those who have waited longer. Raises HeldByOther after `deadline`, StoreError, OSError."""
+        """Take the lock after those who have waited longer. Raises LockedByOther after `deadline`, StoreError, OSError."""
         first = read_holder(self._file)
         with self._next_turn(deadline):
             while self._descriptor < 0:
                 try:
                     self._try()
-                except HeldByOther as error:
+                except LockedByOther as error:
                     if time.monotonic() >= deadline:
                         # Nobody has a lock for moments that long: its holder ended without releasing the record.
                         if not (self.is_on_network and first is not None and error.holder == first != self._take_over):
@@ -198,7 +198,7 @@ class FileLock:
             if self._descriptor != descriptor:
                 _close(descriptor)
         if holder is None or holder != self._take_over or not holder.can_be_replaced:
-            raise HeldByOther(holder, self._path.stem)
+            raise LockedByOther(holder, self._path.stem)
         self._replace(holder)
 
     def _replace(self, holder: LockHolder | None) -> None:
@@ -261,7 +261,7 @@ class FileLock:
 
 
 def check_free(file: StudyFile) -> None:
-    """Raise HeldByOther if another process has the lock in `file`, as `FileLock` would. Nothing is created or changed.
+    """Raise LockedByOther if another process has the lock in `file`, as `FileLock` would. Nothing is created or changed.
 
     Raises StoreError if that can't be found out.
     """
@@ -283,7 +283,7 @@ def check_free(file: StudyFile) -> None:
         remedy = "Check its owner, and that the file system supports locks"
         raise StoreError(f"can't be locked: {error.strerror}", file.path, remedy) from error
     if not is_free:
-        raise HeldByOther(holder, file.path.stem)
+        raise LockedByOther(holder, file.path.stem)
 
 
 def _lock_now(descriptor: int) -> bool:

@@ -8,13 +8,13 @@ from datetime import datetime
 from rich.cells import cell_len, set_cell_size
 
 from ratui.errors import StoreError, clean_text
-from ratui.study import HeldByOther, LockHolder, TakenOver
+from ratui.study import LockedByOther, LockHolder, TakenOver
 from ratui.tui.i18n.catalog import Catalog
 
 __all__ = ["format_busy", "format_closed_case", "format_closed_session", "format_lock", "shorten"]
 
 
-def format_lock(t: Catalog, held: HeldByOther, width: int, key: str) -> str:
+def format_lock(t: Catalog, held: LockedByOther, width: int, key: str) -> str:
     """Return two lines of at most `width` cells: who has the reading open where since when, and what helps.
 
     `key` is the label of the key that takes the reading over, see `LockHolder.can_be_replaced`.
@@ -22,7 +22,7 @@ def format_lock(t: Catalog, held: HeldByOther, width: int, key: str) -> str:
     return _join(width, _format_open(t, held.holder, width), _format_remedy(t, held.holder, key))
 
 
-def format_closed_case(t: Catalog, held: HeldByOther, width: int, open_key: str, key: str) -> str:
+def format_closed_case(t: Catalog, held: LockedByOther, width: int, open_key: str, key: str) -> str:
     """Return the remedy and the holder of the lock, in two lines of at most `width` cells, for the list of cases.
 
     `open_key` opens the case and `key` takes it over then.
@@ -37,7 +37,7 @@ def format_closed_case(t: Catalog, held: HeldByOther, width: int, open_key: str,
     return _join(width, remedy, _format_open(t, holder, width))
 
 
-def format_busy(t: Catalog, held: HeldByOther, width: int) -> str:
+def format_busy(t: Catalog, held: LockedByOther, width: int) -> str:
     """Return in one line of at most `width` cells who has a file locked that is locked for moments only."""
     if held.holder is None:
         return shorten(t("locks.open_unknown"), width)

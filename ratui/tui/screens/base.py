@@ -10,7 +10,7 @@ from textual.screen import Screen, ScreenResultType
 from textual.widgets import Static
 
 from ratui.errors import RatuiError
-from ratui.study import HeldByOther
+from ratui.study import LockedByOther
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.lock_phrases import format_busy
 from ratui.tui.i18n.reading_phrases import format_error
@@ -127,7 +127,7 @@ class KeyScreen(Screen[ScreenResultType]):
         """Perform the action `name`; show a RatuiError as a message."""
         try:
             getattr(self, f"action_{_METHODS.get(name, name)}")()
-        except HeldByOther as error:
+        except LockedByOther as error:
             self.show_message(format_busy(self.t, error, self.app.size.width - 2))
         except RatuiError as error:
             self.show_message(format_error(self.t, error))

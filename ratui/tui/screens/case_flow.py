@@ -102,7 +102,7 @@ class CaseFlow:
         self._session = session
         self._notice = session.notice
         self._reviewed: dict[str, Hashable] = {}
-        """States of the reviewed joints by site, see `ratui.reading.review_items`."""
+        """States of the reviewed joints by site, see `ratui.reading.list_review_items`."""
         self._is_closed = False
         """True once the case has been closed because this session can save nothing more."""
         self.case = case
@@ -203,7 +203,7 @@ class CaseFlow:
 
     def _load_answers(self, site: str) -> OtherAnswers:
         """Return the answers of others at the joint `site`, in an adjudication or in practice."""
-        return self._screen.ratui.study.other_answers(self.reading.case, site)
+        return self._screen.ratui.study.load_other_answers(self.reading.case, site)
 
     def open_regions(self) -> None:
         """Open the regions: at the joint that is scored, or else at the first that is missing.
@@ -231,15 +231,15 @@ class CaseFlow:
 
     def finish_scoring(self) -> None:
         """Open the review of the joints that need one, or else the overview. Call it when every field is filled."""
-        if not self._start_review(self._review_items(self._reviewed)):
+        if not self._start_review(self._list_review_items(self._reviewed)):
             self._open_overview_unasked()
 
     # Review.
 
-    def _review_items(self, reviewed: Mapping[str, Hashable] | None = None) -> tuple[rd.ReviewItem, ...]:
-        """Return the joints to review: in an adjudication only those in dispute, see `ratui.reading.review_items`."""
-        asked = self._screen.ratui.study.asked_sites(self.case.id)
-        items = rd.review_items(self.reading, reviewed)
+    def _list_review_items(self, reviewed: Mapping[str, Hashable] | None = None) -> tuple[rd.ReviewItem, ...]:
+        """Return the joints to review: in an adjudication only those in dispute, see `ratui.reading.list_review_items`."""
+        asked = self._screen.ratui.study.list_review_sites(self.case.id)
+        items = rd.list_review_items(self.reading, reviewed)
         return items if asked is None else tuple(item for item in items if item.site in asked)
 
     def _start_review(self, items: Sequence[rd.ReviewItem]) -> bool:
@@ -271,7 +271,7 @@ class CaseFlow:
         from ratui.tui.screens.overview.screen import OverviewScreen
 
         reading = self.reading
-        pending = len(self._review_items(self._reviewed)) if reading.is_complete else 0
+        pending = len(self._list_review_items(self._reviewed)) if reading.is_complete else 0
         site = self.scoring_session.site if self.scoring_session is not None else self._site
         overview = OverviewScreen(reading, site=site, writable=True, pending=pending, notice=notice)
         self._screen.app.push_screen(overview, self._overview_closed)
@@ -288,7 +288,7 @@ class CaseFlow:
                 self._sign()
                 return
             case OverviewCommand.REVIEW:
-                if self._start_review(self._review_items(self._reviewed) or self._review_items()):
+                if self._start_review(self._list_review_items(self._reviewed) or self._list_review_items()):
                     return
                 self.open_overview()
             case GoToSite(site):

@@ -13,7 +13,7 @@ from tinydb.storages import JSONStorage
 
 from ratui.errors import RatuiError
 from ratui.reading import MAX_NOTE_LENGTH, Field, GradeEntry, clear, enter, set_note
-from ratui.study import Case, FilmRecord, HeldByOther, Study
+from ratui.study import Case, FilmRecord, LockedByOther, Study
 from ratui.study.check import check_study
 
 __all__ = ["CASE", "RATER", "SITE", "STORES", "Ours", "Session", "Stock", "Subject", "lost_of", "text_of"]
@@ -77,7 +77,7 @@ class Ours:
         return [] if reading is None else [entry.note for entry in reading.log if entry.kind == "note"]
 
     def is_locked(self, error: Exception) -> bool:
-        return isinstance(error, HeldByOther)
+        return isinstance(error, LockedByOther)
 
     def is_expected(self, error: Exception) -> bool:
         """Return whether `error` is an expected one with a message for the user, and no fault of the program."""

@@ -21,7 +21,7 @@ def make_read_only_review(
     `joint_space` has its measurements, if they are loaded already. Raises StudyError if the case is unknown.
     """
     films = load_case_films(study, study.case(reading.case), reading.order)
-    special = {item.site: item for item in rd.review_items(reading)}
+    special = {item.site: item for item in rd.list_review_items(reading)}
     items = [special.get(each.key, ReviewItem(each.key, ())) for each in reading.sites]
     place = [item.site for item in items].index(site)
     predictions = find_differences(study, reading)

@@ -138,7 +138,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
 
     def _find_present_item(self) -> ReviewItem:
         """Return the joint on the screen with its present reasons: a change may have removed those it came up for."""
-        present = (item for item in rd.review_items(self.reading) if item.site == self.item.site)
+        present = (item for item in rd.list_review_items(self.reading) if item.site == self.item.site)
         return next(present, ReviewItem(self.item.site, ()))
 
     @property
@@ -317,7 +317,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
 
     def _go_to_next(self) -> None:
         """Go to the next joint that is still pending, from the first again after the last; finish if there is none."""
-        pending = {item.site for item in rd.review_items(self.reading, self._reviewed)}
+        pending = {item.site for item in rd.list_review_items(self.reading, self._reviewed)}
         places = range(len(self._items))
         rotated = (*places[self._place + 1 :], *places[: self._place])
         upcoming = next((place for place in rotated if self._items[place].site in pending), None)

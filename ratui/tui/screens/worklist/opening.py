@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ratui import reading as rd
 from ratui.errors import RatuiError
 from ratui.reading import Reading
-from ratui.study import CaseState, HeldByOther, LockHolder, ReadingClosed, StudyLocked
+from ratui.study import CaseState, LockedByOther, LockHolder, ReadingClosed, StudyLocked
 from ratui.study.readings.reading_permission import OutsideWindow
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.lock_phrases import format_closed_case, format_closed_session, format_lock
@@ -183,7 +183,7 @@ class CaseOpener:
         study, resources = app.study, ExitStack()
         try:
             session = resources.enter_context(study.open_reading(app.rater, case, take_over=take_over))
-        except HeldByOther as error:
+        except LockedByOther as error:
             self._show_error(error)
             self._open_locked(case, site, error)
             return
@@ -221,7 +221,7 @@ class CaseOpener:
         )
         app.push_screen(overview, partial(self._overview_closed, case, "", None))
 
-    def _open_locked(self, case: str, site: str, held: HeldByOther) -> None:
+    def _open_locked(self, case: str, site: str, held: LockedByOther) -> None:
         """Show the overview of a reading that is open in another session, with the key that takes it over."""
         from ratui.tui.screens.overview.screen import OverviewScreen
 
@@ -320,7 +320,7 @@ class CaseOpener:
 
     def _show_error(self, error: RatuiError) -> None:
         worklist = self._worklist
-        if isinstance(error, HeldByOther):
+        if isinstance(error, LockedByOther):
             keymap, width = worklist.ratui.keymap, worklist.app.size.width - 2
             keys = (keymap.key_label("worklist.open"), keymap.key_label("overview.take_over"))
             worklist.show_message(format_closed_case(worklist.t, error, width, *keys))
