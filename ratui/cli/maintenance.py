@@ -57,22 +57,16 @@ def check(study: Path, repair: bool, against: Path | None, signers: Path | None,
 
 
 def print_report(report: CheckReport) -> None:
-    """Print the findings of a check, one line each, and a summary."""
-    for finding in report.findings:
-        done = (
-            f" · {finding.remedy}"
-            if finding.repaired
-            else f" · can be repaired: {finding.remedy}" * bool(finding.remedy)
-        )
-        advice = f" · {finding.advice}" if finding.advice and not finding.repaired else ""
-        click.echo(
-            f"  {clean_text(finding.file, 120)}: {clean_text(finding.problem, 200)}{done}{clean_text(advice, 200)}"
-        )
+    """Print the faults of a check, one line each, and a summary."""
+    for fault in report.faults:
+        done = f" · {fault.remedy}" if fault.repaired else f" · can be repaired: {fault.remedy}" * bool(fault.remedy)
+        advice = f" · {fault.advice}" if fault.advice and not fault.repaired else ""
+        click.echo(f"  {clean_text(fault.file, 120)}: {clean_text(fault.problem, 200)}{done}{clean_text(advice, 200)}")
     for note in report.notes:
         click.echo(f"  note  {clean_text(note, 200)}")
     from ratui.results.text_table import format_count
 
-    wrong, left = len(report.findings), len(report.unrepaired)
+    wrong, left = len(report.faults), len(report.unrepaired)
     if not wrong:
         click.echo(f"{report.files} files checked: no problem")
     else:
@@ -176,7 +170,7 @@ def backup(study: Path, archive: Path) -> None:
     report = check_study(study)
     if not report.is_intact:
         click.echo(
-            f"the study itself has {format_count(len(report.findings), 'problem')}: ratui check {clean_text(study)}"
+            f"the study itself has {format_count(len(report.faults), 'problem')}: ratui check {clean_text(study)}"
         )
         sys.exit(3)
 

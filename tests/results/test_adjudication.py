@@ -187,7 +187,9 @@ class TestWhoSaidWhat:
         opened = Adjudication(study, queue_of(study))
         first = {site: opened.load_other_answers(study.cases()[0], site)[0][Field(site, "ERO", 1)] for site in sites}
         assert set(first.values()) == {GradeEntry(0), GradeEntry(1)}
-        assert first == {site: opened.load_other_answers(study.cases()[0], site)[0][Field(site, "ERO", 1)] for site in sites}
+        assert first == {
+            site: opened.load_other_answers(study.cases()[0], site)[0][Field(site, "ERO", 1)] for site in sites
+        }
 
     def test_the_list_of_disputes_names_nobody(self, tmp_path: Path) -> None:
         record = queue_of(read_study(tmp_path, {"anna": ANNA, "bert": BERT}))[0].to_record()

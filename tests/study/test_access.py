@@ -97,10 +97,10 @@ def test_a_missing_lock_file_of_a_shared_study_is_reported_and_made(tmp_path: Pa
     study = fill(tmp_path, a_group())
     before = modes(study.path)
     (study.path / name).unlink()
-    (finding,) = check_study(study.path).findings
-    assert (finding.file, finding.problem) == (name, "it is missing: no rater can save")
-    (finding,) = check_study(study.path, repair=True).findings
-    assert finding.repaired
+    (fault,) = check_study(study.path).faults
+    assert (fault.file, fault.problem) == (name, "it is missing: no rater can save")
+    (fault,) = check_study(study.path, repair=True).faults
+    assert fault.repaired
     assert modes(study.path)[name] == before[name]
     assert check_study(study.path).is_intact
 

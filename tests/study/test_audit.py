@@ -89,13 +89,13 @@ def test_an_event_is_part_of_the_chain_and_needs_the_present_format(study: Study
     assert record_activity(study, "export", "all")
     (journal,) = (study.path / "journal").glob("*.jsonl")
     journal.write_text(journal.read_text().replace('"detail":"all"', '"detail":"one"'))
-    assert any("chain" in finding.problem for finding in check_study(study.path).findings)
+    assert any("chain" in fault.problem for fault in check_study(study.path).faults)
     assert find(list_audit_entries(study), "journal damaged")
     config = study.config
     object.__setattr__(config, "stored_format", 3)
     write_settings(study.folder, config)
     assert not record_activity(Study.open(study.path), "export", "all")
-    assert check_study(study.path).findings
+    assert check_study(study.path).faults
     report = check_study(study.path, repair=True)
     assert any("converted to format 4" in note for note in report.notes)
     assert record_activity(Study.open(study.path), "export", "all")

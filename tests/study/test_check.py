@@ -45,7 +45,7 @@ def both(path: Path) -> tuple[Path, Path]:
 def test_an_intact_study(study: Study) -> None:
     read_some(study)
     report = check_study(study.path)
-    assert report.is_intact, report.findings
+    assert report.is_intact, report.faults
     assert report.files > 7
 
 
@@ -56,7 +56,7 @@ def test_one_damaged_copy_is_mended_from_the_other(study: Study) -> None:
         each.write_bytes(whole[:-9])
         assert not check_study(study.path).is_intact
         report = check_study(study.path, repair=True)
-        assert [finding.repaired for finding in report.findings] == [True]
+        assert [fault.repaired for fault in report.faults] == [True]
         assert each.read_bytes() == whole
         assert check_study(study.path).is_intact
 
@@ -74,7 +74,7 @@ def test_fields_are_rebuilt_from_the_log_where_both_copies_lost_them(study: Stud
     for each in both(path):
         each.write_bytes(each.read_bytes().replace(b'"grade":0', b'"grade":9', 2))
     report = check_study(study.path, repair=True)
-    assert "rebuilt" in report.findings[0].remedy
+    assert "rebuilt" in report.faults[0].remedy
     assert not report.unrepaired
     assert study.reading("anna", path.stem) == before
     assert len(list(path.parent.glob("*.damaged-*"))) == 2
@@ -88,7 +88,7 @@ def test_fields_that_contradict_the_log_are_rebuilt_from_it(study: Study) -> Non
     for each in both(path):
         each.write_bytes(seal(sealed.tables, sealed.sealed_as))
     report = check_study(study.path)
-    assert [finding.remedy for finding in report.findings] == ["fields rebuilt from the log"]
+    assert [fault.remedy for fault in report.faults] == ["fields rebuilt from the log"]
     check_study(study.path, repair=True)
     reading = study.reading("anna", path.stem)
     assert reading
@@ -114,9 +114,9 @@ def test_a_log_that_contradicts_itself_proves_nothing(study: Study) -> None:
     sealed.tables["log"]["2"]["changes"][0]["old"] = {"grade": 1}
     for each in both(path):
         each.write_bytes(seal(sealed.tables, sealed.sealed_as))
-    (finding,) = check_study(study.path, repair=True).findings
-    assert "contradicts itself" in finding.problem
-    assert (finding.remedy, finding.repaired) == ("", False)
+    (fault,) = check_study(study.path, repair=True).faults
+    assert "contradicts itself" in fault.problem
+    assert (fault.remedy, fault.repaired) == ("", False)
     assert path.read_bytes() == seal(sealed.tables, sealed.sealed_as)
 
 
@@ -159,7 +159,7 @@ def test_a_damaged_film_is_reported_and_not_shown(study: Study) -> None:
     path = study.film_path(case, film.id)
     path.write_bytes(path.read_bytes()[:-2] + b"xx")
     report = check_study(study.path)
-    assert "not the file that was imported" in report.findings[0].problem
+    assert "not the file that was imported" in report.faults[0].problem
     from ratui.errors import FilmError
 
     with pytest.raises(FilmError, match="damaged"):
@@ -183,8 +183,8 @@ def test_exchanged_files_are_reported(study: Study) -> None:
     one, two = read_some(study), read_some(study, "bert", 3)
     for each, other in zip(both(one), both(two), strict=True):
         other.write_bytes(each.read_bytes())
-    findings = check_study(study.path).findings
-    assert [finding.file for finding in findings] == [f"readings/bert/{two.name}"]
+    faults = check_study(study.path).faults
+    assert [fault.file for fault in faults] == [f"readings/bert/{two.name}"]
 
 
 @pytest.mark.parametrize("name", ["study.toml", "scheme.toml"])
@@ -229,7 +229,7 @@ def test_permissions_that_are_too_wide_are_corrected(study: Study) -> None:
     path.chmod(0o644)
     (study.path / "films").chmod(0o755)
     report = check_study(study.path)
-    assert {finding.file for finding in report.findings} == {"films", f"readings/anna/{path.name}"}
+    assert {fault.file for fault in report.faults} == {"films", f"readings/anna/{path.name}"}
     check_study(study.path, repair=True)
     assert check_study(study.path).is_intact
     assert path.stat().st_mode & 0o077 == 0
@@ -237,13 +237,13 @@ def test_permissions_that_are_too_wide_are_corrected(study: Study) -> None:
 
 def test_a_link_is_reported(study: Study, tmp_path: Path) -> None:
     (study.path / "films" / "C-LINK").symlink_to(tmp_path)
-    assert any("link" in finding.problem for finding in check_study(study.path).findings)
+    assert any("link" in fault.problem for fault in check_study(study.path).faults)
 
 
 def test_readings_of_an_unknown_rater_are_reported(study: Study) -> None:
     path = read_some(study)
     shutil.copytree(path.parent, study.path / "readings" / "zoe")
-    assert any("no rater of that name" in finding.problem for finding in check_study(study.path).findings)
+    assert any("no rater of that name" in fault.problem for fault in check_study(study.path).faults)
 
 
 class TestFormat1:
@@ -286,7 +286,7 @@ class TestFormat1:
         file = next((old / "readings" / "ada").glob("*.json"))
         file.write_text(file.read_text()[:-20])
         report = check_study(old, repair=True)
-        assert [finding.file for finding in report.unrepaired] == [f"readings/ada/{file.name}"]
+        assert [fault.file for fault in report.unrepaired] == [f"readings/ada/{file.name}"]
 
 
 @pytest.mark.parametrize(
@@ -362,7 +362,7 @@ def test_an_interrupted_save_is_a_note_and_no_fault(study: Study, first: bool) -
 def test_without_the_trace_of_a_save_a_missing_file_is_a_fault(study: Study) -> None:
     path = read_some(study)
     path.unlink()
-    assert [finding.problem for finding in check_study(study.path).findings] == ["it is missing"]
+    assert [fault.problem for fault in check_study(study.path).faults] == ["it is missing"]
 
 
 def test_a_damaged_file_beside_an_interrupted_save_is_a_fault(study: Study) -> None:
@@ -371,7 +371,7 @@ def test_a_damaged_file_beside_an_interrupted_save_is_a_fault(study: Study) -> N
     path.write_bytes(b"damaged")
     path.chmod(0o600)
     report = check_study(study.path)
-    assert [finding.file for finding in report.findings] == [f"readings/anna/{path.name}"]
+    assert [fault.file for fault in report.faults] == [f"readings/anna/{path.name}"]
 
 
 def test_a_check_of_an_intact_study_takes_no_lock(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,7 @@ def test_the_manager_goes_on_without_it(close: Callable[[Path], str]) -> None:
             return (
                 sorted(rater for found in released.readings.values() for rater in found),
                 archive.left_out,
-                [finding.file for finding in report.findings],
+                [fault.file for fault in report.faults],
                 f"readings/bert/{case}.json" in archive.checksums,
             )
 

@@ -65,7 +65,7 @@ def test_tests_are_stored_beside_the_readings_and_are_no_reading(study: Study) -
     assert (study.path / FILE).stat().st_mode & 0o077 == 0
     assert not has_reading_begun(study.folder)
     report = check_study(study.path)
-    assert not report.findings
+    assert not report.faults
     assert not report.notes
 
 
@@ -76,8 +76,8 @@ def test_a_test_survives_a_backup_and_the_loss_of_one_copy(study: Study, tmp_pat
     assert load_display_tests(restored.folder, "anna") == (TEST,)
     (restored.path / FILE).write_text("{")
     assert load_display_tests(restored.folder, "anna") == (TEST,)
-    assert [finding.file for finding in check_study(restored.path, repair=True).findings] == [FILE]
-    assert not check_study(restored.path).findings
+    assert [fault.file for fault in check_study(restored.path, repair=True).faults] == [FILE]
+    assert not check_study(restored.path).faults
 
 
 def test_a_merge_adds_the_tests_of_the_named_raters_once(study: Study, tmp_path: Path) -> None:
@@ -161,4 +161,4 @@ def test_a_check_reports_an_impossible_content(study: Study) -> None:
     write_tables(study.folder.file(FILE), document)
     with pytest.raises(RatuiError):
         add_display_tests(study, "anna", [TEST])
-    assert [finding.file for finding in check_study(study.path).findings] == [FILE]
+    assert [fault.file for fault in check_study(study.path).faults] == [FILE]

@@ -287,7 +287,7 @@ class TestWithdrawal:
                 patch.setattr(Study, step, refuse)
                 with pytest.raises(StoreError):
                     withdraw_films(study, case, [film], reason="wrong patient")
-            assert not [each for each in check_study(study.path).findings if not each.remedy], step
+            assert not [each for each in check_study(study.path).faults if not each.remedy], step
             if step == "save_case":
                 assert film in {each.id for each in study.case(case).films}
         assert film not in {each.id for each in study.case(case).films}

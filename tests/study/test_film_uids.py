@@ -53,8 +53,8 @@ def test_they_are_reported_and_repaired(tmp_path: Path, blinded: bool) -> None:
     case = study.cases()[0]
     before = {film.id: study.film(case, film.id).pixels for film in study.case(case).films}
     report = check_study(study.path)
-    assert {finding.file for finding in report.findings} == set(inside)
-    assert all("4 films have the same UID" in finding.problem for finding in report.findings)
+    assert {fault.file for fault in report.faults} == set(inside)
+    assert all("4 films have the same UID" in fault.problem for fault in report.faults)
     assert len(set(uids(study))) == 1  # only a repair changes anything
     check_study(study.path, repair=True)
     assert check_study(study.path).is_intact
@@ -69,8 +69,8 @@ def test_films_that_were_read_are_not_changed(tmp_path: Path) -> None:
     share_uids(study)
     store_reading(study, study.cases()[0])
     report = check_study(study.path, repair=True)
-    found = [finding for finding in report.findings if "same UID" in finding.problem]
+    found = [fault for fault in report.faults if "same UID" in fault.problem]
     assert len(found) == 4
-    assert not any(finding.repaired for finding in found)
-    assert all(finding.advice.startswith("Withdraw the film") for finding in found)
+    assert not any(fault.repaired for fault in found)
+    assert all(fault.advice.startswith("Withdraw the film") for fault in found)
     assert len(set(uids(study))) == 1

@@ -71,7 +71,7 @@ def test_measurements_return_as_they_were_saved(tmp_path: Path) -> None:
     assert load_joint_space(study, case) == found
     assert not save_joint_space(study, case, found), "an unchanged file is not written again"
     assert save_joint_space(study, case, found[:1])
-    assert check_study(study.path).findings == ()
+    assert check_study(study.path).faults == ()
     assert [
         each.subject for each in list_audit_entries(study, with_entries=True) if "measured joint spaces" in each.action
     ] == [case] * 2
@@ -130,7 +130,7 @@ def test_a_blinded_study_keeps_them_in_its_private_folder(tmp_path: Path) -> Non
     assert load_joint_space(study.as_rater("anna"), case) == ()
     assert publish_joint_space(study, case, [measured(study)])
     assert not publish_joint_space(study, case, [measured(study)])
-    assert check_study(study.path).findings == ()
+    assert check_study(study.path).faults == ()
 
 
 def test_measurements_of_withdrawn_films_are_left_out(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_impossible_measurements_are_rejected_and_reported(
     change_file(study, table, record)
     with pytest.raises(StoreError) as raised:
         load_joint_space(study, case)
-    found = [each.problem for each in check_study(study.path).findings if JOINT_SPACE in each.file]
+    found = [each.problem for each in check_study(study.path).faults if JOINT_SPACE in each.file]
     assert raised.value.problem in found
 
 
@@ -194,9 +194,9 @@ def test_damage_is_reported_and_the_second_copy_is_repaired(tmp_path: Path) -> N
     save_joint_space(study, case, [measured(study)])
     file = study.path / PRIVATE_JOINT_SPACE / f"{case}.json"
     file.write_bytes(file.read_bytes().replace(b"0.05", b"0.06"))
-    assert any(PRIVATE_JOINT_SPACE in finding.file for finding in check_study(study.path).findings)
+    assert any(PRIVATE_JOINT_SPACE in fault.file for fault in check_study(study.path).faults)
     check_study(study.path, repair=True)
-    assert check_study(study.path).findings == ()
+    assert check_study(study.path).faults == ()
     for copy in (file, file.with_suffix(".json.bak")):
         copy.write_bytes(copy.read_bytes().replace(b"0.05", b"0.06"))
     with pytest.raises(DamagedError):
@@ -211,7 +211,7 @@ def test_backups_have_them_and_copies_for_raters_have_not(tmp_path: Path) -> Non
     back_up(study, tmp_path / "backup.zip")
     restored = restore(tmp_path / "backup.zip", tmp_path / "restored").study
     assert load_joint_space(restored, case) == (measured(study),)
-    assert check_study(restored.path).findings == ()
+    assert check_study(restored.path).faults == ()
     package(study, "anna", tmp_path / "package.zip")
     with ZipFile(tmp_path / "package.zip") as archive:
         assert not [name for name in archive.namelist() if "joint" in name]

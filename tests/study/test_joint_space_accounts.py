@@ -70,7 +70,7 @@ def test_only_managers_of_a_blinded_study_read_them_before_release(folder: Path,
     study = make_shared(folder / "study", tmp_path / "h", blinded=True)
     (case,) = study.cases()
     measure_joint_spaces(study, fake_joint_space_change, workers=1)
-    assert check_study(study.path).findings == ()
+    assert check_study(study.path).faults == ()
     file = study.path / PRIVATE_JOINT_SPACE / f"{case}.json"
     assert file.stat().st_uid == OWNER
     assert [read_file(uid, file) for uid in (OWNER, MANAGER, BERT, ANNA)] == ["read", "read", *["PermissionError"] * 2]
@@ -82,7 +82,7 @@ def test_only_managers_of_a_blinded_study_read_them_before_release(folder: Path,
         os.chown(path, ANNA, RATERS_GROUP)
     measure_joint_spaces(study, fake_joint_space_change, workers=1)
     assert count(BERT, study.path, "bert") == 10
-    assert check_study(study.path).findings == ()
+    assert check_study(study.path).faults == ()
 
 
 def test_raters_who_may_know_the_order_read_them_after_signing(folder: Path, tmp_path: Path) -> None:
@@ -92,4 +92,4 @@ def test_raters_who_may_know_the_order_read_them_after_signing(folder: Path, tmp
     assert (study.path / JOINT_SPACE / f"{case}.json").stat().st_uid == OWNER
     assert count(BERT, study.path, "bert") == 10
     assert count(ANNA, study.path, "anna") == 0
-    assert check_study(study.path).findings == ()
+    assert check_study(study.path).faults == ()

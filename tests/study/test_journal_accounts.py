@@ -51,7 +51,7 @@ def test_each_account_writes_its_own_journal(study: Study) -> None:
     assert act(BERT, study, MOVE.format(by=2)) == [""]
     assert act(ANNA, study, MOVE.format(by=3)) == [""]
     report = check_study(study.path)
-    assert report.is_intact, report.findings
+    assert report.is_intact, report.faults
     owners = {journal.name: journal.stat().st_uid for journal in (study.path / "journal").glob("*.jsonl")}
     assert owners == {"root.jsonl": 0, f"uid-{ANNA}.jsonl": ANNA, f"uid-{BERT}.jsonl": BERT}
     modes = {journal.stat().st_mode & 0o777 for journal in (study.path / "journal").glob("*.jsonl")}
@@ -88,7 +88,7 @@ def test_boxes_moved_by_other_programs_are_reported_with_the_last_recorded_chang
         "    file.unlink(); file.write_bytes(data)"
     )
     assert act(BERT, study, code) == [""]
-    problems = [finding.problem for finding in check_study(study.path).findings]
+    problems = [fault.problem for fault in check_study(study.path).faults]
     assert any(f"without a record; the last recorded change: uid-{ANNA}" in problem for problem in problems), problems
 
 
@@ -100,7 +100,7 @@ def test_names_of_journals_taken_by_another_account_stop_nobody(study: Study) ->
     )
     assert act(BERT, study, taken) == [""]
     assert act(ANNA, study, MOVE.format(by=1)) == [""]
-    found = {finding.file: finding.problem for finding in check_study(study.path).findings}
+    found = {fault.file: fault.problem for fault in check_study(study.path).faults}
     assert not any(name.startswith("regions") for name in found), found
 
 
@@ -113,7 +113,7 @@ def test_a_journal_under_the_name_of_another_account_is_reported(study: Study) -
         "(path / 'journal' / 'daemon.jsonl').write_bytes(line)"
     )
     assert act(BERT, study, code) == [""]
-    found = {finding.file: finding.problem for finding in check_study(study.path).findings}
+    found = {fault.file: fault.problem for fault in check_study(study.path).faults}
     assert (
         found["journal/daemon.jsonl"]
         == f"it is named after the account daemon and belongs to the account number {BERT}"
@@ -125,7 +125,7 @@ def test_a_rater_can_check_all_that_raters_can_read(study: Study) -> None:
     code = (
         "from ratui.study.check import check_study\n"
         "report = check_study(path)\n"
-        "raise RuntimeError(sorted({(each.file, each.problem[:29]) for each in report.findings}), report.notes)"
+        "raise RuntimeError(sorted({(each.file, each.problem[:29]) for each in report.faults}), report.notes)"
     )
     write_root(study)
     (before,) = act(ANNA, study, code)
@@ -145,7 +145,7 @@ def test_a_conversion_as_root_begins_journals_that_belong_to_the_owner(study: St
     assert {path.stat().st_uid for path in (study.path / "journal").glob("*.jsonl")} == {BERT}
     assert act(ANNA, study, MOVE.format(by=1)) == [""]
     report = check_study(study.path)
-    assert report.is_intact, report.findings
+    assert report.is_intact, report.faults
 
 
 def test_a_check_by_a_rater_begins_no_journals(study: Study) -> None:

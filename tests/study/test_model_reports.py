@@ -113,7 +113,7 @@ def test_damage_to_it_and_to_the_order_of_reading_is_found_and_mended(study: Stu
     order = study.path / "models" / "order.json"
     for file in (file_of(study), order):
         file.write_bytes(file.read_bytes().replace(b"scorer", b"scores"))
-    found = {finding.file for finding in check_study(study.path).findings}
+    found = {fault.file for fault in check_study(study.path).faults}
     assert {f"models/scorer/{EVALUATION}", "models/order.json"} <= found
     check_study(study.path, repair=True)
     assert check_study(study.path).is_intact

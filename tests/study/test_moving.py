@@ -37,7 +37,7 @@ def study(tmp_path: Path) -> Study:
 
 def differing_files(study: Study, archive: Path) -> set[str]:
     """Return the files and facts of `study` that contradict a backup."""
-    return {finding.file for finding in check_backup(CheckReport((), (), 0), study, archive).findings}
+    return {fault.file for fault in check_backup(CheckReport((), (), 0), study, archive).faults}
 
 
 class TestBackup:

@@ -127,7 +127,7 @@ def test_two_machines_of_one_account_continue_its_journal_in_turn(tmp_path: Path
         thread.start()
     for thread in threads:
         thread.join()
-    assert not check_study(path).findings
+    assert not check_study(path).faults
 
 
 @pytest.mark.usefixtures("network")

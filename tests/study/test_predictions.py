@@ -127,7 +127,7 @@ class TestAnswers:
         save_predictions(study, "scorer", case, [ANSWER])
         file = study.path / "models" / "scorer" / "answers" / f"{case}.json"
         file.write_bytes(file.read_bytes().replace(b"0.25", b"0.26"))
-        assert any("answers" in finding.file for finding in check_study(study.path).findings)
+        assert any("answers" in fault.file for fault in check_study(study.path).faults)
 
     def test_names_can_not_leave_the_study(self, study: Study) -> None:
         with pytest.raises(StudyError, match="model"):
@@ -153,7 +153,7 @@ class TestSingleFilms:
         assert expected[Field("L.MCP3", "ERO", 1)] == pytest.approx(1.75)
         assert Field("L.MCP3", "ERO", 0) not in expected
         assert len(expected) == 3
-        assert not check_study(study.path).findings
+        assert not check_study(study.path).faults
 
     def test_a_rater_sees_them_only_after_signing(self, study: Study) -> None:
         signed, begun = by_stage(study, "signed"), by_stage(study, "reading")

@@ -53,7 +53,7 @@ def test_a_rater_who_leaves_keeps_signed_cases_and_blocks_no_result(tmp_path: Pa
     with pytest.raises(StudyError, match="bert has left the study"), study.open_reading("bert", signed):
         pass
     report = check_study(study.path)
-    assert report.is_intact, report.findings
+    assert report.is_intact, report.faults
     assert any("the rater bert left on" in note and "moved away" in note for note in report.notes)
     assert any("readings/bert" in note and "does not count" in note for note in report.notes)
     assert measure_progress(study).departed == ("bert",)

@@ -61,7 +61,7 @@ def test_a_worklist_has_the_open_blocks_only(study: Study) -> None:
         ("bert", 1, 4, 0, 6),
     ]
     assert listed(study, "anna") > first
-    problems = {finding.file: finding.problem for finding in check_study(study.path).findings}
+    problems = {fault.file: fault.problem for fault in check_study(study.path).faults}
     assert {file: problem for file, problem in problems.items() if not file.endswith(".dcm")} == {}
 
 

@@ -123,8 +123,8 @@ def test_changed_reading_times_and_displays_are_noticed(
     file = read_case(study)
     before = file.read_bytes()
     tamper(file, change)
-    (finding,) = check_study(study.path).findings
-    assert finding.problem == problem
+    (fault,) = check_study(study.path).faults
+    assert fault.problem == problem
     check_study(study.path, repair=True)
     assert (file.read_bytes() == before) == (change is not decreasing), "the log proves all other values"
 
@@ -139,10 +139,10 @@ def test_other_films_than_those_of_the_case_are_noticed(study: Study) -> None:
     data = study.film_path(case, other.id).read_bytes()
     study.film_path(case, film.id).write_bytes(data)
     study.save_case(replace(known, films=(replace(film, file=other.file, digest=other.digest), *known.films[1:])))
-    problems = [finding.problem for finding in check_study(study.path).findings if finding.file.startswith("readings")]
+    problems = [fault.problem for fault in check_study(study.path).faults if fault.file.startswith("readings")]
     assert problems == [f"it was made on another version of the film {film.id}"]
     tamper(file, lambda tables: tables["seen"]["1"].update(film="zz"))
-    problems = [finding.problem for finding in check_study(study.path).findings if finding.file.startswith("readings")]
+    problems = [fault.problem for fault in check_study(study.path).faults if fault.file.startswith("readings")]
     assert "it was made on the film zz, which the case does not have" in problems
 
 
@@ -222,7 +222,7 @@ class TestSecondCopies:
         sealed = open_seal(file.read_bytes())
         sealed.tables["meta"]["1"]["seconds"] = 5.0
         second_copy_path(file).write_bytes(seal(sealed.tables, sealed.sealed_as))
-        assert "second copy" in check_study(study.path).findings[0].problem
+        assert "second copy" in check_study(study.path).faults[0].problem
         check_study(study.path, repair=True)
         assert second_copy_path(file).read_bytes() == file.read_bytes()
 

@@ -92,8 +92,8 @@ def state(folder: Path, *, read: bool = True) -> State:
     return found
 
 
-def findings_of(report: CheckReport, name: str) -> list[str]:
-    return [finding.problem for finding in report.findings if finding.file == name and not finding.repaired]
+def list_problems(report: CheckReport, name: str) -> list[str]:
+    return [fault.problem for fault in report.faults if fault.file == name and not fault.repaired]
 
 
 FOLDER_LINKS = (
@@ -148,7 +148,7 @@ def test_a_link_to_a_folder_is_reported_and_nothing_behind_it_changes(study: Stu
     os.utime(study.path / name, (0, 0), follow_symlinks=False)  # as old as leftovers of a killed backup
     for repair in (False, True, True):
         report = check_study(study.path, repair=repair)
-        assert any("symbolic link" in what for what in findings_of(report, name))
+        assert any("symbolic link" in what for what in list_problems(report, name))
         assert state(home) == before
     assert (study.path / name).is_symlink()
     assert not report.is_repairable
@@ -165,7 +165,7 @@ def test_a_link_to_a_file_is_reported_and_the_file_stays(
     for repair in (False, True, True):
         is_link = (study.path / name).is_symlink()
         report = check_study(study.path, repair=repair)
-        assert any("symbolic link" in what for what in findings_of(report, name)) == is_link
+        assert any("symbolic link" in what for what in list_problems(report, name)) == is_link
         assert state(home) == before
     # The index is a cache: a new one takes the link's place.
     assert (study.path / name).is_symlink() == ("worklist" not in name)
@@ -216,7 +216,7 @@ def test_a_fifo_is_reported_and_hangs_nothing(study: Study, name: str) -> None:
     assert not thread.is_alive(), "it hangs"
     assert len(reports) == 2
     for report in reports[:1] if "worklist" in name else reports:
-        assert any("neither a file nor a folder" in what for what in findings_of(report, name))
+        assert any("neither a file nor a folder" in what for what in list_problems(report, name))
     if "worklist" in name:
         return  # a cache: a new one takes its place
     assert stat.S_ISFIFO(path.lstat().st_mode)
@@ -241,7 +241,7 @@ def test_deeply_nested_folders_end_the_walk_only(study: Study) -> None:
     folder = study.path / "readings" / "anna"
     folder.joinpath(*["d"] * (DEEPEST + 5)).mkdir(parents=True)
     report = check_study(study.path, repair=True)
-    assert any("too deep" in finding.problem for finding in report.unrepaired)
+    assert any("too deep" in fault.problem for fault in report.unrepaired)
 
 
 def test_another_device_is_not_entered(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ class TestPermissionsThatARepairSets:
         for path in (shared.path, *shared.path.rglob("*")):
             path.chmod(0o700 if path.is_dir() else 0o600)
         report = check_study(shared.path, repair=True)
-        assert report.findings
+        assert report.faults
         assert not report.unrepaired
         assert check_study(shared.path).is_intact
 
@@ -267,7 +267,7 @@ class TestPermissionsThatARepairSets:
         file.chmod(0o600)
         for _ in range(2):
             report = check_study(shared.path, repair=True)
-            assert any("can't open it" in what for what in findings_of(report, f"{place}/key"))
+            assert any("can't open it" in what for what in list_problems(report, f"{place}/key"))
             assert not report.is_repairable
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
@@ -286,7 +286,7 @@ class TestPermissionsThatARepairSets:
         os.link(outside, shared.path / "films" / "x")
         before = state(home)
         report = check_study(shared.path, repair=True)
-        assert {finding.file for finding in report.unrepaired} == {"films/x", "readings/anna/x"}
+        assert {fault.file for fault in report.unrepaired} == {"films/x", "readings/anna/x"}
         assert state(home) == before
 
     @pytest.mark.skipif(not ROOT, reason="needs root, to act as another account")
@@ -308,8 +308,8 @@ class TestPermissionsThatARepairSets:
                 # Import everything first: other accounts may not be able to read the interpreter's files.
                 "import os, sys\nfrom pathlib import Path\nfrom ratui.study.check import check_study\n"
                 f"os.setgroups([]); os.setgid({nobody.pw_gid}); os.setuid({nobody.pw_uid})\n"
-                "for finding in check_study(Path(sys.argv[1]), repair=True).findings:\n"
-                "    print(finding.file, finding.repaired, finding.advice)\n"
+                "for fault in check_study(Path(sys.argv[1]), repair=True).faults:\n"
+                "    print(fault.file, fault.repaired, fault.advice)\n"
             )
             done = subprocess.run(
                 [sys.executable, "-c", script, str(study.path)], capture_output=True, text=True, check=False

@@ -11,7 +11,7 @@ from ratui import files
 from ratui.study import Study
 from ratui.study.check import access, check_study, leftovers, table_files
 from ratui.study.store import StudyFile
-from tests.study.test_repair_links import State, fill, findings_of, home, put_link, shared, state, study  # noqa: F401
+from tests.study.test_repair_links import State, fill, home, list_problems, put_link, shared, state, study  # noqa: F401
 
 pytestmark = pytest.mark.slow
 
@@ -74,8 +74,8 @@ class TestSwappedFolder:
 
         monkeypatch.setattr(access, "_set_access", swap_first)
         mode = (home / ".bashrc").stat().st_mode
-        (finding,) = access.check_access(shared.path, shared.config.group, repair=True)
-        assert not finding.repaired
+        (fault,) = access.check_access(shared.path, shared.config.group, repair=True)
+        assert not fault.repaired
         assert path.stat().st_mode == mode
 
     @pytest.mark.parametrize("damage", ["one", "both"])

@@ -116,7 +116,7 @@ def test_each_case_is_repeated_at_most_once_and_no_repeat_is(study: Study) -> No
     assert draw_repeats(study, 1.0) == ()
     assert {repeat.original for repeat in load_repeats(study).values()} == originals
     assert set(load_repeats(study)) == set(study.cases()) - originals
-    assert not check_study(study.path).findings
+    assert not check_study(study.path).faults
 
 
 def test_turned_films_are_turned_in_the_repeat(study: Study) -> None:
@@ -138,7 +138,7 @@ def test_an_interrupted_draw_continues(study: Study, monkeypatch: pytest.MonkeyP
     (repeat,) = load_repeats(study).values()
     (left,) = study.case(repeat.case).films
     assert repeat.films[left.id] == sorted(repeat.films.values())[1]
-    assert not check_study(study.path).findings
+    assert not check_study(study.path).faults
 
 
 def _refuse(*_: object, **__: object) -> None:
@@ -179,7 +179,7 @@ def test_a_case_stays_readable_if_the_disk_is_full_before_its_list_of_films(
     study = Study.open(study.path)
     assert len(study.case(repeat.case).films) == 2
     found = check_study(study.path)
-    assert not found.findings
+    assert not found.faults
     assert any("films that no case lists: 1;" in note for note in found.notes)
     assert update_repeats(study) == ((repeat.case,), ())
     assert [film.number for film in study.case(repeat.case).films] == [0, 1, 2]
@@ -203,12 +203,12 @@ def test_a_draw_that_stops_before_the_list_of_films_is_a_note(study: Study, monk
         with pytest.raises(StoreError, match="the disk is full"):
             draw_repeats(study, 0.25)
     found = check_study(study.path)
-    assert not found.findings
+    assert not found.faults
     assert any("interrupted before it could list the films" in note for note in found.notes)
     removed = study.cases()[0]
     for name in ("films.json", "films.json.bak"):
         (study.path / "films" / removed / name).unlink()
-    assert any(removed in finding.file for finding in check_study(study.path).findings), "the journals show it"
+    assert any(removed in fault.file for fault in check_study(study.path).faults), "the journals show it"
 
 
 def test_an_interrupted_draw_is_one_amendment(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,7 +246,7 @@ def test_a_later_visit_reaches_the_repeat_when_a_manager_asks(study: Study, monk
     assert known[films[-1].id] == film != films[-1].id
     uids = [{str(header.SOPInstanceUID) for header in _headers(study, case)} for case in (repeat.case, repeat.original)]
     assert uids[0].isdisjoint(uids[1])
-    assert not check_study(study.path).findings
+    assert not check_study(study.path).faults
     withdraw_films(study, repeat.original, [film], reason="wrong patient")
     assert films[-1].id not in {each.id for each in study.case(repeat.case).films}
     assert not find_incomplete_repeats(study)

@@ -138,7 +138,7 @@ def test_each_account_goes_on_with_its_readings(restored: Path) -> None:
         restored / "restored" / "anna" / f"{case}.json"
     ).read_bytes()
     report = check_study(restored)
-    assert report.is_intact, report.findings
+    assert report.is_intact, report.faults
     # The next backup contains each reading once more, and its restore the newer one.
     assert act(MANAGER, restored, "back_up(study, path.parent / 'two.backup')") == ""
     again = restore(restored.parent / "two.backup", restored.parent / "again").study
@@ -172,7 +172,7 @@ def test_an_account_that_takes_the_folder_first_is_noticed_and_hides_nothing(res
         f"StudyError: {restored}: bert uses another"
     )
     assert act(ANNA, restored, code) == ""
-    found = {finding.file: finding.problem for finding in check_study(restored).findings}
+    found = {fault.file: fault.problem for fault in check_study(restored).faults}
     assert found["readings/bert"] == f"it belongs to the account {ANNA}, but {BERT} reads as bert"
     assert found[f"readings/bert/{case}.json"] == "it does not continue the reading that was restored"
 

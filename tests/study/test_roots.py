@@ -43,12 +43,12 @@ def compare(request: pytest.FixtureRequest, study: Study, tmp_path: Path) -> Com
 
 
 def faults(report: CheckReport) -> dict[str, str]:
-    return {finding.file: finding.problem for finding in report.findings}
+    return {fault.file: fault.problem for fault in report.faults}
 
 
 def test_an_unchanged_study_agrees(study: Study, compare: Compare) -> None:
     report = compare(study)
-    assert report.is_intact, report.findings
+    assert report.is_intact, report.faults
 
 
 def test_a_study_that_goes_on_agrees(study: Study, compare: Compare) -> None:
@@ -57,7 +57,7 @@ def test_a_study_that_goes_on_agrees(study: Study, compare: Compare) -> None:
     confirm_template(study, case, "bert")
     study.save_proposals("another", case, study.regions(case))
     report = compare(study)
-    assert report.is_intact, report.findings
+    assert report.is_intact, report.faults
     assert any(f"regions/{case}.json: changed since" in note for note in report.notes), report.notes
 
 
@@ -118,7 +118,7 @@ def test_a_study_that_was_converted_after_a_backup_agrees(name: str, tmp_path: P
     study = Study.open(path)
     assert study.config.stored_format >= 3
     report = check_backup(CheckReport((), (), 0), study, tmp_path / "backup.zip")
-    assert report.is_intact, report.findings
+    assert report.is_intact, report.faults
     file = next(file for file in (path / "readings").rglob("*.json") if "log" in open_seal(file.read_bytes()).tables)
     tamper(file, lambda tables: tables["log"].popitem())
     assert not check_backup(CheckReport((), (), 0), study, tmp_path / "backup.zip").is_intact

@@ -40,7 +40,7 @@ class TestSignatures:
     def test_a_signature_is_verified(self, study: Study, key: Path) -> None:
         write_root(study, key)
         report = check_study(study.path, signers=self.signers(key))
-        assert report.is_intact, report.findings
+        assert report.is_intact, report.faults
         assert report.notes[-1].startswith("seals/000001.json of 20")
         assert report.notes[-1].endswith(": signed by manager@example.org")
         assert check_study(study.path).notes[-1].endswith(": its signature was not verified")
@@ -51,7 +51,7 @@ class TestSignatures:
         assert not archive.left_out
         restored = restore(archive.path, tmp_path / "restored").study
         report = check_study(restored.path, signers=self.signers(key))
-        assert report.is_intact, report.findings
+        assert report.is_intact, report.faults
         for name in ("seals/000001.json.sig", "seals/000001.json.sig.bak"):
             (study.path / name).unlink()
         found = faults(check_backup(check_study(study.path), study, archive.path))

@@ -181,8 +181,8 @@ def test_a_rater_who_keeps_the_lock_does_not_prevent_a_check(study: Study, monke
     path = study.reading_path("anna", study.cases()[0])
     path.with_name(f"{path.name}.bak").write_bytes(b"broken")
     with StudyLock(study.folder).shared():
-        (finding,) = check_study(study.path).findings
-    assert "second copy" in finding.problem
+        (fault,) = check_study(study.path).faults
+    assert "second copy" in fault.problem
 
 
 def test_saves_that_never_pause_end_it_if_they_cannot_be_prevented(

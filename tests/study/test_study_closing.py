@@ -109,7 +109,7 @@ def test_a_change_of_a_locked_study_by_another_program_is_a_difference(
     with monkeypatch.context() as patched:  # an account that can't open the private folder
         patched.setattr("ratui.study.evidence.roots._read_private", lambda *_: None)
         assert compare_with_lock(study)[1] == differences
-    problems = [finding.problem for finding in check_study(study.path).findings]
+    problems = [fault.problem for fault in check_study(study.path).faults]
     assert "since the study was locked: the file is missing" in problems
 
 

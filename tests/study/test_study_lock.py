@@ -79,11 +79,11 @@ class TestOtherAccounts:
     def test_a_lock_file_of_an_earlier_version_is_reported_and_restricted(self, shared: Study) -> None:
         path = shared.path / "gate.lock"
         path.chmod(0o660)
-        (finding,) = check_study(shared.path).findings
-        assert (finding.file, finding.problem) == ("gate.lock", "a member of the group could block all saves with it")
-        assert [each.repaired for each in check_study(shared.path, repair=True).findings] == [True]
+        (fault,) = check_study(shared.path).faults
+        assert (fault.file, fault.problem) == ("gate.lock", "a member of the group could block all saves with it")
+        assert [each.repaired for each in check_study(shared.path, repair=True).faults] == [True]
         assert stat.S_IMODE(path.stat().st_mode) == 0o640
-        assert not check_study(shared.path).findings
+        assert not check_study(shared.path).faults
 
     def test_no_other_account_can_open_the_locks_of_a_reading(self, shared: Study) -> None:
         (case,) = shared.cases()
@@ -204,7 +204,7 @@ def test_a_study_on_a_read_only_file_system_is_intact(shared: Study, tmp_path: P
         subprocess.run(["mount", "-o", f"remount,{options}", mount], check=True)
         archived = Study.open(mount)
         report = check_study(mount)
-        assert not report.findings
+        assert not report.faults
         assert archived.all_states().keys() == {"anna", "bert"}
         with archived.snapshot() as snapshot:
             assert snapshot.cases() == shared.cases()

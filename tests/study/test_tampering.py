@@ -53,11 +53,11 @@ def study(tmp_path: Path) -> Study:
 def test_tampering_is_reported_without_a_backup(study: Study, attack: str) -> None:
     CHANGES[attack](study)
     found = check_study(study.path)
-    problems = [finding for finding in found.findings if "without a record" in finding.problem]
-    assert problems, found.findings
+    problems = [fault for fault in found.faults if "without a record" in fault.problem]
+    assert problems, found.faults
     assert not found.is_repairable
     check_study(study.path, repair=True)
-    assert any("without a record" in finding.problem for finding in check_study(study.path).findings), "stays reported"
+    assert any("without a record" in fault.problem for fault in check_study(study.path).faults), "stays reported"
 
 
 def test_a_forged_first_result_of_an_examination_is_reported(study: Study) -> None:
@@ -67,7 +67,7 @@ def test_a_forged_first_result_of_an_examination_is_reported(study: Study) -> No
     write_both(file, seal({"records": {}}, "qualifications/results"))
     for each in (file, second_copy_path(file)):
         each.chmod(0o600)
-    (found,) = check_study(study.path).findings
+    (found,) = check_study(study.path).faults
     assert found.file == "qualifications/results.json"
     assert found.problem == "no journal records its content"
 
@@ -82,7 +82,7 @@ def test_an_earlier_version_is_reported(study: Study, attack: str) -> None:
     study.save_case(replace(study.case(case), films=tuple(replace(f, note="x") for f in study.case(case).films)))
     assert check_study(study.path).is_intact
     write_both(file, earlier)
-    assert "earlier version" in check_study(study.path).findings[-1].problem
+    assert "earlier version" in check_study(study.path).faults[-1].problem
 
 
 @pytest.mark.parametrize("name", ["films", "regions", "proposals", "settings"])
@@ -106,7 +106,7 @@ def test_a_tampered_second_copy_is_not_used(study: Study, name: str) -> None:
         with pytest.raises(StoreError, match="the journal records another content"):
             Study.open(study.path)
         return
-    problems = [finding.problem for finding in check_study(study.path, repair=True).findings]
+    problems = [fault.problem for fault in check_study(study.path, repair=True).faults]
     assert any("another history" in problem for problem in problems), problems
 
 
@@ -114,8 +114,8 @@ def test_damage_that_the_second_copy_makes_good_is_no_tampering(study: Study) ->
     for file in (films(study), regions(study), study.path / "study.toml", study.path / "scheme.toml"):
         data = file.read_bytes()
         file.write_bytes(data[:30] + bytes([data[30] ^ 1]) + data[31:])
-        found = check_study(study.path).findings
-        assert [finding.remedy for finding in found] == ["restored from its second copy"], found
+        found = check_study(study.path).faults
+        assert [fault.remedy for fault in found] == ["restored from its second copy"], found
         check_study(study.path, repair=True)
         assert check_study(study.path).is_intact, file
         assert file.read_bytes() == data
@@ -143,7 +143,7 @@ def test_settings_edited_by_hand_are_accepted_by_sealing_them(study: Study) -> N
 def test_a_journal_without_a_record_of_a_file_is_no_explanation(study: Study) -> None:
     for journal in (study.path / "journal").glob("*.jsonl"):
         journal.write_bytes(b"")
-    problems = {finding.problem for finding in check_study(study.path).findings}
+    problems = {fault.problem for fault in check_study(study.path).faults}
     assert problems == {"no journal records its content"}
 
 
@@ -153,10 +153,10 @@ def test_a_deleted_journal_folder_is_reported_and_can_be_begun_anew(
     monkeypatch.setattr("ratui.study.check.journals.JOURNALS_SINCE", study.config.stored_format)
     shutil.rmtree(study.path / "journal")
     report = check_study(study.path)
-    assert [(finding.file, finding.problem[:13]) for finding in report.findings] == [("journal", "it is missing")]
+    assert [(fault.file, fault.problem[:13]) for fault in report.faults] == [("journal", "it is missing")]
     tamper(regions(study), move_boxes)
     begun = check_study(study.path, repair=True)
-    assert begun.findings[0].remedy.startswith("begun")
+    assert begun.faults[0].remedy.startswith("begun")
     after = check_study(study.path)
     assert after.is_intact
     assert any("first recorded" in note and "unknown" in note for note in after.notes), "stated plainly"
@@ -181,7 +181,7 @@ def test_forged_journals_stop_no_check(study: Study) -> None:
     (folder / "f.jsonl").write_bytes(b"".join(lines))
     report = check_study(study.path)
     assert len(report.notes) < 30
-    problems = {finding.file: finding.problem for finding in report.findings}
+    problems = {fault.file: fault.problem for fault in report.faults}
     assert {f"journal/{name}.jsonl" for name in "abcde"} <= problems.keys()
     assert not any(name.startswith(("films", "regions", "study")) for name in problems)
 
@@ -275,13 +275,13 @@ def test_a_converted_study_begins_its_journals(name: str, tmp_path: Path) -> Non
     """The content at the conversion is recorded as the first one, and the check says so."""
     path = tmp_path / "study"
     shutil.copytree(Path(__file__).parent / name, path)
-    assert any(finding.remedy.startswith("begun") for finding in check_study(path, repair=True).findings)
+    assert any(fault.remedy.startswith("begun") for fault in check_study(path, repair=True).faults)
     report = check_study(path)
-    assert {finding.problem for finding in report.findings} <= {"it is missing"}, "the films are not kept for tests"
+    assert {fault.problem for fault in report.faults} <= {"it is missing"}, "the films are not kept for tests"
     assert Study.open(path).config.stored_format >= 3
     assert any("their changes before are unknown" in note for note in report.notes), report.notes
     tamper(next((path / "regions").glob("*.json")), move_boxes)
-    assert any("without a record" in finding.problem for finding in check_study(path).findings)
+    assert any("without a record" in fault.problem for fault in check_study(path).faults)
 
 
 class Killed(BaseException):
@@ -349,7 +349,7 @@ def test_saves_during_a_check_are_no_tampering(study: Study) -> None:
     saving.start()
     try:
         for _ in range(5):
-            found = [finding for finding in check_study(study.path).findings if "record" in finding.problem]
+            found = [fault for fault in check_study(study.path).faults if "record" in fault.problem]
             assert found == []
     finally:
         stop.set()

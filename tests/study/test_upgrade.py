@@ -121,8 +121,8 @@ class TestConversion:
     def test_check_reports_it_and_repair_converts_it(self, study: Study) -> None:
         before = shown(study)
         report = check_study(study.path)
-        (finding,) = report.findings
-        assert finding.problem == "raters can read the order of the visits (format 2)"
+        (fault,) = report.faults
+        assert fault.problem == "raters can read the order of the visits (format 2)"
         report = check_study(study.path, repair=True)
         assert not report.unrepaired
         converted = Study.open(study.path)
@@ -219,7 +219,7 @@ class TestAccounts:
             "import os, sys\nfrom pathlib import Path\nfrom ratui.study.check import check_study\n"
             f"os.setgroups([{self.GROUP}]); os.setgid({self.GROUP}); os.setuid({uid})\n"
             f"report = check_study(Path(sys.argv[1]), repair={repair})\n"
-            "print(*(f'{f.problem} {f.repaired} {f.advice}' for f in report.findings), *report.notes, sep='\\n')\n"
+            "print(*(f'{f.problem} {f.repaired} {f.advice}' for f in report.faults), *report.notes, sep='\\n')\n"
         )
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": "/nonexistent"}
         done = subprocess.run(

@@ -62,7 +62,7 @@ def test_visits_come_one_by_one_and_one_goes(tmp_path: Path, blinded: bool) -> N
     assert not collect_released_readings(study).readings
     finish(study, "anna", case)
     found = check_study(study.path)
-    assert found.is_intact, found.findings
+    assert found.is_intact, found.faults
     after = study.reading("anna", case)
     assert after is not None
     assert [after.score(Field("L.MCP2", "ERO", time)) for time in range(2)] == [2, 0]

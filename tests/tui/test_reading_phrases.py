@@ -119,7 +119,9 @@ def test_a_refusal_is_shown_in_japanese() -> None:
         sign(reading, timestamp=datetime.now(UTC))
     assert wording.format_error(t, caught.value) == f"未入力の欄が{len(reading.open_fields)}あります"
     reasons = [
-        wording.format_review_reason(t, reason, SCHEME) for look in list_review_items(reading) for reason in look.reasons
+        wording.format_review_reason(t, reason, SCHEME)
+        for look in list_review_items(reading)
+        for reason in look.reasons
     ]
     assert "強直" in reasons
 

@@ -92,6 +92,11 @@ class QualificationRecord:
     at: str
     account: str
 
+    def to_record(self) -> dict[str, Any]:
+        """Return the values as they are stored."""
+        record = asdict(self)
+        return {"scored_enough" if name == "has_enough_scores" else name: value for name, value in record.items()}
+
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> QualificationRecord:
         """Return the values in a stored record. Raises an error of `ODD_VALUE_ERRORS` for anything else."""
@@ -155,7 +160,7 @@ def save_records(folder: StudyFolder, new: Sequence[QualificationRecord]) -> Non
     StudyLock(folder).check_unlocked()
     folder.make_folder(_FOLDER, group=0o050)
     with FileLock(folder.file("qualifications/results.lock")):
-        records = [asdict(each) for each in (*load_records(folder), *new)]
+        records = [each.to_record() for each in (*load_records(folder), *new)]
         write_tables(folder.file(RESULTS), {"records": records})
 
 

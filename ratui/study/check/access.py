@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ratui.study.check.report import CheckFinding
+from ratui.study.check.report import CheckFault
 from ratui.study.layout import FOLDERS, PRIVATE, SNAPSHOT_PREFIX, folder_mode, group_id
 from ratui.study.store.access_lists import AccessList, read_access_list, remove_access_lists
 from ratui.study.store.descriptors import Entry, open_entry, walk_no_links
@@ -39,7 +39,7 @@ class _Groups:
         return self.managers if entry.inside.parts[:1] == (PRIVATE,) else self.study
 
 
-def check_access(study: Path, group: str, repair: bool, managers: str = "") -> Iterator[CheckFinding]:
+def check_access(study: Path, group: str, repair: bool, managers: str = "") -> Iterator[CheckFault]:
     """Find what in the folder `study` is no file or folder, is too open, or belongs to another group than `group`.
 
     The private folder must belong to the group `managers`, or to the owner alone if that is empty.
@@ -58,11 +58,11 @@ def check_access(study: Path, group: str, repair: bool, managers: str = "") -> I
         return
     time.sleep(_MOMENT)
     found = [
-        finding
+        fault
         for entry in walk_no_links(study, skip=SNAPSHOT_PREFIX)
-        if _key(entry.found) in suspects and (finding := _finding(entry, *groups.of(entry), repair))
+        if _key(entry.found) in suspects and (fault := _report_fault(entry, *groups.of(entry), repair))
     ]
-    yield from sorted(found, key=lambda finding: finding.file)
+    yield from sorted(found, key=lambda fault: fault.file)
 
 
 def _key(found: os.stat_result) -> tuple[int, int]:
@@ -159,15 +159,15 @@ def _target(entry: Entry, mode: int, owner_group: int, gid: int | None) -> tuple
     return wanted & (0o7700 | kept), owner_group
 
 
-def _finding(entry: Entry, group: str, gid: int | None, repair: bool) -> CheckFinding | None:
+def _report_fault(entry: Entry, group: str, gid: int | None, repair: bool) -> CheckFault | None:
     wrong, name = _find_fault(entry, group, gid), str(entry.inside)
     if not wrong:
         return None
     regular = stat.S_ISREG(entry.found.st_mode)
     if entry.foreign or not (regular or stat.S_ISDIR(entry.found.st_mode)):
-        return CheckFinding(name, wrong, advice="Look where it leads and who made it; remove it")
+        return CheckFault(name, wrong, advice="Look where it leads and who made it; remove it")
     if regular and entry.found.st_nlink > 1:
-        return CheckFinding(name, wrong, advice=_SEVERAL_NAMES)
+        return CheckFault(name, wrong, advice=_SEVERAL_NAMES)
     mode = _mode_without_list(entry.found.st_mode, _access_list(entry))
     left = _wrong_access(entry, *_target(entry, mode, entry.found.st_gid, gid), group, gid)
     advice = "If it belongs to the study, its owner can open it to the group: chgrp, chmod" if left else ""
@@ -178,7 +178,7 @@ def _finding(entry: Entry, group: str, gid: int | None, repair: bool) -> CheckFi
             repaired = not left
         except OSError as error:
             advice = f"{error.strerror}: ask its owner, user {entry.found.st_uid}"
-    return CheckFinding(name, wrong, "" if left else "permissions set", repaired, advice)
+    return CheckFault(name, wrong, "" if left else "permissions set", repaired, advice)
 
 
 def _set_access(entry: Entry, gid: int | None) -> None:

@@ -18,9 +18,9 @@ from ratui.study.campaign.qualifications import RESULTS
 from ratui.study.case import Case, FilmRecord
 from ratui.study.check.access import check_access
 from ratui.study.check.copies import compare_copies, read_copies
+from ratui.study.check.fault_list import FaultList
 from ratui.study.check.film_uids import check_film_uids
 from ratui.study.check.films import find_film_fault
-from ratui.study.check.findings import FindingList
 from ratui.study.check.leftovers import check_leftovers
 from ratui.study.check.report import CheckReport
 from ratui.study.check.restored import check_restored
@@ -55,7 +55,7 @@ class StudyChecker:
         self._path = path
         self._folder = StudyFolder(path)
         self._progress = progress
-        self._findings = FindingList(repair)
+        self._faults = FaultList(repair)
 
     def run(self) -> CheckReport:
         """Check each file, and repair what can be proven. Raises StudyError if there is no study that can be opened."""
@@ -66,8 +66,8 @@ class StudyChecker:
         group, managers = study.config.group, study.config.managers
         if group:
             self._check_lock_files()
-        self._findings.extend(list(check_access(self._path, group, self._findings.repair, managers)))
-        tables = TableFileChecker(study, self._findings, is_unsealed=is_unsealed)
+        self._faults.extend(list(check_access(self._path, group, self._faults.repair, managers)))
+        tables = TableFileChecker(study, self._faults, is_unsealed=is_unsealed)
         cases = study.cases()
         folders = ["private/visits", PRIVATE_JOINT_SPACE, "regions", JOINT_SPACE]
         folders += [f"{name}/{each}" for name in ("proposals", "readings", RESTORED) for each in self._subfolders(name)]
@@ -85,15 +85,15 @@ class StudyChecker:
             file = self._folder.file(inside)
             if any(self._exists(each.inside) for each in (file, file.second_copy)):
                 tables.check(file)
-        check_film_uids(study, self._findings)
+        check_film_uids(study, self._faults)
         self._check_raters(study)
-        check_restored(study, self._findings)
-        check_leftovers(study, self._findings)
+        check_restored(study, self._faults)
+        check_leftovers(study, self._faults)
         if is_unsealed:
             self._migrate(study)
         self._upgrade()
         self._progress(of, of)
-        return self._findings.report()
+        return self._faults.report()
 
     def _subfolders(self, inside: str) -> list[str]:
         """Return the names of the folders in `inside`; none if that is a link, which `check_access` reports."""
@@ -124,7 +124,7 @@ class StudyChecker:
                 raise DamagedError("the scheme has changed since the study was created", scheme)
 
         for name, check in (("study.toml", sealed), ("scheme.toml", digest)):
-            self._findings.files += 1
+            self._faults.files += 1
             by_hand = "If it was changed by hand: ratui seal STUDY" if notice and name == "study.toml" else ""
             file = self._folder.file(name)
             try:
@@ -132,9 +132,9 @@ class StudyChecker:
                     continue
                 read = read_copies(file)
                 advice = by_hand or "Restore it from a backup"
-                report_copies(self._findings, read, compare_copies(read, check), advice)
+                report_copies(self._faults, read, compare_copies(read, check), advice)
             except StoreError as error:
-                self._findings.add(name, error.problem, advice=error.remedy)
+                self._faults.add(name, error.problem, advice=error.remedy)
 
     def _check_lock_files(self) -> None:
         """Report missing lock files of a shared study, which its raters can't create."""
@@ -147,7 +147,7 @@ class StudyChecker:
 
         for name in LOCK_FILES:
             if not self._exists(name):
-                self._findings.add(name, "it is missing: no rater can save", "created", create)
+                self._faults.add(name, "it is missing: no rater can save", "created", create)
 
     # Films.
 
@@ -163,65 +163,65 @@ class StudyChecker:
             if name not in listed:
                 inside = f"films/{case}/{name}"
                 note = f"{inside}: no case lists it; an import was interrupted before it could"
-                self._findings.add_note(note, "set aside", partial(self._folder.set_aside, inside))
+                self._faults.add_note(note, "set aside", partial(self._folder.set_aside, inside))
 
     def _check_film(self, study: Study, case: Case, film: FilmRecord) -> None:
-        self._findings.files += 1
+        self._faults.files += 1
         file = self._folder.file(f"films/{case.id}/{film.id}.dcm")
         found = find_film_fault(study, case, film) if is_plain(file) else None
         if found is not None:
-            self._findings.add(file.inside, *found)
+            self._faults.add(file.inside, *found)
 
     # The rest.
 
     def _check_raters(self, study: Study) -> None:
         for event in study.config.events:
             if event.action == "left" and event.rater in study.config.departed:
-                self._findings.notes.append(f"the rater {event.rater} left on {event.at[:10]}: {event.reason}")
+                self._faults.notes.append(f"the rater {event.rater} left on {event.at[:10]}: {event.reason}")
         for name in self._subfolders("readings"):
             if name.startswith("."):
                 continue  # restored readings are being taken over
             if name not in (*study.config.raters, CONSENSUS):
                 problem = "the study has no rater of that name, so these readings count nowhere"
                 advice = f"If it was a rater of this study: ratui raters STUDY --add {name}"
-                self._findings.add(f"readings/{name}", problem, advice=advice)
+                self._faults.add(f"readings/{name}", problem, advice=advice)
 
     def _upgrade(self) -> None:
         """Convert a study of format 2, or note that its raters can read what they need not know."""
         study = Study.open(self._path)
         if study.config.stored_format > SEALED_FORMAT and study.config.blinded:
-            left = convert_readings(study) if self._findings.repair else len(find_earlier_readings(study))
+            left = convert_readings(study) if self._faults.repair else len(find_earlier_readings(study))
             if remark := UpgradeResult(left).remark:
-                self._findings.notes.append(remark)
-        if study.config.stored_format == SPLIT_FORMAT and self._findings.repair:
+                self._faults.notes.append(remark)
+        if study.config.stored_format == SPLIT_FORMAT and self._faults.repair:
             config = replace(study.config, stored_format=FORMAT)
             note, remedy = (
                 "study.toml: the study has format 3, which records no exports",
                 f"converted to format {FORMAT}",
             )
-            self._findings.add_note(note, remedy, lambda: change_settings(study, config))
+            self._faults.add_note(note, remedy, lambda: change_settings(study, config))
         if study.config.stored_format != SEALED_FORMAT:
             return
 
         def upgrade() -> None:
             if remark := upgrade_study(study).remark:
-                self._findings.notes.append(remark)
+                self._faults.notes.append(remark)
 
         remedy = "converted to format 3"
         if study.config.blinded:
             problem = "raters can read the order of the visits (format 2)"
-            self._findings.add("study.toml", problem, remedy, upgrade)
+            self._faults.add("study.toml", problem, remedy, upgrade)
         else:
-            self._findings.add_note("study.toml: the study has format 2", remedy, upgrade)
+            self._faults.add_note("study.toml: the study has format 2", remedy, upgrade)
 
     def _migrate(self, study: Study) -> None:
         scheme = self._folder.read("scheme.toml")
         config = replace(study.config, scheme=hashlib.sha256(scheme).hexdigest(), stored_format=SEALED_FORMAT)
 
         def migrate() -> None:
-            if not self._findings.can_be_converted:
+            if not self._faults.can_be_converted:
                 raise StoreError("some of its files could not be converted", self._path, "Repair them first")
             self._folder.write("scheme.toml", scheme)
             write_settings(self._folder, config)
 
-        self._findings.add("study.toml", "the study has format 1", "converted to format 2", migrate)
+        self._faults.add("study.toml", "the study has format 1", "converted to format 2", migrate)

@@ -16,7 +16,7 @@ from ratui.errors import RatuiError, StoreError
 from ratui.imaging import MAX_FILE_BYTES
 from ratui.imaging.dicom_reader import read_instance_uid
 from ratui.study.case import FilmRecord
-from ratui.study.check.findings import FindingList
+from ratui.study.check.fault_list import FaultList
 from ratui.study.evidence.roots import root_numbers
 from ratui.study.film_files import read_film_data, write_films
 from ratui.study.importing.reader.own_films import replace_instance_uid
@@ -29,7 +29,7 @@ _HEAD_BYTES = 4096  # of a film's file; the UID is in its first few hundred
 _ADVICE = "Withdraw the film, then import it again: it gets a UID of its own"
 
 
-def check_film_uids(study: Study, findings: FindingList) -> None:
+def check_film_uids(study: Study, faults: FaultList) -> None:
     """Add a fault for each film whose UID another film has. A repair gives it a new one where nothing depends on it."""
     films: dict[str, list[tuple[str, FilmRecord]]] = defaultdict(list)
     for case in study.cases():
@@ -46,7 +46,7 @@ def check_film_uids(study: Study, findings: FindingList) -> None:
             remedy = "" if _is_needed(study, case, record) else "given a UID of its own"
             problem = f"{len(same)} films have the same UID, so that exports confuse them"
             act = partial(_give_new_uid, study, case, record.id)
-            findings.add(f"films/{case}/{record.id}.dcm", problem, remedy, act, _ADVICE)
+            faults.add(f"films/{case}/{record.id}.dcm", problem, remedy, act, _ADVICE)
 
 
 def _read_uid(study: Study, case: str, film: FilmRecord) -> str:

@@ -19,7 +19,7 @@ from ratui.study.study import Study
 __all__ = ["FilmFault", "find_film_fault"]
 
 FilmFault = tuple[str, str, Callable[[], object] | None, str]
-"""The fault, its proven repair, the function that repairs it, and advice if nothing does; see `CheckFinding`."""
+"""The fault, its proven repair, the function that repairs it, and advice if nothing does; see `CheckFault`."""
 _ADVICE = "Restore it from a backup"
 _DEADLINE = 600.0  # seconds for reading one film
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from ratui.errors import RatuiError, StoreError, clean_text
 from ratui.study.accounts import account_name, act_as_owner
-from ratui.study.check.report import CheckFinding, CheckReport
+from ratui.study.check.report import CheckFault, CheckReport
 from ratui.study.layout import make_journal_folders
 from ratui.study.store.folder import StudyFolder
 from ratui.study.store.history import FileChange, changes_by_path, explain_content
@@ -28,7 +28,7 @@ from ratui.study.store.journaling import (
 )
 from ratui.study.study import Study
 
-__all__ = ["JOURNALS_SINCE", "JournalFault", "add_journal_findings", "check_journals", "find_unrecorded_files"]
+__all__ = ["JOURNALS_SINCE", "JournalFault", "add_journal_faults", "check_journals", "find_unrecorded_files"]
 
 JOURNALS_SINCE = 3
 """Format of a study from which on it must have journals."""
@@ -104,26 +104,26 @@ def check_journals(
     return [*found, *faults], notes
 
 
-def add_journal_findings(report: CheckReport, study: Study, *, format_before: int, repair: bool) -> CheckReport:
-    """Return `report` with the findings of `check_journals`.
+def add_journal_faults(report: CheckReport, study: Study, *, format_before: int, repair: bool) -> CheckReport:
+    """Return `report` with the faults of `check_journals`.
 
     With `repair`, journals are begun in a study that has none, or that had another format before the repair: the present
     content of each file is recorded as its first. Nothing is known of changes before that. Errors as in `check_journals`.
     """
     required = study.config.stored_format >= JOURNALS_SINCE
-    begun: list[CheckFinding] = []
+    begun: list[CheckFault] = []
     if repair and required and (format_before < JOURNALS_SINCE or not load_journals(study.folder, JOURNAL)):
         remedy = "begun: the present content of all files was recorded as the first one"
         try:
             with act_as_owner(study.folder, ""):
                 make_journal_folders(study.folder, study.config.group)
                 begin_journals(study.folder)
-            begun = [CheckFinding(JOURNAL, NO_JOURNAL, remedy, repaired=True)]
+            begun = [CheckFault(JOURNAL, NO_JOURNAL, remedy, repaired=True)]
         except RatuiError as error:
-            begun = [CheckFinding(JOURNAL, error.problem, advice=error.remedy)]
-    faults, notes = check_journals(study.folder, study.exclusive(), required=required)
-    findings = [*begun, *(CheckFinding(fault.file, fault.problem, advice=fault.advice) for fault in faults)]
-    return replace(report, findings=(*report.findings, *findings), notes=(*report.notes, *notes))
+            begun = [CheckFault(JOURNAL, error.problem, advice=error.remedy)]
+    found, notes = check_journals(study.folder, study.exclusive(), required=required)
+    faults = [*begun, *(CheckFault(each.file, each.problem, advice=each.advice) for each in found)]
+    return replace(report, faults=(*report.faults, *faults), notes=(*report.notes, *notes))
 
 
 @contextmanager

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CheckFinding", "CheckReport"]
+__all__ = ["CheckFault", "CheckReport"]
 
 
 @dataclass(frozen=True)
-class CheckFinding:
+class CheckFault:
     """One fault of a study.
 
     Attributes
@@ -38,7 +38,7 @@ class CheckReport:
 
     Attributes
     ----------
-    findings
+    faults
         The faults, in the order of the files.
     notes
         Remarks that are no fault.
@@ -46,21 +46,21 @@ class CheckReport:
         Number of files that were checked.
     """
 
-    findings: tuple[CheckFinding, ...]
+    faults: tuple[CheckFault, ...]
     notes: tuple[str, ...]
     files: int
 
     @property
     def is_intact(self) -> bool:
         """True if there is no fault."""
-        return not self.findings
+        return not self.faults
 
     @property
-    def unrepaired(self) -> tuple[CheckFinding, ...]:
+    def unrepaired(self) -> tuple[CheckFault, ...]:
         """Faults that were not repaired."""
-        return tuple(finding for finding in self.findings if not finding.repaired)
+        return tuple(fault for fault in self.faults if not fault.repaired)
 
     @property
     def is_repairable(self) -> bool:
         """True if every fault that is left has a proven repair."""
-        return all(finding.remedy for finding in self.unrepaired)
+        return all(fault.remedy for fault in self.unrepaired)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ratui.errors import RatuiError
 from ratui.study.accounts import account_name
-from ratui.study.check.findings import FindingList
+from ratui.study.check.fault_list import FaultList
 from ratui.study.readings.restored import RESTORED, expected_account
 from ratui.study.store.seal import read_log_chain
 from ratui.study.study import Study
@@ -12,8 +12,8 @@ from ratui.study.study import Study
 __all__ = ["check_restored"]
 
 
-def check_restored(study: Study, findings: FindingList) -> None:
-    """Add a finding for each account and reading that is not the one that continues what was restored.
+def check_restored(study: Study, faults: FaultList) -> None:
+    """Add a fault for each account and reading that is not the one that continues what was restored.
 
     What was restored stays in the study. Damaged files are reported elsewhere.
     """
@@ -28,12 +28,12 @@ def check_restored(study: Study, findings: FindingList) -> None:
             continue
         if expected and account_name(owner.st_uid) != expected:
             problem = f"it belongs to the account {account_name(owner.st_uid)}, but {expected} reads as {rater}"
-            findings.add(f"readings/{rater}", problem, advice="Ask both accounts who has read; then restore again")
+            faults.add(f"readings/{rater}", problem, advice="Ask both accounts who has read; then restore again")
         for name in names:
             inside = f"readings/{rater}/{name}"
             if not _continues(study, f"{RESTORED}/{rater}/{name}", inside):
                 advice = f"Compare it with {RESTORED}/{rater}/{name}, and check which account owns readings/{rater}"
-                findings.add(inside, "it does not continue the reading that was restored", advice=advice)
+                faults.add(inside, "it does not continue the reading that was restored", advice=advice)
 
 
 def _list_folders(study: Study) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ratui.errors import RatuiError, StoreError, StudyError, clean_text
 from ratui.imaging import MAX_FILE_BYTES
-from ratui.study.check.report import CheckFinding, CheckReport
+from ratui.study.check.report import CheckFault, CheckReport
 from ratui.study.copies.backup import open_source
 from ratui.study.evidence.comparison import Difference, compare_states
 from ratui.study.evidence.roots import (
@@ -57,21 +57,21 @@ def check_roots(
         if signers is None and not digest:
             return report
         advice = "Seal it: ratui seal STUDY --sign KEY"
-        finding = CheckFinding(SEALS, "the study has no root", advice=advice)
-        return replace(report, findings=(*report.findings, finding))
-    findings = [found for number in numbers for found in _check_copies(study, number, repair)]
-    findings += _check_links(study, numbers, digest)
+        fault = CheckFault(SEALS, "the study has no root", advice=advice)
+        return replace(report, faults=(*report.faults, fault))
+    faults = [found for number in numbers for found in _check_copies(study, number, repair)]
+    faults += _check_links(study, numbers, digest)
     newest: Root | None = None
     try:
         newest = read_root(study.folder, numbers[-1], study.config.id)
     except StoreError as error:
-        findings.append(CheckFinding(_file(numbers[-1]), error.problem, advice=error.remedy))
+        faults.append(CheckFault(_file(numbers[-1]), error.problem, advice=error.remedy))
     notes: list[str] = []
     if newest is not None:
         name = _file(newest.number)
         since = f"root {newest.number} of {newest.at[:16].replace('T', ' ')} UTC"
         found = compare_states(newest.state, FolderSource(study.folder), since)
-        findings += [_finding(difference) for difference in found if difference.is_fault]
+        faults += [_make_fault(difference) for difference in found if difference.is_fault]
         notes += _notes([difference for difference in found if not difference.is_fault])
         about = f"{name} of {newest.at[:16].replace('T', ' ')} UTC, {newest.digest}"
         if signers is None:
@@ -80,12 +80,12 @@ def check_roots(
             notes.append(f"{about}: signed by {signer}")
         else:
             problem = "its signature is not by an allowed signer" if newest.signature else "it is not signed"
-            findings.append(CheckFinding(name, problem, advice="Do not trust it"))
-    return replace(report, findings=(*report.findings, *findings), notes=(*report.notes, *notes))
+            faults.append(CheckFault(name, problem, advice="Do not trust it"))
+    return replace(report, faults=(*report.faults, *faults), notes=(*report.notes, *notes))
 
 
-def _check_copies(study: Study, number: int, repair: bool) -> Iterator[CheckFinding]:
-    """Yield a finding for each file of a root of which one copy is damaged or missing; repair what is proven."""
+def _check_copies(study: Study, number: int, repair: bool) -> Iterator[CheckFault]:
+    """Yield a fault for each file of a root of which one copy is damaged or missing; repair what is proven."""
     signed: bytes | None = None
     for inside in root_files(number):
         is_signature = inside == signature_path(number)
@@ -97,7 +97,7 @@ def _check_copies(study: Study, number: int, repair: bool) -> Iterator[CheckFind
         if copies.data[0] == copies.data[1]:
             continue
         if copies.intact[0] == copies.intact[1]:
-            yield CheckFinding(inside, "its two copies differ", advice="Compare it with a backup")
+            yield CheckFault(inside, "its two copies differ", advice="Compare it with a backup")
             continue
         which = "its second copy" if copies.intact[0] else "the file"
         state = "is missing" if copies.data[copies.intact.index(False)] is None else "is damaged"
@@ -108,11 +108,11 @@ def _check_copies(study: Study, number: int, repair: bool) -> Iterator[CheckFind
                 repaired = True
             except StoreError as error:
                 advice = f"{error.problem}. {error.remedy}"
-        yield CheckFinding(inside, f"{which} {state}", "written anew from the intact copy", repaired, advice)
+        yield CheckFault(inside, f"{which} {state}", "written anew from the intact copy", repaired, advice)
 
 
-def _check_links(study: Study, numbers: Sequence[int], expected_digest: str) -> list[CheckFinding]:
-    """Return a finding for each root that does not state the digest of the root before it, and for a missing root."""
+def _check_links(study: Study, numbers: Sequence[int], expected_digest: str) -> list[CheckFault]:
+    """Return a fault for each root that does not state the digest of the root before it, and for a missing root."""
     found = []
     digests = set()
     before = ""
@@ -120,12 +120,12 @@ def _check_links(study: Study, numbers: Sequence[int], expected_digest: str) -> 
         digest, previous = read_link(study.folder, number)
         if number != expected or previous != before:
             problem = "it does not continue the root before it"
-            found.append(CheckFinding(_file(number), problem, advice="Compare with a backup"))
+            found.append(CheckFault(_file(number), problem, advice="Compare with a backup"))
         before = digest
         digests.add(digest)
     if expected_digest and expected_digest.lower() not in digests:
         problem = "there is no root with the digest that was given"
-        found.append(CheckFinding(SEALS, problem, advice="Check the digest. Roots may have been removed or replaced"))
+        found.append(CheckFault(SEALS, problem, advice="Check the digest. Roots may have been removed or replaced"))
     return found
 
 
@@ -145,9 +145,9 @@ def check_backup(report: CheckReport, study: Study, archive: Path) -> CheckRepor
     found = compare_states(before, FolderSource(study.folder), "the backup")
     found += _compare_films_without_digest(study, opened.checksums)
     found += _compare_roots(study, opened.checksums)
-    findings = tuple(_finding(difference) for difference in found if difference.is_fault)
+    faults = tuple(_make_fault(difference) for difference in found if difference.is_fault)
     notes = _notes([difference for difference in found if not difference.is_fault])
-    return replace(report, findings=(*report.findings, *findings), notes=(*report.notes, *notes))
+    return replace(report, faults=(*report.faults, *faults), notes=(*report.notes, *notes))
 
 
 def _compare_roots(study: Study, sums: Mapping[str, str]) -> Iterator[Difference]:
@@ -165,8 +165,8 @@ def _compare_roots(study: Study, sums: Mapping[str, str]) -> Iterator[Difference
                 yield Difference(name, error.problem)
 
 
-def _finding(difference: Difference) -> CheckFinding:
-    return CheckFinding(clean_text(difference.item, 200), difference.problem, advice="Find out who changed it, and why")
+def _make_fault(difference: Difference) -> CheckFault:
+    return CheckFault(clean_text(difference.item, 200), difference.problem, advice="Find out who changed it, and why")
 
 
 def _notes(differences: list[Difference]) -> list[str]:

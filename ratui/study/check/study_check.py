@@ -9,8 +9,8 @@ from pathlib import Path
 from ratui.errors import RatuiError
 from ratui.study.campaign.study_closing import compare_with_lock
 from ratui.study.check.checker import StudyChecker
-from ratui.study.check.journals import add_journal_findings
-from ratui.study.check.report import CheckFinding, CheckReport
+from ratui.study.check.journals import add_journal_faults
+from ratui.study.check.report import CheckFault, CheckReport
 from ratui.study.check.roots import check_roots
 from ratui.study.config import CONSENSUS, read_settings
 from ratui.study.readings.late_changes import changes_after_release
@@ -50,28 +50,28 @@ def check_study(
     """
     path = Path(path)
     # A folder that is mounted from the same disk looks like a part of the study. A repair must not act on it.
-    mounts = tuple(_mount_finding(str(place)) for place in mounts_below(path))
+    mounts = tuple(_make_mount_fault(str(place)) for place in mounts_below(path))
     repair = repair and not mounts
     before = read_settings(path)[0].stored_format
     report = StudyChecker(path, repair, progress or (lambda done, of: None)).run()
     study = Study.open(path)
-    report = add_journal_findings(report, study, format_before=before, repair=repair)
+    report = add_journal_faults(report, study, format_before=before, repair=repair)
     report = check_roots(report, study, signers, root, repair=repair)
-    findings = (*mounts, *report.findings, *_lock_findings(study))
-    return replace(report, findings=findings, notes=(*report.notes, *_late_notes(study)))
+    faults = (*mounts, *report.faults, *_find_lock_faults(study))
+    return replace(report, faults=faults, notes=(*report.notes, *_late_notes(study)))
 
 
-def _lock_findings(study: Study) -> list[CheckFinding]:
-    """Return a finding for each difference of a locked study to the state in which it was locked."""
+def _find_lock_faults(study: Study) -> list[CheckFault]:
+    """Return a fault for each difference of a locked study to the state in which it was locked."""
     if study.config.lock is None:
         return []
     try:
         differences = compare_with_lock(study)[1]
     except RatuiError as error:
-        return [CheckFinding("study.toml", error.problem, advice=error.remedy)]
+        return [CheckFault("study.toml", error.problem, advice=error.remedy)]
     advice = "Find out who changed it, and why"
     return [
-        CheckFinding(name, f"since the study was locked: {problem}", advice=advice)
+        CheckFault(name, f"since the study was locked: {problem}", advice=advice)
         for name, _, problem in (line.rpartition(": ") for line in differences)
     ]
 
@@ -83,13 +83,13 @@ def _late_notes(study: Study) -> list[str]:
     try:
         late = changes_after_release(study)
     except RatuiError:
-        return notes  # a folder can't be listed, which is reported as a finding
+        return notes  # a folder can't be listed, which is reported as a fault
     notes += [f"readings/{each.rater}/{each.case}.json: {each}" for found in late.readings.values() for each in found]
     for case, raters in late.consensus.items():
         notes.append(f"readings/{CONSENSUS}/{case}.json: signed before {', '.join(raters)} reopened the case")
     return notes
 
 
-def _mount_finding(place: str) -> CheckFinding:
+def _make_mount_fault(place: str) -> CheckFault:
     advice = "Unmount it. Nothing is repaired before that"
-    return CheckFinding(place, "something is mounted here; a study contains no mounts", advice=advice)
+    return CheckFault(place, "something is mounted here; a study contains no mounts", advice=advice)

@@ -26,7 +26,7 @@ from ratui.study.check.copies import (
     set_both_aside,
 )
 from ratui.study.check.evidence import check_evidence
-from ratui.study.check.findings import FindingList
+from ratui.study.check.fault_list import FaultList
 from ratui.study.check.readings import rebuild_fields, salvage_tables
 from ratui.study.config import CONSENSUS
 from ratui.study.joint_spaces.joint_space import check_joint_space
@@ -50,16 +50,16 @@ class TableFileChecker:
     ----------
     study
         The study.
-    findings
+    faults
         Faults are added to this list.
     is_unsealed
         The study has format 1, whose files have no checksums.
     """
 
-    def __init__(self, study: Study, findings: FindingList, *, is_unsealed: bool) -> None:
+    def __init__(self, study: Study, faults: FaultList, *, is_unsealed: bool) -> None:
         self._study = study
         self._can_lock = True
-        self._findings = findings
+        self._faults = faults
         self._is_unsealed = is_unsealed
 
     def check_folder(self, inside: str) -> None:
@@ -76,27 +76,27 @@ class TableFileChecker:
 
     def check(self, file: StudyFile) -> None:
         """Check `file`; to repair it, check it again as its only writer, because a save may have changed it meanwhile."""
-        self._findings.files += 1
-        findings, before = self._findings, len(self._findings)
-        notes, tidy_up = len(findings.notes), findings.tidy_up
-        repair = findings.repair
+        self._faults.files += 1
+        faults, before = self._faults, len(self._faults)
+        notes, tidy_up = len(faults.notes), faults.tidy_up
+        repair = faults.repair
         try:
             if not (is_plain(file) and is_plain(file.second_copy)):
                 return  # reported by `check_access`
-            findings.repair = False
+            faults.repair = False
             self._check_copies(file, self._read(file))
-            findings.repair = repair
-            if repair and (len(findings) > before or findings.tidy_up > tidy_up):
+            faults.repair = repair
+            if repair and (len(faults) > before or faults.tidy_up > tidy_up):
                 with FileLock(file.with_suffix(".lock")):
-                    findings.remove_after(before)
-                    del findings.notes[notes:]
+                    faults.remove_after(before)
+                    del faults.notes[notes:]
                     self._check_copies(file, read_copies(file))
         except LockedByOther as error:
-            findings.advise_after(before, error.problem)
+            faults.advise_after(before, error.problem)
         except StoreError as error:
-            findings.add(file.inside, error.problem, advice=error.remedy)
+            faults.add(file.inside, error.problem, advice=error.remedy)
         finally:
-            findings.repair = repair
+            faults.repair = repair
 
     def _read(self, file: StudyFile) -> CopyBytes:
         """Return both copies; if they differ, as they are while nothing is saved."""
@@ -122,22 +122,22 @@ class TableFileChecker:
             if whole is not None:
                 remedy = "rebuilt from its records, whose checksums are right"
                 problem = f"both copies are damaged: {copies.problem}"
-                self._findings.add(file.inside, problem, remedy, lambda: replace_damaged(file, whole))
+                self._faults.add(file.inside, problem, remedy, lambda: replace_damaged(file, whole))
             else:
                 self._report_unrepairable(file, copies.problem, advice)
             return
-        report_copies(self._findings, read, copies, advice)
+        report_copies(self._faults, read, copies, advice)
         if self._is_unsealed:
             self._add_seal(file, copies.data)
         self._check_content(file, copies.data)
 
     def _report_unrepairable(self, file: StudyFile, problem: str, advice: str) -> None:
-        if self._findings.repair:
+        if self._faults.repair:
             set_both_aside(file)
             problem += "; both copies were set aside, so that the rest of the study opens"
         else:
             problem = f"both copies are damaged: {problem}"
-        self._findings.add(file.inside, problem, advice=advice)
+        self._faults.add(file.inside, problem, advice=advice)
 
     def _add_seal(self, file: StudyFile, data: bytes) -> None:
         """Seal a file of format 1."""
@@ -148,12 +148,10 @@ class TableFileChecker:
             try:
                 sealed = seal(tables, sealed_name(file))
             except (ValueError, RecursionError):
-                self._findings.add(
-                    file.inside, "it has values that a sealed file can't have", advice="Inspect the file"
-                )
+                self._faults.add(file.inside, "it has values that a sealed file can't have", advice="Inspect the file")
                 return
             problem = "it has no checksums (format 1)"
-            self._findings.add(file.inside, problem, "sealed", lambda: file.folder.write(file.inside, sealed))
+            self._faults.add(file.inside, problem, "sealed", lambda: file.folder.write(file.inside, sealed))
 
     def _check_content(self, file: StudyFile, data: bytes) -> None:
         """Check what checksums can't show: whether the content is possible."""
@@ -167,7 +165,7 @@ class TableFileChecker:
                     if rater not in (*study.config.raters, CONSENSUS):
                         return  # reported as readings of an unknown rater
                     if rater in study.config.departed and rater not in study.positions(file.stem):
-                        self._findings.notes.append(f"{file.inside}: {rater} has left the study; it does not count")
+                        self._faults.notes.append(f"{file.inside}: {rater} has left the study; it does not count")
                         return
                     # The rater's view: an account that is no manager can check it, too.
                     study.as_rater(rater).reading(rater, file.stem)
@@ -179,7 +177,7 @@ class TableFileChecker:
                     strange = {region.film for region in study.regions(file.stem)} - known
                     strange |= study.orientations(file.stem).keys() - known
                     if strange:
-                        self._findings.add(file.inside, f"it names {len(strange)} films that the case does not have")
+                        self._faults.add(file.inside, f"it names {len(strange)} films that the case does not have")
                 case ["films", case]:
                     study.film_list(case)
                 case ["private", "visits"]:
@@ -198,12 +196,12 @@ class TableFileChecker:
         except (DamagedError, UnsealedError):
             pass  # reported above, and not repaired
         except FilmsWithdrawn as error:
-            self._findings.notes.append(f"{file.inside}: {error.problem}; it counts when others are imported and read")
+            self._faults.notes.append(f"{file.inside}: {error.problem}; it counts when others are imported and read")
         except RatuiError as error:
             can_rebuild = is_reading(file) and not self._is_unsealed
             fields = rebuild_fields(file, data, study.scheme) if can_rebuild else None
             remedy = "fields rebuilt from the log" if fields else ""
-            self._findings.add(
+            self._faults.add(
                 file.inside, error.problem, remedy, lambda: replace_damaged(file, fields or b""), error.remedy
             )
 
@@ -213,13 +211,13 @@ class TableFileChecker:
         listed = f"films/{case}/films.json"
         if not study.folder.exists(listed) and not study.folder.exists(f"{listed}.bak"):
             # The journals show a list that was removed.
-            self._findings.notes.append(f"{file.inside}: an import was interrupted before it could list the films")
+            self._faults.notes.append(f"{file.inside}: an import was interrupted before it could list the films")
             return
         present = study.case(case)
         known = {film.id for film in present.films} | dict(present.withdrawn).keys()
         if count := len(study.visits(case).keys() - known):
             note = f"films that no case lists: {count}; an import was interrupted before it could"
-            self._findings.notes.append(f"{file.inside}: {note}")
+            self._faults.notes.append(f"{file.inside}: {note}")
 
     def _check_evidence(self, file: StudyFile, data: bytes) -> None:
         if self._is_unsealed:
@@ -228,20 +226,20 @@ class TableFileChecker:
         advice = "Compare with a backup: ratui check STUDY --against BACKUP"
         for problem, is_proven in found.faults:
             remedy = "rebuilt from the log" if is_proven else ""
-            self._findings.add(
+            self._faults.add(
                 file.inside, problem, remedy, lambda: file.folder.write(file.inside, found.rebuilt), advice
             )
-        self._findings.notes += [f"{file.inside}: {remark}" for remark in found.remarks]
+        self._faults.notes += [f"{file.inside}: {remark}" for remark in found.remarks]
 
 
-def report_copies(findings: FindingList, read: CopyBytes, copies: FileCopies, advice: str) -> None:
+def report_copies(faults: FaultList, read: CopyBytes, copies: FileCopies, advice: str) -> None:
     """Add what is wrong with the copies of a file: a fault, or a note if only a save was interrupted."""
     file = copies.file
     if copies.has_only_intact and is_interrupted_save(read):
         note = f"{file.inside}: a save was interrupted; what was acknowledged before it is intact"
-        findings.add_note(note, copies.remedy, lambda: restore_copies(copies))
+        faults.add_note(note, copies.remedy, lambda: restore_copies(copies))
     elif copies.problem:
-        findings.add(file.inside, copies.problem, copies.remedy, lambda: restore_copies(copies), advice)
+        faults.add(file.inside, copies.problem, copies.remedy, lambda: restore_copies(copies), advice)
 
 
 def is_reading(file: StudyFile) -> bool:

@@ -19,8 +19,8 @@ from ratui.study.store.folder import StudyFile, as_file
 
 __all__ = [
     "LARGEST_HOLDER",
-    "LockedByOther",
     "LockHolder",
+    "LockedByOther",
     "TakenOver",
     "holder_at",
     "parse_holder",

@@ -35,7 +35,7 @@ from ratui.study.store.lock_holder import (
 )
 from ratui.study.store.study_lock import next_turn
 
-__all__ = ["FileLock", "LockedByOther", "LockHolder", "TakenOver", "check_free", "read_holder"]
+__all__ = ["FileLock", "LockHolder", "LockedByOther", "TakenOver", "check_free", "read_holder"]
 
 _BUSY = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
 _GUARD_TIMEOUT = 2.0  # seconds that a save waits for a take-over, or a take-over for a save

@@ -117,7 +117,7 @@ def hang_with_fifo(folder: Path) -> Outcome:
                 place.rename(aside)
             os.mkfifo(place, 0o600)
             report = check_in_time(study, longest)
-            found = report is not None and any(finding.file == name for finding in report.findings)
+            found = report is not None and any(fault.file == name for fault in report.faults)
             noticed += found
             place.unlink()
             if aside.exists():
@@ -164,7 +164,7 @@ def slow_salvage(folder: Path) -> Outcome:
             for each in (path, second_copy_path(path)):
                 each.write_bytes(data)
             report = check_in_time(study, longest)
-            found = report is not None and any(finding.file.endswith(path.name) for finding in report.findings)
+            found = report is not None and any(fault.file.endswith(path.name) for fault in report.faults)
             noticed += found
     return Outcome(len(files), noticed=noticed)
 
@@ -200,9 +200,7 @@ def open_by_access_list(folder: Path) -> Outcome:
                 raise Unavailable("the file system has no access lists") from error
             trials += 1
             report = check_study(study.path)
-            found = [
-                finding for finding in report.findings if finding.file == name and "access list" in finding.problem
-            ]
+            found = [fault for fault in report.faults if fault.file == name and "access list" in fault.problem]
             repaired = check_study(study.path, repair=True)
             is_closed = attribute not in os.listxattr(place) and not place.stat().st_mode & 0o077
             noticed += bool(found) and not repaired.unrepaired and is_closed and check_study(study.path).is_intact
@@ -276,7 +274,7 @@ def kill_and_check(folder: Path) -> Outcome:
             if report.is_intact:
                 quiet += 1
             else:
-                print(*report.findings, sep="\n")
+                print(*report.faults, sep="\n")
             shutil.rmtree(place)
     return Outcome(trials, refused=quiet)
 

@@ -30,7 +30,7 @@ def flip_one_bit(folder: Path) -> Outcome:
         at = rng.randrange(len(intact))
         path.write_bytes(intact[:at] + bytes([intact[at] ^ (1 << rng.randrange(8))]) + intact[at + 1 :])
         report = check_study(study.path)
-        noticed += any(finding.file.endswith(path.name) and finding.remedy for finding in report.findings)
+        noticed += any(fault.file.endswith(path.name) and fault.remedy for fault in report.faults)
         reading = Study.open(study.path).reading("anna", case)
         lost += reading is None or reading.values.get(FIELD) != GradeEntry(1)
     return Outcome(TRIALS, noticed=noticed, lost=lost)

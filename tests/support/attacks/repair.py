@@ -172,7 +172,7 @@ def plant_links(folder: Path) -> Outcome:
         outside = changed(home, before)
         report = as_account(MANAGER, lambda: check_study(study.path))
         links = [path for path in study.path.rglob("*") if path.is_symlink()]
-        noticed = {finding.file for finding in report.findings}
+        noticed = {fault.file for fault in report.faults}
         seen = sum(str(path.relative_to(study.path)) in noticed for path in links)
         return Outcome(len(links), noticed=seen, outside=outside)
 
@@ -211,7 +211,7 @@ def mount_inside(folder: Path) -> Outcome:
                 raise Unavailable("nothing can be mounted here")
             try:
                 report = as_account(MANAGER, lambda: check_study(study.path, repair=True))
-                noticed += any("mounted" in finding.problem for finding in report.findings)
+                noticed += any("mounted" in fault.problem for fault in report.faults)
             finally:
                 subprocess.run(["umount", target], check=True)
             outside += changed(home, before)

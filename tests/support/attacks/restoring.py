@@ -64,7 +64,7 @@ def take_over_for_another(folder: Path) -> Outcome:
             had_effect = _has_effect(attempt, shared.path)
             report = check_study(shared.path)
             refused += not had_effect
-            noticed += had_effect and any(finding.file.startswith("readings/bert") for finding in report.findings)
+            noticed += had_effect and any(fault.file.startswith("readings/bert") for fault in report.faults)
             waiting = shared.path / "restored" / "bert" / f"{case}.json"
             is_same = Study.open(shared.path).reading("bert", case) == expected
             lost += not waiting.is_file() or (attempt is not _forge and not is_same)

@@ -122,7 +122,7 @@ def _manage(place: Path, folder: Path, until: float, ack: _Ack) -> None:
         report = check_study(place, repair=True)
         back_up(Study.open(place), archive)
         archive.unlink()
-        ack(len(report.findings))
+        ack(len(report.faults))
 
 
 def _look(place: Path, until: float, ack: _Ack) -> None:

@@ -1,4 +1,4 @@
-"""The class `FindingList`: the faults found so far, each repaired at once if a repair is wanted and proven."""
+"""The class `FaultList`: the faults found so far, each repaired at once if a repair is wanted and proven."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ratui.errors import RatuiError
-from ratui.study.check.report import CheckFinding, CheckReport
+from ratui.study.check.report import CheckFault, CheckReport
 
-__all__ = ["FindingList"]
+__all__ = ["FaultList"]
 
 
-class FindingList:
+class FaultList:
     """The faults and remarks of a check.
 
     Parameters
@@ -36,10 +36,10 @@ class FindingList:
         self.files = 0
         self.notes: list[str] = []
         self.tidy_up = 0
-        self._findings: list[CheckFinding] = []
+        self._faults: list[CheckFault] = []
 
     def __len__(self) -> int:
-        return len(self._findings)
+        return len(self._faults)
 
     def add(
         self,
@@ -72,7 +72,7 @@ class FindingList:
                 repaired = True
             except RatuiError as error:
                 advice = f"{error.problem}. {error.remedy}"
-        self._findings.append(CheckFinding(file, problem, remedy, repaired, advice))
+        self._faults.append(CheckFault(file, problem, remedy, repaired, advice))
 
     def add_note(self, text: str, remedy: str = "", act: Callable[[], object] | None = None) -> None:
         """Add a remark that is no fault; if repair is on, tidy up by `act` and say so by `remedy`."""
@@ -86,23 +86,23 @@ class FindingList:
                 text = f"{text}; not {remedy}: {error.problem}"
         self.notes.append(text)
 
-    def extend(self, findings: list[CheckFinding]) -> None:
+    def extend(self, faults: list[CheckFault]) -> None:
         """Add faults that were repaired already where a repair is possible."""
-        self._findings += findings
+        self._faults += faults
 
     def remove_after(self, length: int) -> None:
         """Remove the faults that were added after there were `length` of them."""
-        del self._findings[length:]
+        del self._faults[length:]
 
     def advise_after(self, length: int, advice: str) -> None:
         """Give each fault after the first `length` this advice."""
-        self._findings[length:] = [replace(each, advice=advice) for each in self._findings[length:]]
+        self._faults[length:] = [replace(each, advice=advice) for each in self._faults[length:]]
 
     @property
     def can_be_converted(self) -> bool:
         """False if a fault with a remedy was not repaired."""
-        return not any(finding.remedy and not finding.repaired for finding in self._findings)
+        return not any(fault.remedy and not fault.repaired for fault in self._faults)
 
     def report(self) -> CheckReport:
         """Return the report of the check."""
-        return CheckReport(tuple(self._findings), tuple(self.notes), self.files)
+        return CheckReport(tuple(self._faults), tuple(self.notes), self.files)
