@@ -28,8 +28,8 @@ __all__ = [
     "StudyEvent",
     "check_reason",
     "events_from_list",
+    "format_present_time",
     "new_event",
-    "now",
     "settings_bytes",
 ]
 
@@ -183,10 +183,10 @@ def new_event(action: str, reason: str = "", *, rater: str = "", other: str = ""
     """Return a record with the present time and this account."""
     from ratui.study.accounts import account_name  # it imports the store, which this module must not load
 
-    return StudyEvent(action, now(), account_name(os.geteuid()), reason, rater, other, cases)
+    return StudyEvent(action, format_present_time(), account_name(os.geteuid()), reason, rater, other, cases)
 
 
-def now() -> str:
+def format_present_time() -> str:
     """Return the present time, ISO 8601 in UTC with seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 

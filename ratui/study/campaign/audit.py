@@ -87,14 +87,14 @@ class AuditEntry:
         return asdict(self)
 
 
-def list_audit_entries(study: Study, *, entries: bool = False) -> list[AuditEntry]:
+def list_audit_entries(study: Study, *, with_entries: bool = False) -> list[AuditEntry]:
     """Return all recorded acts in a study, the oldest first.
 
     Parameters
     ----------
     study
         The study. It contains unreleased readings and, in a blinded study, time points: only managers may see it.
-    entries
+    with_entries
         Include each entry of each reading, with the values before and after, and each write of a measurement.
 
     Raises
@@ -106,12 +106,12 @@ def list_audit_entries(study: Study, *, entries: bool = False) -> list[AuditEntr
     """
     study.check_manager("see its audit trail")
     found = [
-        *_list_journals(study, entries),
+        *_list_journals(study, with_entries),
         *_list_settings(study),
         *_list_withdrawals(study),
         *_list_examinations(study),
         *_list_roots(study),
-        *_list_readings(study, entries),
+        *_list_readings(study, with_entries),
         *(
             AuditEntry(_format_time(at), "", "released", case, "all raters of the case had signed")
             for case, at in list_releases(study).items()
@@ -123,7 +123,7 @@ def list_audit_entries(study: Study, *, entries: bool = False) -> list[AuditEntr
 # Journals and settings.
 
 
-def _list_journals(study: Study, entries: bool) -> Iterator[AuditEntry]:
+def _list_journals(study: Study, with_entries: bool) -> Iterator[AuditEntry]:
     for above in (JOURNAL, PRIVATE_JOURNAL):
         for journal in load_journals(study.folder, above) or ():
             source = f"{above}/{journal.name}.jsonl"
@@ -131,7 +131,7 @@ def _list_journals(study: Study, entries: bool) -> Iterator[AuditEntry]:
                 yield AuditEntry("", journal.name, "journal damaged", source, clean_text(journal.problem, 200))
             outcomes = journal.outcomes()
             merged = _merge_measurements(journal.records, outcomes)
-            for record, count in ((each, 1) for each in journal.records) if entries else merged:
+            for record, count in ((each, 1) for each in journal.records) if with_entries else merged:
                 if record.kind == "event":
                     detail = clean_text(record.detail, 1000)
                     yield AuditEntry(
@@ -262,7 +262,7 @@ def _list_roots(study: Study) -> Iterator[AuditEntry]:
 # Readings.
 
 
-def _list_readings(study: Study, entries: bool) -> Iterator[AuditEntry]:
+def _list_readings(study: Study, with_entries: bool) -> Iterator[AuditEntry]:
     for rater in (*study.config.raters, CONSENSUS):
         for case in study.cases():
             file = find_reading(study.folder, rater, case)
@@ -270,7 +270,7 @@ def _list_readings(study: Study, entries: bool) -> Iterator[AuditEntry]:
                 stored = read_intact(file)
                 if stored is not None:
                     yield from _list_turns(stored, rater, case, file.inside)
-                    if entries:
+                    if with_entries:
                         yield from _list_entries(study, rater, case, file.inside)
             except RatuiError as error:
                 yield AuditEntry("", rater, "reading not readable", case, error.problem, "", file.inside)

@@ -36,7 +36,7 @@ from ratui.study.config import (
 from ratui.study.readings.restored import RESTORED
 from ratui.study.store import StudyFolder, read_intact
 from ratui.study.study import Study
-from ratui.study.study_config import check_reason, now
+from ratui.study.study_config import check_reason, format_present_time
 
 __all__ = [
     "add_amendment",
@@ -132,7 +132,9 @@ def set_charter(study: Study, table: Mapping[str, Any], reason: str, where: obje
     if has_reading_begun(study.folder):
         charter = _amend(charter, reason, changes)
     else:
-        charter = replace(charter, history=(CharterVersion(1, now(), account_name(os.geteuid()), reason),))
+        charter = replace(
+            charter, history=(CharterVersion(1, format_present_time(), account_name(os.geteuid()), reason),)
+        )
     change_settings(study, replace(config, charter=charter))
     return study.config.charter
 
@@ -165,7 +167,7 @@ def add_amendment(study: Study, reason: str, change: str) -> None:
 
 def _amend(charter: Charter, reason: str, changes: tuple[str, ...]) -> Charter:
     """Return `charter` with the record of its next version."""
-    record = CharterVersion(charter.version + 1, now(), account_name(os.geteuid()), reason, changes)
+    record = CharterVersion(charter.version + 1, format_present_time(), account_name(os.geteuid()), reason, changes)
     history = charter.history
     if not history:  # until now the study was read by the defaults
         history = (replace(record, version=1, reason="the values of a study without a charter", changes=()),)

@@ -9,7 +9,7 @@ or journals of others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,7 @@ def _pack(study: Study, rater: str, archive: ArchiveWriter, progress: Progress) 
     )
     archive.add("study.toml", settings_bytes(config))
     archive.add_file(study.folder, "scheme.toml")
-    results = [asdict(record) for record in load_records(study.folder) if record.rater == rater]
+    results = [record.to_record() for record in load_records(study.folder) if record.rater == rater]
     if results:  # without them a rater whose charter requires an examination could not read
         archive.add(RESULTS, _seal(study.folder.file(RESULTS), {"records": results}))
     cases = [case for case in seen.cases() if rater in study.positions(case)]
