@@ -191,7 +191,7 @@ def import_(
     from ratui.cli.plan import format_plan, save_plan_list
     from ratui.results.text_table import format_count
     from ratui.study import Study, open_import
-    from ratui.study.importing.planning.plan_review import review_draft_path
+    from ratui.study.importing.planning.plan_review import find_draft_path
 
     opened = Study.open(study)
     if watched is not None:
@@ -206,7 +206,7 @@ def import_(
     bar = ProgressBar()
     with open_import(opened, files, manifest=manifest, key=key, second_key=second_key, visits=visits) as current:
         plan = current.plan(lambda i, n: bar("reading headers", i, n))
-        draft = review_draft_path(current.key_path, files, manifest)
+        draft = find_draft_path(current.key_path, files, manifest)
         if review:
             plan = review_plan(plan, current.files, draft, graphics, language)
         if saved is not None:

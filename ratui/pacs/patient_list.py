@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ratui.bounded_parsing import read_bounded
 from ratui.errors import PacsError
-from ratui.study.importing.headers.dates import birth_digits, parse_date
+from ratui.study.importing.headers.dates import extract_birth_digits, parse_date
 
 __all__ = ["ListedPatient", "read_patient_list"]
 
@@ -110,6 +110,6 @@ def _birth_date(values: dict[str, str], where: str) -> str:
     if day is None:
         raise PacsError("the date of birth is not of the form YYYY-MM-DD", where)
     digits = f"{day:%Y%m%d}"
-    if not birth_digits(digits):
+    if not extract_birth_digits(digits):
         raise PacsError("the date of birth stands for an unknown one", where, "Leave it empty")
     return digits

@@ -20,7 +20,7 @@ from ratui.study.importing.persons.patient_record import (
     differ_by_slip,
     find_contradiction,
     is_one_person,
-    patient_record,
+    make_patient_record,
 )
 
 __all__ = ["ChosenStudies", "choose_studies", "names_another_person"]
@@ -114,7 +114,7 @@ def choose_studies(wanted: ListedPatient, found: Sequence[FoundStudy]) -> Chosen
 
 def names_another_person(wanted: ListedPatient, header: FilmHeader) -> bool:
     """Return whether the patient ID, issuer or date of birth in the header of a film contradicts the list."""
-    listed, stated = _listed_record(wanted), patient_record(header)
+    listed, stated = _listed_record(wanted), make_patient_record(header)
     return (
         bool(stated.id and stated.id != listed.id)
         or bool(listed.issuer and stated.issuer and stated.issuer != listed.issuer)
@@ -216,11 +216,11 @@ def _plain_names(name: str) -> tuple[str, ...]:
 
 
 def _listed_record(wanted: ListedPatient) -> PatientRecord:
-    return patient_record(FilmHeader(patient_id=wanted.id, issuer=wanted.issuer, birth_date=wanted.birth_date))
+    return make_patient_record(FilmHeader(patient_id=wanted.id, issuer=wanted.issuer, birth_date=wanted.birth_date))
 
 
 def _record(study: FoundStudy) -> PatientRecord:
-    return patient_record(
+    return make_patient_record(
         FilmHeader(
             patient_id=study.patient_id,
             issuer=study.issuer,

@@ -19,7 +19,7 @@ from ratui.pacs.person_choice import choose_studies, names_another_person
 from ratui.pacs.source import FoundStudy
 from ratui.study.importing import FilmHeader
 from ratui.study.importing.persons.assignment import group_persons
-from ratui.study.importing.persons.patient_record import find_contradiction, patient_record
+from ratui.study.importing.persons.patient_record import find_contradiction, make_patient_record
 
 BORN, OTHER = "19450312", "19800707"
 ANN = (BORN, "F", "Doe^Ann")
@@ -244,7 +244,7 @@ def test_two_persons_with_one_id_never_become_one_case_if_anything_distinguishes
         listed = ListedPatient(1, "7", draw.choice(["A", ""]), draw.choice([persons[0][1], ""]))
         chosen = choose_studies(listed, list(found))
         records = {
-            study: patient_record(
+            study: make_patient_record(
                 FilmHeader(
                     patient_id="7",
                     issuer=study.issuer,

@@ -29,7 +29,7 @@ from ratui.reading import (
 from ratui.study import InProcessConverter, KeyFile, Study, import_films
 from ratui.study.campaign.display_tests import add_display_tests
 from ratui.study.importing.reader.burned_in_text import seems_to_contain_text
-from ratui.study.importing.reader.deidentification import new_uid
+from ratui.study.importing.reader.deidentification import make_uid
 from tests.films import confirm_template, film_file, make_study
 from tests.planted import BORN, DAYS, PATIENT, SECRET, TEXT, UID, everything, planted, png, traces, with_comment
 from tests.study.conftest import RunRatui
@@ -298,8 +298,8 @@ class TestWhatStays:
         assert one.StudyInstanceUID == two.StudyInstanceUID  # both films had the same UID
         assert one.SOPInstanceUID != two.SOPInstanceUID
         key = KeyFile.open(study, tmp_path / "key.json").uid_key
-        assert one.StudyInstanceUID == new_uid(key, "StudyInstanceUID", study.cases()[0], f"{UID}.0")
-        assert new_uid(b"another key", "StudyInstanceUID", study.cases()[0], f"{UID}.0") != one.StudyInstanceUID
+        assert one.StudyInstanceUID == make_uid(key, "StudyInstanceUID", study.cases()[0], f"{UID}.0")
+        assert make_uid(b"another key", "StudyInstanceUID", study.cases()[0], f"{UID}.0") != one.StudyInstanceUID
         assert len(one.StudyInstanceUID) <= 64
 
 

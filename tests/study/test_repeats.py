@@ -25,7 +25,7 @@ from ratui.study.campaign.repeats import draw_repeats, load_repeats
 from ratui.study.check import check_study
 from ratui.study.copies.package import package
 from ratui.study.film_files import write_films
-from ratui.study.importing.reader.deidentification import random_uid
+from ratui.study.importing.reader.deidentification import draw_uid
 from ratui.study.importing.reader.own_films import copy_stored_film
 from ratui.study.model_results.reading_order import load_reading_order, save_reading_order
 from ratui.study.store import StudyFile, write_tables
@@ -157,9 +157,7 @@ def _add_visit(study: Study, case: str) -> str:
     found = study.case(case)
     last = found.films[-1]
     path = study.film_path(case, last.id)
-    data = copy_stored_film(
-        path.read_bytes(), path, last.side, case=case, new_case=case, new_uid=lambda _: random_uid()
-    )
+    data = copy_stored_film(path.read_bytes(), path, last.side, case=case, new_case=case, make_uid=lambda _: draw_uid())
     film = replace(last, id="ab12", time=2, day=800, digest="d" * 64, file=hashlib.sha256(data).hexdigest())
     write_films(study.folder, found, {film.id: data})
     study.save_case(replace(found, films=(*found.films, film)))

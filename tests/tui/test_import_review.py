@@ -17,7 +17,7 @@ from ratui.errors import StudyError
 from ratui.scheme import load_scheme
 from ratui.study import InProcessConverter, Study, import_films, open_import
 from ratui.study.importing.planning.import_plan import Decision, ImportPlan
-from ratui.study.importing.planning.plan_review import PlanReview, read_draft, review_draft_path
+from ratui.study.importing.planning.plan_review import PlanReview, find_draft_path, read_draft
 from ratui.study.importing.reader import reader_process
 from ratui.study.importing.reader.reader_process import ReaderProcess
 from ratui.terminal import Display
@@ -327,9 +327,9 @@ def test_a_refused_decision_changes_nothing(folder: Path, tmp_path: Path) -> Non
 def test_a_draft_belongs_to_one_import(tmp_path: Path) -> None:
     key = tmp_path / "key.json"
     paths = [(tmp_path / "a",), (tmp_path / "b",), (tmp_path / "a", tmp_path / "b")]
-    names = {review_draft_path(key, each, manifest) for each in paths for manifest in (None, tmp_path / "m.csv")}
+    names = {find_draft_path(key, each, manifest) for each in paths for manifest in (None, tmp_path / "m.csv")}
     assert len(names) == 6
-    assert review_draft_path(key, paths[2], None) == review_draft_path(key, paths[2][::-1], None)
+    assert find_draft_path(key, paths[2], None) == find_draft_path(key, paths[2][::-1], None)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from ratui.study.campaign.repeat_distance import is_apart
 from ratui.study.case import Case
 from ratui.study.config import CONSENSUS, SPLIT_FORMAT
 from ratui.study.film_files import read_intact_film_data, write_films
-from ratui.study.importing.reader.deidentification import random_uid
+from ratui.study.importing.reader.deidentification import draw_uid
 from ratui.study.importing.reader.own_films import copy_stored_film
 from ratui.study.store import FileLock, StudyLock, write_tables
 from ratui.study.store.tables import read_tables
@@ -228,7 +228,7 @@ def copy_case(study: Study, original: Case, repeat: Repeat) -> None:
             film.side,
             case=original.id,
             new_case=repeat.case,
-            new_uid=lambda old: uids.setdefault(old, random_uid()),
+            make_uid=lambda old: uids.setdefault(old, draw_uid()),
         )
         files[ids[film.id]] = copied
         # Without the digest of the pixels: an import recognizes a film by it, and must find the original.

@@ -85,7 +85,9 @@ def count_days(plan: ImportPlan, keys: KeyFile) -> dict[Path, int | None]:
         rows[row.patient].append(row)
     days: dict[Path, int | None] = {}
     for patient, group in rows.items():
-        if keys.has_day_count(patient) or (keys.first_date(patient) is None and any(r.day is not None for r in group)):
+        if keys.has_day_count(patient) or (
+            keys.find_first_date(patient) is None and any(r.day is not None for r in group)
+        ):
             days |= _count_as_manifest(patient, group, keys)
         else:
             days |= _count_from_dates(patient, group, plan, keys)
@@ -291,9 +293,9 @@ def _count_from_dates(patient: str, rows: list[PlanRow], plan: ImportPlan, keys:
     planned = plan.dates.get(patient, ())
     if planned and all(time < len(planned) and planned[time] == day for time, day in dates.items()):
         keys.record_days(patient, planned)
-    elif not keys.days(patient) and set(dates) == set(range(len(dates))):
+    elif not keys.list_days(patient) and set(dates) == set(range(len(dates))):
         keys.record_days(patient, dates.values())
-    first = keys.first_date(patient) or min(dates.values())
+    first = keys.find_first_date(patient) or min(dates.values())
     keys.record_first_date(patient, first)
     return {row.path: (row.exam_date - first).days if row.exam_date else None for row in rows}
 

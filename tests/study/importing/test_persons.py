@@ -10,14 +10,14 @@ from ratui.study.importing.persons.patient_record import (
     PatientRecord,
     digest_record,
     is_placeholder,
+    make_patient_record,
     names_contradict,
     parse_name,
-    patient_record,
 )
 
 
 def record(**values: str) -> PatientRecord:
-    return patient_record(FilmHeader(**{"patient_id": "P1", **values}))  # type: ignore[arg-type]
+    return make_patient_record(FilmHeader(**{"patient_id": "P1", **values}))  # type: ignore[arg-type]
 
 
 def persons(*records: PatientRecord) -> list[tuple[str, str]]:
@@ -123,7 +123,7 @@ class TestIDs:
 
 def aged(age: str, day: str, **values: str) -> PatientRecord:
     header = FilmHeader(patient_id="P1", dates={"StudyDate": day}, elements={"PatientAge": age}, **values)  # type: ignore[arg-type]
-    return patient_record(header)
+    return make_patient_record(header)
 
 
 class TestAges:

@@ -109,7 +109,7 @@ class ScratchFolder:
         """Return whether `path`, a real path, is this folder."""
         return path == self._path
 
-    def new_path(self, suffix: str, size: int) -> Path:
+    def make_path(self, suffix: str, size: int) -> Path:
         """Return the path of a new file with this suffix for `size` bytes. Raises StoreError if the disk is too full."""
         if self._path is None:
             _remove_abandoned()
@@ -206,7 +206,7 @@ def unpack_archive(
                 continue
             problem = entry.problem or _find_problem(entry)
             if not problem:
-                target = scratch.new_path(_find_suffix(entry.name), entry.size)
+                target = scratch.make_path(_find_suffix(entry.name), entry.size)
                 problem = _unpack(entry, target)
                 if not problem:
                     files.append(SourceFile(origin, target))

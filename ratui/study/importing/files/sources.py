@@ -171,7 +171,7 @@ class _Search:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise StudyError("there is no such file or folder", path, "Check the path") from error
         except (OSError, RuntimeError) as error:
-            raise StudyError(f"it can't be read: {_text(error)}", path, "Check the path") from error
+            raise StudyError(f"it can't be read: {_describe_error(error)}", path, "Check the path") from error
         if stat.S_ISDIR(found.st_mode):
             if _is_study(real):
                 raise StudyError("it is a study of ratui, no films of a hospital", path, "See: ratui merge")
@@ -213,7 +213,7 @@ class _Search:
                 found = target.stat()
             except (OSError, RuntimeError) as error:
                 leads = "to itself" if getattr(error, "errno", errno.ELOOP) == errno.ELOOP else "to nothing"
-                reason = f"a link that can't be followed: {_text(error)}"
+                reason = f"a link that can't be followed: {_describe_error(error)}"
                 if isinstance(error, RuntimeError) or error.errno in (errno.ELOOP, errno.ENOENT, errno.ENOTDIR):
                     reason = f"a link that leads {leads}"
                 self._skip(link, reason)
@@ -261,7 +261,7 @@ class _Search:
                 with os.scandir(current) as found:
                     entries = sorted(found, key=lambda entry: entry.name)
             except OSError as error:
-                self._skip(current, f"the folder can't be read: {_text(error)}")
+                self._skip(current, f"the folder can't be read: {_describe_error(error)}")
                 continue
             if not entries:
                 self._skip(current, _EMPTY)
@@ -281,7 +281,7 @@ class _Search:
                 return path
             found = entry.stat(follow_symlinks=False)
         except OSError as error:
-            self._skip(path, f"it can't be read: {_text(error)}")
+            self._skip(path, f"it can't be read: {_describe_error(error)}")
             return None
         self._add_file(path, found)
         return None
@@ -366,5 +366,5 @@ def _find_archive_above(path: Path) -> Path | None:
     return None
 
 
-def _text(error: OSError | RuntimeError) -> str:
+def _describe_error(error: OSError | RuntimeError) -> str:
     return (error.strerror or type(error).__name__) if isinstance(error, OSError) else "a loop of links"

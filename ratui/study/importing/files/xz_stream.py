@@ -71,7 +71,7 @@ class XzStream(io.RawIOBase):
     def _restart(self) -> None:
         self._file.seek(0)
         self._place = 0
-        self._decoder: lzma.LZMADecompressor | None = _new_decoder()
+        self._decoder: lzma.LZMADecompressor | None = _make_decoder()
 
     def _read(self, size: int) -> bytes:
         try:
@@ -81,7 +81,7 @@ class XzStream(io.RawIOBase):
                     while not rest.strip(b"\0") and (more := self._file.read(_CHUNK)):
                         rest = more
                     rest = rest.lstrip(b"\0")  # padding between streams
-                    self._decoder = _new_decoder() if rest else None
+                    self._decoder = _make_decoder() if rest else None
                 else:
                     rest = self._file.read(_CHUNK) if self._decoder.needs_input else b""
                     if self._decoder.needs_input and not rest:
@@ -93,5 +93,5 @@ class XzStream(io.RawIOBase):
         return b""
 
 
-def _new_decoder() -> lzma.LZMADecompressor:
+def _make_decoder() -> lzma.LZMADecompressor:
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_MEMORY)

@@ -17,10 +17,10 @@ __all__ = [
     "BirthSpan",
     "DatedFilm",
     "are_spans_apart",
-    "birth_digits",
-    "birth_span",
     "births_contradict",
+    "compute_birth_span",
     "date_film",
+    "extract_birth_digits",
     "is_misspelled",
     "may_be_one_birth",
     "parse_date",
@@ -104,7 +104,7 @@ def read_age(text: str) -> tuple[float, float] | None:
     return (days, days + unit) if days <= _OLDEST else None
 
 
-def birth_digits(text: str) -> str:
+def extract_birth_digits(text: str) -> str:
     """Return the known digits of a birth date: 00 is an unknown month or day, 1900 and earlier an unknown year."""
     digits = re.sub(r"[.\-/ ]", "", text)
     if not re.fullmatch(r"[0-9]{4}|[0-9]{6}|[0-9]{8}", digits) or digits[:4] <= "1900":
@@ -150,7 +150,7 @@ def _differ_by_slip(one: str, other: str) -> bool:
     return len(places) == 1 or is_swapped or is_turned
 
 
-def birth_span(header: FilmHeader) -> BirthSpan | None:
+def compute_birth_span(header: FilmHeader) -> BirthSpan | None:
     """Return the days between which the patient was born by the age and the first date of the film, or None."""
     age = read_age(header.elements.get("PatientAge", ""))
     days = (parse_date(header.dates.get(keyword, "")) for keyword in _DATES_OF_AGE)
@@ -181,7 +181,7 @@ def date_film(header: FilmHeader, today: date) -> DatedFilm:
         return DatedFilm(header.study_uid, None, None, "it has no date to tell its visit")
     dates, doubt = _trust_dates(dates, header, today)
     keyword, day = next(iter(dates.items()))
-    moment = _moment(keyword, day, header)
+    moment = _find_moment(keyword, day, header)
     return DatedFilm(header.study_uid, day, moment, doubt)
 
 
@@ -254,7 +254,7 @@ def _are_apart(days: Collection[date]) -> bool:
     return max(days) - min(days) > timedelta(days=_MOST_DAYS_APART)
 
 
-def _moment(keyword: str, day: date, header: FilmHeader) -> datetime | None:
+def _find_moment(keyword: str, day: date, header: FilmHeader) -> datetime | None:
     if keyword == "AcquisitionDateTime":
         text = header.dates[keyword].strip()[8:14]
     else:

@@ -68,8 +68,8 @@ def _read_view_position(header: FilmHeader, keyword: str) -> Iterator[Statement]
 
 
 def _read_view_codes(header: FilmHeader, keyword: str) -> Iterator[Statement]:
-    terms = _terms(header, keyword)
-    projections = combine_projections(set().union(*map(_code_meanings, terms)) & set(PROJECTIONS))
+    terms = _list_terms(header, keyword)
+    projections = combine_projections(set().union(*map(_find_code_meanings, terms)) & set(PROJECTIONS))
     yield Statement("", Rank.IMAGE, is_code=True, projections=frozenset(projections))
     meaning = parse_words(" ".join(term.meaning for term in terms))
     is_unclear = bool(terms) and not projections and not meaning.projections
@@ -77,8 +77,8 @@ def _read_view_codes(header: FilmHeader, keyword: str) -> Iterator[Statement]:
 
 
 def _read_codes(header: FilmHeader, keyword: str) -> Iterator[Statement]:
-    terms = _terms(header, keyword)
-    meanings = set().union(*map(_code_meanings, terms))
+    terms = _list_terms(header, keyword)
+    meanings = set().union(*map(_find_code_meanings, terms))
     yield Statement(
         "",
         Rank.IMAGE,
@@ -98,14 +98,14 @@ def _read_codes(header: FilmHeader, keyword: str) -> Iterator[Statement]:
     )
 
 
-def _terms(header: FilmHeader, keyword: str) -> list[CodedTerm]:
+def _list_terms(header: FilmHeader, keyword: str) -> list[CodedTerm]:
     """Return the terms of a sequence and of its modifiers."""
     return [
         term for key, terms in header.codes.items() if key == keyword or key.startswith(f"{keyword}.") for term in terms
     ]
 
 
-def _code_meanings(term: CodedTerm) -> set[str]:
+def _find_code_meanings(term: CodedTerm) -> set[str]:
     return set(_CODE_INDEX.get(term.value, ())) if term.scheme.upper() in SCHEMES else set()
 
 

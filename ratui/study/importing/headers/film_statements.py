@@ -132,9 +132,9 @@ def parse_words(text: str) -> Statement:
     sides: set[str] = set()
     projections: set[str] = set()
     plural = express = False
-    for phrase in _phrases(words):
+    for phrase in _split_phrases(words):
         meanings = [{meaning for _, meaning in word.meanings} for word in phrase]
-        named = _named_parts(meanings)
+        named = _find_named_parts(meanings)
         parts |= {_PLURALS.get(meaning, meaning) for meaning in named}
         plural = plural or any(meaning in _PLURALS for meaning in named)
         every = set().union(*meanings) if meanings else set()
@@ -209,7 +209,7 @@ def _read_words(text: str) -> list[_Word]:
         begins = begins or bool(_SEPARATORS.search(gap))
         count = 1
         if "a" <= token[0][0] <= "z":
-            count, found = _longest_word(text, tokens, place)
+            count, found = _find_longest_word(text, tokens, place)
             if len(token[0]) == 1:
                 found = _read_letter(text, token) or found
             added = [found]
@@ -224,7 +224,7 @@ def _read_words(text: str) -> list[_Word]:
     return words
 
 
-def _longest_word(text: str, tokens: list[re.Match[str]], place: int) -> tuple[int, _Word]:
+def _find_longest_word(text: str, tokens: list[re.Match[str]], place: int) -> tuple[int, _Word]:
     """Return the number of tokens of the longest known word at `place`, and the word."""
     for count in (3, 2, 1):
         group = tokens[place : place + count]
@@ -265,7 +265,7 @@ def _is_part_or_side(meaning: str) -> bool:
     return meaning in PARTS or meaning in _PLURALS or meaning in ("L", "R", "both")
 
 
-def _phrases(words: Iterable[_Word]) -> Iterator[list[_Word]]:
+def _split_phrases(words: Iterable[_Word]) -> Iterator[list[_Word]]:
     """Yield the words between separators; a word for "and" is a separator."""
     phrase: list[_Word] = []
     for word in words:
@@ -278,7 +278,7 @@ def _phrases(words: Iterable[_Word]) -> Iterator[list[_Word]]:
     yield phrase
 
 
-def _named_parts(meanings: list[set[str]]) -> set[str]:
+def _find_named_parts(meanings: list[set[str]]) -> set[str]:
     """Return the parts of a phrase, without a part that it adds by "with"."""
     named: set[str] = set()
     for each in meanings:

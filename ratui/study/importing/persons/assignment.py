@@ -17,12 +17,12 @@ from ratui.study.importing.persons.patient_record import (
     Digest,
     PatientRecord,
     digest_record,
-    first_contradiction,
+    find_first_contradiction,
     have_same_birth_date,
     is_one_person,
     is_placeholder,
-    person_key,
-    without_issuer,
+    make_person_key,
+    remove_issuer,
 )
 
 __all__ = ["KnownPerson", "PersonFound", "group_persons"]
@@ -130,7 +130,7 @@ class _OneID(dict[str, list[Film]]):
             self.setdefault(issuer, []).extend(films)
         keys: dict[Film, str] = {}
         for issuer, films in self.items():
-            keys.update(dict.fromkeys(films, self._find_known(issuer, films) or person_key(self._patient, issuer)))
+            keys.update(dict.fromkeys(films, self._find_known(issuer, films) or make_person_key(self._patient, issuer)))
         misspelled = {keys[film] for films in self.values() if self._has_misspelling(films) for film in films}
         return {
             film: PersonFound(keys[film], doubt)
@@ -143,31 +143,31 @@ class _OneID(dict[str, list[Film]]):
         births = {self._films[film].birth_date for film in films if film not in self._doubts}
         return any(is_misspelled(one, other) for one, other in combinations(births, 2))
 
-    def _doubt(self, films: Iterable[Film], doubt: str) -> None:
+    def _add_doubt(self, films: Iterable[Film], doubt: str) -> None:
         for film in films:
             self._doubts.setdefault(film, doubt)
 
     def _doubt_if_contradictory(self, films: list[Film]) -> None:
         kinds = {self._films[film] for film in films}
         pairs = combinations(kinds, 2) if len(kinds) <= _MOST_KINDS else ()
-        element = first_contradiction(pairs)
+        element = find_first_contradiction(pairs)
         if len(kinds) > _MOST_KINDS or element:
-            self._doubt(films, f"films with its patient ID differ in the {element or 'name'}")
+            self._add_doubt(films, f"films with its patient ID differ in the {element or 'name'}")
 
     def _choose_issuer(self, film: Film) -> str:
         """Return the issuer whose person a film without issuer shows, or an empty text with a doubt."""
         record = self._films[film]
-        against = {issuer: self._contradiction(record, films) for issuer, films in self.items() if issuer}
+        against = {issuer: self._find_contradiction(record, films) for issuer, films in self.items() if issuer}
         free = [issuer for issuer, element in against.items() if not element]
         if len(against) == 1 and free:
             return free[0]
         if len(against) == 1:
             element = next(iter(against.values()))
-            self._doubt([film], f"films with its patient ID that name an issuer differ in the {element}")
+            self._add_doubt([film], f"films with its patient ID that name an issuer differ in the {element}")
         elif len(free) == 1 and any(have_same_birth_date(record, self._films[each]) for each in self[free[0]]):
             return free[0]
         else:
-            self._doubt([film], "several issuers use its patient ID, and it names none of them")
+            self._add_doubt([film], "several issuers use its patient ID, and it names none of them")
         return ""
 
     def _doubt_if_several_persons(self, joined: Mapping[str, list[Film]]) -> None:
@@ -178,19 +178,19 @@ class _OneID(dict[str, list[Film]]):
             for film in joined[issuer]:
                 is_dated = any(have_same_birth_date(self._films[film], self._films[each]) for each in own)
                 if any(each in self._doubts for each in own) or (strangers and not is_dated):
-                    self._doubt([film], "films with its patient ID show several persons, and it names no issuer")
+                    self._add_doubt([film], "films with its patient ID show several persons, and it names no issuer")
 
-    def _contradiction(self, record: PatientRecord, films: Iterable[Film]) -> str:
-        return first_contradiction((record, other) for other in {self._films[film] for film in films})
+    def _find_contradiction(self, record: PatientRecord, films: Iterable[Film]) -> str:
+        return find_first_contradiction((record, other) for other in {self._films[film] for film in films})
 
     def _doubt_if_one_person(self, some: list[Film], others: list[Film]) -> None:
         """Add a doubt if films of two issuers state the same name and the same birth date."""
-        pairs = ((one, other) for one in self._kinds(some) for other in self._kinds(others))
+        pairs = ((one, other) for one in self._list_kinds(some) for other in self._list_kinds(others))
         if any(is_one_person(one, other) for one, other in pairs):
-            self._doubt([*some, *others], "films of another issuer have its patient ID, name and birth date")
+            self._add_doubt([*some, *others], "films of another issuer have its patient ID, name and birth date")
 
-    def _kinds(self, films: Iterable[Film]) -> list[PatientRecord]:
-        kinds = {without_issuer(self._films[film]) for film in films}
+    def _list_kinds(self, films: Iterable[Film]) -> list[PatientRecord]:
+        kinds = {remove_issuer(self._films[film]) for film in films}
         return sorted(kinds, key=lambda kind: (kind.birth_date, kind.sex, str(kind.name)))[:_MOST_KINDS]
 
     def _find_known(self, issuer: str, films: list[Film]) -> str:
@@ -201,23 +201,25 @@ class _OneID(dict[str, list[Film]]):
         open_ = [person for person in self._known if not (person.record.issuer or person.record.universal)]
         candidates = same or (open_ if issuer else self._known)
         against = {
-            person.key: first_contradiction((person.record, record) for record in set(records.values()))
+            person.key: find_first_contradiction((person.record, record) for record in set(records.values()))
             for person in candidates
         }
         free = [person for person in candidates if not against[person.key]]
         if not candidates:
             strangers = ((one.record, record) for one in self._known for record in set(records.values()))
             if any(is_one_person(one, record) for one, record in strangers):
-                self._doubt(records, "a person of another issuer in the study has its patient ID, name and birth date")
+                self._add_doubt(
+                    records, "a person of another issuer in the study has its patient ID, name and birth date"
+                )
         elif len(candidates) == 1 and (same or self._is_only_claim(issuer)):
             if not free:
                 element = against[candidates[0].key]
-                self._doubt(records, f"the patient with its ID in the study has another {element}")
+                self._add_doubt(records, f"the patient with its ID in the study has another {element}")
             return candidates[0].key
         elif len(free) == 1 and any(have_same_birth_date(free[0].record, record) for record in records.values()):
             return free[0].key
         elif records:
-            self._doubt(records, "several persons have its patient ID, and the study's person may be any of them")
+            self._add_doubt(records, "several persons have its patient ID, and the study's person may be any of them")
         return ""
 
     def _is_only_claim(self, issuer: str) -> bool:

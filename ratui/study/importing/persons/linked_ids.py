@@ -18,11 +18,11 @@ from ratui.study.importing.persons.patient_record import (
     PatientRecord,
     digest_record,
     find_contradiction,
-    first_contradiction,
+    find_first_contradiction,
     have_same_birth_date,
     is_placeholder,
     names_contradict,
-    without_issuer,
+    remove_issuer,
 )
 
 __all__ = ["join_ids"]
@@ -101,7 +101,7 @@ def _join(persons: Mapping[str, _Person]) -> tuple[dict[str, str], dict[str, str
     """Return the new names of persons that are joined to others, and the doubts about persons."""
     doubts: dict[str, str] = {}
     groups = {key: {key} for key in persons}
-    for one, other, reason in sorted(_linked_pairs(persons)):
+    for one, other, reason in sorted(_find_linked_pairs(persons)):
         if persons[one].is_settled and persons[other].is_settled:
             continue
         if reason:
@@ -122,7 +122,7 @@ def _join(persons: Mapping[str, _Person]) -> tuple[dict[str, str], dict[str, str
                 joined[key] = (
                     settled[0] if settled else min(group, key=lambda each: ("^^^" not in each, len(each), each))
                 )
-    for one, other in _same_persons(persons):
+    for one, other in _find_same_persons(persons):
         is_decided = persons[one].is_settled and persons[other].is_settled
         if not is_decided and groups[one] is not groups[other]:
             for key in groups[one] | groups[other]:
@@ -133,11 +133,11 @@ def _join(persons: Mapping[str, _Person]) -> tuple[dict[str, str], dict[str, str
 def _find_doubt(group: Collection[str], persons: Mapping[str, _Person]) -> str:
     """Return a doubt if two persons of a group contradict each other, who are linked by way of a third."""
     pairs = combinations(sorted(group), 2)
-    element = next(filter(None, (_contradiction(persons[one], persons[other]) for one, other in pairs)), "")
+    element = next(filter(None, (_find_contradiction(persons[one], persons[other]) for one, other in pairs)), "")
     return _LINKED.format(element) if element else ""
 
 
-def _linked_pairs(persons: Mapping[str, _Person]) -> Iterator[tuple[str, str, str]]:
+def _find_linked_pairs(persons: Mapping[str, _Person]) -> Iterator[tuple[str, str, str]]:
     """Yield pairs of persons whose IDs are linked, with a reason if they can't be joined."""
     by_number: dict[str, set[str]] = defaultdict(set)
     by_id: dict[str, set[str]] = defaultdict(set)
@@ -148,21 +148,21 @@ def _linked_pairs(persons: Mapping[str, _Person]) -> Iterator[tuple[str, str, st
     for keys in by_number.values():
         for one, other in combinations(sorted(keys), 2):
             if not _share_id(persons[one], persons[other]) and not _issuers_differ(persons[one], persons[other]):
-                agree = any(_agree(left, right) for left, right in _pairs(persons[one], persons[other]))
-                is_sure = agree and not _contradiction(persons[one], persons[other])
+                agree = any(_agree(left, right) for left, right in _pair_statements(persons[one], persons[other]))
+                is_sure = agree and not _find_contradiction(persons[one], persons[other])
                 yield one, other, "" if is_sure else _ZEROS
     for key, person in persons.items():
         for name, issuer in {each for record in person.records for each in record.other_ids}:
             for other in sorted(by_id[name] - {key}) if not is_placeholder(name) else ():
                 issuers = {record.issuer for record in persons[other].records} - {""}
                 if not _share_id(person, persons[other]) and (not issuer or not issuers or issuer in issuers):
-                    element = _contradiction(person, persons[other])
+                    element = _find_contradiction(person, persons[other])
                     is_proved = bool(issuer and issuers) or _have_evidence(person, persons[other])
                     reason = _LINKED.format(element) if element else "" if is_proved else _UNPROVED
                     yield (*sorted((key, other)), reason)  # type: ignore[misc]
 
 
-def _same_persons(persons: Mapping[str, _Person]) -> Iterator[tuple[str, str]]:
+def _find_same_persons(persons: Mapping[str, _Person]) -> Iterator[tuple[str, str]]:
     """Yield pairs of persons with different IDs, the same complete birth date and the same full name."""
     by_birth: dict[str, set[str]] = defaultdict(set)
     for key, person in persons.items():
@@ -174,31 +174,31 @@ def _same_persons(persons: Mapping[str, _Person]) -> Iterator[tuple[str, str]]:
         (one, other)
         for one, other in sorted(pairs)
         if not _share_id(persons[one], persons[other])
-        and any(_are_namesakes(left, right) for left, right in _pairs(persons[one], persons[other]))
+        and any(_are_namesakes(left, right) for left, right in _pair_statements(persons[one], persons[other]))
     ]
     counts = Counter(key for pair in namesakes for key in pair)
     yield from (pair for pair in namesakes if all(counts[key] < _SHARED for key in pair))
 
 
-def _pairs(one: _Person, other: _Person) -> Iterator[tuple[PatientRecord, PatientRecord]]:
+def _pair_statements(one: _Person, other: _Person) -> Iterator[tuple[PatientRecord, PatientRecord]]:
     """Yield the statements about two persons in pairs, as digests where one of them is known as digests only."""
     for left in one.statements:
         for right in other.statements:
             if left.plain and right.plain:
-                yield without_issuer(left.plain), without_issuer(right.plain)
+                yield remove_issuer(left.plain), remove_issuer(right.plain)
             else:
-                yield without_issuer(left.digested), without_issuer(right.digested)
+                yield remove_issuer(left.digested), remove_issuer(right.digested)
 
 
-def _contradiction(one: _Person, other: _Person) -> str:
-    return first_contradiction(_pairs(one, other))
+def _find_contradiction(one: _Person, other: _Person) -> str:
+    return find_first_contradiction(_pair_statements(one, other))
 
 
 def _have_evidence(one: _Person, other: _Person) -> bool:
     """Return whether a complete birth date or a name is common to both."""
     return any(
         have_same_birth_date(left, right) or (_share_script(left, right) and not find_contradiction(left, right))
-        for left, right in _pairs(one, other)
+        for left, right in _pair_statements(one, other)
     )
 
 

@@ -15,9 +15,9 @@ from ratui.stored_values import as_text
 from ratui.study.importing.headers.dates import (
     BirthSpan,
     are_spans_apart,
-    birth_digits,
-    birth_span,
     births_contradict,
+    compute_birth_span,
+    extract_birth_digits,
     is_misspelled,
 )
 from ratui.study.importing.reader.film_header import FilmHeader
@@ -30,18 +30,18 @@ __all__ = [
     "differ_by_slip",
     "digest_record",
     "find_contradiction",
-    "first_contradiction",
+    "find_first_contradiction",
     "have_same_birth_date",
     "is_one_person",
     "is_placeholder",
+    "make_patient_record",
+    "make_person_key",
     "merge_records",
     "names_contradict",
     "normalize_issuer",
     "normalize_sex",
     "parse_name",
-    "patient_record",
-    "person_key",
-    "without_issuer",
+    "remove_issuer",
 ]
 
 Digest = Callable[[str], str]
@@ -162,9 +162,9 @@ class PatientRecord:
         return cls(as_text(stored["id"]), issuer, universal, PersonName(names), birth_date, sex)
 
 
-def patient_record(header: FilmHeader) -> PatientRecord:
+def make_patient_record(header: FilmHeader) -> PatientRecord:
     """Return the statements of a header about the patient."""
-    birth_date = birth_digits(header.birth_date)
+    birth_date = extract_birth_digits(header.birth_date)
     return PatientRecord(
         _normalize_id(header.patient_id),
         normalize_issuer(header.issuer),
@@ -173,7 +173,7 @@ def patient_record(header: FilmHeader) -> PatientRecord:
         birth_date,
         normalize_sex(header.sex),
         frozenset((_normalize_id(patient), normalize_issuer(issuer)) for patient, issuer in header.other_ids),
-        birth_span(header) if len(birth_date) < 8 else None,
+        compute_birth_span(header) if len(birth_date) < 8 else None,
     )
 
 
@@ -207,7 +207,7 @@ def merge_records(person: str, records: Iterable[PatientRecord]) -> PatientRecor
     )
 
 
-def person_key(patient: str, issuer: str) -> str:
+def make_person_key(patient: str, issuer: str) -> str:
     """Return the name of a person in the key file, in the notation of HL7: ID, then ``^^^``, then the issuer."""
     return f"{_normalize_id(patient)}^^^{normalize_issuer(issuer)}" if issuer else _normalize_id(patient)
 
@@ -240,12 +240,12 @@ def parse_name(text: str, patient_id: str = "") -> PersonName:
         return PersonName()
     for group in text.split("=")[:3]:
         parts = group.split("^") if "^" in group else group.split(",")
-        families, givens = _words(parts[0]), [word for part in parts[1:3] for word in _words(part)]
+        families, givens = _split_words(parts[0]), [word for part in parts[1:3] for word in _split_words(part)]
         if {*families, *givens} <= _NO_NAME:
             continue
-        for script in {_script(word) for word in (*families, *givens)}:
-            family = [word for word in families if _script(word) == script]
-            first = [word for word in givens if _script(word) == script]
+        for script in {_find_script(word) for word in (*families, *givens)}:
+            family = [word for word in families if _find_script(word) == script]
+            first = [word for word in givens if _find_script(word) == script]
             if script in _JOINED_SCRIPTS:
                 family, first = ["".join(family + first)], ["".join(first)] if first else []
             words.setdefault(script, set()).update(family, () if script in _JOINED_SCRIPTS else first)
@@ -266,7 +266,7 @@ def names_contradict(one: PersonName, other: PersonName, *, same_birth_date: boo
     )
 
 
-def names_equal(one: PersonName, other: PersonName) -> bool:
+def are_names_equal(one: PersonName, other: PersonName) -> bool:
     """Return whether two names have the same words, family and given names, in a script that both have."""
     return any(
         parts == other.scripts.get(script) and bool(parts.given) and (parts.words != parts.given)
@@ -290,7 +290,7 @@ def find_contradiction(one: PatientRecord, other: PatientRecord) -> str:
     return "name" if names_contradict(one.name, other.name, same_birth_date=have_same_birth_date(one, other)) else ""
 
 
-def first_contradiction(pairs: Iterable[tuple[PatientRecord, PatientRecord]]) -> str:
+def find_first_contradiction(pairs: Iterable[tuple[PatientRecord, PatientRecord]]) -> str:
     """Return the first element of those of `find_contradiction` by which one of the pairs differs, or an empty text."""
     found = {find_contradiction(one, other) for one, other in pairs}
     return next((element for element in _ELEMENTS if element in found), "")
@@ -298,13 +298,13 @@ def first_contradiction(pairs: Iterable[tuple[PatientRecord, PatientRecord]]) ->
 
 def differ_by_slip(one: PatientRecord, other: PatientRecord) -> bool:
     """Return whether the birth dates differ by one slip, and sex and name, which both state, agree; see `is_misspelled`."""
-    all_else_agrees = bool(one.sex) and one.sex == other.sex and names_equal(one.name, other.name)
+    all_else_agrees = bool(one.sex) and one.sex == other.sex and are_names_equal(one.name, other.name)
     return all_else_agrees and is_misspelled(one.birth_date, other.birth_date)
 
 
 def is_one_person(one: PatientRecord, other: PatientRecord) -> bool:
     """Return whether two films state the same complete birth date and name, without a contradiction but in the issuer."""
-    one, other = without_issuer(one), without_issuer(other)
+    one, other = remove_issuer(one), remove_issuer(other)
     return (
         have_same_birth_date(one, other)
         and bool(one.name.scripts and other.name.scripts)
@@ -317,7 +317,7 @@ def have_same_birth_date(one: PatientRecord, other: PatientRecord) -> bool:
     return len(one.birth_date) >= 8 and one.birth_date == other.birth_date
 
 
-def without_issuer(record: PatientRecord) -> PatientRecord:
+def remove_issuer(record: PatientRecord) -> PatientRecord:
     """Return `record` without the issuer of the ID."""
     return replace(record, issuer="", universal="")
 
@@ -348,12 +348,12 @@ def _is_initial(word: str, script: str) -> bool:
     return len(word) == 1 and script not in (*_JOINED_SCRIPTS, "HANGUL")
 
 
-def _words(text: str) -> list[str]:
+def _split_words(text: str) -> list[str]:
     return [word for word in re.split(r"[\s\-.,_/・=^]+", _fold_case(text).replace("'", "").replace("’", "")) if word]
 
 
 def _fold(text: str) -> str:
-    return "".join(_words(text))
+    return "".join(_split_words(text))
 
 
 def _fold_case(text: str) -> str:
@@ -364,7 +364,7 @@ def _fold_case(text: str) -> str:
     return re.sub("([aou])e", r"\1", unicodedata.normalize("NFC", bare))
 
 
-def _script(word: str) -> str:
+def _find_script(word: str) -> str:
     first = unicodedata.name(word[0], "OTHER").split()[0].split("-")[0]
     return "KATAKANA" if first == "HIRAGANA" else first
 

@@ -166,13 +166,13 @@ class KeyFile:
     @property
     def dates(self) -> dict[str, tuple[date, ...]]:
         """Dates of the time points of each patient of whom they are known, the earliest first."""
-        return {patient: self.days(patient) for patient in self._days}
+        return {patient: self.list_days(patient) for patient in self._days}
 
     def find_case(self, patient: str) -> str:
         """Return the case of `patient`, or an empty text if they have none."""
         return self._cases.get(patient, "")
 
-    def days(self, patient: str) -> tuple[date, ...]:
+    def list_days(self, patient: str) -> tuple[date, ...]:
         """Return the dates of the visits of `patient`, the earliest first, from earlier imports; empty if none are known."""
         return tuple(date.fromisoformat(day) for day in self._days.get(patient, ()))
 
@@ -192,7 +192,7 @@ class KeyFile:
         """Return whether days of `patient` were counted by a manifest, which may count from any day."""
         return patient in self._first_days
 
-    def first_date(self, patient: str) -> date | None:
+    def find_first_date(self, patient: str) -> date | None:
         """Return the date from which the days of `patient` are counted, or None if none is known."""
         dates = [*self._days.get(patient, ())[:1], *filter(None, [self._first_dates.get(patient)])]
         return date.fromisoformat(dates[0]) if dates else None
@@ -231,7 +231,9 @@ class KeyFile:
             "persons": persons,
         }
         values |= {name: value for name, value in more.items() if value}  # earlier versions don't know them
-        write_bytes(self.path, json.dumps({**values, "sum": _checksum(values)}, indent=1).encode(), private=True)
+        write_bytes(
+            self.path, json.dumps({**values, "sum": _compute_checksum(values)}, indent=1).encode(), private=True
+        )
 
 
 def _parse_key_file(data: bytes, path: Path) -> dict[str, Any]:
@@ -239,7 +241,7 @@ def _parse_key_file(data: bytes, path: Path) -> dict[str, Any]:
     try:
         raw = parse_json(data)
         total = raw.pop("sum", None)
-        if total is not None and total != _checksum(raw):
+        if total is not None and total != _compute_checksum(raw):
             raise ValueError("not as it was written")
         values: dict[str, Any] = {
             "study": str(raw["study"]),
@@ -269,5 +271,5 @@ def _parse_key_file(data: bytes, path: Path) -> dict[str, Any]:
     return values
 
 
-def _checksum(values: dict[str, Any]) -> str:
+def _compute_checksum(values: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -233,7 +233,7 @@ class ImportPlan:
         new = replace(new, person=self._number(new.patient))
         if row.decision is not Decision.TAKE or new != replace(row, reason=""):
             new = replace(new, is_override=True)
-        return self._with_rows({path: new, **self._left_out_for(new)})
+        return self._with_rows({path: new, **self._leave_out_for(new)})
 
     def name_visit(self, number: int) -> str:
         """Return the name of the visit with `number`, counted from 0, also of one that is not planned."""
@@ -265,7 +265,7 @@ class ImportPlan:
         A doubtful film is written as one that is not taken. What is not read follows, for the reader only. Raises StudyError
         if a film is outside the folder of `path`, or the file can't be written.
         """
-        rows = ((_manifest_row(row), row.reason) for row in self.rows)
+        rows = ((_make_manifest_row(row), row.reason) for row in self.rows)
         write_manifest(path, rows, ((item.origin, item.reason) for item in self.skipped))
 
     def _check_complete(self, row: PlanRow) -> None:
@@ -280,7 +280,7 @@ class ImportPlan:
         known = {row.patient: row.person for row in self.rows if row.person is not None}
         return known.get(patient) or max(known.values(), default=0) + 1
 
-    def _left_out_for(self, new: PlanRow) -> dict[Path, PlanRow]:
+    def _leave_out_for(self, new: PlanRow) -> dict[Path, PlanRow]:
         """Return the rows that are no longer taken, because `new` shows the same."""
         part = self.scheme.views[new.view].part
         return {
@@ -296,7 +296,7 @@ class ImportPlan:
         return replace(self, rows=tuple(rows.get(row.path, row) for row in self.rows))
 
 
-def _manifest_row(row: PlanRow) -> ManifestRow:
+def _make_manifest_row(row: PlanRow) -> ManifestRow:
     patient, _, issuer = row.patient.partition("^^^")
     return ManifestRow(
         path=row.path,

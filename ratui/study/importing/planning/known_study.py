@@ -17,7 +17,7 @@ from ratui.study.film_files import read_film_data
 from ratui.study.importing.persons.assignment import KnownPerson
 from ratui.study.importing.persons.pseudonyms import KeyFile
 from ratui.study.importing.planning.import_plan import ImportPlan
-from ratui.study.importing.planning.rejections import rejected_images
+from ratui.study.importing.planning.rejections import list_rejected_images
 from ratui.study.importing.reader.deidentification import hash_uids
 from ratui.study.importing.reader.film_header import FilmHeader
 from ratui.study.study import Study
@@ -69,7 +69,7 @@ def read_known_study(study: Study, keys: KeyFile, visits: tuple[PlannedVisit, ..
     known_only = frozenset(
         person
         for person in in_study
-        if (count := len(keys.days(person))) and _has_first_visits_only(study, keys.find_case(person), count)
+        if (count := len(keys.list_days(person))) and _has_first_visits_only(study, keys.find_case(person), count)
     )
     withdrawn = _list_withdrawn_digests(study, {person: keys.find_case(person) for person in in_study})
     return KnownStudy(persons, keys.digest, keys.dates, in_study, known_only, withdrawn, visits)
@@ -115,7 +115,7 @@ def name_late_rejections(
     """
     rows = {row.path: row for row in plan.rows}
     for path, header in headers.items():
-        images = rejected_images(header)
+        images = list_rejected_images(header)
         case = keys.find_case(rows[path].patient) if images else ""
         films = _find_rejected_films(study, case, images, keys.uid_key) if case else []
         if films:

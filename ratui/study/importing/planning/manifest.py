@@ -231,13 +231,13 @@ class _ManifestFolder:
                     return None
                 path = self._root
                 for part in name.replace("\\", "/").split("/"):
-                    path = path / self._spelling(path, part)
+                    path = path / self._find_spelling(path, part)
             path = path.resolve()
         except (OSError, RuntimeError):  # a loop of links, a name that is too long
             return None
         return path if name and path != self._root and path.is_relative_to(self._root) else None
 
-    def _spelling(self, folder: Path, part: str) -> str:
+    def _find_spelling(self, folder: Path, part: str) -> str:
         """Return the name of the entry of `folder` that equals `part` except for the form of its accents, else `part`."""
         if folder not in self._entries:
             names = [each.name for each in folder.iterdir()] if folder.is_dir() else []

@@ -81,9 +81,9 @@ def _compare_headers(films: Mapping[Path, ListedFilm]) -> Iterator[tuple[Path, s
 def _compare_patients(films: Mapping[Path, ListedFilm]) -> Iterator[tuple[Path, str]]:
     spellings: dict[tuple[str, str], set[str]] = defaultdict(set)
     for film in films.values():
-        spellings[_plain(film)].add(film.row.patient)
+        spellings[_simplify_patient(film)].add(film.row.patient)
     for path, film in films.items():
-        if len(spellings[_plain(film)]) > 1:
+        if len(spellings[_simplify_patient(film)]) > 1:
             yield path, "patients of the manifest differ in capital letters or leading zeros only"
     ids: dict[tuple[str, str], set[str]] = defaultdict(set)
     patients: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
@@ -102,7 +102,7 @@ def _compare_patients(films: Mapping[Path, ListedFilm]) -> Iterator[tuple[Path, 
             yield path, "its patient ID belongs to films of two patients in the manifest"
 
 
-def _plain(film: ListedFilm) -> tuple[str, str]:
+def _simplify_patient(film: ListedFilm) -> tuple[str, str]:
     """Return the patient of a row without the differences that spreadsheets and typing make."""
     return film.row.patient.casefold().lstrip("0"), film.patient[1]
 

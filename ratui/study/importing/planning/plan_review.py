@@ -19,7 +19,7 @@ from ratui.errors import DamagedError, RatuiError, StudyError
 from ratui.files import make_folder, write_bytes
 from ratui.study.importing.planning.import_plan import Decision, ImportPlan, PlanRow
 
-__all__ = ["PlanReview", "ReviewStep", "read_draft", "review_draft_path"]
+__all__ = ["PlanReview", "ReviewStep", "find_draft_path", "read_draft"]
 
 StepKind = Literal["enter", "take", "leave out", "choose", "dates"]
 _FORMAT = 1
@@ -201,7 +201,7 @@ class PlanReview:
             ) from error
 
 
-def review_draft_path(key: Path, paths: Iterable[Path], manifest: Path | None) -> Path:
+def find_draft_path(key: Path, paths: Iterable[Path], manifest: Path | None) -> Path:
     """Return the file beside the key file for the draft of an import of `paths` with `manifest`."""
     inputs = [str(path.absolute()) for path in (*sorted(paths), *([manifest] if manifest else []))]
     digest = hashlib.sha256("\0".join(inputs).encode("utf-8", "surrogatepass")).hexdigest()

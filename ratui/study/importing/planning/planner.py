@@ -17,7 +17,12 @@ from ratui.study.importing.headers.dates import DatedFilm, date_film
 from ratui.study.importing.headers.identification import identify
 from ratui.study.importing.persons.assignment import PersonFound, group_persons
 from ratui.study.importing.persons.linked_ids import join_ids
-from ratui.study.importing.persons.patient_record import PatientRecord, merge_records, normalize_issuer, patient_record
+from ratui.study.importing.persons.patient_record import (
+    PatientRecord,
+    make_patient_record,
+    merge_records,
+    normalize_issuer,
+)
 from ratui.study.importing.planning.import_plan import Decision, ImportPlan, PlanRow, number_persons
 from ratui.study.importing.planning.known_study import KnownStudy
 from ratui.study.importing.planning.manifest import ManifestRow
@@ -27,11 +32,11 @@ from ratui.study.importing.planning.rejections import (
     Mark,
     MarkKind,
     Marks,
-    copy_marks,
-    exposure_marks,
     find_marks,
+    list_copy_marks,
+    list_exposure_marks,
 )
-from ratui.study.importing.planning.selection import Candidate, choose_films, find_contested, intent_rank
+from ratui.study.importing.planning.selection import Candidate, choose_films, find_contested, rank_intent
 from ratui.study.importing.planning.visits import TimePoint, assign_time_points
 from ratui.study.importing.reader.film_header import FilmHeader
 
@@ -120,7 +125,7 @@ class _Planner:
             if file.header:
                 self._interpret(path, file.header, today)
         listed = {path for path, file in self._files.items() if file.row is not None}
-        records = self._records()
+        records = self._collect_records()
         persons = group_persons(records, known.persons, known.digest, listed=listed)
         self._persons = join_ids(persons, records, known.persons, known.digest, listed=listed)
         self._marks = self._find_marks()
@@ -129,7 +134,7 @@ class _Planner:
         """Read what a header states about its film. A header that causes an unforeseen error is left out, not all files."""
         try:
             facts, dated = _read_facts(header, self._scheme), date_film(header, today)
-            patient_record(header)
+            make_patient_record(header)
         except Exception as error:  # the texts of foreign files have no form that can be relied on
             problem = f"its header can't be interpreted ({type(error).__name__})"
             self._files[path] = replace(self._files[path], header=None, problem=problem)
@@ -160,8 +165,8 @@ class _Planner:
     def plan(self, verify: Callable[[Path, str], str]) -> ImportPlan:
         self._check_rows()
         self._check_films()
-        times, dates = self._time_points()
-        candidates = self._candidates(times)
+        times, dates = self._assign_time_points()
+        candidates = self._find_candidates(times)
         for path in sorted(find_contested(candidates)):
             try:
                 content = verify(path, candidates[path].side)
@@ -177,14 +182,14 @@ class _Planner:
             if choice.decision is not Decision.TAKE:
                 self._reasons[path] = choice.decision, choice.reason
         numbers = number_persons(person.key for person in self._persons.values())
-        rows = tuple(self._row(path, times.get(path, TimePoint()), numbers) for path in self._files)
-        return ImportPlan(self._scheme, rows, dates, self._merged_records(rows))
+        rows = tuple(self._make_row(path, times.get(path, TimePoint()), numbers) for path in self._files)
+        return ImportPlan(self._scheme, rows, dates, self._merge_records(rows))
 
-    def _records(self) -> dict[Path, PatientRecord]:
+    def _collect_records(self) -> dict[Path, PatientRecord]:
         """Return what each film states about its patient; a row of a manifest replaces the patient ID."""
         records: dict[Path, PatientRecord] = {}
         for path, file in self._files.items():
-            row, stated = file.row, patient_record(file.header) if file.header else PatientRecord("")
+            row, stated = file.row, make_patient_record(file.header) if file.header else PatientRecord("")
             if row is None:
                 if file.header:
                     records[path] = stated
@@ -206,7 +211,7 @@ class _Planner:
                 self._reasons[path] = Decision.LEAVE_OUT, "the manifest leaves it out"
                 continue
             facts = self._facts[path]
-            record = patient_record(file.header) if file.header else PatientRecord("")
+            record = make_patient_record(file.header) if file.header else PatientRecord("")
             listed[path] = ListedFilm(file.row, facts.refusal, facts.side, facts.view, record, self._dated[path])
             if self._persons[path].doubt:
                 self._reasons[path] = Decision.DOUBTFUL, f"{self._persons[path].doubt}. {_CORRECT}"
@@ -229,7 +234,7 @@ class _Planner:
                 doubt = f"{mark.reason}; {doubt}" if mark and mark.kind is not MarkKind.VIEW else doubt
                 self._reasons[path] = Decision.DOUBTFUL, f"{doubt}. Name it in a manifest"
 
-    def _time_points(self) -> tuple[dict[Path, TimePoint], dict[str, tuple[date, ...]]]:
+    def _assign_time_points(self) -> tuple[dict[Path, TimePoint], dict[str, tuple[date, ...]]]:
         """Return the time point of each film of a certain person, and the dates of the time points of each person."""
         groups: dict[str, list[Path]] = defaultdict(list)
         for path, file in self._files.items():
@@ -260,20 +265,20 @@ class _Planner:
                 self._reasons.setdefault(path, (Decision.DOUBTFUL, point.doubt))
         return times, dates
 
-    def _candidates(self, times: Mapping[Path, TimePoint]) -> dict[Path, Candidate]:
+    def _find_candidates(self, times: Mapping[Path, TimePoint]) -> dict[Path, Candidate]:
         """Return the films that may be taken, and those that only wait for a choice of dates."""
         candidates = {}
         for path, file in self._files.items():
             point = times.get(path, TimePoint())
             if path in self._reasons and not self._awaits_dates(path, point):
                 continue
-            row, view = file.row, self._view(path)
+            row, view = file.row, self._find_view(path)
             exam = (self._persons.get(path, _NOBODY).key, point.exam_date if point.awaits_dates else point.time)
             header = file.header or FilmHeader()
             rank = (
                 1,
                 list(self._scheme.views).index(view),
-                intent_rank(header.elements.get("PresentationIntentType", "")),
+                rank_intent(header.elements.get("PresentationIntentType", "")),
                 int(header.image_type.upper().startswith("DERIVED")),
             )
             candidates[path] = Candidate(
@@ -283,8 +288,8 @@ class _Planner:
                 view,
                 rank if row is None else (0, 0, 0, 0),
                 "" if row and row.is_override else file.content,
-                exposure_marks(header),
-                copy_marks(header) if row is None or not row.is_override else frozenset(),
+                list_exposure_marks(header),
+                list_copy_marks(header) if row is None or not row.is_override else frozenset(),
                 self._marks.films.get(path) if row is None else None,
                 header.dates.get("ContentDate", "") + header.dates.get("ContentTime", ""),
                 header.instance_uid,
@@ -293,19 +298,19 @@ class _Planner:
 
     def _has_other_id(self, path: Path, patient: str) -> bool:
         stated = self._files[path].header
-        return bool(stated and patient and patient_record(stated).id != patient.partition("^^^")[0])
+        return bool(stated and patient and make_patient_record(stated).id != patient.partition("^^^")[0])
 
     def _awaits_dates(self, path: Path, point: TimePoint) -> bool:
         """Return whether only the choice of dates is missing: the film has no other doubt."""
         return point.awaits_dates and self._reasons.get(path) == (Decision.DOUBTFUL, point.doubt)
 
-    def _view(self, path: Path) -> str:
+    def _find_view(self, path: Path) -> str:
         row = self._files[path].row
         if row is None:
             return self._facts[path].view
         return row.view or (self._facts[path].view if not row.is_override else "") or next(iter(self._scheme.views))
 
-    def _row(self, path: Path, point: TimePoint, numbers: Mapping[str, int]) -> PlanRow:
+    def _make_row(self, path: Path, point: TimePoint, numbers: Mapping[str, int]) -> PlanRow:
         file, row = self._files[path], self._files[path].row
         decision, reason = self._reasons.get(path, (Decision.TAKE, ""))
         patient = self._persons.get(path, PersonFound("")).key
@@ -318,7 +323,7 @@ class _Planner:
             person=numbers.get(patient),
             time=row.time if row else point.time,
             side=row.side if row else self._facts[path].side,
-            view=self._view(path) if row is None or row.is_taken else row.view,
+            view=self._find_view(path) if row is None or row.is_taken else row.view,
             exam_date=point.exam_date or (None if dated.doubt else dated.day),
             day=row.day if row else None,
             spacing=row.spacing if row else None,
@@ -338,10 +343,10 @@ class _Planner:
             return "; ".join(filter(None, (self._facts[path].note, self._persons.get(path, _NOBODY).note)))
         return f"{mark.reason}; the manifest takes it" if mark else ""
 
-    def _merged_records(self, rows: Iterable[PlanRow]) -> dict[str, PatientRecord]:
+    def _merge_records(self, rows: Iterable[PlanRow]) -> dict[str, PatientRecord]:
         """Return the statements of the films of each person together."""
         groups: dict[str, list[PatientRecord]] = defaultdict(list)
-        records = self._records()
+        records = self._collect_records()
         for row in rows:
             if row.patient and not self._persons[row.path].doubt:
                 groups[row.patient].append(records[row.path])

@@ -13,10 +13,19 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
-from ratui.study.importing.persons.patient_record import patient_record
+from ratui.study.importing.persons.patient_record import make_patient_record
 from ratui.study.importing.reader.film_header import FilmHeader, is_key_object
 
-__all__ = ["FilmPlace", "Mark", "MarkKind", "Marks", "copy_marks", "exposure_marks", "find_marks", "rejected_images"]
+__all__ = [
+    "FilmPlace",
+    "Mark",
+    "MarkKind",
+    "Marks",
+    "find_marks",
+    "list_copy_marks",
+    "list_exposure_marks",
+    "list_rejected_images",
+]
 
 _OTHER_OBJECT = "a key object note of another patient or study names its SOP Instance UID; it does not count"
 
@@ -114,31 +123,31 @@ def find_marks(headers: Mapping[Path, FilmHeader], places: Mapping[Path, FilmPla
         for mark in places[path].words:
             _add_mark(marks, path, mark)
     _doubt_numbered(marks, headers, places)
-    notes = {path: _title(header) for path, header in headers.items()}
+    notes = {path: _find_title(header) for path, header in headers.items()}
     notes = {path: title for path, title in notes.items() if title in (*_TITLES, _EXPIRED, _QUALITY_ISSUE)}
     films = {path: header for path, header in headers.items() if not is_key_object(header.sop_class, header.modality)}
     by_uid: dict[str, list[Path]] = defaultdict(list)
     for path, header in films.items():
         if header.instance_uid:
             by_uid[header.instance_uid].append(path)
-    revoked = {uid for path, title in notes.items() if title in _TITLES for uid, _ in _named(headers[path])}
+    revoked = {uid for path, title in notes.items() if title in _TITLES for uid, _ in _list_named_images(headers[path])}
     for path in sorted(notes):
         is_revoked = headers[path].instance_uid in revoked
         _read_note(marks, path, notes[path], headers, places, films, by_uid, is_revoked=is_revoked)
-    _spread(marks, films, places)
+    _spread_marks(marks, films, places)
     return marks
 
 
 def _doubt_numbered(marks: Marks, headers: Mapping[Path, FilmHeader], places: Mapping[Path, FilmPlace]) -> None:
     """Add a doubt in place of the mark of a view if other films of the study are numbered: 3/4 may be the third of four."""
 
-    def study_of(path: Path) -> str:
+    def find_study(path: Path) -> str:
         return headers[path].study_uid or f"person {places[path].person}"
 
-    numbered = {study_of(path) for path, header in headers.items() if _is_numbered(header)}
+    numbered = {find_study(path) for path, header in headers.items() if _is_numbered(header)}
     for path in headers:
         for mark in places[path].words:
-            if mark.kind is MarkKind.VIEW and study_of(path) in numbered:
+            if mark.kind is MarkKind.VIEW and find_study(path) in numbered:
                 marks.doubts[path] = f"{mark.reason}, or number the films"
 
 
@@ -147,23 +156,26 @@ def _is_numbered(header: FilmHeader) -> bool:
     return any(number != "3/4" for text in texts for number in _NUMBER.findall(text))
 
 
-def rejected_images(header: FilmHeader) -> frozenset[tuple[str, str]]:
+def list_rejected_images(header: FilmHeader) -> frozenset[tuple[str, str]]:
     """Return the Study and SOP Instance UIDs of the images that a key object note rejects; empty for other objects."""
-    if _title(header) not in _TITLES:
+    if _find_title(header) not in _TITLES:
         return frozenset()
     return frozenset(
-        (study, uid) for uid, is_certain in _named(header) if is_certain for study in _studies(header, uid)
+        (study, uid)
+        for uid, is_certain in _list_named_images(header)
+        if is_certain
+        for study in _find_studies(header, uid)
     )
 
 
-def _title(header: FilmHeader) -> str:
+def _find_title(header: FilmHeader) -> str:
     """Return the code of the document title of a key object note, or an empty text."""
     terms = header.codes.get("ConceptNameCodeSequence", ())
     is_note = is_key_object(header.sop_class, header.modality) and bool(terms) and terms[0].scheme.upper() == "DCM"
     return terms[0].value if is_note else ""
 
 
-def _named(header: FilmHeader) -> Iterator[tuple[str, bool]]:
+def _list_named_images(header: FilmHeader) -> Iterator[tuple[str, bool]]:
     """Yield the images that a note names, and whether both of its lists name it. A list may be missing."""
     evidence = {uid for _, uid in header.key_references.evidence}
     content = set(header.key_references.content)
@@ -172,7 +184,7 @@ def _named(header: FilmHeader) -> Iterator[tuple[str, bool]]:
         yield uid, uid in both
 
 
-def _studies(header: FilmHeader, uid: str) -> set[str]:
+def _find_studies(header: FilmHeader, uid: str) -> set[str]:
     """Return the Study Instance UIDs of an image that a note names. Without a list of them, it is that of the note."""
     studies = {study for study, image in header.key_references.evidence if image == uid}
     return (studies or {header.study_uid}) - {""}
@@ -191,10 +203,12 @@ def _read_note(
 ) -> None:
     """Add the statements of one key object note."""
     header, found = headers[note], set()
-    for uid, is_certain in _named(header):
+    for uid, is_certain in _list_named_images(header):
         fitting = []
         for path in by_uid.get(uid, ()):
-            is_same = films[path].study_uid in _studies(header, uid) and _is_of_one_person(note, path, headers, places)
+            is_same = films[path].study_uid in _find_studies(header, uid) and _is_of_one_person(
+                note, path, headers, places
+            )
             if is_same:
                 fitting.append(path)
             elif title in _TITLES:
@@ -239,15 +253,15 @@ def _is_of_one_person(
     note: Path, film: Path, headers: Mapping[Path, FilmHeader], places: Mapping[Path, FilmPlace]
 ) -> bool:
     """Return whether a note and a film are of one person: the same found person, or no contrary patient ID or issuer."""
-    one, other = patient_record(headers[note]), patient_record(headers[film])
+    one, other = make_patient_record(headers[note]), make_patient_record(headers[film])
     is_found = bool(places[note].person) and places[note].person == places[film].person
     pairs = ((one.id, other.id), (one.issuer, other.issuer), (one.universal, other.universal))
     return is_found or not any(left and right and left != right for left, right in pairs)
 
 
-def _spread(marks: Marks, films: Mapping[Path, FilmHeader], places: Mapping[Path, FilmPlace]) -> None:
+def _spread_marks(marks: Marks, films: Mapping[Path, FilmHeader], places: Mapping[Path, FilmPlace]) -> None:
     """Mark the films of the same person, part and side that were made from the exposure of a marked film."""
-    exposures = {path: exposure_marks(header) for path, header in films.items()}
+    exposures = {path: list_exposure_marks(header) for path, header in films.items()}
     by_exposure: dict[tuple[str, str], list[Path]] = defaultdict(list)
     by_own: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for path, header in films.items():
@@ -279,7 +293,7 @@ def _overlap(one: FilmPlace, other: FilmPlace) -> bool:
     return is_same_part and (one.side == other.side or "B" in sides or "" in sides)
 
 
-def exposure_marks(header: FilmHeader) -> frozenset[str]:
+def list_exposure_marks(header: FilmHeader) -> frozenset[str]:
     """Return texts that two processings of one exposure have in common.
 
     They are the UIDs of the images that it was made from, and the UID of the irradiation event, or without one the time of
@@ -292,7 +306,7 @@ def exposure_marks(header: FilmHeader) -> frozenset[str]:
     return frozenset(sources | (events or ({f"moment {moment}"} if is_exact else set())))
 
 
-def copy_marks(header: FilmHeader) -> frozenset[str]:
+def list_copy_marks(header: FilmHeader) -> frozenset[str]:
     """Return texts that files with one picture have in common, even if it is compressed in another way.
 
     They are the SOP Instance UID, and the size with the time of the exposure to the second. Other films may have them, too.

@@ -10,7 +10,7 @@ from pathlib import Path
 from ratui.study.importing.planning.import_plan import Decision
 from ratui.study.importing.planning.rejections import Mark, MarkKind
 
-__all__ = ["Candidate", "Choice", "choose_films", "find_contested", "intent_rank"]
+__all__ = ["Candidate", "Choice", "choose_films", "find_contested", "rank_intent"]
 
 _CHOOSE = "Choose one in a manifest"
 _REASONS = (
@@ -40,14 +40,14 @@ class Candidate:
         View, such as ``wrist``.
     rank
         Numbers by which films are compared in turn, the best film has the smallest: 0 for a film in a manifest, else 1;
-        the place of the view in the scheme; the presentation intent (see `intent_rank`); 1 for an image that was derived
+        the place of the view in the scheme; the presentation intent (see `rank_intent`); 1 for an image that was derived
         from others. For films in a manifest the last three are 0.
     content
         Digest of the picture, or empty.
     exposure
-        Marks of the exposure, see `exposure_marks`. Two films with a common mark are two processings of one exposure.
+        Marks of the exposure, see `list_exposure_marks`. Two films with a common mark are two processings of one exposure.
     copy
-        Marks of the picture, see `copy_marks`. Files of two examinations with a common mark may have one picture.
+        Marks of the picture, see `list_copy_marks`. Files of two examinations with a common mark may have one picture.
     mark
         Statement that the film was rejected, or None. Films in a manifest have none: a person has decided.
     made, uid
@@ -67,7 +67,7 @@ class Candidate:
     uid: str = ""
 
     @property
-    def is_set_aside(self) -> bool:
+    def is_marked(self) -> bool:
         """True if the film was rejected or may be oblique: it does not compete, and another one is its replacement."""
         return self.mark is not None and self.mark.kind is not MarkKind.UNCLEAR
 
@@ -80,7 +80,7 @@ class Choice:
     reason: str = ""
 
 
-def intent_rank(intent: str) -> int:
+def rank_intent(intent: str) -> int:
     """Return the rank of a Presentation Intent Type: for presentation, then not stated, then for processing."""
     return {"FOR PRESENTATION": 0, "FOR PROCESSING": 2}.get(intent.strip().upper(), 1)
 
@@ -101,7 +101,7 @@ def find_contested(films: Mapping[Path, Candidate]) -> set[Path]:
         for mark in film.copy:
             alike[mark][path] = film.examination
     copies |= {path for found in alike.values() if len(set(found.values())) > 1 for path in found}
-    return copies | {path for group in groups.values() for sides in _overlapping(films, group) for path in sides}
+    return copies | {path for group in groups.values() for sides in _group_overlapping(films, group) for path in sides}
 
 
 def choose_films(films: Mapping[Path, Candidate]) -> dict[Path, Choice]:
@@ -123,7 +123,7 @@ def choose_films(films: Mapping[Path, Candidate]) -> dict[Path, Choice]:
         left = {path for path in group if path not in listed and _overlap(films[path].side, sides)}
         choices.update(dict.fromkeys(left, Choice(Decision.LEAVE_OUT, _REASONS[0])))
         others = {path: films[path] for path in group if path not in left and path not in listed}
-        rejected = {path: film for path, film in others.items() if film.is_set_aside}
+        rejected = {path: film for path, film in others.items() if film.is_marked}
         choices |= _choose_of_part(listed)
         choices |= _choose_of_part({path: film for path, film in others.items() if path not in rejected})
         taken = {path: films[path] for path in group if path in choices and choices[path].decision is Decision.TAKE}
@@ -148,7 +148,7 @@ def _leave_out_parts(films: Mapping[Path, Candidate]) -> dict[Path, Choice]:
     """Return the decisions on films that show only a part of what other films of the examination show."""
     choices = {}
     for path, film in films.items():
-        more = {side for other in films.values() if other.rank[1] < film.rank[1] for side in _sides(other)}
+        more = {side for other in films.values() if other.rank[1] < film.rank[1] for side in _list_sides(other)}
         whole = (
             other
             for other in films.values()
@@ -158,7 +158,7 @@ def _leave_out_parts(films: Mapping[Path, Candidate]) -> dict[Path, Choice]:
             and film.mark is None
             and _are_one_acquisition(film, other)
         )
-        if _sides(film) <= more:
+        if _list_sides(film) <= more:
             choices[path] = Choice(Decision.LEAVE_OUT, _REASONS[1])
         elif any(whole):
             choices[path] = Choice(Decision.LEAVE_OUT, "another film of the same exposure shows both sides")
@@ -173,11 +173,11 @@ def _decide_rejected(films: Mapping[Path, Candidate], taken: Mapping[Path, Candi
         lesser = [
             other
             for other, each in taken.items()
-            if each.rank[0] != 0 and each.rank[1] > film.rank[1] and _sides(each) & _sides(film)
+            if each.rank[0] != 0 and each.rank[1] > film.rank[1] and _list_sides(each) & _list_sides(film)
         ]
         choices.update(dict.fromkeys(lesser, Choice(Decision.DOUBTFUL, f"{_SHOWS_LESS}. {_CHOOSE}")))
-        shown = {side for other, each in taken.items() if other not in lesser for side in _sides(each)}
-        if _sides(film) <= shown:
+        shown = {side for other, each in taken.items() if other not in lesser for side in _list_sides(each)}
+        if _list_sides(film) <= shown:
             choices[path] = Choice(Decision.LEAVE_OUT, f"{reason}; another film of that side and day is taken")
         else:
             doubt = f"{reason}, and no other film of that side and day is taken. Name it in a manifest to take it"
@@ -185,7 +185,7 @@ def _decide_rejected(films: Mapping[Path, Candidate], taken: Mapping[Path, Candi
     return choices
 
 
-def _sides(film: Candidate) -> set[str]:
+def _list_sides(film: Candidate) -> set[str]:
     return set("LR") if film.side == "B" else {film.side}
 
 
@@ -272,7 +272,7 @@ def _is_made_from(film: Candidate, others: Iterable[Candidate]) -> bool:
     return any(other.uid and other.uid != film.uid and f"source {other.uid}" in film.exposure for other in others)
 
 
-def _overlapping(films: Mapping[Path, Candidate], group: list[Path]) -> Iterable[list[Path]]:
+def _group_overlapping(films: Mapping[Path, Candidate], group: list[Path]) -> Iterable[list[Path]]:
     by_side: dict[str, list[Path]] = defaultdict(list)
     for path in group:
         by_side[films[path].side].append(path)

@@ -16,7 +16,14 @@ from typing import TypeVar
 from ratui.study.campaign.charter import PlannedVisit
 from ratui.study.importing.headers.dates import DatedFilm
 
-__all__ = ["Examination", "PersonTimes", "TimePoint", "assign_time_points", "group_examinations", "split_visits"]
+__all__ = [
+    "HospitalExamination",
+    "PersonTimes",
+    "TimePoint",
+    "assign_time_points",
+    "group_examinations",
+    "split_visits",
+]
 
 Film = TypeVar("Film", bound=Hashable)
 _ONE_VISIT = timedelta(hours=6)
@@ -38,7 +45,7 @@ _NEARBY = f"it is of the week after the films of its case in the study, and may 
 
 
 @dataclass(frozen=True)
-class Examination:
+class HospitalExamination:
     """The days on which the films of one visit were made, in order, and a reason why the visit is doubtful, or empty."""
 
     days: tuple[date, ...]
@@ -75,7 +82,7 @@ class PersonTimes:
     dates: tuple[date, ...]
 
 
-def group_examinations(films: Mapping[Film, DatedFilm]) -> dict[Film, Examination]:
+def group_examinations(films: Mapping[Film, DatedFilm]) -> dict[Film, HospitalExamination]:
     """Return the examination of each film of one person. Films with a doubt, or without a day, are left out.
 
     Films belong to one examination if they have the same day; if they have the same Study Instance UID and successive days;
@@ -96,7 +103,9 @@ def group_examinations(films: Mapping[Film, DatedFilm]) -> dict[Film, Examinatio
         if after[0] - run[-1] < _FEWEST_DAYS:
             doubts[place] = doubts[place] or _NEXT_DAY
             doubts[place + 1] = _NEXT_DAY
-    found = {day: Examination(tuple(run), doubt) for run, doubt in zip(runs, doubts, strict=True) for day in run}
+    found = {
+        day: HospitalExamination(tuple(run), doubt) for run, doubt in zip(runs, doubts, strict=True) for day in run
+    }
     return {key: found[film.day] for key, film in films.items() if film.day and not film.doubt}
 
 
@@ -147,7 +156,7 @@ def assign_time_points(
     if 1 < len(order) < len(plan) and all(visit.day is not None for visit in plan):
         usual = _number_by_plan(order, plan)
         dates = dates if [*usual.values()] == [*range(len(order))] else ()
-    stated: dict[Examination, set[int]] = defaultdict(set)
+    stated: dict[HospitalExamination, set[int]] = defaultdict(set)
     for path, number in listed.items():
         if path in exams:
             stated[exams[path]].add(number)
@@ -186,14 +195,14 @@ def assign_time_points(
     return PersonTimes(found, () if is_uncertain or (listed and not agree) else dates)
 
 
-def _find_known(exam: Examination, known: tuple[date, ...]) -> int | None:
+def _find_known(exam: HospitalExamination, known: tuple[date, ...]) -> int | None:
     """Return the time point of which an examination contains the known date, or None."""
     return next((time for time, day in enumerate(known) if day in exam.days), None)
 
 
 def _count_times(
-    order: list[Examination], known: tuple[date, ...], *, is_in_study: bool, has_known_only: bool, most: int
-) -> tuple[dict[Examination, int | None], tuple[date, ...]]:
+    order: list[HospitalExamination], known: tuple[date, ...], *, is_in_study: bool, has_known_only: bool, most: int
+) -> tuple[dict[HospitalExamination, int | None], tuple[date, ...]]:
     """Return the usual time point of each examination, and the dates of the time points.
 
     Dates of an earlier import are used if there was one, so that a second run accepts what the first could not. A case
@@ -211,7 +220,9 @@ def _count_times(
     return {exam: time for time, exam in enumerate(order)}, tuple(exam.days[0] for exam in order)
 
 
-def _number_by_plan(order: Sequence[Examination], planned: Sequence[PlannedVisit]) -> dict[Examination, int | None]:
+def _number_by_plan(
+    order: Sequence[HospitalExamination], planned: Sequence[PlannedVisit]
+) -> dict[HospitalExamination, int | None]:
     """Return the number of the planned visit of each examination; None for all if they do not fit the plan.
 
     The first examination is the first visit. Each other one is the visit whose day is nearest, and must be within its days
@@ -233,7 +244,11 @@ def _number_by_plan(order: Sequence[Examination], planned: Sequence[PlannedVisit
 
 
 def _explain_other_date(
-    order: list[Examination], exam: Examination, known: tuple[date, ...], has_known_only: bool, most: int
+    order: list[HospitalExamination],
+    exam: HospitalExamination,
+    known: tuple[date, ...],
+    has_known_only: bool,
+    most: int,
 ) -> str:
     """Return the reason why an examination of a case in the study is doubtful."""
     if len(known) >= most:
@@ -249,7 +264,10 @@ def _explain_other_date(
 
 
 def _is_uncertain(
-    films: Mapping[Path, DatedFilm], exams: Mapping[Path, Examination], order: list[Examination], most: int
+    films: Mapping[Path, DatedFilm],
+    exams: Mapping[Path, HospitalExamination],
+    order: list[HospitalExamination],
+    most: int,
 ) -> bool:
     """Return whether the order of the examinations may be another one.
 

@@ -87,15 +87,15 @@ def _find_flat_greys(pixels: Pixels) -> list[_Greys]:
     for top in range(0, pixels.shape[0], _TILE):
         for left in range(0, pixels.shape[1], _TILE):
             tile = np.s_[top : top + _TILE, left : left + _TILE]
-            for grey, ratio in _conspicuous(shifted[tile][same[tile]], neighbours):
+            for grey, ratio in _find_conspicuous(shifted[tile][same[tile]], neighbours):
                 best, tiles = found.get(grey, (0.0, []))
                 found[grey] = max(best, ratio), [*tiles, (top, left)]
     found = {grey: tiles for grey, tiles in found.items() if grey not in (0, high - low)}
     chosen = sorted(found, key=lambda grey: -found[grey][0])[:_MAX_GREYS]
-    return [_Greys(grey + low, grey + low, _around(found[grey][1])) for grey in chosen]
+    return [_Greys(grey + low, grey + low, _enclose_tiles(found[grey][1])) for grey in chosen]
 
 
-def _conspicuous(values: npt.NDArray[np.int32], neighbours: int) -> list[tuple[int, float]]:
+def _find_conspicuous(values: npt.NDArray[np.int32], neighbours: int) -> list[tuple[int, float]]:
     """Return the values that are much more frequent than the values next to them, each with the ratio."""
     if values.size < _MIN_FLAT:
         return []
@@ -108,7 +108,7 @@ def _conspicuous(values: npt.NDArray[np.int32], neighbours: int) -> list[tuple[i
     return [(number - neighbours + first, float(ratios[number])) for number in chosen.tolist()]
 
 
-def _around(tiles: list[tuple[int, int]]) -> tuple[slice, slice]:
+def _enclose_tiles(tiles: list[tuple[int, int]]) -> tuple[slice, slice]:
     """Return the area of all `tiles` and of the tiles that touch them."""
     corners = np.asarray(tiles)
     top, left = np.maximum(corners.min(axis=0) - _TILE, 0).tolist()
@@ -118,7 +118,7 @@ def _around(tiles: list[tuple[int, int]]) -> tuple[slice, slice]:
 
 def _find_letters(pixels: Pixels, greys: _Greys, contrast: float, highest: float) -> list[_Piece]:
     """Return the connected shapes of these greys that have the size of letters and stand out from what is around them."""
-    boxes, labels = _label((pixels >= greys.low) & (pixels <= greys.high))
+    boxes, labels = _label_pieces((pixels >= greys.low) & (pixels <= greys.high))
     if len(boxes) > _MAX_PIECES:  # grain, not letters
         return []
     largest = boxes[:, 2:].max(axis=1, initial=0)
@@ -126,10 +126,12 @@ def _find_letters(pixels: Pixels, greys: _Greys, contrast: float, highest: float
     if len(chosen) > _MAX_LETTERS:
         return []
     pieces = [(number, _Piece(*boxes[number].tolist())) for number in chosen.tolist()]
-    return [piece for number, piece in pieces if _contrast(pixels, labels, number + 1, piece, greys) >= contrast]
+    return [
+        piece for number, piece in pieces if _measure_contrast(pixels, labels, number + 1, piece, greys) >= contrast
+    ]
 
 
-def _contrast(pixels: Pixels, labels: npt.NDArray[np.int32], label: int, piece: _Piece, greys: _Greys) -> float:
+def _measure_contrast(pixels: Pixels, labels: npt.NDArray[np.int32], label: int, piece: _Piece, greys: _Greys) -> float:
     """Return the median difference of a shape from the pixels that touch it."""
     import cv2
 
@@ -147,10 +149,10 @@ def _contrast(pixels: Pixels, labels: npt.NDArray[np.int32], label: int, piece: 
 def _has_row(letters: list[_Piece]) -> bool:
     upright = [letter for letter in letters if letter.height >= _MIN_HEIGHT and letter.width <= 2 * letter.height]
     upright.sort(key=lambda piece: (piece.left, piece.top))
-    return any(_row_from(upright, number) >= _MIN_LETTERS for number in range(len(upright)))
+    return any(_count_row(upright, number) >= _MIN_LETTERS for number in range(len(upright)))
 
 
-def _label(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+def _label_pieces(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Return top, left, height and width of each connected piece of `mask`, shape (pieces, 4), and an image of labels.
 
     Pixels that touch at a corner are connected. The first piece has label 1.
@@ -162,7 +164,7 @@ def _label(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int32], npt.NDAr
     return np.asarray(found[1:, columns], dtype=np.int32), np.asarray(labels, np.int32)
 
 
-def _row_from(pieces: list[_Piece], first: int) -> int:
+def _count_row(pieces: list[_Piece], first: int) -> int:
     """Return the number of pieces that follow `first` to the right as letters of one row, itself included."""
     last, length = pieces[first], 1
     for piece in pieces[first + 1 :]:

@@ -40,11 +40,11 @@ __all__ = [
     "KNOWN_VERSIONS",
     "RetainedAttributes",
     "deidentify",
+    "draw_uid",
     "encode_film",
     "extract_retained_attributes",
     "hash_uids",
-    "new_uid",
-    "random_uid",
+    "make_uid",
 ]
 
 _UIDS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
@@ -98,12 +98,15 @@ def extract_retained_attributes(dataset: Dataset) -> RetainedAttributes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for keyword, known in _WORDS.items():
-            value = _text(dataset, keyword).strip().upper()
+            value = _get_text(dataset, keyword).strip().upper()
             if value in known:
                 words[keyword] = value
         for keyword in _UIDS:
-            uids[keyword] = _text(dataset, keyword)
-        directions, ratios = _values(dataset, "PatientOrientation"), _values(dataset, "LossyImageCompressionRatio")
+            uids[keyword] = _get_text(dataset, keyword)
+        directions, ratios = (
+            _list_values(dataset, "PatientOrientation"),
+            _list_values(dataset, "LossyImageCompressionRatio"),
+        )
     if len(directions) != 2 or not all(map(_is_direction, directions)):
         directions = ()
     ratio = parse_number(ratios[-1]) if ratios else None
@@ -122,7 +125,7 @@ def _is_direction(text: str) -> bool:
     return bool(text) and sum(letters) == len(text) and max(letters) == 1
 
 
-def _values(dataset: Dataset, keyword: str) -> tuple[str, ...]:
+def _list_values(dataset: Dataset, keyword: str) -> tuple[str, ...]:
     """Return the values of an element as texts; none if it is damaged."""
     try:
         value = dataset.get(keyword)
@@ -131,27 +134,27 @@ def _values(dataset: Dataset, keyword: str) -> tuple[str, ...]:
         return ()
 
 
-def _text(dataset: Dataset, keyword: str) -> str:
+def _get_text(dataset: Dataset, keyword: str) -> str:
     try:
         return str(dataset.get(keyword) or "")
     except Exception:  # a damaged element makes its parser raise almost anything
         return ""
 
 
-def new_uid(key: bytes, *old: str) -> str:
+def make_uid(key: bytes, *old: str) -> str:
     """Return the UID that replaces the UID `old`, made distinct by the other parts.
 
     It is the same for every call with the same `key` and parts, and not reversible without the key. UIDs of the form
     ``2.25.<128-bit integer>`` need no registration (DICOM PS3.5 Annex B.2). An empty last part gives a random UID.
     """
     if not old[-1]:
-        return random_uid()
+        return draw_uid()
     digest = hmac.new(key, json.dumps(old).encode("utf-8", "replace"), hashlib.sha256).digest()
     return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 
 
-def random_uid() -> str:
-    """Return a random UID of the form that `new_uid` writes.
+def draw_uid() -> str:
+    """Return a random UID of the form that `make_uid` writes.
 
     All 128 bits are random: a random UUID has six fixed ones, so that a film with such a UID could be told from any other.
     """
@@ -202,7 +205,7 @@ def hash_uids(old: Mapping[str, str], pixels: Pixels, *, case: str, key: bytes) 
         "SeriesInstanceUID": (case, study, old.get("SeriesInstanceUID", "")),
         "FrameOfReferenceUID": (case, old.get("FrameOfReferenceUID", "")),
     }
-    return {keyword: new_uid(key, keyword, *parts[keyword]) for keyword in kept}
+    return {keyword: make_uid(key, keyword, *parts[keyword]) for keyword in kept}
 
 
 def encode_film(
@@ -265,12 +268,12 @@ def _add_standard_elements(new: Dataset, film: Film, attributes: RetainedAttribu
     # Laterality of a series is L or R (PS3.3 C.7.3.1); only that of an image may be both.
     setattr(new, "ImageLaterality" if side == "B" else "Laterality", side)
     if attributes.ratio is not None and attributes.words.get("LossyImageCompression") == "01":
-        new.LossyImageCompressionRatio = _decimal_string(attributes.ratio)
+        new.LossyImageCompressionRatio = _make_decimal_string(attributes.ratio)
     if film.spacing is None:
         _add_aspect(new, film)
         return
-    spacing = [_decimal_string(value) for value in film.spacing]
-    detector = [_decimal_string(value) for value in film.detector_spacing or film.spacing]
+    spacing = [_make_decimal_string(value) for value in film.spacing]
+    detector = [_make_decimal_string(value) for value in film.detector_spacing or film.spacing]
     match film.spacing_source:
         case SpacingSource.CALIBRATED:
             new.PixelSpacing = spacing
@@ -280,7 +283,7 @@ def _add_standard_elements(new: Dataset, film: Film, attributes: RetainedAttribu
                 new.PixelSpacingCalibrationDescription = "as in the source"
         case SpacingSource.MAGNIFICATION:
             new.ImagerPixelSpacing = detector
-            new.EstimatedRadiographicMagnificationFactor = _decimal_string(film.magnification or 1.0)
+            new.EstimatedRadiographicMagnificationFactor = _make_decimal_string(film.magnification or 1.0)
         case SpacingSource.SCAN:
             new.NominalScannedPixelSpacing = spacing
         case SpacingSource.STATED | SpacingSource.MANIFEST:
@@ -292,7 +295,7 @@ def _add_standard_elements(new: Dataset, film: Film, attributes: RetainedAttribu
 def _add_earlier_spacing(new: Dataset, film: Film) -> None:
     """Add the spacing as films of version 1 have it."""
     if film.spacing is not None:
-        new.PixelSpacing = new.ImagerPixelSpacing = [_decimal_string(value) for value in film.spacing]
+        new.PixelSpacing = new.ImagerPixelSpacing = [_make_decimal_string(value) for value in film.spacing]
     else:
         _add_aspect(new, film)
 
@@ -305,21 +308,21 @@ def _add_aspect(new: Dataset, film: Film) -> None:
 def _add_grey_transform(new: Dataset, film: Film) -> None:
     """Add rescaling, look-up tables, windows and padding, as numbers."""
     if film.modality_table is not None:
-        item = _lut_item(film.modality_table)
+        item = _make_lut_item(film.modality_table)
         item.ModalityLUTType = film.modality_table.name if film.modality_table.name in _MODALITY_TYPES else "US"
         new.ModalityLUTSequence = [item]
     else:
-        new.RescaleSlope, new.RescaleIntercept = _decimal_string(film.slope), _decimal_string(film.intercept)
+        new.RescaleSlope, new.RescaleIntercept = _make_decimal_string(film.slope), _make_decimal_string(film.intercept)
         new.RescaleType = "US"
     tables = [contrast for contrast in film.contrasts if isinstance(contrast, LookupTable)]
     windows = [contrast for contrast in film.contrasts if isinstance(contrast, Window)]
     if tables:
-        new.VOILUTSequence = [_lut_item(table, name=True) for table in tables]
+        new.VOILUTSequence = [_make_lut_item(table, name=True) for table in tables]
     if windows:
-        new.WindowCenter = [_decimal_string(window.centre) for window in windows]
-        new.WindowWidth = [_decimal_string(window.width) for window in windows]
+        new.WindowCenter = [_make_decimal_string(window.centre) for window in windows]
+        new.WindowWidth = [_make_decimal_string(window.width) for window in windows]
         new.VOILUTFunction = windows[0].function
-        names = [_known_name(window.name) for window in windows]
+        names = [_keep_known_name(window.name) for window in windows]
         if any(names):
             new.WindowCenterWidthExplanation = names
     if film.padding is not None:
@@ -330,22 +333,22 @@ def _add_grey_transform(new: Dataset, film: Film) -> None:
             new.add_new("PixelPaddingRangeLimit", vr, high)
 
 
-def _lut_item(table: LookupTable, *, name: bool = False) -> Dataset:
+def _make_lut_item(table: LookupTable, *, name: bool = False) -> Dataset:
     item = Dataset()
     # PS3.3 C.11.1.1: the first mapped value has 16 bits, signed if the pixels are; a length of 65 536 is stored as 0.
     item.add_new("LUTDescriptor", "US", [len(table.values) % 65_536, table.first % 65_536, table.bits])
     item.add_new("LUTData", "OW", table.values.astype("<u2").tobytes())
-    if name and _known_name(table.name):
-        item.LUTExplanation = _known_name(table.name)
+    if name and _keep_known_name(table.name):
+        item.LUTExplanation = _keep_known_name(table.name)
     return item
 
 
-def _known_name(text: str) -> str:
+def _keep_known_name(text: str) -> str:
     name = text.strip().upper()
     return name if name in _NAMES else ""
 
 
-def _decimal_string(value: float) -> DSfloat:
+def _make_decimal_string(value: float) -> DSfloat:
     return DSfloat(value, auto_format=True)
 
 

@@ -152,30 +152,30 @@ def decode_header(data: bytes) -> FilmHeader:
         raise ValueError("longer than any header")
     raw = parse_json(data)
     return FilmHeader(
-        **{name: _checked(raw[name]) for name in _SINGLE_TEXTS},
-        other_ids=tuple((_checked(one), _checked(other)) for one, other in raw["other_ids"]),
-        source_uids=tuple(map(_checked, raw["source_uids"])),
-        dates={_checked(key): _checked(text) for key, text in raw["dates"].items()},
-        elements={_checked(key): _checked(text) for key, text in raw["elements"].items()},
+        **{name: _check_text(raw[name]) for name in _SINGLE_TEXTS},
+        other_ids=tuple((_check_text(one), _check_text(other)) for one, other in raw["other_ids"]),
+        source_uids=tuple(map(_check_text, raw["source_uids"])),
+        dates={_check_text(key): _check_text(text) for key, text in raw["dates"].items()},
+        elements={_check_text(key): _check_text(text) for key, text in raw["elements"].items()},
         codes={
-            _checked(key): tuple(
-                CodedTerm(_checked(term["scheme"]), _checked(term["value"]), _checked(term["meaning"]))
+            _check_text(key): tuple(
+                CodedTerm(_check_text(term["scheme"]), _check_text(term["value"]), _check_text(term["meaning"]))
                 for term in terms
             )
             for key, terms in raw["codes"].items()
         },
         rows=parse_size(str(raw["rows"])),
         columns=parse_size(str(raw["columns"])),
-        content=_checked(raw["content"]),
+        content=_check_text(raw["content"]),
         key_references=KeyReferences(
-            tuple((_checked(study), _checked(uid)) for study, uid in raw["key_references"]["evidence"]),
-            tuple(map(_checked, raw["key_references"]["content"])),
+            tuple((_check_text(study), _check_text(uid)) for study, uid in raw["key_references"]["evidence"]),
+            tuple(map(_check_text, raw["key_references"]["content"])),
             raw["key_references"]["is_complete"] is True,
         ),
     )
 
 
-def _checked(text: Any) -> str:
+def _check_text(text: Any) -> str:
     if not isinstance(text, str) or len(text) > LONGEST_TEXT:
         raise ValueError("not a text of a header")
     return text

@@ -45,7 +45,7 @@ __all__ = [
     "FilmRequest",
     "InProcessConverter",
     "convert_film",
-    "pixel_digest",
+    "digest_pixels",
     "rewrite_tables",
 ]
 
@@ -95,7 +95,7 @@ class ConvertedFilm:
     spacing
         Size of a pixel in millimetres, (between rows, between columns), or None.
     digest
-        Keyed digest of the pixels, see `pixel_digest`.
+        Keyed digest of the pixels, see `digest_pixels`.
     plain_digest
         SHA-256 of the pixels, as films of earlier versions have it. Do not store it.
     aspect
@@ -175,7 +175,7 @@ def convert_film(path: Path, request: FilmRequest) -> ConvertedFilm:
     source = SpacingSource.MANIFEST if request.spacing else film.spacing_source
     plain = hashlib.sha256(np.ascontiguousarray(film.pixels).tobytes()).hexdigest()
     return ConvertedFilm(
-        data, int(rows), int(columns), spacing, pixel_digest(film.pixels, key), aspect, "; ".join(notes), plain, source
+        data, int(rows), int(columns), spacing, digest_pixels(film.pixels, key), aspect, "; ".join(notes), plain, source
     )
 
 
@@ -189,7 +189,7 @@ def _add_loss(attributes: RetainedAttributes, film: Film) -> RetainedAttributes:
     return replace(attributes, words=words, ratio=ratio)
 
 
-def pixel_digest(pixels: Pixels, key: bytes) -> str:
+def digest_pixels(pixels: Pixels, key: bytes) -> str:
     """Return the digest by which a film is recognised in one study, an HMAC-SHA-256 with a key derived from `key`.
 
     Nobody without the key can compute it from a film, or compare the films of two studies.
@@ -266,24 +266,24 @@ def _compare(film: Film, data: bytes, path: Path) -> None:
         and np.allclose(new.detector_spacing or (0, 0), film.detector_spacing or (0, 0), rtol=1e-9)
         and new.spacing_source == _STORED_SOURCES.get(film.spacing_source, film.spacing_source)
         and np.isclose(new.aspect, film.aspect, rtol=1e-3)
-        and _same_table(new.modality_table, film.modality_table)
+        and _have_same_table(new.modality_table, film.modality_table)
         and len(new.contrasts) == len(film.contrasts)
-        and all(_same_contrast(*pair) for pair in zip(new.contrasts, film.contrasts, strict=True))
+        and all(_have_same_contrast(*pair) for pair in zip(new.contrasts, film.contrasts, strict=True))
     )
     if not same:
         raise FilmError("it can't be stored without a change to its greys", path, "Report it to the authors of ratui")
 
 
-def _same_contrast(one: object, other: object) -> bool:
+def _have_same_contrast(one: object, other: object) -> bool:
     if isinstance(one, LookupTable) and isinstance(other, LookupTable):
-        return _same_table(one, other)
+        return _have_same_table(one, other)
     if isinstance(one, Window) and isinstance(other, Window):
         numbers = (one.centre, one.width), (other.centre, other.width)
         return one.function == other.function and bool(np.allclose(*numbers, rtol=1e-9))
     return False
 
 
-def _same_table(one: LookupTable | None, other: LookupTable | None) -> bool:
+def _have_same_table(one: LookupTable | None, other: LookupTable | None) -> bool:
     if one is None or other is None:
         return one is other
     return (one.first, one.bits) == (other.first, other.bits) and np.array_equal(one.values, other.values)

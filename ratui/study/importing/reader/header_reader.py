@@ -88,10 +88,10 @@ def read_film_header(path: Path) -> FilmHeader:
     dataset, offset = read_header_with_offset(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        reader = _ElementReader(path, repairs=not _charset(dataset))
+        reader = _ElementReader(path, repairs=not _find_charset(dataset))
         meta = getattr(dataset, "file_meta", pydicom.Dataset())
         codes, elements = reader.codes(dataset, _CODES), reader.texts(dataset, _ELEMENTS)
-        for anatomy in _frame_anatomy(reader, dataset):
+        for anatomy in _find_frame_anatomy(reader, dataset):
             elements |= reader.texts(anatomy, ("FrameLaterality",))
             codes |= reader.codes(anatomy, ("AnatomicRegionSequence",))
         for item in reader.items(dataset, "RequestAttributesSequence"):
@@ -109,8 +109,8 @@ def read_film_header(path: Path) -> FilmHeader:
         return FilmHeader(
             patient_id=reader.text(dataset, "PatientID"),
             issuer=reader.text(dataset, "IssuerOfPatientID"),
-            issuer_qualifiers=_qualifiers(reader, dataset),
-            other_ids=tuple(_other_ids(reader, dataset)),
+            issuer_qualifiers=_join_qualifiers(reader, dataset),
+            other_ids=tuple(_list_other_ids(reader, dataset)),
             name=reader.text(dataset, "PatientName"),
             birth_date=reader.text(dataset, "PatientBirthDate"),
             sex=reader.text(dataset, "PatientSex"),
@@ -163,7 +163,7 @@ class _ElementReader:
 
     def text(self, dataset: pydicom.Dataset, keyword: str) -> str:
         """Return the text of an element without spaces around it; several values have backslashes between them."""
-        value = self._value(dataset, keyword)
+        value = self._get_value(dataset, keyword)
         if value is None or isinstance(value, (bytes, pydicom.Sequence)):
             return ""
         values = value if isinstance(value, (MultiValue, list, tuple)) else [value]
@@ -184,7 +184,7 @@ class _ElementReader:
 
     def all_items(self, dataset: pydicom.Dataset, keyword: str) -> list[pydicom.Dataset]:
         """Return the items of a sequence."""
-        value = self._value(dataset, keyword)
+        value = self._get_value(dataset, keyword)
         return list(value) if isinstance(value, pydicom.Sequence) else []
 
     def codes(self, dataset: pydicom.Dataset, keywords: tuple[str, ...]) -> dict[str, tuple[CodedTerm, ...]]:
@@ -192,19 +192,19 @@ class _ElementReader:
         found: dict[str, tuple[CodedTerm, ...]] = {}
         for keyword in keywords:
             for item in self.items(dataset, keyword):
-                found[keyword] = (*found.get(keyword, ()), self._term(item))
+                found[keyword] = (*found.get(keyword, ()), self._make_term(item))
                 for modifier in _MODIFIERS:
-                    terms = tuple(map(self._term, self.items(item, modifier)))
+                    terms = tuple(map(self._make_term, self.items(item, modifier)))
                     if terms:
                         place = f"{keyword}.{modifier}"
                         found[place] = (*found.get(place, ()), *terms)[:_MAX_ITEMS]
         return found
 
-    def _term(self, item: pydicom.Dataset) -> CodedTerm:
+    def _make_term(self, item: pydicom.Dataset) -> CodedTerm:
         value = next(filter(None, (self.text(item, k) for k in ("CodeValue", "LongCodeValue", "URNCodeValue"))), "")
         return CodedTerm(self.text(item, "CodingSchemeDesignator"), value, self.text(item, "CodeMeaning"))
 
-    def _value(self, dataset: pydicom.Dataset, keyword: str) -> Any:
+    def _get_value(self, dataset: pydicom.Dataset, keyword: str) -> Any:
         try:
             return dataset.get(keyword)
         except Exception as error:  # a damaged element makes its parser raise almost anything
@@ -212,20 +212,20 @@ class _ElementReader:
             raise FilmError(problem, self.path, "Export it again") from error
 
 
-def _charset(dataset: pydicom.Dataset) -> str:
+def _find_charset(dataset: pydicom.Dataset) -> str:
     try:
         return str(dataset.get("SpecificCharacterSet") or "")
     except Exception:  # the element is read again as text, which reports its damage
         return ""
 
 
-def _frame_anatomy(reader: _ElementReader, dataset: pydicom.Dataset) -> Iterator[pydicom.Dataset]:
+def _find_frame_anatomy(reader: _ElementReader, dataset: pydicom.Dataset) -> Iterator[pydicom.Dataset]:
     """Yield the frame anatomy that all frames share (PS3.3 C.7.6.16.2.8)."""
     for groups in reader.items(dataset, "SharedFunctionalGroupsSequence"):
         yield from reader.items(groups, "FrameAnatomySequence")
 
 
-def _qualifiers(reader: _ElementReader, dataset: pydicom.Dataset) -> str:
+def _join_qualifiers(reader: _ElementReader, dataset: pydicom.Dataset) -> str:
     for item in reader.items(dataset, "IssuerOfPatientIDQualifiersSequence"):
         entity = reader.text(item, "UniversalEntityID")
         if entity:
@@ -233,7 +233,7 @@ def _qualifiers(reader: _ElementReader, dataset: pydicom.Dataset) -> str:
     return ""
 
 
-def _other_ids(reader: _ElementReader, dataset: pydicom.Dataset) -> Iterator[tuple[str, str]]:
+def _list_other_ids(reader: _ElementReader, dataset: pydicom.Dataset) -> Iterator[tuple[str, str]]:
     for text in reader.text(dataset, "OtherPatientIDs").split("\\"):
         if text:
             yield text, ""

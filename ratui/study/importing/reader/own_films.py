@@ -18,16 +18,16 @@ from ratui.study.importing.reader.deidentification import (
     CURRENT_VERSION,
     KNOWN_VERSIONS,
     RetainedAttributes,
+    draw_uid,
     encode_film,
     extract_retained_attributes,
-    random_uid,
 )
 from ratui.study.importing.reader.film_maker import TEXT_NOTE, rewrite_tables
 
 __all__ = ["FilmSize", "copy_stored_film", "replace_instance_uid", "verify_stored_film"]
 
 _IMPORT_INSTEAD = "Import the film from its source instead"
-_OWN_UID = re.compile(r"2\.25\.(0|[1-9]\d{0,38})")  # from `new_uid`, or random
+_OWN_UID = re.compile(r"2\.25\.(0|[1-9]\d{0,38})")  # from `make_uid`, or random
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,12 @@ def replace_instance_uid(data: bytes, path: Path, case: str, side: str) -> bytes
     Nothing else changes. The parameters and errors are those of `verify_stored_film`.
     """
     film, attributes, version = _read_own_film(data, path, case, side)
-    uids = {**attributes.uids, "SOPInstanceUID": random_uid()}
+    uids = {**attributes.uids, "SOPInstanceUID": draw_uid()}
     return encode_film(film, replace(attributes, uids=uids), case=case, side=side, version=version)
 
 
 def copy_stored_film(
-    data: bytes, path: Path, side: str, *, case: str, new_case: str, new_uid: Callable[[str], str]
+    data: bytes, path: Path, side: str, *, case: str, new_case: str, make_uid: Callable[[str], str]
 ) -> bytes:
     """Return `data`, the content of a film that ratui wrote for `case`, as a film of `new_case`.
 
@@ -93,7 +93,7 @@ def copy_stored_film(
         Side of the film.
     case, new_case
         Names of the cases.
-    new_uid
+    make_uid
         Function that returns the UID in place of an old one.
 
     Raises
@@ -102,7 +102,7 @@ def copy_stored_film(
         If the file is not exactly what this or an earlier version of ratui writes.
     """
     film, attributes, version = _read_own_film(data, path, case, side)
-    uids = {keyword: new_uid(uid) for keyword, uid in attributes.uids.items()}
+    uids = {keyword: make_uid(uid) for keyword, uid in attributes.uids.items()}
     return encode_film(film, replace(attributes, uids=uids), case=new_case, side=side, version=version)
 
 

@@ -166,7 +166,7 @@ def _read_png(data: bytes, path: Path) -> Picture:
         values = _decode_deep_colours(selected.data)
         _check_key(values[..., ::-1], selected.transparency, path)
     else:
-        with _opened(selected.data, "PNG", path) as image:
+        with _open_picture(selected.data, "PNG", path) as image:
             transparency = selected.transparency
             if transparency is not None and image.mode == "L" and selected.depth < 8:
                 # Pillow spreads greys of fewer bits over 8 bits.
@@ -196,18 +196,18 @@ def _read_jpeg(data: bytes, path: Path) -> Picture:
         raise FilmError(f"it contains {pictures} pictures", path, "Export one film per file")
     if is_jpeg_damaged(data):
         raise FilmError("it is cut off or damaged", path, "Copy it again")
-    with _opened(data, "JPEG", path) as image:
+    with _open_picture(data, "JPEG", path) as image:
         orientation = _read_orientation(image)
         grey = _check_channels(_to_greys(image, path), path, tolerance=_TOLERANCE)
     if stream.components > 1:
-        with _opened(data, "JPEG", path) as image:
+        with _open_picture(data, "JPEG", path) as image:
             image.draft("L", image.size)  # the luminance as it is stored
             grey = np.asarray(image.convert("L"))
     return _turn(grey, orientation, max(grey.size / len(data), 1.0))
 
 
 def _read_tiff(data: bytes, path: Path) -> Picture:
-    with _opened(data, "TIFF", path) as image:
+    with _open_picture(data, "TIFF", path) as image:
         tags = image.tag_v2  # type: ignore[attr-defined]
         orientation = tags.get(_ORIENTATION, 1)
         if tags.get(_COMPRESSION, 1) not in _TIFF_COMPRESSIONS:
@@ -230,11 +230,11 @@ def _read_tiff(data: bytes, path: Path) -> Picture:
 
 
 def _read_bmp(data: bytes, path: Path) -> Picture:
-    with _opened(data, "BMP", path) as image:
+    with _open_picture(data, "BMP", path) as image:
         return Picture(_check_channels(_to_greys(image, path), path))
 
 
-def _opened(data: bytes, kind: str, path: Path) -> Image.Image:
+def _open_picture(data: bytes, kind: str, path: Path) -> Image.Image:
     """Return the picture in `data`, opened. Raises FilmError if there are several, or its size is not that of a film."""
     image = Image.open(io.BytesIO(data), formats=[kind])
     _check_size(*image.size, path)

@@ -74,15 +74,15 @@ class ReaderProcess:
     def read_header(self, path: Path) -> FilmHeader:
         """Return what the header of `path` says about the film. Raises FilmError."""
         _, data = self._request({"do": "header"}, path)
-        with _checked_answer(path):
+        with _check_answer(path):
             return decode_header(data)
 
     def convert(self, path: Path, request: FilmRequest) -> ConvertedFilm:
         """Return the film in `path`, de-identified. Raises FilmError."""
         head, data = self._request({"do": "convert", "request": asdict(request)}, path)
-        with _checked_answer(path):
+        with _check_answer(path):
             raw = head["film"]
-            size = _film_size(raw)
+            size = _make_film_size(raw)
             digest, plain = raw["digest"], raw["plain_digest"]
             if not (_DIGEST.fullmatch(digest) and _DIGEST.fullmatch(plain)):
                 raise ValueError("not a digest")
@@ -94,19 +94,19 @@ class ReaderProcess:
     def read(self, path: Path) -> Film:
         """Return the film in the DICOM file at `path`, decoded. Raises FilmError."""
         head, data = self._request({"do": "read"}, path)
-        with _checked_answer(path):
+        with _check_answer(path):
             return unpack_film(head["film"], data)
 
     def read_image(self, path: Path) -> Film:
         """Return the PNG, JPEG or TIFF picture at `path` as a film. Raises FilmError."""
         head, data = self._request({"do": "image"}, path)
-        with _checked_answer(path):
+        with _check_answer(path):
             return unpack_film(head["film"], data)
 
     def read_file_set(self, path: Path) -> tuple[FileId, ...]:
         """Return the IDs of the files that the DICOMDIR at `path` lists. Raises FilmError."""
         _, data = self._request({"do": "file set"}, path)
-        with _checked_answer(path):
+        with _check_answer(path):
             ids = tuple(tuple(str(name) for name in names) for names in parse_json(data))
             if not all(map(is_file_id, ids)):
                 raise ValueError("not a file ID")
@@ -118,8 +118,8 @@ class ReaderProcess:
         Raises FilmError otherwise.
         """
         head, _ = self._request({"do": "verify", "case": case, "side": side}, path)
-        with _checked_answer(path):
-            size, file, note = _film_size(head["size"]), str(head["size"]["file"]), head["size"]["note"]
+        with _check_answer(path):
+            size, file, note = _make_film_size(head["size"]), str(head["size"]["file"]), head["size"]["note"]
             if not _DIGEST.fullmatch(file) or note not in ("", TEXT_NOTE):
                 raise ValueError("not a film")
             return replace(size, file=file, note=note)
@@ -147,7 +147,7 @@ class ReaderProcess:
             self.close()
             raise FilmError("the decoder crashed on it; it is damaged or malicious", path, "Export it again") from error
         if "error" in head:
-            with _checked_answer(path):
+            with _check_answer(path):
                 problem, remedy = (clean_text(each, 300) for each in head["error"])
                 # Only what can be a line of code is logged: this process trusts the other one with nothing.
                 frames = [clean_text(each, 200) for each in head.get("frames", [])[:50] if _FRAME.fullmatch(str(each))]
@@ -185,16 +185,16 @@ _READERS: dict[int, ReaderProcess] = {}
 def read_foreign_film(path: Path) -> Film:
     """Return the film in the DICOM file at `path`, decoded in another process. Raises FilmError."""
     with _KEPT_LOCK:
-        return _reader().read(path)
+        return _get_reader().read(path)
 
 
 def read_foreign_image(path: Path) -> Film:
     """Return the PNG, JPEG or TIFF picture at `path` as a film, decoded in another process. Raises FilmError."""
     with _KEPT_LOCK:
-        return _reader().read_image(path)
+        return _get_reader().read_image(path)
 
 
-def _reader() -> ReaderProcess:
+def _get_reader() -> ReaderProcess:
     reader = _READERS.get(os.getpid())
     if reader is None:
         reader = _READERS[os.getpid()] = ReaderProcess()
@@ -209,7 +209,7 @@ def _close_reader() -> None:
 
 
 @contextmanager
-def _checked_answer(path: Path) -> Iterator[None]:
+def _check_answer(path: Path) -> Iterator[None]:
     """Turn errors in the values of an answer into a FilmError: a file may control the process that sent them."""
     try:
         yield
@@ -217,7 +217,7 @@ def _checked_answer(path: Path) -> Iterator[None]:
         raise FilmError("the decoder answered wrongly; it is damaged or malicious", path, "Export it again") from error
 
 
-def _film_size(raw: dict[str, Any]) -> FilmSize:
+def _make_film_size(raw: dict[str, Any]) -> FilmSize:
     rows, columns, aspect = int(raw["rows"]), int(raw["columns"]), float(raw["aspect"])
     spacing = (float(raw["spacing"][0]), float(raw["spacing"][1])) if raw["spacing"] else None
     if not all(16 <= side <= MAX_SIDE for side in (rows, columns)):
