@@ -14,7 +14,7 @@ from scipy import ndimage
 from ratui.demo.sample import find_sample
 from ratui.imaging import Pixels, read_film
 from ratui.study.importing.reader import burned_in_text
-from ratui.study.importing.reader.burned_in_text import _has_row, _label, _Piece, seems_to_contain_text
+from ratui.study.importing.reader.burned_in_text import _has_row, _label_pieces, _Piece, seems_to_contain_text
 from tests.films import real_films
 from tests.support.planted_text import KINDS, bone, write
 
@@ -42,7 +42,7 @@ def random_mask(seed: int) -> npt.NDArray[np.bool_]:
 @pytest.mark.parametrize("seed", range(60))
 def test_pieces_and_their_boxes_are_those_of_scipy(seed: int) -> None:
     mask = random_mask(seed)
-    (ours, labels), theirs = _label(mask), boxes_of_scipy(mask)
+    (ours, labels), theirs = _label_pieces(mask), boxes_of_scipy(mask)
     assert sorted(map(tuple, ours.tolist())) == sorted(map(tuple, theirs.tolist()))
     for number, (top, left, height, width) in enumerate(ours.tolist()[:20]):
         rows, columns = np.nonzero(labels == number + 1)
@@ -52,16 +52,16 @@ def test_pieces_and_their_boxes_are_those_of_scipy(seed: int) -> None:
 
 
 def test_some_masks_contain_rows_of_text_and_some_do_not() -> None:
-    masks = [_label(random_mask(seed))[0] for seed in range(60)]
+    masks = [_label_pieces(random_mask(seed))[0] for seed in range(60)]
     assert {_has_row([_Piece(*box) for box in boxes.tolist()]) for boxes in masks} == {True, False}
 
 
 def test_pixels_that_touch_at_a_corner_are_connected() -> None:
-    assert _label(np.eye(3, dtype=bool))[0].tolist() == [[0, 0, 3, 3]]
+    assert _label_pieces(np.eye(3, dtype=bool))[0].tolist() == [[0, 0, 3, 3]]
 
 
 def test_an_empty_mask_has_no_pieces() -> None:
-    assert _label(np.zeros((5, 7), bool))[0].tolist() == []
+    assert _label_pieces(np.zeros((5, 7), bool))[0].tolist() == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -132,7 +132,7 @@ def test_a_constant_image_and_the_smallest_are_searched() -> None:
 def test_grain_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     calls = []
-    real = burned_in_text._contrast
-    monkeypatch.setattr(burned_in_text, "_contrast", lambda *each: calls.append(1) or real(*each))
+    real = burned_in_text._measure_contrast
+    monkeypatch.setattr(burned_in_text, "_measure_contrast", lambda *each: calls.append(1) or real(*each))
     assert seems_to_contain_text((rng.random((1500, 1500)) < 0.4).astype(np.uint8)) in (True, False)
     assert len(calls) < 30 * burned_in_text._MAX_LETTERS
