@@ -14,7 +14,7 @@ from tests.trainer.synthetic import make_pairs
 from trainer.data.pairs import PairSamples
 from trainer.evaluation.evaluate import Results
 from trainer.evaluation.report import write_report
-from trainer.evaluation.saliency import Saliency, compute_saliency, explain_joints, square_side
+from trainer.evaluation.saliency import Saliency, compute_saliency, compute_square_side, explain_joints
 
 SIDE = 72
 LABELS = [[[[0, 1], [0, 0]]]] * 2
@@ -53,7 +53,7 @@ class TestMaps:
         found = compute_saliency(score_spot(), spotted(x, y), 1, "ERO", "random")  # type: ignore[arg-type]
         assert (found.site, found.scale, found.crops.shape) == ("L.MCP2", "ERO", (2, SIDE, SIDE))
         assert found.grades == pytest.approx((1.5 * 240 / 255,) * 2)
-        square = square_side(SIDE)
+        square = compute_square_side(SIDE)
         assert square == 12
         for film in (0, 1):
             effect = found.grade_maps[film]

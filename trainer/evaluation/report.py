@@ -37,9 +37,9 @@ from trainer.evaluation.report_pictures import (
     draw_saliency,
     draw_worst_joints,
 )
-from trainer.evaluation.saliency import LARGE_ERROR, Saliency, square_side
+from trainer.evaluation.saliency import LARGE_ERROR, Saliency, compute_square_side
 
-__all__ = ["metrics_table", "write_report"]
+__all__ = ["make_metrics_table", "write_report"]
 
 _STORED_NAMES = {
     "other_metrics": "more",
@@ -141,7 +141,7 @@ def _make_blocks(results: Results) -> list[Block]:
         ),
         *_state_lineage(results),
         *_state_single_scores(results),
-        metrics_table(results.headline),
+        make_metrics_table(results.headline),
         Paragraph(
             "The published values were measured on real films; they are comparable only if these films are real as well. "
             "Accuracy alone says little if findings are rare: see sensitivity and specificity. "
@@ -149,7 +149,7 @@ def _make_blocks(results: Results) -> list[Block]:
             "The difference between raters is the limit: no model can agree better than that with all of them."
         ),
         Heading("Other metrics"),
-        metrics_table(results.other_metrics),
+        make_metrics_table(results.other_metrics),
     ]
     if results.seed_values:
         blocks += _describe_seeds(results)
@@ -168,7 +168,7 @@ def _make_blocks(results: Results) -> list[Block]:
                 "the model is calibrated. The table shows if the error rises with the model's uncertainty."
             ),
             Picture("calibration.png", draw_reliability(results.calibrations), "Accuracy by confidence"),
-            metrics_table(results.uncertainty_metrics),
+            make_metrics_table(results.uncertainty_metrics),
         ]
     if results.worst_joints:
         caption = "Joints with the largest errors of the ERO change; earlier film on the left"
@@ -186,7 +186,7 @@ def _describe_saliency(maps: Sequence[Saliency]) -> list[Block]:
     """Return the part on the saliency maps."""
     large = sum(each.reason == LARGE_ERROR for each in maps)
     scale, side = maps[0].scale, maps[0].crops.shape[1]
-    square = square_side(side)
+    square = compute_square_side(side)
     return [
         Heading("Places that the prediction depends on"),
         Paragraph(
@@ -248,7 +248,7 @@ def _describe_seeds(results: Results) -> list[Block]:
     ]
 
 
-def metrics_table(metrics: Sequence[Metric]) -> ReportTable:
+def make_metrics_table(metrics: Sequence[Metric]) -> ReportTable:
     """Return a table with a row for each metric, without the columns for comparison that would be empty."""
     rows = []
     for m in metrics:

@@ -21,7 +21,7 @@ from trainer.evaluation.metrics import Floats
 from trainer.evaluation.scale_predictions import match_labels
 from trainer.inference.decisions import expected_grades
 
-__all__ = ["LARGE_ERROR", "RANDOM", "Saliency", "compute_saliency", "explain_joints", "square_side"]
+__all__ = ["LARGE_ERROR", "RANDOM", "Saliency", "compute_saliency", "compute_square_side", "explain_joints"]
 
 LARGE_ERROR, RANDOM = "large error", "random"
 _SQUARE = 1 / 6  # side of the blurred square, in sides of the crop
@@ -131,7 +131,7 @@ def explain_joints(
     return ()
 
 
-def square_side(side: int) -> int:
+def compute_square_side(side: int) -> int:
     """Return the side of the blurred square in pixels, for a crop of `side` pixels."""
     return max(round(side * _SQUARE / _STEPS) * _STEPS, _STEPS)
 
@@ -144,7 +144,7 @@ def compute_saliency(score: Score, pairs: PairSamples, row: int, scale: str, rea
     """
     pair = np.array(pairs.crops[row])
     side = pair.shape[1]
-    square = square_side(side)
+    square = compute_square_side(side)
     step = square // _STEPS
     blurred = np.stack([cv2.GaussianBlur(crop, (0, 0), side * _BLUR, borderType=cv2.BORDER_REFLECT) for crop in pair])
     starts = range(step - square, side, step)

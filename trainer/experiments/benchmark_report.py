@@ -14,7 +14,7 @@ from ratui.files import atomic_write
 from ratui.study.model_results.model_reports import Block, Heading, Paragraph, ReportTable
 from trainer.data.ram_h1200 import RAM_NAMES
 from trainer.evaluation.metrics import Metric
-from trainer.evaluation.report import metrics_table
+from trainer.evaluation.report import make_metrics_table
 from trainer.evaluation.report_document import to_markdown
 from trainer.experiments.benchmark import BenchmarkResults
 
@@ -54,7 +54,7 @@ def _make_blocks(results: BenchmarkResults) -> list[Block]:
         ),
         Paragraph(f"**{_PUBLISHED_NOTE}**"),
         Heading("All joints, in the boxes of the set"),
-        metrics_table(results.all_joints),
+        make_metrics_table(results.all_joints),
         Heading("Finger joints"),
         Paragraph(
             f"The detector found {results.found} of {results.wanted} scored finger joints of the test; it does not look for "
@@ -65,8 +65,12 @@ def _make_blocks(results: BenchmarkResults) -> list[Block]:
         ("In the detector's boxes", results.fingers_found),
         ("The same joints, in the boxes of the set", results.fingers_true),
     ):
-        blocks += [Heading(title, 3), metrics_table(metrics) if metrics else Paragraph("No joint was found.")]
-    blocks += [Heading("Detector"), metrics_table(results.detector), Heading("Single joints, in the boxes of the set")]
+        blocks += [Heading(title, 3), make_metrics_table(metrics) if metrics else Paragraph("No joint was found.")]
+    blocks += [
+        Heading("Detector"),
+        make_metrics_table(results.detector),
+        Heading("Single joints, in the boxes of the set"),
+    ]
     rows = [
         (
             f"{RAM_NAMES[each.joint]} ({each.joint})",

@@ -84,7 +84,7 @@ class CrossValidation:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TrainError("it can't be read", self.folder / _RECORD, "Give another --out") from error
 
-    def used_folds(self) -> tuple[int, ...]:
+    def list_used_folds(self) -> tuple[int, ...]:
         """Return the folds that have a case, in order."""
         return tuple(sorted(set(self.fold_of_cases().values())))
 
@@ -94,7 +94,7 @@ class CrossValidation:
 
     def tasks(self) -> tuple[Task, ...]:
         """Return a task for each training, ordered by seed."""
-        folds = self.used_folds()
+        folds = self.list_used_folds()
         return tuple(
             Task(self.run_folder(seed, fold).name, f"seed {seed}, fold {fold}")
             for seed in self.all_seeds()

@@ -60,7 +60,7 @@ def evaluate_folds(
     lineages = {
         (number, fold): read_lineage(experiment.run_folder(number, fold) / "model.pt")
         for number in experiment.all_seeds()
-        for fold in experiment.used_folds()
+        for fold in experiment.list_used_folds()
     }
     signed = [case for case in list_signed_cases(study) if case in folds]
     seen = _seen_in_own_fold(lineages, folds, study.config.id)
@@ -77,7 +77,7 @@ def evaluate_folds(
         results,
         excluded=len(signed) - len(cases),
         unknown_models=(experiment.model,) if not all(each.is_fully_known() for each in lineages.values()) else (),
-        folds=len(experiment.used_folds()),
+        folds=len(experiment.list_used_folds()),
         seeds=experiment.all_seeds(),
         seed_values=collect_seed_values([(*each.headline, *each.other_metrics) for each in single]),
     )

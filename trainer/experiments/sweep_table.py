@@ -48,7 +48,7 @@ class SweepResults:
         """The combination with the smallest error; None if none is finished."""
         return self.rows[0][0] if self.rows else None
 
-    def best_run(self) -> Path | None:
+    def find_best_run(self) -> Path | None:
         """Return the run folder of the best combination with the first seed; None if none is finished."""
         return self.sweep.run_folder(self.best, self.sweep.all_seeds()[0]) if self.best else None
 
@@ -107,7 +107,7 @@ class SweepResults:
             "",
             (
                 f"The best combination: {self.rows[0][0].title}. Its model with seed {seeds[0]} is in the folder "
-                f"{clean_text(self.best_run(), 4000)}. This command trains it again:"
+                f"{clean_text(self.find_best_run(), 4000)}. This command trains it again:"
             ),
         ]
 
