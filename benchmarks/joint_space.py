@@ -56,7 +56,7 @@ def measure_pair(pair: JointPair) -> JointSpaceChange:
 
 def describe(name: str, outcomes: list[_Outcome]) -> str:
     """Return a line of the table: number, share ok, standard deviation, robust one, bias, missed, slope, coverage."""
-    good = [each for each in outcomes if each.found.ok]
+    good = [each for each in outcomes if each.found.is_reliable]
     share = f"| {name} | {len(outcomes)} | {100 * len(good) / max(len(outcomes), 1):.1f} % |"
     if len(good) < 3:
         return share + " | | | | | |"
@@ -98,7 +98,7 @@ def measure_phantoms(hands: int, *, focal: bool = False, flexed: bool = False) -
     for low, high in ((0.10, 0.13), (0.13, 0.16), (0.16, 0.2001)):
         print(describe(f"{low:.2f} to {high:.2f} mm/px", [e for e in plain if low <= max(e.pair.spacings) < high]))
     print("reasons:", _count(each.found.reason for each in whole))
-    for each in sorted((each for each in outcomes if each.found.ok), key=lambda each: -abs(each.error))[:12]:
+    for each in sorted((each for each in outcomes if each.found.is_reliable), key=lambda each: -abs(each.error))[:12]:
         pair = each.pair
         print(
             f"hand {pair.seed} {pair.joint}: error {each.error:+.2f}, spaces {np.round(pair.spaces, 2)}, {pair.findings}"
@@ -144,18 +144,18 @@ def measure_series(folder: Path, margin: float) -> None:
             found[name, a, b] = joint_space_change(pictures[a][0], box, pictures[b][0], box)
             back = joint_space_change(pictures[b][0], box, pictures[a][0], box)
             swapped.append(found[name, a, b].pixels + back.pixels)
-    good = [each.ok for each in found.values()]
+    good = [each.is_reliable for each in found.values()]
     print(
         f"pairs {len(found)}, ok {100 * np.mean(good):.1f} %, reasons {_count(each.reason for each in found.values())}"
     )
     print(f"swapped films: largest sum {np.nanmax(np.abs(swapped))} px")
-    changes = np.array([each.pixels for each in found.values() if each.ok])
+    changes = np.array([each.pixels for each in found.values() if each.is_reliable])
     print(f"changes of the pairs that are ok: SD {changes.std():.2f} px")
     closures, expected = [], []
     for name, pictures in series.items():
         for a, b, c in combinations(range(len(pictures)), 3):
             parts = [found[name, a, b], found[name, b, c], found[name, a, c]]
-            if all(part.ok for part in parts):
+            if all(part.is_reliable for part in parts):
                 closures.append(parts[0].pixels + parts[1].pixels - parts[2].pixels)
                 expected.append(np.sqrt(sum(part.sd**2 for part in parts)))
     print(describe_pixels("closure", np.array(closures)))
@@ -196,7 +196,7 @@ def inject_changes(
         moved = _move_bone(picture, upper, lower, middle, change, turn, float(rng.normal(0.0, 1.0)), rng)
         box = _shrink_box(picture, margin)
         measured = joint_space_change(picture, box, moved, box)
-        results.append((change, measured.pixels, measured.ok))
+        results.append((change, measured.pixels, measured.is_reliable))
     return results
 
 

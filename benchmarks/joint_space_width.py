@@ -156,7 +156,7 @@ def measure_phantoms(hands: int) -> None:
 
 def describe(name: str, found: list[tuple[WidthJoint, JointSpaceWidth]]) -> str:
     """Return a line of the table."""
-    good = [each for each in found if each[1].ok]
+    good = [each for each in found if each[1].is_reliable]
     share = f"| {name} | {len(found)} | {100 * len(good) / max(len(found), 1):.1f} % |"
     if len(good) < 3:
         return share + " | | | | | | |"
@@ -185,10 +185,10 @@ def measure_series(folder: Path) -> None:
         boxes = [Box(0, 0, picture.shape[1], picture.shape[0]) for picture in pictures]
         measured = [joint_space_width(picture, box) for picture, box in zip(pictures, boxes, strict=True)]
         reasons += [width.reason or "ok" for width in measured]
-        widths += [width.mean_pixels for width in measured if width.ok]
+        widths += [width.mean_pixels for width in measured if width.is_reliable]
         for a, b in combinations(range(len(pictures)), 2):
             change = joint_space_change(pictures[a], boxes[a], pictures[b], boxes[b])
-            if change.ok and measured[a].ok and measured[b].ok:
+            if change.is_reliable and measured[a].is_reliable and measured[b].is_reliable:
                 differences.append(
                     (
                         measured[b].mean_pixels - measured[a].mean_pixels,

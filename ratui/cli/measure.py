@@ -55,7 +55,7 @@ def measure(study: Path, cases: tuple[str, ...], again: bool, workers: int | Non
     finally:
         bar.close()
     if summary.measured:
-        counts = f"{summary.measured} measured, {summary.kept} kept, {summary.ok} of them reliable"
+        counts = f"{summary.measured} measured, {summary.kept} kept, {summary.reliable} of them reliable"
         record_activity(opened, "joint spaces measured", f"{counts}, in {format_count(summary.cases, 'case')}")
     for line in _format_summary(summary):
         click.echo(line)
@@ -76,7 +76,7 @@ def _format_summary(summary: MeasureSummary) -> list[str]:
     counts = f"{format_count(summary.measured, 'change')} of joint spaces measured, {summary.kept} kept from before"
     lines = [
         f"{counts}, in {format_count(summary.cases, 'case')}",
-        f"reliable: {summary.ok} of {of_all} ({100 * summary.ok / of_all:.0f} %)",
+        f"reliable: {summary.reliable} of {of_all} ({100 * summary.reliable / of_all:.0f} %)",
     ]
     lines += [f"  {count} not: {REASONS[reason]}" for reason, count in summary.reasons.most_common()]
     if summary.released is not None:

@@ -65,7 +65,7 @@ class JointSpaceChange:
         Standard error of the change, in mm if `mm` is known, else in pixels.
     confidence
         From 0 to 1: the smaller correlation of the two bones.
-    ok
+    is_reliable
         False if the change is unreliable.
     reason
         Reason why it is unreliable, else empty.
@@ -75,8 +75,13 @@ class JointSpaceChange:
     mm: float | None
     sd: float
     confidence: float
-    ok: bool
+    is_reliable: bool
     reason: Unreliable = ""
+
+    @property
+    def ok(self) -> bool:
+        """The same as `is_reliable`, for scripts that use this earlier name."""
+        return self.is_reliable
 
 
 @dataclass(frozen=True)
@@ -140,12 +145,12 @@ def joint_space_change(
         Size of a pixel as (row, column) in mm, in place of that of the film.
     joint
         Name of the joint, such as ``MCP2``. One that is not in `SUPPORTED_JOINTS` is not measured, and the change is not
-        `ok`. The images alone do not show this: without a name, the caller vouches for a supported joint.
+        `is_reliable`. The images alone do not show this: without a name, the caller vouches for a supported joint.
 
     Returns
     -------
     JointSpaceChange
-        The change. Check `ok` first.
+        The change. Check `is_reliable` first.
 
     Raises
     ------
@@ -169,7 +174,7 @@ def joint_space_change(
         mm=along if pixel is not None else None,
         sd=sd,
         confidence=float(np.clip(_get_correlation(motion), 0.0, 1.0)),
-        ok=not reason,
+        is_reliable=not reason,
         reason=reason,
     )
 

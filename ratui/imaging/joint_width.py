@@ -72,7 +72,7 @@ class JointSpaceWidth:
     mean_interval, minimum_interval
         Intervals (low, high) that contain the true widths in about 95 of 100 joints: in mm if the spacing is known, else in
         pixels.
-    ok
+    is_reliable
         False if the width is unreliable.
     reason
         Reason why it is unreliable, else empty.
@@ -84,8 +84,13 @@ class JointSpaceWidth:
     minimum_pixels: float
     minimum_mm: float | None
     minimum_interval: tuple[float, float]
-    ok: bool
+    is_reliable: bool
     reason: HiddenSurface = ""
+
+    @property
+    def ok(self) -> bool:
+        """The same as `is_reliable`, for scripts that use this earlier name."""
+        return self.is_reliable
 
 
 @dataclass(frozen=True)
@@ -154,7 +159,7 @@ def joint_space_width(
     Returns
     -------
     JointSpaceWidth
-        The width. Check `ok` first.
+        The width. Check `is_reliable` first.
 
     Raises
     ------
@@ -194,7 +199,7 @@ def _describe(source: JointSource, mean: float, smallest: float, reason: HiddenS
         minimum_pixels=smallest / column,
         minimum_mm=smallest if source.spacing else None,
         minimum_interval=surround(smallest, _SD_MINIMUM),
-        ok=not reason,
+        is_reliable=not reason,
         reason=reason,
     )
 

@@ -53,7 +53,7 @@ class MeasuredChanges:
         Case and joint of each, such as ``MCP2``.
     mm
         Measured change in millimetres, positive if the space has become wider; NaN if it is not reliable or not known.
-    ok
+    is_reliable
         Which measurements are reliable.
     graded
         Change of the final score for narrowing at the joint; NaN if there is none.
@@ -62,13 +62,13 @@ class MeasuredChanges:
     cases: npt.NDArray[np.str_]
     joints: npt.NDArray[np.str_]
     mm: Floats
-    ok: npt.NDArray[np.bool_]
+    is_reliable: npt.NDArray[np.bool_]
     graded: Floats
 
     def select(self, chosen: npt.NDArray[np.bool_]) -> MeasuredChanges:
         """Return the measurements that are True in `chosen`."""
         return MeasuredChanges(
-            self.cases[chosen], self.joints[chosen], self.mm[chosen], self.ok[chosen], self.graded[chosen]
+            self.cases[chosen], self.joints[chosen], self.mm[chosen], self.is_reliable[chosen], self.graded[chosen]
         )
 
     @property
@@ -122,8 +122,8 @@ def collect_measured_changes(study: Study, released: ReleasedReadings, final: Fi
             first, last = each.times
             cases.append(case)
             joints.append(study.scheme.site(each.site).joint.id)
-            mm = each.mm if each.ok and each.mm is not None else np.nan
-            values.append((mm, each.ok, graded.change(case, each.site, numbers[first], numbers[last])))
+            mm = each.mm if each.is_reliable and each.mm is not None else np.nan
+            values.append((mm, each.is_reliable, graded.change(case, each.site, numbers[first], numbers[last])))
     table = np.array(values, np.float64).reshape(-1, 3)
     return MeasuredChanges(
         np.array(cases, np.str_), np.array(joints, np.str_), table[:, 0], table[:, 1].astype(np.bool_), table[:, 2]
@@ -224,10 +224,10 @@ def joint_space_table(found: MeasuredChanges, *, seed: int = 0) -> TextTable:
 
 def _joint_cells(found: MeasuredChanges, seed: int) -> list[object]:
     known, compared = found.mm[np.isfinite(found.mm)], found.compared
-    failed = int((~found.ok).sum())
+    failed = int((~found.is_reliable).sum())
     return [
-        len(found.ok),
-        f"{failed} ({format_number(100 * failed / len(found.ok), 1)} %)" if len(found.ok) else failed,
+        len(found.is_reliable),
+        f"{failed} ({format_number(100 * failed / len(found.is_reliable), 1)} %)" if len(found.is_reliable) else failed,
         len(known),
         format_estimate(_mean(found, seed), 3),
         format_number(float(known.std(ddof=1)) if len(known) > 1 else np.nan, 3),

@@ -72,7 +72,7 @@ class MeasureSummary:
         Number of cases with measurements.
     measured, kept
         Numbers of measurements that were made, and of those that were made before and still hold.
-    ok
+    reliable
         Number of all these that are reliable.
     reasons
         Number of the others by reason, see `ratui.study.joint_spaces.joint_space.REASONS`.
@@ -85,7 +85,7 @@ class MeasureSummary:
     cases: int = 0
     measured: int = 0
     kept: int = 0
-    ok: int = 0
+    reliable: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     released: int | None = None
@@ -287,8 +287,8 @@ class _Run:
         found = plan.found.values()
         self.summary.kept += len(found) - plan.measured
         self.summary.cases += bool(found)
-        self.summary.ok += sum(each.ok for each in found)
-        self.summary.reasons.update(each.reason for each in found if not each.ok)
+        self.summary.reliable += sum(each.is_reliable for each in found)
+        self.summary.reasons.update(each.reason for each in found if not each.is_reliable)
         self._finish()
 
     def _finish(self) -> None:
@@ -378,7 +378,7 @@ def _to_measured(
         mm,
         sd,
         float(change.confidence),
-        bool(change.ok),
+        bool(change.is_reliable),
         change.reason,
         digest_inputs(films, boxes),
     )

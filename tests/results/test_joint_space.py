@@ -91,7 +91,7 @@ def test_unreliable_outdated_and_unsigned_measurements_do_not_count(study: Study
     found = collect(study)
     assert found is not None
     assert int((found.cases == first).sum()) == len(stored) - 1
-    assert int((~found.ok).sum()) == int(np.isnan(found.mm).sum()) == 1
+    assert int((~found.is_reliable).sum()) == int(np.isnan(found.mm).sum()) == 1
     assert OUTDATED in {each.reason for each in load_joint_space(study, first)}
     assert load_released_measurements(study, collect_released_readings(study)).keys() == {first, second}
 
@@ -212,7 +212,7 @@ def test_the_export_has_a_row_for_each_joint_and_pair(study: Study, tmp_path: Pa
 def test_the_change_table_has_a_parameter_for_each_joint_measured_in_mm(study: Study) -> None:
     first, second = study.cases()
     stored = load_joint_space(study, first)
-    unreliable = replace(stored[0], ok=False, reason="bones")
+    unreliable = replace(stored[0], is_reliable=False, reason="bones")
     save_joint_space(study, first, [unreliable, replace(stored[1], mm=None), *stored[2:]])
     table = build_adam_table(ExportSource(study, collect_released_readings(study)), RULE)
     names = [column.name for column in table.columns]

@@ -101,7 +101,7 @@ def test_each_finger_joint_is_measured_with_the_earlier_film_first(tmp_path: Pat
     summary = measure_joint_spaces(
         study, fake_joint_space_change, workers=1, on_progress=lambda *each: seen.append(each)
     )
-    assert (summary.measured, summary.kept, summary.ok, summary.cases) == (JOINTS, 0, JOINTS, 1)
+    assert (summary.measured, summary.kept, summary.reliable, summary.cases) == (JOINTS, 0, JOINTS, 1)
     assert seen == [(0, 1), (1, 1)]
     found = load_joint_space(study, case)
     assert [each.site for each in found] == [site.key for site in list_measured_sites(study.scheme)]
@@ -125,9 +125,9 @@ def test_only_what_has_changed_is_measured_again(tmp_path: Path) -> None:
     stamp = (study.path / JOINT_SPACE / f"{first}.json").stat().st_mtime_ns
     assert len(measure(study)[0].calls) == 0
     move_box(study, second, "L.MCP2", 1)
-    assert [each.reason for each in load_joint_space(study, second) if not each.ok] == [OUTDATED]
+    assert [each.reason for each in load_joint_space(study, second) if not each.is_reliable] == [OUTDATED]
     assert len(measure(study)[0].calls) == 1
-    assert all(each.ok for each in load_joint_space(study, second))
+    assert all(each.is_reliable for each in load_joint_space(study, second))
     assert (study.path / JOINT_SPACE / f"{first}.json").stat().st_mtime_ns == stamp
     assert len(measure(study, cases=[first], again=True)[0].calls) == JOINTS
 
@@ -268,11 +268,11 @@ def test_values_that_are_not_finite_are_none_and_reasons_are_counted(tmp_path: P
     nan = float("nan")
 
     def fail(*_: object) -> FakeChange:
-        return FakeChange(nan, None, nan, 0.0, ok=False, reason="overlap")
+        return FakeChange(nan, None, nan, 0.0, is_reliable=False, reason="overlap")
 
     summary = measure_joint_spaces(study, fail, workers=1)
-    assert (summary.ok, dict(summary.reasons)) == (0, {"overlap": JOINTS})
-    assert {(each.pixels, each.mm, each.sd, each.ok) for each in load_joint_space(study, case)} == {
+    assert (summary.reliable, dict(summary.reasons)) == (0, {"overlap": JOINTS})
+    assert {(each.pixels, each.mm, each.sd, each.is_reliable) for each in load_joint_space(study, case)} == {
         (None, None, None, False)
     }
 

@@ -65,7 +65,7 @@ def test_measurements_return_as_they_were_saved(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     (case,) = study.cases()
     assert load_joint_space(study, case) == ()
-    unknown = replace(measured(study, "R.PIP3"), mm=None, pixels=None, sd=None, ok=False, reason="overlap")
+    unknown = replace(measured(study, "R.PIP3"), mm=None, pixels=None, sd=None, is_reliable=False, reason="overlap")
     found = (measured(study), unknown)
     assert save_joint_space(study, case, found[::-1])
     assert load_joint_space(study, case) == found
@@ -101,10 +101,10 @@ def test_a_changed_box_makes_a_measurement_outdated(tmp_path: Path) -> None:
     assert old.box is not None
     moved = replace(old, box=old.box._replace(x1=old.box.x1 + 1))
     study.save_regions(case, [*({**regions, (old.site, old.film): moved}).values()])
-    assert load_joint_space(study, case) == (replace(found[0], ok=False, reason=OUTDATED), found[1])
+    assert load_joint_space(study, case) == (replace(found[0], is_reliable=False, reason=OUTDATED), found[1])
     assert read_joint_space(study, case) == found, "the stored measurement itself is unchanged"
     study.save_regions(case, [each for each in regions.values() if each.site != "L.MCP3"])
-    assert load_joint_space(study, case) == (found[0], replace(found[1], ok=False, reason=OUTDATED))
+    assert load_joint_space(study, case) == (found[0], replace(found[1], is_reliable=False, reason=OUTDATED))
 
 
 def test_boxes_of_raters_go_before_proposals(tmp_path: Path) -> None:

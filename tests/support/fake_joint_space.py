@@ -17,7 +17,7 @@ class FakeChange:
     mm: float | None
     sd: float
     confidence: float
-    ok: bool
+    is_reliable: bool
     reason: str = ""
 
 
@@ -28,13 +28,13 @@ def fake_joint_space_change(film_a: Film, box_a: Box, film_b: Film, box_b: Box) 
         for film, box in ((film_a, box_a), (film_b, box_b))
     ]
     change = (levels[1] - levels[0]) / 1000
-    return FakeChange(change, 0.8 * change, 0.05, 0.9, ok=True)
+    return FakeChange(change, 0.8 * change, 0.05, 0.9, is_reliable=True)
 
 
 def failing_joint_space_change(film_a: Film, box_a: Box, film_b: Film, box_b: Box) -> FakeChange:
     """Return `fake_joint_space_change`, but no value for some of the boxes."""
     if int(box_a.x0 * 7) % 5 + int(box_b.x0 * 7) % 5 > 6:
-        return FakeChange(float("nan"), None, float("nan"), 0.1, ok=False, reason="bones")
+        return FakeChange(float("nan"), None, float("nan"), 0.1, is_reliable=False, reason="bones")
     return fake_joint_space_change(film_a, box_a, film_b, box_b)
 
 

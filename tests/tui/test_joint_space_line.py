@@ -30,7 +30,7 @@ from tests.tui.snapshots import check
 
 SITE = "L.PIP2"
 CHANGE = MeasuredChange(SITE, ("a", "b"), -1.53, -0.23, 0.051, 0.9, True, "", "")
-FAILED = replace(CHANGE, ok=False, reason="overlap")
+FAILED = replace(CHANGE, is_reliable=False, reason="overlap")
 EN, JA = Catalog("en"), Catalog("ja")
 SUFFIXES = {"en": "", "ja": ".ja"}
 """Ends of the names of pictures by language."""

@@ -161,7 +161,7 @@ def _measured_rows(source: ExportSource) -> Iterator[tuple[Any, ...]]:
         visits = source.released.visit_numbers[case]
         for each in found:
             first, last = (visits[time] for time in each.times)
-            if first or not each.ok or each.mm is None:
+            if first or not each.is_reliable or each.mm is None:
                 continue
             site = study.scheme.site(each.site)
             side = {"L": "Left", "R": "Right"}[site.side]

@@ -65,7 +65,7 @@ def build_joint_space_table(source: ExportSource) -> Table:
                     each.pixels,
                     each.sd,
                     each.confidence,
-                    int(each.ok),
+                    int(each.is_reliable),
                     each.reason or None,
                 )
             )

@@ -102,7 +102,7 @@ class MeasuredChange:
         Standard error of `mm`, or of `pixels` if the size of a pixel is unknown; None if it could not be measured.
     confidence
         Smaller correlation of the two bones after their registration, from 0 to 1.
-    ok
+    is_reliable
         True if the measurement is reliable.
     reason
         Why it is not reliable, one of `REASONS`; empty if it is.
@@ -118,7 +118,7 @@ class MeasuredChange:
     mm: float | None
     sd: float | None
     confidence: float
-    ok: bool
+    is_reliable: bool
     reason: str
     inputs: str
     times: tuple[int, int] = (0, 1)
@@ -143,7 +143,7 @@ class MeasuredChange:
             "mm": found.mm,
             "sd": found.sd,
             "confidence": found.confidence,
-            "ok": found.ok,
+            "ok": found.is_reliable,
             "reason": found.reason,
             "inputs": found.inputs,
         }
@@ -166,9 +166,9 @@ class MeasuredChange:
             )
             if first >= second:
                 raise ValueError("films that are not sorted")
-            if found.ok and (found.pixels is None or found.sd is None):
+            if found.is_reliable and (found.pixels is None or found.sd is None):
                 raise ValueError("a reliable measurement without a value")
-            if found.reason not in ({""} if found.ok else REASONS):
+            if found.reason not in ({""} if found.is_reliable else REASONS):
                 raise ValueError(f"the reason {clean_text(found.reason)}")
         except ODD_VALUE_ERRORS as error:
             raise ImpossibleMeasurementsError(f"not a measurement: {clean_text(error)}", where, _REMEDY) from error
@@ -262,7 +262,7 @@ def load_joint_space(study: Study, case: str) -> tuple[MeasuredChange, ...]:
 
     For managers, and for results of a study that hides nothing; screens call
     `ratui.study.joint_spaces.joint_space_access.load_unblinded_joint_space`. A measurement
-    whose film or box has changed since is not `ok`, with the reason `OUTDATED`. Raises StoreError for a damaged file.
+    whose film or box has changed since is not reliable, with the reason `OUTDATED`. Raises StoreError for a damaged file.
     """
     return _mark_outdated(study, case, _read(study, case, _stored_file(study, case)))
 
@@ -360,7 +360,7 @@ def _mark_outdated(study: Study, case: str, found: Sequence[MeasuredChange]) -> 
         known = [box for box in pair if box is not None]
         return len(known) == 2 and digest_inputs([records[film] for film in each.films], known) == each.inputs
 
-    return tuple(each if is_current(each) else replace(each, ok=False, reason=OUTDATED) for each in found)
+    return tuple(each if is_current(each) else replace(each, is_reliable=False, reason=OUTDATED) for each in found)
 
 
 def intact_joint_space(study: Study, case: str) -> tuple[MeasuredChange, ...]:

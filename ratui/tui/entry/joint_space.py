@@ -48,7 +48,7 @@ def format_joint_space(
     if not measured or len(places) != 2:
         return Text()
     line = _format_pair(t, reading, visits, measured, (places[0], places[1]))
-    is_value = any(each.ok for pair, each in measured.items() if pair == (places[0], places[1]))
+    is_value = any(each.is_reliable for pair, each in measured.items() if pair == (places[0], places[1]))
     return _fit(t, line, width, explains=is_value)
 
 
@@ -68,7 +68,7 @@ def format_joint_space_of_visits(
         if cell_len(line) + cell_len(_SEPARATOR) + cell_len(more) + 2 * (place + 1 < len(pairs)) > width:
             return _fit(t, f"{line} …", width, explains=False)
         line += f"{_SEPARATOR}{more}"
-    return _fit(t, line, width, explains=any(measured[pair].ok for pair in pairs))
+    return _fit(t, line, width, explains=any(measured[pair].is_reliable for pair in pairs))
 
 
 def _list_pairs(count: int, measured: Mapping[tuple[int, int], MeasuredChange]) -> Iterator[tuple[int, int]]:
@@ -91,7 +91,7 @@ def _format_pair(
     found = measured.get(pair)
     value = _format_change(t, found)
     if len(reading.order) == 2 and not reading.is_blinded:  # the change is from the earlier film to the later one
-        has_value = found is not None and found.ok
+        has_value = found is not None and found.is_reliable
         return t("joint_space.change" if has_value else "joint_space.without_value", value=value)
     names = [visits.title(t, reading.order, place, blinded=reading.is_blinded) for place in pair]
     which = "joint_space.change_between" if is_first else "joint_space.another_change"
@@ -103,7 +103,7 @@ def _format_change(t: Catalog, found: MeasuredChange | None) -> str:
     if found is None:
         return t("joint_space.not_measured")
     value, unit, digits = (found.pixels, "px", 1) if found.mm is None else (found.mm, "mm", 2)
-    if not found.ok or value is None or found.sd is None:
+    if not found.is_reliable or value is None or found.sd is None:
         return t("joint_space.not_reliable", reason=t(f"joint_space.reason.{found.reason}"))
     shown = [
         _format_number(each, digits) for each in (value, value - _INTERVAL * found.sd, value + _INTERVAL * found.sd)
