@@ -214,7 +214,7 @@ def _read_jpeg(frame: bytes) -> Codestream:
             precision, rows, columns, components = struct.unpack_from(">BHHB", frame, offset + 4)
             if not (2 <= precision <= 16 and 1 <= components <= 4):
                 raise ValueError("impossible values")
-            coding = _jpeg_coding(marker, precision)
+            coding = _find_jpeg_coding(marker, precision)
             is_lossy = coding.startswith("JPEG of") or coding == "JPEG"
             if coding == "JPEG-LS":
                 is_lossy = _has_near_lossless_scan(frame, offset + 2 + length)
@@ -231,7 +231,7 @@ def _has_near_lossless_scan(frame: bytes, offset: int) -> bool:
     return frame[offset + 5 + 2 * frame[offset + 4]] > 0
 
 
-def _jpeg_coding(marker: int, precision: int) -> Coding:
+def _find_jpeg_coding(marker: int, precision: int) -> Coding:
     """Return the kind of a JPEG image by its frame marker (ITU-T T.81 table B.1)."""
     if marker == 0xF7:
         return "JPEG-LS"

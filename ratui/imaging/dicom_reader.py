@@ -68,7 +68,7 @@ def read_header_with_offset(path: Path) -> tuple[pydicom.Dataset, int]:
     Of a deflated file, the offset has no meaning. Raises FilmError as `read_header` does.
     """
     check_file(path)
-    with _explained(path, is_file=True), path.open("rb") as file:
+    with _explain_errors(path, is_file=True), path.open("rb") as file:
         return _check_parsed(pydicom.dcmread(file, stop_before_pixels=True), path), file.tell()
 
 
@@ -84,7 +84,7 @@ def read_film(path: Path) -> Film:
         If the file is not a readable, single grey image of a plausible size. The error states problem and remedy.
     """
     check_file(path)
-    with _explained(path, is_file=True), path.open("rb") as file:
+    with _explain_errors(path, is_file=True), path.open("rb") as file:
         dataset = _check_parsed(read_partial(file, _stop_after_pixels()), path)
     return film_from_dataset(dataset, path)
 
@@ -94,7 +94,7 @@ def read_stored_header(file: BinaryIO, path: Path) -> pydicom.Dataset:
 
     Raises FilmError if it is damaged or not a DICOM file.
     """
-    with _explained(path):
+    with _explain_errors(path):
         return _check_parsed(pydicom.dcmread(file, stop_before_pixels=True), path)
 
 
@@ -107,7 +107,7 @@ def read_stored_dataset(data: bytes, path: Path) -> pydicom.Dataset:
     # Before the rest is parsed: a deflated file would be inflated there.
     if syntax not in _STORED_SYNTAXES:
         raise FilmError("its pixels have a form that ratui does not write", path, "Restore it from a backup")
-    with _explained(path):
+    with _explain_errors(path):
         return _check_parsed(read_partial(io.BytesIO(data), _stop_after_pixels()), path)
 
 
@@ -169,7 +169,7 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> None:
 
 
 @contextmanager
-def _explained(path: Path, *, is_file: bool = False) -> Iterator[None]:
+def _explain_errors(path: Path, *, is_file: bool = False) -> Iterator[None]:
     """Turn the errors of a parser into a FilmError. With `is_file`, the parser reads the file at `path`."""
     try:
         with warnings.catch_warnings():

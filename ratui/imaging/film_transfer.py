@@ -72,13 +72,13 @@ def unpack_film(head: Mapping[str, Any], data: bytes) -> Film:
         offset += values.nbytes
         return values
 
-    def table(raw: Mapping[str, Any]) -> LookupTable:
+    def make_table(raw: Mapping[str, Any]) -> LookupTable:
         first, count, bits = int(raw["first"]), int(raw["count"]), int(raw["bits"])
         if not (1 <= count <= 65_536 and 1 <= bits <= 16 and -32_768 <= first <= 65_535):
             raise ValueError("not a table")
         return LookupTable(first, take("<u2", count).astype(np.uint16), bits, clean_text(raw["name"], 30))
 
-    def window(raw: Mapping[str, Any]) -> Window:
+    def make_window(raw: Mapping[str, Any]) -> Window:
         if raw["function"] not in _FUNCTIONS or _number(raw["width"]) <= 0:
             raise ValueError("not a window")
         return Window(_number(raw["centre"]), _number(raw["width"]), raw["function"], clean_text(raw["name"], 30))
@@ -89,8 +89,10 @@ def unpack_film(head: Mapping[str, Any], data: bytes) -> Film:
     pixels = take(head["type"], rows * columns).reshape(rows, columns)
     if not 1 <= int(head["bits_stored"]) <= 8 * pixels.dtype.itemsize:
         raise ValueError("not a depth")
-    modality = table(head["modality"]) if head["modality"] else None
-    contrasts = tuple(window(raw) if "width" in raw else table(raw) for raw in head["contrasts"][:_MOST_CONTRASTS])
+    modality = make_table(head["modality"]) if head["modality"] else None
+    contrasts = tuple(
+        make_window(raw) if "width" in raw else make_table(raw) for raw in head["contrasts"][:_MOST_CONTRASTS]
+    )
     if offset != len(data):
         raise ValueError("more bytes than the film has")
     padding = head["padding"]

@@ -48,14 +48,14 @@ def find_grey(
     FilmError
         If the image has colours.
     """
-    grey = _grey_of_channels(colours, is_lossy)
+    grey = _find_common_grey(colours, is_lossy)
     if grey is not None:
         return grey, ""
     stored = decode_channels()
     readings = [stored, *(_exchange_planes(stored) if is_native else ())]
     middle = 1 << (8 * stored.dtype.itemsize - 1)
     for channels in readings:
-        if (grey := _grey_of_channels(channels, False)) is not None:
+        if (grey := _find_common_grey(channels, False)) is not None:
             return grey, _OTHER_COLOURS
         if (channels[..., 1:] == middle).all():  # no colour in YBR (PS3.3 C.7.6.3.1.2)
             return np.ascontiguousarray(channels[..., 0]), _OTHER_COLOURS
@@ -70,13 +70,13 @@ def apply_grey_palette(dataset: Dataset, indices: _Array, path: Path) -> StoredV
             colours = apply_color_lut(indices, dataset)
     except Exception as error:  # pydicom raises many types for damaged tables
         raise FilmError("its palette is damaged", path, "Export the original radiograph") from error
-    grey = _grey_of_channels(colours, False)
+    grey = _find_common_grey(colours, False)
     if grey is None:
         raise FilmError("it is a colour image, not a grey film", path, "Export the original radiograph")
     return StoredValues(grey, 8 * grey.dtype.itemsize)
 
 
-def _grey_of_channels(values: _Array, is_lossy: bool) -> _Array | None:
+def _find_common_grey(values: _Array, is_lossy: bool) -> _Array | None:
     """Return the grey of equal channels, or None if they have colours."""
     red, green, blue = (values[..., channel] for channel in range(3))
     if np.array_equal(red, green) and np.array_equal(green, blue):

@@ -107,19 +107,19 @@ def _find_edges(pixels: _Array, inner: tuple[slice, slice], fine: float) -> tupl
     """Return ratio of the gradients at two scales, and direction in radians from 0 to π, of the pixels at edges."""
     import cv2  # takes a moment to import
 
-    def gradient(deviation: float) -> tuple[Any, Any]:
+    def compute_gradient(deviation: float) -> tuple[Any, Any]:
         smooth = cv2.GaussianBlur(pixels, (0, 0), deviation)
         across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3)[inner]
         return across, cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3)[inner]
 
-    across, down = gradient(2 * fine)
+    across, down = compute_gradient(2 * fine)
     coarse = np.hypot(across, down)
     chosen = (coarse >= np.quantile(coarse, 1 - _EDGES)) & (coarse > 0)
     # On the ridge of the gradient only: beside it, the finer gradient falls faster, and an edge would seem wider.
     chosen &= coarse >= _RIDGE * cv2.dilate(coarse, np.ones((3, 3), np.uint8))
     if not chosen.any():
         return np.zeros(1, np.float32), np.zeros(1, np.float32)
-    ratios = np.hypot(*gradient(fine))[chosen] / coarse[chosen]
+    ratios = np.hypot(*compute_gradient(fine))[chosen] / coarse[chosen]
     return ratios.astype(np.float32), np.mod(np.arctan2(down, across)[chosen], np.pi).astype(np.float32)
 
 

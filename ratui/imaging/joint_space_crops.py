@@ -238,7 +238,7 @@ def crop_joint(source: JointSource, side: float, pixels: float) -> JointCrop | N
         (map_point(to_crop, bones.ends[0]), map_point(to_crop, bones.ends[1])),
         np.asarray(axis / np.hypot(*axis)),
         (middle - down, middle + down),
-        np.broadcast_to(_fall_off(size[1], float(middle[1]), _NEAR * pixels), levels.shape),
+        np.broadcast_to(_weigh_rows(size[1], float(middle[1]), _NEAR * pixels), levels.shape),
         measure_overlap(solid),
         levels,
         (solid[0] * (covered > 0), solid[1] * (covered > 0)),
@@ -278,7 +278,7 @@ def _weigh(solid: list[npt.NDArray[np.uint8]], covered: Levels, middle: float, p
     """Return the weights of both bones: with their outlines, without the other bone, and less far from the joint."""
     import cv2
 
-    fall = _fall_off(covered.shape[0], middle, _FALL * pixels) * covered
+    fall = _weigh_rows(covered.shape[0], middle, _FALL * pixels) * covered
     weights = []
     for bone, other in (solid, solid[::-1]):
         near = np.asarray(cv2.dilate(bone, _make_disc(_GROW * pixels)), np.bool_)
@@ -288,7 +288,7 @@ def _weigh(solid: list[npt.NDArray[np.uint8]], covered: Levels, middle: float, p
     return weights[0], weights[1]
 
 
-def _fall_off(rows: int, middle: float, distance: float) -> Levels:
+def _weigh_rows(rows: int, middle: float, distance: float) -> Levels:
     """Return the weight of each row, 1 at `middle` and 1 / e at `distance` from it: shape (rows, 1)."""
     far = (np.arange(rows, dtype=np.float32)[:, None] - np.float32(middle)) / np.float32(distance)
     return np.asarray(np.exp(-far * far), np.float32)
@@ -316,19 +316,19 @@ def find_upright_bones(source: JointSource, side: float) -> tuple[Bones, Matrix,
         The bones, the matrix of the crop that shows them, and the angle in radians that turns the joint upright.
     """
     # The second look is upright and around the middle of the joint, so that all films are seen in the same way.
-    first = _look(source, side, np.array(source.box.centre) - 0.5, 0.0)
+    first = _find_bones_around(source, side, np.array(source.box.centre) - 0.5, 0.0)
     if first is None:
         return None
     bones, view = first
     turn = get_turn(bones.axis)
-    second = _look(source, side, map_point(view, bones.middle), turn)
+    second = _find_bones_around(source, side, map_point(view, bones.middle), turn)
     if second is None:
         return None
     bones, view = second
     return bones, view, turn + get_turn(bones.axis)
 
 
-def _look(source: JointSource, side: float, centre: Point, turn: float) -> tuple[Bones, Matrix] | None:
+def _find_bones_around(source: JointSource, side: float, centre: Point, turn: float) -> tuple[Bones, Matrix] | None:
     """Return the bones around `centre` on a square crop turned by `turn`, with the matrix of that crop.
 
     None if there are not two, if `centre` is not on the film or that is too small, or if a value is not finite.

@@ -171,7 +171,7 @@ def _refine(
     x0, y0 = float(columns.min()), float(rows.min())
     fixed, weight = first[part], weights[0][part]
     size = (fixed.shape[1], fixed.shape[0])
-    own = [each[part] for each in _gradient(first)]
+    own = [each[part] for each in _compute_gradient(first)]
     x = np.arange(size[0], dtype=np.float32)[None, :] + np.float32(x0 - origin[0])
     y = np.arange(size[1], dtype=np.float32)[:, None] + np.float32(y0 - origin[1])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -193,7 +193,7 @@ def _refine(
         correlation = float((wa * b).sum()) / max(float(np.sqrt(power[0] * power[1])), 1e-9)
         residual = b - gain * a
         across, down = (
-            np.float32(0.5) * (mine + gain * other) for mine, other in zip(_gradient(moved), own, strict=True)
+            np.float32(0.5) * (mine + gain * other) for mine, other in zip(_compute_gradient(moved), own, strict=True)
         )
         result = (motion, correlation, _Fit((across, down), residual, both))
         if step == steps:
@@ -266,7 +266,7 @@ def _find_starts(
     return [motion for _, motion in found[:_STARTS]]
 
 
-def _gradient(image: Levels) -> tuple[Any, Any]:
+def _compute_gradient(image: Levels) -> tuple[Any, Any]:
     import cv2
 
     return (

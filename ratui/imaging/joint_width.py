@@ -188,17 +188,17 @@ def _describe(source: JointSource, mean: float, smallest: float, reason: HiddenS
     """Return the widths `mean` and `smallest`, in the unit of the source."""
     column = source.pitch[0]
 
-    def surround(width: float, error: float) -> tuple[float, float]:
+    def make_interval(width: float, error: float) -> tuple[float, float]:
         # Without a spacing, the unit is already a pixel.
         return max(width - 2 * error * source.side, 0.0), width + 2 * error * source.side
 
     return JointSpaceWidth(
         mean_pixels=mean / column,
         mean_mm=mean if source.spacing else None,
-        mean_interval=surround(mean, _SD_MEAN),
+        mean_interval=make_interval(mean, _SD_MEAN),
         minimum_pixels=smallest / column,
         minimum_mm=smallest if source.spacing else None,
-        minimum_interval=surround(smallest, _SD_MINIMUM),
+        minimum_interval=make_interval(smallest, _SD_MINIMUM),
         is_reliable=not reason,
         reason=reason,
     )

@@ -113,7 +113,7 @@ def decode_pixels(dataset: Dataset, path: Path, *, is_own: bool = False) -> Deco
     data = bytes(dataset.PixelData)
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
     is_encapsulated = bool(dataset["PixelData"].is_undefined_length) or data[:4] == _ITEM
-    if syntax.is_encapsulated and not is_encapsulated and len(data) == _native_length(dataset):
+    if syntax.is_encapsulated and not is_encapsulated and len(data) == _count_native_bytes(dataset):
         # Compressed pixels have no such length: each of their items has a header.
         notes.append("its header names a compression, but its pixels are uncompressed; they were used as they are")
         syntax = ExplicitVRLittleEndian
@@ -157,7 +157,7 @@ def _find_stated_length(dataset: Dataset) -> int:
     return 0
 
 
-def _native_length(dataset: Dataset) -> int:
+def _count_native_bytes(dataset: Dataset) -> int:
     """Return the number of bytes of uncompressed pixels, with the padding to an even number (PS3.5 section 8.1)."""
     # YBR_FULL_422 stores two colour values for two pixels (PS3.3 C.7.6.3.1.2).
     halved = dataset.PhotometricInterpretation in ("YBR_FULL_422", "YBR_PARTIAL_422")
@@ -171,7 +171,7 @@ def _check_length(dataset: Dataset, data: bytes, frames: int, stated: int, path:
 
     `stated` is the length in the element of the pixels: a shorter value shows that the file was cut off.
     """
-    expected = _native_length(dataset)
+    expected = _count_native_bytes(dataset)
     if len(data) < stated:
         raise FilmError(f"it is cut off: {len(data)} of {stated} bytes", path, "Copy it again")
     if frames > 1 and len(data) >= frames * (expected - 1):
@@ -270,7 +270,7 @@ def _decode(dataset: Dataset, syntax: UID, stream: Codestream | None, path: Path
 
     `photometric` replaces Photometric Interpretation; with RGB, the values of three channels are those that are stored.
     """
-    view = _decoding_view(dataset, syntax, stream)
+    view = _make_decoding_view(dataset, syntax, stream)
     if photometric:
         view.PhotometricInterpretation = photometric
     # `pixel_values` clears unused bits instead, because it also handles unusual high bits.
@@ -294,7 +294,7 @@ def _decode(dataset: Dataset, syntax: UID, stream: Codestream | None, path: Path
     return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
 
 
-def _decoding_view(dataset: Dataset, syntax: UID, stream: Codestream | None) -> pydicom.Dataset:
+def _make_decoding_view(dataset: Dataset, syntax: UID, stream: Codestream | None) -> pydicom.Dataset:
     """Return what a decoder needs of `dataset`, with the depth and the sign of the compressed image."""
     view = pydicom.Dataset()
     view.file_meta = pydicom.dataset.FileMetaDataset()
@@ -349,7 +349,7 @@ def _interpret(
     allocated, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
     high_bit = int(parse_number(dataset.get("HighBit"), stored - 1) or 0)
     is_signed = parse_number(dataset.get("PixelRepresentation")) == 1
-    header = HeaderDepth(allocated, stored, high_bit, is_signed, _overlay_bits(dataset, high_bit))
+    header = HeaderDepth(allocated, stored, high_bit, is_signed, _find_overlay_bits(dataset, high_bit))
     if is_own:
         return interpret_stated(values, header), ""
     try:
@@ -371,11 +371,11 @@ def _count_unused(dataset: Dataset) -> int:
     data = bytes(dataset.PixelData)
     if dataset["PixelData"].is_undefined_length or data[:4] == _ITEM:
         return 0  # run-length coding
-    rest = data[_native_length(dataset) :]
+    rest = data[_count_native_bytes(dataset) :]
     return len(rest) * 8 // int(dataset.BitsAllocated) if any(rest) else 0
 
 
-def _overlay_bits(dataset: Dataset, high_bit: int) -> int:
+def _find_overlay_bits(dataset: Dataset, high_bit: int) -> int:
     """Return a mask of the bits of the pixels in which the header says that overlays are stored (PS3.5 section 8.1.2).
 
     A bit of the stored value is none of them, whatever the header says.

@@ -106,30 +106,30 @@ def check_layout(words: npt.NDArray[Any], unused: int = 0) -> None:
     if words.dtype.itemsize == 2:
         part = words[:: max(1, rows // _SAMPLED_ROWS)].astype(np.int32)
         exchanged = part >> 8 | (part & 255) << 8
-        if _step(part) > _CLEAR_BYTES * _step(exchanged):
+        if _measure_step(part) > _CLEAR_BYTES * _measure_step(exchanged):
             raise AmbiguousPixelsError("the order of the bytes in its pixels contradicts its header")
     sums = np.cumsum(words.ravel(), dtype=np.int64)
-    stated = _line_difference(sums, columns)
+    stated = _measure_line_difference(sums, columns)
     for count in _find_divisors(words.size + unused):
         is_possible = abs(count - columns) < 2 * _MEAN_OF if unused else columns / 5 < count < 5 * columns
         if count == columns or not is_possible:
             continue
-        found = _line_difference(sums, count)
+        found = _measure_line_difference(sums, count)
         # With words left over, the header is wrong if a layout without them is as smooth. Lines of the right length differ
         # less than those of all similar lengths; in a picture that changes slowly, shorter lines always differ less.
         limit = stated if unused else stated / _CLEAR_LINES
         if found < limit and all(
-            found < _line_difference(sums, count + step) / _CLEAR_LINES for step in (-_MEAN_OF, _MEAN_OF)
+            found < _measure_line_difference(sums, count + step) / _CLEAR_LINES for step in (-_MEAN_OF, _MEAN_OF)
         ):
             raise AmbiguousPixelsError(f"its header states {columns} columns, but its pixels have {count}")
 
 
-def _step(words: _Values) -> float:
+def _measure_step(words: _Values) -> float:
     """Return the mean difference of neighbours in a line, at least 1."""
     return max(float(np.abs(np.diff(words, axis=1)).mean()), 1.0)
 
 
-def _line_difference(sums: npt.NDArray[np.int64], columns: int) -> float:
+def _measure_line_difference(sums: npt.NDArray[np.int64], columns: int) -> float:
     """Return the mean difference of pixels that are one line of `columns` apart, at least 1.
 
     `sums` are the sums of all pixels up to each one. Means of some neighbours are compared, because noise never repeats.
@@ -187,7 +187,7 @@ def _use_all_bits(wide: _Values, stated: _Values, allocated: int, stored: int) -
     signed = _to_signed(wide, allocated, True)
     chosen = _choose([wide, signed, stated])
     if chosen == 0:
-        return StoredValues(_narrow(wide, bits, False), bits, _depth_note(stored, bits))
+        return StoredValues(_narrow(wide, bits, False), bits, _format_depth_note(stored, bits))
     if chosen == 1:
         return StoredValues(_narrow(signed, allocated, True), allocated, _sign_note(signed=True))
     # The stated bits may be right and an overlay be in the bits above, but a bright marker looks the same.
@@ -224,9 +224,9 @@ def interpret_decoded(
     bits, note = header.stored, ""
     if precision < bits:
         bits = max(precision, _FEWEST_BITS)
-        note = _depth_note(header.stored, bits)
+        note = _format_depth_note(header.stored, bits)
     elif precision > bits and not _fits(wide & ~header.overlay_bits, bits, header.is_signed):
-        bits, note = precision, _depth_note(bits, precision)
+        bits, note = precision, _format_depth_note(bits, precision)
     low_bits = wide & ((1 << bits) - 1)
     stated = _to_signed(low_bits, bits, header.is_signed)
     if stream_signed is None and header.is_signed and int(stated.min()) < 0 and _choose([stated, low_bits]) == 1:
@@ -306,7 +306,7 @@ def _choose(candidates: Sequence[_Values], ignored: npt.NDArray[np.bool_] | None
     return best if all(jumps[number] >= _CLEAR * max(jumps[best], 1.0) for number in others) else None
 
 
-def _depth_note(stated: int, used: int) -> str:
+def _format_depth_note(stated: int, used: int) -> str:
     return f"its header states {stated} bits a pixel, but its pixels have {used}; the pixels were used"
 
 
