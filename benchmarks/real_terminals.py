@@ -55,7 +55,8 @@ def exit_without_programs() -> None:
 @contextmanager
 def virtual_display() -> Iterator[str]:
     """Run an X11 server, and yield the name of its display, such as ``:1``."""
-    command = ["Xvfb", "-displayfd", "1", "-screen", "0", _SCREEN]
+    # The reset after the end of the only terminal would also end the next one, if that has just been opened.
+    command = ["Xvfb", "-noreset", "-displayfd", "1", "-screen", "0", _SCREEN]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert server.stdout is not None
