@@ -18,9 +18,9 @@ from ratui.errors import FilmError, StudyError, TrainError
 from ratui.imaging import normalize_intensity
 from ratui.study.model_results.model_domain import DomainReason
 from trainer.api import Scorer, _crop
+from trainer.models.checkpoint_files import save_checkpoint
 from trainer.models.scorer import build_scorer
 from trainer.training.domain_statistics import fit_domain
-from trainer.training.loop import save_checkpoint
 from trainer.training.model_domain import ModelDomain
 from trainer.training.scorer_domain import extract_scorer_features
 

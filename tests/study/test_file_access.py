@@ -101,7 +101,7 @@ OUTSIDE = {
     "trainer/shipped/light.py": "the shipped weights are part of the package",
     "trainer/training/loop.py": "checkpoints are in a folder that the user names",
     "trainer/training/model_domain.py": "checkpoints are in a folder that the user names",
-    "trainer/training/torch_files.py": "files of weights are those that the user names",
+    "trainer/models/torch_files.py": "files of weights are those that the user names",
     "trainer/training/lineage.py": "runs are in a folder that the user names",
     "trainer/training/metric_log.py": "runs are in a folder that the user names",
     "trainer/training/mlflow_log.py": "runs are in a folder that the user names",

@@ -11,11 +11,11 @@ import torch
 
 from ratui.errors import TrainError
 from trainer.inference.scoring import load_scorers
+from trainer.models import torch_files
+from trainer.models.checkpoint_files import load_checkpoint
 from trainer.models.detector import build_detector, load_detector
 from trainer.models.scorer import build_scorer
 from trainer.models.weight_files import read_state_dict
-from trainer.training import torch_files
-from trainer.training.loop import load_checkpoint
 from trainer.training.model_card import format_model_card
 
 ABOUT: dict[str, Any] = {

@@ -26,13 +26,14 @@ from trainer.data.augmentation import augment_hands, downsample
 from trainer.data.hands import HandSamples, load_hand_samples
 from trainer.data.phantoms import simulate_hands
 from trainer.models.backbones import build_ssd
+from trainer.models.checkpoint_files import save_checkpoint
 from trainer.models.detector import JointDetector, build_detector, detect, load_detector
 from trainer.models.refiner import JointCrops, Refiner, RefinerOutput, crop_joints, draw_joint_crops, refiner_loss
 from trainer.shipped import SHIPPED
 from trainer.training import detector_batches
 from trainer.training.detector_calibration import measure_box_sizes, pick_threshold
 from trainer.training.detector_training import fit_detector, split_validation
-from trainer.training.loop import TrainingPlan, save_checkpoint
+from trainer.training.loop import TrainingPlan
 from trainer.training.processes import ProcessGroup
 
 pytestmark = pytest.mark.slow

@@ -22,10 +22,10 @@ from trainer.inference import film_predictions
 from trainer.inference.film_pairs import FilmPair, read_film_pairs
 from trainer.inference.film_predictions import FolderSummary, predict_folder
 from trainer.inference.scoring import TrainedScorer, load_scorers, score_samples
+from trainer.models.checkpoint_files import save_checkpoint
 from trainer.models.detector import load_detector
 from trainer.models.scorer import build_scorer
 from trainer.shipped import SHIPPED
-from trainer.training.loop import save_checkpoint
 
 CPU = torch.device("cpu")
 FILMS = Path(__file__).parents[2] / "sample_data" / "study" / "films" / "C-6TVYOC"

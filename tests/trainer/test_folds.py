@@ -25,9 +25,10 @@ from trainer.experiments.cross_validation import CrossValidation
 from trainer.experiments.engines import Engine, run_experiment
 from trainer.experiments.fold_evaluation import evaluate_folds
 from trainer.experiments.tasks import Start
+from trainer.models.checkpoint_files import load_checkpoint
 from trainer.training import scorer_training
 from trainer.training.lineage import DataUsed, Lineage, read_lineage
-from trainer.training.loop import TrainingPlan, load_checkpoint
+from trainer.training.loop import TrainingPlan
 from trainer.training.runs import RunPlan, load_split
 
 CPU = torch.device("cpu")

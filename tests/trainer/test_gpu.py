@@ -21,6 +21,7 @@ from trainer.data.hands import HandSamples
 from trainer.data.pairs import PAIR_CROP_SIZE, PairSamples
 from trainer.data.phantoms import simulate_hands
 from trainer.inference.proposals import propose_regions
+from trainer.models.checkpoint_files import load_checkpoint
 from trainer.models.detector import build_detector, detect, load_detector
 from trainer.models.losses import LOSSES
 from trainer.models.scorer import PairScorer, load_scorer_network, predict
@@ -28,7 +29,12 @@ from trainer.shipped import SHIPPED
 from trainer.training.detector_batches import make_detector_batches
 from trainer.training.detector_parts import TrainedParts
 from trainer.training.detector_training import detector_batch_loss, fit_detector
-from trainer.training.loop import Batches, BatchLoss, Training, TrainingPlan, load_checkpoint
+from trainer.training.loop import (
+    Batches,
+    BatchLoss,
+    Training,
+    TrainingPlan,
+)
 from trainer.training.processes import ProcessGroup
 from trainer.training.runs import RunPlan
 from trainer.training.scorer_training import ScorerBatch, make_batch_loss, make_scorer_batches, train_scorer

@@ -14,10 +14,11 @@ from tests.trainer.synthetic import make_hands
 from trainer.cli import commands
 from trainer.data.hands import HandSamples
 from trainer.data.splits import place_of_case
+from trainer.models.checkpoint_files import load_checkpoint
 from trainer.training import detector_training
 from trainer.training.detector_training import pick_held_out
 from trainer.training.lineage import digest_names, read_lineage
-from trainer.training.loop import TrainingPlan, load_checkpoint
+from trainer.training.loop import TrainingPlan
 from trainer.training.model_card import CARD
 from trainer.training.runs import RunPlan, start_run
 

@@ -19,11 +19,11 @@ from trainer.data.pairs import drop_fixed_scores, load_pair_samples
 from trainer.data.splits import Split, split_cases
 from trainer.evaluation.evaluate import evaluate_models
 from trainer.evaluation.report import write_report
+from trainer.models.checkpoint_files import load_checkpoint, save_checkpoint
 from trainer.models.detector import build_detector
 from trainer.shipped import SHIPPED_RUN
 from trainer.training.detector_training import train_detector
 from trainer.training.lineage import DataUsed, Lineage, digest_of_file, read_lineage
-from trainer.training.loop import load_checkpoint, save_checkpoint
 from trainer.training.runs import make_lineage, start_run
 from trainer.training.scorer_training import train_scorer
 

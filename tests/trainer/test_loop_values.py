@@ -16,15 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from ratui.errors import TrainError
+from trainer.models.checkpoint_files import load_checkpoint, save_checkpoint
 from trainer.training import loop
 from trainer.training.loop import (
     BestEpoch,
     EpochResult,
     Training,
     TrainingPlan,
-    load_checkpoint,
     pick_device,
-    save_checkpoint,
     warm_up_cosine,
 )
 from trainer.training.processes import ProcessGroup

@@ -14,8 +14,8 @@ from ratui.study import Study
 from tests.trainer.test_runs import ALONE, CPU, plan
 from trainer.cli import commands
 from trainer.data.splits import split_cases
+from trainer.models.checkpoint_files import load_checkpoint
 from trainer.training.lineage import digest_of_file
-from trainer.training.loop import load_checkpoint
 from trainer.training.model_card import CARD, format_model_card
 from trainer.training.scorer_training import train_scorer
 

@@ -15,8 +15,8 @@ from ratui.scheme import load_scheme
 from ratui.study import Study
 from trainer.data.image_cache import ImageCache
 from trainer.data.phantoms import simulate_hands
-from trainer.data.sharing import _attach, _detach, prepare_in_first
 from trainer.training.processes import SINGLE_PROCESS
+from trainer.training.sharing import _attach, _detach, prepare_in_first
 
 SCRIPT = """
 import hashlib, sys
@@ -26,7 +26,7 @@ import torch
 from ratui.errors import TrainError
 from ratui.study import Study
 from trainer.data.pairs import load_pair_samples
-from trainer.data.sharing import prepare_in_first
+from trainer.training.sharing import prepare_in_first
 from trainer.training.processes import join_processes
 
 study, out = Path(sys.argv[1]), Path(sys.argv[2])

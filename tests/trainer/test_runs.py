@@ -21,10 +21,11 @@ from ratui.study import Study
 from trainer.data.hands import load_hand_samples
 from trainer.data.pairs import load_pair_samples
 from trainer.data.splits import split_cases
+from trainer.models.checkpoint_files import load_checkpoint
 from trainer.models.detector import build_detector
 from trainer.models.scorer import load_scorer_network
 from trainer.training.detector_training import train_detector
-from trainer.training.loop import TrainingPlan, load_checkpoint
+from trainer.training.loop import TrainingPlan
 from trainer.training.processes import ProcessGroup
 from trainer.training.runs import RunPlan, load_split
 from trainer.training.scorer_training import train_scorer

@@ -7,10 +7,10 @@ import torch
 
 from ratui.errors import TrainError
 from trainer.data.pair_augmentation import augment_pairs
+from trainer.models.checkpoint_files import save_checkpoint
 from trainer.models.layers import SynchronisedBatchNorm
 from trainer.models.losses import expected_change
 from trainer.models.scorer import PAIRINGS, Pairing, PairScorer, load_matching_weights
-from trainer.training.loop import save_checkpoint
 
 pytestmark = pytest.mark.slow
 

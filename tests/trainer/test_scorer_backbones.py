@@ -22,12 +22,12 @@ from trainer import cli
 from trainer.data.cohort import Cohort
 from trainer.inference.scoring import load_scorers, score_samples
 from trainer.models import scorer_backbones
+from trainer.models.checkpoint_files import load_checkpoint
 from trainer.models.layers import SynchronisedBatchNorm
 from trainer.models.scorer import build_scorer, load_scorer_network
 from trainer.models.scorer_backbones import SCORER_BACKBONES, build_trunk, load_trunk_weights
 from trainer.training import scorer_training
 from trainer.training.lineage import digest_of_file, read_lineage
-from trainer.training.loop import load_checkpoint
 from trainer.training.scorer_training import load_start_weights
 
 pytestmark = pytest.mark.slow

@@ -22,8 +22,9 @@ from trainer.experiments.engines import Engine, run_experiment
 from trainer.experiments.sweep import Combination, Measures, Sweep
 from trainer.experiments.sweep_table import SweepResults, collect_results
 from trainer.experiments.tasks import Start
+from trainer.models.checkpoint_files import load_checkpoint, save_checkpoint
 from trainer.training.lineage import read_lineage
-from trainer.training.loop import TrainingPlan, load_checkpoint, save_checkpoint
+from trainer.training.loop import TrainingPlan
 from trainer.training.runs import RunPlan, load_split
 
 CASES = tuple(f"C{number}" for number in range(12))

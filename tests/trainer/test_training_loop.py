@@ -21,9 +21,10 @@ from trainer.experiments import shared_trunk
 from trainer.experiments.arms import ARMS, BASELINE, Budget, Cell
 from trainer.experiments.cells import TrunkFeatures, train_cell
 from trainer.experiments.shared_trunk import train_trunk
+from trainer.models.checkpoint_files import load_checkpoint
 from trainer.models.losses import count_labelled, scorer_loss
 from trainer.models.scorer import PairScorer
-from trainer.training.loop import EpochResult, Training, TrainingPlan, load_checkpoint
+from trainer.training.loop import EpochResult, Training, TrainingPlan
 from trainer.training.processes import join_processes
 
 # 40 joints in batches of 13: the last batch of an epoch holds one joint and is left out.

@@ -14,10 +14,16 @@ from torch import Tensor
 
 from tests.trainer.synthetic import make_pairs, make_scorer, turn_dropout_off
 from trainer.data.splits import place_of_case
+from trainer.models.checkpoint_files import save_checkpoint
 from trainer.models.losses import count_labelled, scorer_loss
 from trainer.models.scorer import load_scorer_network, predict
 from trainer.training import scorer_training
-from trainer.training.loop import EpochResult, Training, TrainingPlan, save_checkpoint, warm_up_cosine
+from trainer.training.loop import (
+    EpochResult,
+    Training,
+    TrainingPlan,
+    warm_up_cosine,
+)
 from trainer.training.processes import ProcessGroup
 from trainer.training.runs import RunPlan
 from trainer.training.scorer_training import ScorerBatch, make_batch_loss, make_scorer_batches

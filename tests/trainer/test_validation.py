@@ -18,13 +18,14 @@ from trainer.data.image_cache import ImageRows
 from trainer.data.pairs import drop_fixed_scores, load_pair_samples
 from trainer.data.phantoms import simulate_hands
 from trainer.data.splits import pick_validation_cases, split_cases
+from trainer.models.checkpoint_files import load_checkpoint
 from trainer.models.losses import pair_loss
 from trainer.models.scorer import load_scorer_network
 from trainer.training import scorer_training
 from trainer.training.detector_batches import make_detector_validation
 from trainer.training.detector_training import split_validation, train_detector
 from trainer.training.lineage import read_lineage
-from trainer.training.loop import EpochResult, Training, TrainingPlan, load_checkpoint
+from trainer.training.loop import EpochResult, Training, TrainingPlan
 from trainer.training.metric_log import MetricLog
 from trainer.training.model_card import CARD
 from trainer.training.processes import SINGLE_PROCESS, ProcessGroup

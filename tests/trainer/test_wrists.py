@@ -21,10 +21,11 @@ from ratui.phantom import PhantomFilm, render, simulate_patient
 from ratui.scheme import load_scheme
 from trainer.data.hands import HandSamples
 from trainer.data.landmark_augmentation import augment_landmarks
+from trainer.data.landmark_targets import LandmarkTargets
 from trainer.data.phantoms import simulate_hands
 from trainer.data.wrist_samples import SAMPLE_SIZE, SAMPLE_STEP, crop_wrist, learn_wrist_shape, place_wrists
 from trainer.models.detector import JointDetector, build_detector, load_detector
-from trainer.models.landmarks import LandmarkNet, LandmarkTargets, landmark_loss
+from trainer.models.landmarks import LandmarkNet, landmark_loss
 from trainer.shipped import SHIPPED
 from trainer.training.detector_batches import make_detector_batches
 from trainer.training.detector_training import fit_detector, select_cases

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from ratui.detection.heat_maps import INPUT_SIZE
+from trainer.data.landmark_targets import LandmarkTargets
 from trainer.data.random_draws import Ranges, copy_draws, draw_noise, draw_uniform
-from trainer.models.landmarks import LandmarkTargets
 
 __all__ = ["augment_landmarks"]
 

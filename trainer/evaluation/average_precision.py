@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.results.bootstrap import Estimate, count_draws, draw_resamples, percentile_interval
-from trainer.evaluation.metrics import RESAMPLES, Floats
+from trainer.evaluation.metrics import RESAMPLES
+from trainer.inference.decisions import Floats
 
 __all__ = ["IOU_THRESHOLDS", "ImageBoxes", "average_precision", "bootstrap_average_precision"]
 

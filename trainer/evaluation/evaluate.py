@@ -32,11 +32,11 @@ from trainer.evaluation.evaluate_scorer import (
     evaluate_scale,
     find_worst_joints,
 )
-from trainer.evaluation.metrics import Floats, Metric
+from trainer.evaluation.metrics import Metric
 from trainer.evaluation.pooling import SeedValues, pool_predictions, repeat_hands
 from trainer.evaluation.saliency import Saliency, explain_joints
 from trainer.evaluation.scale_predictions import ScalePredictions, match_labels
-from trainer.inference.decisions import DEFAULT_DECISION
+from trainer.inference.decisions import DEFAULT_DECISION, Floats
 from trainer.inference.scoring import TrainedScorer, load_scorers, score_samples
 from trainer.models.detector import load_detector
 from trainer.shipped import resolve_run_folder

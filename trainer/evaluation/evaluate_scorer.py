@@ -16,9 +16,9 @@ from scipy.stats import spearmanr
 
 from ratui.results.bootstrap import bootstrap_interval, bootstrap_mean
 from trainer.data.pairs import PairSamples
-from trainer.evaluation.metrics import RESAMPLES, Floats, Metric
+from trainer.evaluation.metrics import RESAMPLES, Metric
 from trainer.evaluation.scale_predictions import ScalePredictions, StatusPredictions
-from trainer.inference.decisions import change_probabilities, expected_change_error, expected_grades
+from trainer.inference.decisions import Floats, change_probabilities, expected_change_error, expected_grades
 
 __all__ = [
     "Calibration",

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from ratui.results.bootstrap import bootstrap_interval, count_draws
 from ratui.results.statistics import quadratic_kappa
-from trainer.evaluation.metrics import RESAMPLES, Floats, Metric
+from trainer.evaluation.metrics import RESAMPLES, Metric
+from trainer.inference.decisions import Floats
 
 __all__ = ["STATUS_MEASURES", "evaluate_status"]
 

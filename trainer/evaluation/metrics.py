@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+__all__ = ["RESAMPLES", "Metric"]
 
-__all__ = ["RESAMPLES", "Floats", "Metric"]
-
-Floats: TypeAlias = npt.NDArray[np.float64]
 RESAMPLES = 1000
 """Number of bootstrap resamples for each interval of an evaluation."""
 

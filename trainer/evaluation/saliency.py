@@ -17,9 +17,8 @@ import numpy.typing as npt
 
 from trainer.data.pairs import PairSamples, Progress
 from trainer.evaluation.evaluate_scorer import find_worst_joints
-from trainer.evaluation.metrics import Floats
 from trainer.evaluation.scale_predictions import match_labels
-from trainer.inference.decisions import expected_grades
+from trainer.inference.decisions import Floats, expected_grades
 
 __all__ = ["LARGE_ERROR", "RANDOM", "Saliency", "compute_saliency", "compute_square_side", "explain_joints"]
 

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainer.data.pairs import PairSamples
-from trainer.evaluation.metrics import Floats
-from trainer.inference.decisions import Decision, decide, expected_grades, marginal_probabilities
+from trainer.inference.decisions import Decision, Floats, decide, expected_grades, marginal_probabilities
 
 __all__ = ["ScalePredictions", "StatusPredictions", "match_labels"]
 

@@ -23,7 +23,7 @@ from trainer.experiments.comparison_table import collect_errors, format_report
 from trainer.experiments.shared_trunk import extract_trunk_features, load_trunk, train_trunk, trunk_digest
 from trainer.experiments.tasks import Progress, Task
 from trainer.inference.decisions import DECISIONS
-from trainer.training.loop import load_checkpoint, save_checkpoint
+from trainer.models.checkpoint_files import load_checkpoint, save_checkpoint
 
 __all__ = ["Comparison", "SharedData"]
 

@@ -16,10 +16,9 @@ from ratui.study import Study
 from trainer.data.hands import load_hand_samples
 from trainer.data.pairs import list_signed_cases, load_pair_samples, select_pairs
 from trainer.evaluation.evaluate import DetectorOutput, Results, ScorerOutput, evaluate_predictions, join_losses
-from trainer.evaluation.metrics import Floats
 from trainer.evaluation.pooling import collect_seed_values
 from trainer.experiments.cross_validation import CrossValidation
-from trainer.inference.decisions import DEFAULT_DECISION
+from trainer.inference.decisions import DEFAULT_DECISION, Floats
 from trainer.inference.scoring import TrainedScorer, load_scorers, score_samples
 from trainer.models.detector import load_detector
 from trainer.training.detector_training import select_cases

@@ -27,8 +27,9 @@ from trainer.experiments.cells import (
     resize_crops,
     split_rows,
 )
+from trainer.models.checkpoint_files import load_checkpoint, save_checkpoint
 from trainer.models.scorer import PairScorer
-from trainer.training.loop import EpochResult, load_checkpoint, save_checkpoint
+from trainer.training.loop import EpochResult
 from trainer.training.processes import ProcessGroup
 from trainer.training.scorer_training import ScorerBatch, make_batch_loss
 

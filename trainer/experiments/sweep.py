@@ -29,8 +29,9 @@ from trainer.experiments.sweep_settings import Settings, describe_combination, n
 from trainer.experiments.tasks import Progress, Task
 from trainer.inference.decisions import DEFAULT_DECISION
 from trainer.inference.scoring import load_scorers, score_samples
+from trainer.models.checkpoint_files import load_checkpoint
 from trainer.training.detector_training import select_cases, split_validation
-from trainer.training.loop import load_checkpoint, pick_device
+from trainer.training.loop import pick_device
 from trainer.training.runs import RunPlan, describe_settings
 from trainer.training.scorer_training import divide_rows
 

@@ -20,6 +20,7 @@ __all__ = [
     "DECISIONS",
     "DEFAULT_DECISION",
     "Decision",
+    "Floats",
     "change_probabilities",
     "check_decision",
     "decide",
@@ -29,7 +30,8 @@ __all__ = [
     "marginal_probabilities",
 ]
 
-_Floats: TypeAlias = npt.NDArray[np.float64]
+Floats: TypeAlias = npt.NDArray[np.float64]
+"""Probabilities, expectations and the like."""
 _Integers: TypeAlias = npt.NDArray[np.int64]
 
 
@@ -44,48 +46,48 @@ class Decision:
     change: _Integers
 
 
-def marginal_probabilities(pair: _Floats) -> _Floats:
+def marginal_probabilities(pair: Floats) -> Floats:
     """Return the probability of each grade at each time point, shape (N, 2, G)."""
     return np.stack([pair.sum(axis=2), pair.sum(axis=1)], axis=1)
 
 
-def change_probabilities(pair: _Floats) -> _Floats:
+def change_probabilities(pair: Floats) -> Floats:
     """Return the probability of each change from −(G − 1) to G − 1, shape (N, 2G − 1)."""
     grades = pair.shape[1]
     # A diagonal of the table holds all pairs with the same change.
     return np.stack([np.trace(pair, d, axis1=1, axis2=2) for d in range(1 - grades, grades)], axis=1)
 
 
-def expected_grades(pair: _Floats) -> _Floats:
+def expected_grades(pair: Floats) -> Floats:
     """Return the mean grade at each time point, shape (N, 2); the mean change is their difference."""
     return np.asarray(marginal_probabilities(pair) @ np.arange(pair.shape[1]))
 
 
-def expected_change_error(pair: _Floats, change: _Integers) -> _Floats:
+def expected_change_error(pair: Floats, change: _Integers) -> Floats:
     """Return the expected absolute error of `change` (N,), in grades, shape (N,)."""
     grades = pair.shape[1]
     changes = np.arange(1 - grades, grades)
     return np.asarray((change_probabilities(pair) * np.abs(changes - change[:, None])).sum(axis=1))
 
 
-def expected_grade_error(probabilities: _Floats, grade: _Integers) -> _Floats:
+def expected_grade_error(probabilities: Floats, grade: _Integers) -> Floats:
     """Return the expected absolute error of `grade` (N,), in grades, shape (N,), from the probabilities (N, G)."""
     return np.asarray((probabilities * np.abs(np.arange(probabilities.shape[1]) - grade[:, None])).sum(axis=1))
 
 
-def _median(probabilities: _Floats) -> _Integers:
+def _median(probabilities: Floats) -> _Integers:
     """Return the median index along the last axis; of two medians the lower one."""
     # The tolerance keeps a sum of exactly one half from being missed through rounding.
     return np.asarray((probabilities.cumsum(axis=-1) < 0.5 - 1e-9).sum(axis=-1))
 
 
-def _decide_by_expectation(pair: _Floats) -> Decision:
+def _decide_by_expectation(pair: Floats) -> Decision:
     """Decide for the rounded mean grades and the rounded mean change."""
     mean = expected_grades(pair)
     return Decision(np.rint(mean).astype(np.int64), np.rint(mean[:, 1] - mean[:, 0]).astype(np.int64))
 
 
-def _decide_by_median(pair: _Floats) -> Decision:
+def _decide_by_median(pair: Floats) -> Decision:
     """Decide for the medians of both time points and of the change.
 
     A median has the least expected absolute error, provided that the probabilities are right.
@@ -93,13 +95,13 @@ def _decide_by_median(pair: _Floats) -> Decision:
     return Decision(_median(marginal_probabilities(pair)), _median(change_probabilities(pair)) - (pair.shape[1] - 1))
 
 
-def _decide_by_argmax(pair: _Floats) -> Decision:
+def _decide_by_argmax(pair: Floats) -> Decision:
     """Decide for the most probable grade of each time point, and the difference of the two."""
     grades = marginal_probabilities(pair).argmax(axis=2)
     return Decision(grades, grades[:, 1] - grades[:, 0])
 
 
-def _decide_jointly(pair: _Floats) -> Decision:
+def _decide_jointly(pair: Floats) -> Decision:
     """Decide for the pair of grades with the least expected error of both grades plus twice that of the change."""
     count = pair.shape[1]
     grades = np.arange(count)
@@ -115,7 +117,7 @@ def _decide_jointly(pair: _Floats) -> Decision:
     return Decision(decided, decided[:, 1] - decided[:, 0])
 
 
-DECISIONS: dict[str, Callable[[_Floats], Decision]] = {
+DECISIONS: dict[str, Callable[[Floats], Decision]] = {
     "expectation": _decide_by_expectation,
     "median": _decide_by_median,
     "argmax": _decide_by_argmax,
@@ -127,7 +129,7 @@ DEFAULT_DECISION = "expectation"
 """Name of the default decision rule."""
 
 
-def decide(name: str, pair: _Floats) -> Decision:
+def decide(name: str, pair: Floats) -> Decision:
     """Apply the decision rule `name` to the probabilities `pair`.
 
     Parameters

@@ -32,12 +32,12 @@ from trainer.data.augmentation import downsample
 from trainer.data.pairs import MARGIN, PAIR_CROP_SIZE, crop_joint
 from trainer.data.phantoms import simulate_hands
 from trainer.inference.scoring import load_scorers
+from trainer.models.checkpoint_files import load_checkpoint
 from trainer.models.detector import MAX_CANDIDATES, JointDetector, finding_log_odds, load_detector, refine_boxes
 from trainer.models.scorer import PairScorer
 from trainer.models.torchvision_internals import BoxDecoder, count_channels
 from trainer.shipped import resolve_run_folder
 from trainer.training.lineage import digest_of_lineage, read_lineage
-from trainer.training.loop import load_checkpoint
 
 __all__ = ["LIMIT", "ExportedModel", "build_models", "export_network", "export_onnx", "measure_agreement"]
 

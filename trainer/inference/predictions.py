@@ -21,9 +21,9 @@ from ratui.study.model_results.model_domain import DomainVerdict
 from ratui.study.model_results.predictions import FilmPrediction, Prediction, save_predictions
 from ratui.study.model_results.reading_order import save_reading_order
 from trainer.data.pairs import PairSamples, load_pair_samples
-from trainer.evaluation.metrics import Floats
 from trainer.inference.decisions import (
     DEFAULT_DECISION,
+    Floats,
     decide,
     expected_change_error,
     expected_grade_error,

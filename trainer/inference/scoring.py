@@ -13,7 +13,7 @@ import torch
 
 from ratui.errors import TrainError, clean_text
 from trainer.data.pairs import PairSamples
-from trainer.evaluation.metrics import Floats
+from trainer.inference.decisions import Floats
 from trainer.models.scorer import PairScorer, load_scorer_network, predict
 from trainer.training.model_domain import ModelDomain, load_domain
 

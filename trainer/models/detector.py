@@ -25,13 +25,14 @@ from ratui.detection.landmark_search import LandmarkPart
 from ratui.detection.parts import PARTS, PartName
 from ratui.errors import TrainError, clean_text
 from trainer.data.augmentation import downsample
+from trainer.data.landmark_targets import LandmarkTargets
 from trainer.models.backbones import BACKBONES, build_ssd, load_torchvision_weights
+from trainer.models.checkpoint_files import load_checkpoint
 from trainer.models.landmark_model import LandmarkModel
-from trainer.models.landmarks import LandmarkTargets, landmark_loss
+from trainer.models.landmarks import landmark_loss
 from trainer.models.refiner import JointCrops, Refiner, crop_joints, refiner_loss
 from trainer.models.torchvision_internals import count_channels, predict_boxes, sum_losses
 from trainer.shipped import SHIPPED, SHIPPED_RUN, resolve_run_folder
-from trainer.training.loop import load_checkpoint
 
 __all__ = [
     "MAX_CANDIDATES",

@@ -8,16 +8,16 @@ All layers export to ONNX as plain operators.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from ratui.detection.heat_maps import INPUT_SIZE, INPUT_STEP, MAP_STRIDE
+from trainer.data.landmark_targets import LandmarkTargets
 from trainer.models.layers import ResidualBlock, make_group_norm
 
-__all__ = ["INPUT_SIZE", "INPUT_STEP", "MAP_STRIDE", "LandmarkNet", "LandmarkTargets", "landmark_loss"]
+__all__ = ["INPUT_SIZE", "INPUT_STEP", "MAP_STRIDE", "LandmarkNet", "landmark_loss"]
 
 _WIDTHS = (16, 24, 48, 80)
 _BLOCK, _WINDOW = 8, 7
@@ -25,19 +25,6 @@ _BLOCK, _WINDOW = 8, 7
 _SPREAD = 0.8
 """Standard deviation of the target distribution around a site, in cells of the map."""
 _SIZE_WEIGHT = 4.0
-
-
-@dataclass(frozen=True)
-class LandmarkTargets:
-    """Truth of N crops: `points` (N, S, 2) in pixels of the crop, `sizes` (N,), and `visible` (N, S).
-
-    `sizes` is the logarithm of the hand's size relative to the usual one in such a crop, NaN where unknown. `visible` is 1
-    for a site that the crop shows, 0 for one that it does not show, and NaN where that is unknown.
-    """
-
-    points: Tensor
-    sizes: Tensor
-    visible: Tensor
 
 
 class LandmarkNet(nn.Module):

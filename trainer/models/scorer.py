@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from ratui.errors import TrainError, clean_text
+from trainer.models.checkpoint_files import load_checkpoint
 from trainer.models.layers import ResidualBlock, SynchronisedBatchNorm, take_maximum
 from trainer.models.losses import EXCLUDED_LOGIT, coupled_log_pair, independent_log_pair
 from trainer.models.scorer_backbones import SMALL, build_trunk
-from trainer.training.loop import load_checkpoint
 
 __all__ = [
     "PAIRINGS",

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ratui.errors import TrainError, clean_text
-from trainer.training.torch_files import is_plain_tensor, read_torch_file
+from trainer.models.torch_files import is_plain_tensor, read_torch_file
 
 __all__ = ["read_state_dict"]
 

@@ -18,11 +18,11 @@ from ratui.errors import TrainError
 from ratui.progress_bar import ProgressBar
 from ratui.scheme import load_scheme
 from trainer.data.phantoms import simulate_hands
+from trainer.models.checkpoint_files import load_checkpoint, save_checkpoint
 from trainer.models.detector import load_detector
 from trainer.shipped import SHIPPED_RUN
 from trainer.training.detector_domain import measure_detector_domain
 from trainer.training.lineage import read_lineage
-from trainer.training.loop import load_checkpoint, save_checkpoint
 from trainer.training.model_domain import MAX_FILMS, store_domain
 
 __all__ = ["main"]

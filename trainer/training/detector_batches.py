@@ -20,9 +20,9 @@ from trainer.data.foot_samples import FootSamples
 from trainer.data.hands import HandSamples
 from trainer.data.image_cache import take_images
 from trainer.data.landmark_augmentation import augment_landmarks
+from trainer.data.landmark_targets import LandmarkTargets
 from trainer.data.wrist_samples import SAMPLE_STEP, WristFrames, crop_wrist, place_wrists
 from trainer.models.detector import make_targets
-from trainer.models.landmarks import LandmarkTargets
 from trainer.models.refiner import draw_joint_crops
 from trainer.training.detector_parts import ALL_PARTS, TrainedParts, has_wrists
 from trainer.training.foot_batches import FootPool, make_foot_validation

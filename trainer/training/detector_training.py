@@ -26,9 +26,9 @@ from trainer.data.foot_samples import FootSamples, load_foot_samples, simulate_f
 from trainer.data.hands import HandSamples, load_hand_samples
 from trainer.data.image_cache import ImageRows
 from trainer.data.phantoms import simulate_hands
-from trainer.data.sharing import prepare_in_first
 from trainer.data.splits import Split, pick_validation_cases, split_cases
 from trainer.evaluation.evaluate_detector import evaluate_named_boxes
+from trainer.models.checkpoint_files import save_checkpoint
 from trainer.models.detector import JointDetector, build_detector
 from trainer.training.detector_batches import make_detector_batches, make_detector_validation
 from trainer.training.detector_calibration import calibrate_detector
@@ -36,12 +36,13 @@ from trainer.training.detector_domain import measure_detector_domain
 from trainer.training.detector_parts import choose_parts, prepare_parts, wrist_shape
 from trainer.training.foot_batches import make_foot_batches, make_foot_validation
 from trainer.training.lineage import DataUsed, Lineage, digest_labels
-from trainer.training.loop import TrainingPlan, save_checkpoint
+from trainer.training.loop import TrainingPlan
 from trainer.training.metric_log import add_held_out
 from trainer.training.model_card import write_model_card
 from trainer.training.model_domain import load_domain, store_domain
 from trainer.training.processes import ProcessGroup
 from trainer.training.runs import RunPlan, make_lineage, start_run, train_in_folder
+from trainer.training.sharing import prepare_in_first
 
 __all__ = [
     "detector_batch_loss",

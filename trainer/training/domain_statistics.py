@@ -22,7 +22,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from trainer.training.torch_files import is_plain_tensor
+from trainer.models.torch_files import is_plain_tensor
 
 __all__ = ["MIN_FILMS", "MIN_JOINTS", "QUANTILE", "FeatureDomain", "fit_domain", "squared_distance"]
 

@@ -13,7 +13,7 @@ from ratui.detection.parts import PARTS
 from trainer.data.foot_samples import FOOT_SAMPLE_STEP, FootSamples
 from trainer.data.image_cache import take_images
 from trainer.data.landmark_augmentation import augment_landmarks
-from trainer.models.landmarks import LandmarkTargets
+from trainer.data.landmark_targets import LandmarkTargets
 from trainer.training.loop import Batches, Validation
 from trainer.training.processes import ProcessGroup
 

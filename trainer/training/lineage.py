@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from ratui.bounded_parsing import parse_json, read_bounded
 from ratui.errors import TrainError, clean_text
-from trainer.training.loop import load_checkpoint
+from trainer.models.checkpoint_files import load_checkpoint
 
 __all__ = [
     "DataUsed",

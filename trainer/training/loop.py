@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
@@ -19,9 +18,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ratui.errors import TrainError, clean_text
-from ratui.files import atomic_write
 from trainer.training.processes import SINGLE_PROCESS, ProcessGroup
-from trainer.training.torch_files import check_facts, check_weights, read_torch_file
 
 __all__ = [
     "BatchLoss",
@@ -32,9 +29,7 @@ __all__ = [
     "Training",
     "TrainingPlan",
     "Validation",
-    "load_checkpoint",
     "pick_device",
-    "save_checkpoint",
     "warm_up_cosine",
 ]
 
@@ -346,38 +341,3 @@ def _configure_backends(plan: TrainingPlan, device: torch.device) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is repeatable only with a fixed workspace
     torch.use_deterministic_algorithms(plan.deterministic)
     torch.backends.cudnn.benchmark = device.type == "cuda" and not plan.deterministic
-
-
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` to `path` by rename, so that a killed training leaves a whole checkpoint. Raises TrainError."""
-    try:
-        with atomic_write(path) as temporary:
-            torch.save(state, temporary)
-    except (OSError, RuntimeError) as error:
-        raise TrainError(
-            f"the checkpoint can't be written: {clean_text(error)}", path, "Free some disk space"
-        ) from error
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Return the state in `path`: tensors and plain values only, since no code in it is run.
-
-    Raises TrainError, also if its weights are not finite, or its description is no table of plain values.
-    """
-    try:
-        state = read_torch_file(path)
-    except FileNotFoundError as error:
-        raise TrainError("there is no such checkpoint", path, "Train the model first, or check the path") from error
-    except (OSError, ValueError) as error:
-        raise TrainError("the checkpoint can't be read safely", path, "Give one that ratui wrote") from error
-    if not isinstance(state, dict) or "model" not in state:
-        raise TrainError("the file contains no model", path, "Give a model.pt that ratui-train wrote")
-    try:
-        check_facts(state.get("about", {}))
-    except ValueError as error:
-        raise TrainError("its description is damaged", path, "Give a model.pt that ratui-train wrote") from error
-    try:
-        check_weights(state["model"])
-    except ValueError as error:
-        raise TrainError(str(error), path, "Train the model again") from error
-    return state

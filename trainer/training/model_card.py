@@ -13,10 +13,10 @@ from typing import Any
 from ratui.bounded_parsing import parse_json, read_bounded
 from ratui.errors import TrainError, clean_text
 from ratui.files import atomic_write
+from trainer.models.checkpoint_files import load_checkpoint
 from trainer.shipped import resolve_run_folder
 from trainer.training.domain_statistics import MIN_JOINTS, QUANTILE
 from trainer.training.lineage import DataUsed, Lineage, digest_of_file, read_lineage
-from trainer.training.loop import load_checkpoint
 from trainer.training.mlflow_log import send_model_card
 from trainer.training.model_domain import ModelDomain, load_domain
 from trainer.training.settings import name_setting

@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from ratui.errors import TrainError
 from ratui.study.model_results.model_domain import DomainReason, DomainVerdict
+from trainer.models.checkpoint_files import load_checkpoint, save_checkpoint
 from trainer.shipped import resolve_run_folder
 from trainer.training.domain_statistics import MIN_FILMS, FeatureDomain
 from trainer.training.lineage import Lineage, read_lineage
-from trainer.training.loop import load_checkpoint, save_checkpoint
 
 __all__ = ["MAX_FILMS", "REASONS", "ModelDomain", "load_domain", "pick_films", "store_domain", "worst_verdict"]
 

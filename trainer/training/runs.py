@@ -28,6 +28,7 @@ from ratui.program import EndedBySignal
 from ratui.study import Study
 from trainer.data.pairs import list_signed_cases
 from trainer.data.splits import Split, split_cases
+from trainer.models.checkpoint_files import load_checkpoint, save_checkpoint
 from trainer.models.scorer import Pairing
 from trainer.shipped import SHIPPED, SHIPPED_RUN, resolve_run_folder
 from trainer.training.lineage import DataUsed, Lineage, digest_of_file, read_lineage
@@ -38,8 +39,6 @@ from trainer.training.loop import (
     Training,
     TrainingPlan,
     Validation,
-    load_checkpoint,
-    save_checkpoint,
 )
 from trainer.training.metric_log import MetricLog
 from trainer.training.mlflow_log import check_mlflow

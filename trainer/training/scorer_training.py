@@ -20,7 +20,6 @@ from trainer.data.cohort import load_cohort, read_true_grades
 from trainer.data.device import copy_to_device, copy_together, fits_on_gpu
 from trainer.data.pair_augmentation import augment_pairs
 from trainer.data.pairs import PairSamples, check_learnable, drop_fixed_scores, load_pair_samples, select_pairs
-from trainer.data.sharing import prepare_in_first
 from trainer.data.splits import Split, pick_validation_cases
 from trainer.models.losses import LOSSES, check_class_weights, count_labelled, scorer_loss, weigh_grades
 from trainer.models.scorer import RATER_MODELS, PairScorer, build_scorer, load_matching_weights
@@ -33,6 +32,7 @@ from trainer.training.model_domain import store_domain
 from trainer.training.processes import SINGLE_PROCESS, ProcessGroup
 from trainer.training.runs import RunPlan, make_lineage, start_run, train_in_folder
 from trainer.training.scorer_domain import measure_scorer_domain
+from trainer.training.sharing import prepare_in_first
 
 __all__ = [
     "ScorerBatch",
