@@ -24,11 +24,11 @@ from ratui.terminal import Display
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.import_app import ImportApp
 from ratui.tui.input.actions import Keymap
+from ratui.tui.input.key_rows import KeyItem
 from ratui.tui.screens.import_review import pictures
 from ratui.tui.screens.import_review.films import CompetingFilms
 from ratui.tui.screens.import_review.text import format_keys, format_reason
 from ratui.tui.user_settings import UserSettings
-from ratui.tui.widgets.key_bar import KeyItem
 from tests.films import film_file
 from tests.tui.conftest import CalmTypist, cells, label_text, press_each, rows, settle
 from tests.tui.snapshots import check

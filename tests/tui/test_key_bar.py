@@ -5,7 +5,7 @@ from rich.cells import cell_len
 
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap
-from ratui.tui.widgets.key_bar import KeyItem, drop_to_fit, format_key_rows, shorten_to_fit
+from ratui.tui.input.key_rows import KeyItem, drop_to_fit, format_key_rows, shorten_to_fit
 
 ITEMS = [KeyItem("Enter", "open"), KeyItem("", "type to filter"), KeyItem("?", "help"), KeyItem("Ctrl-Q", "quit")]
 WIDE = 80

@@ -8,7 +8,7 @@ from ratui.scheme import MAX_GRADES, load_scheme, parse_scheme
 from ratui.tui.entry import text
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import ACTIONS, Keymap, key_for_entry, map_keys_to_entries, normalize_key
-from ratui.tui.widgets.key_bar import KeyItem
+from ratui.tui.input.key_rows import KeyItem
 from tests.strategies import TINY_TOML
 
 SCHEME = load_scheme("mtss")

@@ -29,8 +29,8 @@ from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.entry.visit_names import UNNAMED, VisitNames
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap
+from ratui.tui.input.key_rows import KeyItem, drop_to_fit, format_key_rows, format_typing_keys, shorten_to_fit
 from ratui.tui.theme import BRIGHT, EDGE, NOTE, QUIET, WAITING, find_style
-from ratui.tui.widgets.key_bar import KeyItem, drop_to_fit, format_key_rows, format_typing_keys, shorten_to_fit
 
 __all__ = [
     "clicked_field",

@@ -15,9 +15,10 @@ from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.lock_phrases import format_busy
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.input.actions import ENTRY_SCREENS, Action, normalize_key
+from ratui.tui.input.key_rows import KeyItem, format_key_rows, format_typing_keys, shorten_to_fit
 from ratui.tui.tour.panel import TourPanel, TourPlace
 from ratui.tui.widgets.film_view import FilmView
-from ratui.tui.widgets.key_bar import KeyBar, KeyItem, format_key_rows, format_typing_keys, shorten_to_fit
+from ratui.tui.widgets.plain_widgets import KeyBar
 from ratui.tui.widgets.text_line import TextLine, join_lines
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 else:  # Textual takes the style sheet of a class from the first of its bases that is a widget
     Widget = object
 
-__all__ = ["PlainHorizontal", "PlainVertical", "TextRows"]
+__all__ = ["KeyBar", "PlainHorizontal", "PlainVertical", "TextRows"]
 
 
 class TextRows(Static):
@@ -202,3 +202,18 @@ class PlainHorizontal(_PlainBackground, Horizontal):
 
 class PlainVertical(_PlainBackground, Vertical):
     """A vertical container with a plain background."""
+
+
+class KeyBar(TextRows):
+    """The keys that a screen offers now. Each screen that has one gives it the id ``keys``."""
+
+    DEFAULT_CSS = """
+    KeyBar { height: 1; width: 1fr; color: $plain; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(id="keys")
+
+    def show_rows(self, rows: Text) -> None:
+        """Show `rows` as `format_key_rows` returns them."""
+        self.update(rows)

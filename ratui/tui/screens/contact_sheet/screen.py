@@ -34,7 +34,7 @@ from ratui.tui.screens.contact_sheet.model import (
 from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.theme import CHOSEN, NOTE, PLAIN, SELECTED
 from ratui.tui.widgets.joint_cell import JointCell
-from ratui.tui.widgets.key_bar import KeyBar
+from ratui.tui.widgets.plain_widgets import KeyBar
 
 __all__ = ["ContactSheetScreen"]
 

@@ -21,7 +21,7 @@ from ratui.tui.screens.evaluation.text import EvaluationPage, fit_picture, make_
 from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.theme import PLAIN, find_colour
 from ratui.tui.widgets.film_view import FilmView
-from ratui.tui.widgets.key_bar import KeyBar
+from ratui.tui.widgets.plain_widgets import KeyBar
 
 __all__ = ["EvaluationScreen"]
 

@@ -24,7 +24,7 @@ from ratui.tui.screens.import_review.panels import SelectedFilm, fit_panels
 from ratui.tui.screens.import_review.pictures import FilmPictures
 from ratui.tui.screens.list_screen import ListScreen
 from ratui.tui.theme import NOTE
-from ratui.tui.widgets.key_bar import KeyBar
+from ratui.tui.widgets.plain_widgets import KeyBar
 from ratui.tui.widgets.text_line import TextLine
 from ratui.tui.widgets.virtual_list import VirtualList
 

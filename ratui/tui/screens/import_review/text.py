@@ -17,8 +17,8 @@ from ratui.tui.entry.visit_names import VisitNames
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.lock_phrases import shorten
 from ratui.tui.input.actions import Keymap
+from ratui.tui.input.key_rows import KeyItem, format_key_rows, shorten_to_fit
 from ratui.tui.theme import BRIGHT, NOTE, PLAIN, QUIET, SELECTED
-from ratui.tui.widgets.key_bar import KeyItem, format_key_rows, shorten_to_fit
 
 __all__ = [
     "MARKS",

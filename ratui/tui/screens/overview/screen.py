@@ -29,7 +29,7 @@ from ratui.tui.screens.overview.text import format_joint_row, format_missing
 from ratui.tui.screens.overview.totals import format_totals_table
 from ratui.tui.theme import QUIET
 from ratui.tui.widgets.joint_space_line import JointSpaceLine
-from ratui.tui.widgets.key_bar import KeyBar
+from ratui.tui.widgets.plain_widgets import KeyBar
 from ratui.tui.widgets.text_line import TextLine
 
 __all__ = ["GoToSite", "OverviewCommand", "OverviewResult", "OverviewScreen", "Reopen"]

@@ -34,7 +34,7 @@ from ratui.tui.screens.scoring.text import count_key_rows
 from ratui.tui.theme import PLAIN
 from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.widgets.joint_viewer import JointViewer
-from ratui.tui.widgets.key_bar import KeyBar
+from ratui.tui.widgets.plain_widgets import KeyBar
 
 __all__ = ["ReadingTestScreen", "TestOutcome"]
 

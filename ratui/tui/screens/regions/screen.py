@@ -23,11 +23,12 @@ from ratui.scheme import Site
 from ratui.study import Case, FilmRecord
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.input.actions import Action
+from ratui.tui.input.key_rows import KeyItem, drop_to_fit, format_key_rows
 from ratui.tui.screens.regions import text as region_text
 from ratui.tui.screens.regions.box_moving_screen import BoxMovingScreen
 from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.widgets.film_view import FilmFailed
-from ratui.tui.widgets.key_bar import KeyBar, KeyItem, drop_to_fit, format_key_rows
+from ratui.tui.widgets.plain_widgets import KeyBar
 from ratui.tui.widgets.region_viewer import RegionViewer, Scene
 
 __all__ = ["RegionsScreen"]
@@ -55,9 +56,7 @@ class RegionsScreen(BoxMovingScreen):
     """
 
     NAME = "regions"
-    DEFAULT_CSS = """
-    RegionsScreen #keys { height: 3; }
-    """
+    DEFAULT_CSS = "RegionsScreen #keys { height: 3; }"
 
     def __init__(
         self,

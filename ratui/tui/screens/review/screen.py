@@ -28,7 +28,7 @@ from ratui.tui.screens.scoring.text import format_field_line, format_head, forma
 from ratui.tui.theme import ALARM, NOTE
 from ratui.tui.widgets.joint_space_line import JointSpaceLine
 from ratui.tui.widgets.joint_viewer import JointViewer
-from ratui.tui.widgets.key_bar import KeyBar
+from ratui.tui.widgets.plain_widgets import KeyBar
 from ratui.tui.widgets.text_line import TextLine
 
 __all__ = ["ReviewResult", "ReviewScreen"]

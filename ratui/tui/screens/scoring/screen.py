@@ -32,8 +32,7 @@ from ratui.tui.screens.scoring.text import (
 from ratui.tui.theme import ALARM, NOTE, QUIET
 from ratui.tui.tour.panel import TourPanel, TourPlace
 from ratui.tui.widgets.joint_viewer import JointViewer
-from ratui.tui.widgets.key_bar import KeyBar
-from ratui.tui.widgets.plain_widgets import PlainHorizontal, TextRows
+from ratui.tui.widgets.plain_widgets import KeyBar, PlainHorizontal, TextRows
 from ratui.tui.widgets.text_line import TextLine
 
 __all__ = ["ScoringScreen"]

@@ -15,8 +15,8 @@ from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.entry.visit_names import UNNAMED, VisitNames
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap, key_for_entry
+from ratui.tui.input.key_rows import KeyItem
 from ratui.tui.theme import ACCENT, BRIGHT, CHOSEN, NOTE, QUIET
-from ratui.tui.widgets.key_bar import KeyItem
 
 __all__ = [
     "count_key_rows",

@@ -12,6 +12,7 @@ from textual.events import Key, Resize
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
+from ratui.tui.input.key_rows import KeyItem, drop_to_fit, format_key_rows
 from ratui.tui.recent_studies import RecentStudy, forget_study, read_recent_studies
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.start.model import (
@@ -35,7 +36,7 @@ from ratui.tui.screens.start.text import (
 )
 from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.widgets.choice_panel import ChoicePanel
-from ratui.tui.widgets.key_bar import KeyBar, KeyItem, drop_to_fit, format_key_rows
+from ratui.tui.widgets.plain_widgets import KeyBar
 from ratui.tui.widgets.text_line import TextLine
 
 __all__ = ["StartScreen"]

@@ -15,6 +15,7 @@ from textual.widgets import Static
 from ratui.study import CaseState
 from ratui.study.layout import list_evaluated_models
 from ratui.study.model_results.reading_order import has_reading_order, load_reading_order, load_unlike_cases
+from ratui.tui.input.key_rows import KeyItem, drop_to_fit, format_key_rows
 from ratui.tui.screens.worklist import model as worklist_model
 from ratui.tui.screens.worklist.case_list import CaseList
 from ratui.tui.screens.worklist.groups import Group, count_groups, find_group, step_group
@@ -27,7 +28,7 @@ from ratui.tui.screens.worklist.text import (
     has_column_of_visits,
     measure_name_width,
 )
-from ratui.tui.widgets.key_bar import KeyBar, KeyItem, drop_to_fit, format_key_rows
+from ratui.tui.widgets.plain_widgets import KeyBar
 from ratui.tui.widgets.virtual_list import VirtualList
 
 __all__ = ["WorklistScreen"]

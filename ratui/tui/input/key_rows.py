@@ -1,4 +1,4 @@
-"""The rows at the bottom of a screen that list its keys and what they do."""
+"""Texts of the rows at the bottom of a screen, which list its keys and what they do."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from rich.text import Text
 
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.theme import KEY, PLAIN
-from ratui.tui.widgets.plain_widgets import TextRows
 
-__all__ = ["KeyBar", "KeyItem", "drop_to_fit", "format_key_rows", "format_typing_keys", "shorten_to_fit"]
+__all__ = ["KeyItem", "drop_to_fit", "format_key_rows", "format_typing_keys", "shorten_to_fit"]
 
 _GAP = 2
 """Number of spaces between two keys of a row."""
@@ -27,21 +26,6 @@ class KeyItem(NamedTuple):
 
     key: str
     label: str
-
-
-class KeyBar(TextRows):
-    """The keys that a screen offers now. Each screen that has one gives it the id ``keys``."""
-
-    DEFAULT_CSS = """
-    KeyBar { height: 1; width: 1fr; color: $plain; text-wrap: nowrap; text-overflow: ellipsis; }
-    """
-
-    def __init__(self) -> None:
-        super().__init__(id="keys")
-
-    def show_rows(self, rows: Text) -> None:
-        """Show `rows` as `format_key_rows` returns them."""
-        self.update(rows)
 
 
 def format_key_rows(*rows: Sequence[KeyItem]) -> Text:
