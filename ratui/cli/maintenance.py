@@ -91,7 +91,7 @@ def seal(study: Path, sign: Path | None, accept: tuple[str, ...]) -> None:
     from ratui.study.accounts import act_as_owner
     from ratui.study.campaign.rater_changes import settle_assignments
     from ratui.study.check.journals import check_journals
-    from ratui.study.config import reseal_settings
+    from ratui.study.config_files import reseal_settings
     from ratui.study.evidence import write_root
     from ratui.study.store import StudyFolder
     from ratui.study.store.journaling import accept_content

@@ -27,7 +27,7 @@ from ratui.pool_worker import prepare_worker
 from ratui.scheme import Scheme, Site
 from ratui.study import Case, FilmRecord, Study
 from ratui.study.accounts import act_as_owner
-from ratui.study.config import SPLIT_FORMAT
+from ratui.study.config_files import SPLIT_FORMAT
 from ratui.study.film_files import load_film
 from ratui.study.joint_spaces.joint_space import (
     ImpossibleMeasurementsError,

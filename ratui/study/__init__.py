@@ -8,7 +8,7 @@ from ratui.lazy_names import import_on_demand
 
 if TYPE_CHECKING:
     from ratui.study.case import Case, FilmRecord, Region, RegionSource
-    from ratui.study.config import CONSENSUS, StudyConfig
+    from ratui.study.config_files import CONSENSUS, StudyConfig
     from ratui.study.importing import InProcessConverter
     from ratui.study.importing.import_report import ImportedFilm, ImportReport, RejectedFile
     from ratui.study.importing.importer import OpenImport, import_films, open_import
@@ -25,7 +25,7 @@ else:
         __name__,
         {
             "case": "Case FilmRecord Region RegionSource",
-            "config": "CONSENSUS StudyConfig",
+            "config_files": "CONSENSUS StudyConfig",
             "importing": "InProcessConverter",
             "importing.planning.import_plan": "ImportPlan",
             "importing.import_report": "ImportedFilm ImportReport RejectedFile",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ratui.study.config import CHARTER_FORMAT
+from ratui.study.config_files import CHARTER_FORMAT
 from ratui.study.store.journaling import record_event
 from ratui.study.study import Study
 

@@ -13,7 +13,7 @@ from ratui.files import check_name
 from ratui.scheme import Scheme
 from ratui.stored_values import ODD_VALUE_ERRORS
 from ratui.study.case import Case, FilmRecord
-from ratui.study.config import CONSENSUS, SPLIT_FORMAT, StudyConfig
+from ratui.study.config_files import CONSENSUS, SPLIT_FORMAT, StudyConfig
 from ratui.study.region_store import FilmOrientation, orient_case
 from ratui.study.store import StoredTables, StudyFile, StudyFolder, StudyLock, write_tables
 from ratui.study.store.folder import FileSignature

@@ -19,7 +19,7 @@ from ratui.reading import Slot
 from ratui.scheme import Scheme
 from ratui.stored_values import ODD_VALUE_ERRORS, as_list, as_text
 from ratui.study.case import Case, FilmRecord, Region, regions_from_records, regions_to_records
-from ratui.study.config import SEALED_FORMAT, StudyConfig, read_settings
+from ratui.study.config_files import SEALED_FORMAT, StudyConfig, read_settings
 from ratui.study.layout import list_models
 from ratui.study.store import FileLock, StoredTables, StudyFile, StudyFolder, StudyLock, write_tables
 from ratui.study.store.folder import FileSignature

@@ -16,7 +16,7 @@ from ratui.files import check_name
 from ratui.imaging import Orientation
 from ratui.reading import Reading, start_reading
 from ratui.scheme import Scheme
-from ratui.study.config import CONSENSUS, StudyConfig, create_study, load_study
+from ratui.study.config_files import CONSENSUS, StudyConfig, create_study, load_study
 from ratui.study.intact import intact_case, intact_reading
 from ratui.study.readings.film_changes import adapt_reading, is_current, stored_times
 from ratui.study.readings.reading_permission import ReadingPermission, check_is_rater, check_rater_access

@@ -19,7 +19,7 @@ from ratui.scheme import Scheme
 from ratui.study.accounts import is_manager
 from ratui.study.case import Case, FilmRecord
 from ratui.study.case_store import CaseStore
-from ratui.study.config import CONSENSUS, StudyConfig
+from ratui.study.config_files import CONSENSUS, StudyConfig
 from ratui.study.film_files import load_film
 from ratui.study.readings.reading_permission import check_window
 from ratui.study.readings.restored import find_reading

@@ -1,4 +1,4 @@
-"""The values in ``study.toml``, and the bytes of that file; `config` reads and writes it.
+"""The values in ``study.toml``, and the bytes of that file; `config_files` reads and writes it.
 
 The settings contain records of what managers did to the study as a whole: raters who joined or left, and its lock.
 `rater_changes` and `study_closing` add them.

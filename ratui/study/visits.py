@@ -17,7 +17,7 @@ from ratui.errors import StoreError, StudyError
 from ratui.scheme import Scheme
 from ratui.stored_values import as_integer, as_list, as_text
 from ratui.study.case import MOST_VISITS, Case, FilmRecord
-from ratui.study.config import CONSENSUS, StudyConfig
+from ratui.study.config_files import CONSENSUS, StudyConfig
 
 __all__ = ["FilmList", "Positions", "Visit", "choose_raters", "continue_positions"]
 

@@ -18,7 +18,7 @@ from ratui.errors import RatuiError, StudyError, clean_text
 from ratui.study.accounts import account_name, act_as_owner
 from ratui.study.campaign.repeats import load_repeats
 from ratui.study.case import Case
-from ratui.study.config import CONSENSUS, SPLIT_FORMAT
+from ratui.study.config_files import CONSENSUS, SPLIT_FORMAT
 from ratui.study.film_files import read_film_data
 from ratui.study.store import FileLock, StudyLock, write_tables
 from ratui.study.store.tables import read_tables

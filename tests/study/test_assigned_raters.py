@@ -14,7 +14,7 @@ from ratui.results.disputes import DisputeLimits, find_disputes
 from ratui.results.progress import measure_progress
 from ratui.results.released import collect_released_readings
 from ratui.study import CONSENSUS, Case, FilmRecord, InProcessConverter, Study, import_films
-from ratui.study.config import write_settings
+from ratui.study.config_files import write_settings
 from ratui.study.visits import choose_raters
 from tests.films import confirm_template, hospital, make_study
 from tests.tui.readings import store_reading

@@ -21,7 +21,7 @@ from ratui.study.campaign.charter_changes import set_charter
 from ratui.study.campaign.rater_changes import add_rater
 from ratui.study.campaign.study_closing import compare_with_lock, lock_study
 from ratui.study.check import check_study
-from ratui.study.config import write_settings
+from ratui.study.config_files import write_settings
 from tests.films import make_study
 from tests.tui.readings import AT, store_reading
 

@@ -16,7 +16,7 @@ from ratui.errors import StoreError, StudyError
 from ratui.reading import Field, GradeEntry, enter
 from ratui.scheme import load_scheme
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
-from ratui.study.config import CONSENSUS
+from ratui.study.config_files import CONSENSUS
 from ratui.study.evidence import write_root
 from ratui.study.film_files import write_films
 from ratui.study.model_results.predictions import load_predictions, load_unblinded_predictions, save_predictions

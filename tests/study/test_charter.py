@@ -26,7 +26,7 @@ from ratui.study.campaign.charter import (
 )
 from ratui.study.campaign.charter_changes import count_readings_by_version, set_charter
 from ratui.study.campaign.study_closing import lock_study
-from ratui.study.config import reseal_settings, write_settings
+from ratui.study.config_files import reseal_settings, write_settings
 from ratui.study.study_config import new_event
 from tests.films import make_study
 

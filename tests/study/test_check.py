@@ -15,7 +15,7 @@ from ratui.errors import StudyError
 from ratui.reading import Field, GradeEntry, enter, find_next_open_field, toggle_flag
 from ratui.study import Study
 from ratui.study.check import check_study
-from ratui.study.config import reseal_settings
+from ratui.study.config_files import reseal_settings
 from ratui.study.store import open_seal, seal
 from tests.films import make_study
 

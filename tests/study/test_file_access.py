@@ -59,7 +59,7 @@ OPENS_STUDY_FILES = {
 OUTSIDE = {
     "ratui/study/copies/archive_limits.py": "an archive is outside the study",
     "ratui/study/copies/backup.py": "an archive is outside the study",
-    "ratui/study/config.py": "it looks whether the folder of a new study is empty, before there is a study",
+    "ratui/study/config_files.py": "it looks whether the folder of a new study is empty, before there is a study",
     "ratui/study/layout.py": "it makes the folder of a new study",
     "ratui/study/copies/restore.py": "it makes the folder of a new study, and gives it to its owner",
     "ratui/study/worklist_cache.py": "the cache of the account is outside the study",

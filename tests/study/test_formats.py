@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from ratui.cli.main import commands
 from ratui.errors import StoreError
 from ratui.study import RegionSource, Study
-from ratui.study.config import FORMAT, migrate_settings
+from ratui.study.config_files import FORMAT, migrate_settings
 
 HERE = Path(__file__).parent
 SAMPLE = HERE.parents[1] / "sample_data" / "study"

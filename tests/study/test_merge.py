@@ -22,7 +22,7 @@ from ratui.study import Region, RegionSource, Study
 from ratui.study.campaign.charter_changes import set_charter
 from ratui.study.campaign.rater_changes import remove_rater
 from ratui.study.check import check_study
-from ratui.study.config import reseal_settings
+from ratui.study.config_files import reseal_settings
 from ratui.study.copies.merge import MergeResult, merge
 from tests.films import confirm_template, make_study
 from tests.study.test_moving import read_on

@@ -18,7 +18,7 @@ from ratui.reading import Field, GradeEntry, set_note
 from ratui.results.released import collect_released_readings
 from ratui.study import Case, Study
 from ratui.study.check import check_study
-from ratui.study.config import CONSENSUS
+from ratui.study.config_files import CONSENSUS
 from ratui.study.copies.backup import back_up, open_archive
 from ratui.study.copies.merge import merge
 from ratui.study.copies.package import package
@@ -198,7 +198,7 @@ def test_only_cases_of_the_rater_are_in_it(tmp_path: Path) -> None:
     study = make_study(tmp_path, patients=2, blinded=True)
     first, second = study.cases()
     config = replace(study.config, raters_per_case=1)
-    from ratui.study.config import write_settings
+    from ratui.study.config_files import write_settings
 
     write_settings(study.folder, config)
     listed = study.film_list(second)

@@ -19,7 +19,7 @@ from ratui.reading import Field, GradeEntry, enter
 from ratui.study import Region, RegionSource, Study
 from ratui.study.check import CheckReport, check_study
 from ratui.study.check.access import close_to_others
-from ratui.study.config import reseal_settings
+from ratui.study.config_files import reseal_settings
 from ratui.study.model_results.predictions import save_predictions
 from ratui.study.store import StudyFolder
 from ratui.study.store.descriptors import DEEPEST

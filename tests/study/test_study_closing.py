@@ -16,7 +16,7 @@ from ratui.study.campaign.charter_changes import set_charter
 from ratui.study.campaign.rater_changes import add_rater
 from ratui.study.campaign.study_closing import compare_with_lock, lock_study, unlock_study
 from ratui.study.check import check_study
-from ratui.study.config import reseal_settings
+from ratui.study.config_files import reseal_settings
 from ratui.study.copies.merge import merge
 from ratui.study.withdrawal import withdraw_films
 from tests.films import confirm_template, make_study

@@ -18,7 +18,7 @@ from ratui.files import second_copy_path
 from ratui.study import Study
 from ratui.study.check import check_study
 from ratui.study.check.journals import check_journals
-from ratui.study.config import reseal_settings
+from ratui.study.config_files import reseal_settings
 from ratui.study.copies.backup import back_up
 from ratui.study.copies.restore import restore
 from ratui.study.store.journal import JournalRecord

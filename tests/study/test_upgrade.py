@@ -179,7 +179,7 @@ class TestConversion:
 
     def test_what_a_reading_shows_counts_more_than_the_secret(self, study: Study) -> None:
         """Exchange the secret: raters of readings that are begun go on with the order in which they began."""
-        from ratui.study.config import write_settings
+        from ratui.study.config_files import write_settings
 
         write_settings(study.folder, replace(study.config, secret="another"))
         before = {key: value[0] for key, value in shown(Study.open(study.path)).items()}
@@ -198,7 +198,7 @@ class TestAccounts:
     @pytest.fixture
     def shared(self) -> Iterator[Path]:
         """Yield the study with an owner and two raters, each with an account of their own."""
-        from ratui.study.config import write_settings
+        from ratui.study.config_files import write_settings
 
         with tempfile.TemporaryDirectory() as folder:
             Path(folder).chmod(0o755)

@@ -17,7 +17,7 @@ from ratui.reading import Entry, FieldChange, FindingEntry, GradeEntry, LogEntry
 from ratui.stored_values import ODD_VALUE_ERRORS
 from ratui.study.campaign.charter import Charter
 from ratui.study.campaign.qualifications import RESULTS, load_records
-from ratui.study.config import CONSENSUS, SPLIT_FORMAT
+from ratui.study.config_files import CONSENSUS, SPLIT_FORMAT
 from ratui.study.evidence import read_root, root_numbers
 from ratui.study.readings.late_changes import list_releases
 from ratui.study.readings.restored import find_reading

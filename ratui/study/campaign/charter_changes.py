@@ -23,7 +23,7 @@ from ratui.study.campaign.charter import (
 )
 from ratui.study.campaign.display_tests import DISPLAY_TESTS
 from ratui.study.case import MOST_VISITS
-from ratui.study.config import (
+from ratui.study.config_files import (
     CHARTER_FORMAT,
     CONSENSUS,
     LARGEST_SETTINGS,

@@ -17,7 +17,7 @@ from ratui.study.store import StudyFolder, StudyLock, read_intact, write_tables
 from ratui.study.store.locking import FileLock
 
 if TYPE_CHECKING:
-    from ratui.study.config import StudyConfig
+    from ratui.study.config_files import StudyConfig
 
 __all__ = [
     "RESULTS",

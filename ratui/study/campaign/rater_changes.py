@@ -17,7 +17,7 @@ from ratui.files import check_name
 from ratui.study.accounts import act_as_owner
 from ratui.study.campaign.charter_changes import change_settings
 from ratui.study.campaign.repeats import load_repeats
-from ratui.study.config import CONSENSUS
+from ratui.study.config_files import CONSENSUS
 from ratui.study.joint_spaces.joint_space_release import withdraw_unreleased_joint_space
 from ratui.study.study import Study
 from ratui.study.study_config import StudyEvent, check_reason, new_event

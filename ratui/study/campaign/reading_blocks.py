@@ -15,7 +15,7 @@ from ratui.errors import RatuiError, StudyError, clean_text
 from ratui.study.accounts import act_as_owner
 from ratui.study.campaign.repeat_distance import MIN_DISTANCE, find_shortest_distance
 from ratui.study.campaign.repeats import Repeat, load_repeats
-from ratui.study.config import SPLIT_FORMAT
+from ratui.study.config_files import SPLIT_FORMAT
 from ratui.study.model_results.reading_order import sort_for_reading
 from ratui.study.store import FileLock
 from ratui.study.study import Study

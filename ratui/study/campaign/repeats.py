@@ -22,7 +22,7 @@ from ratui.study.accounts import act_as_owner
 from ratui.study.campaign.charter_changes import add_amendment, has_reading_begun
 from ratui.study.campaign.repeat_distance import is_apart
 from ratui.study.case import Case
-from ratui.study.config import CONSENSUS, SPLIT_FORMAT
+from ratui.study.config_files import CONSENSUS, SPLIT_FORMAT
 from ratui.study.film_files import read_intact_film_data, write_films
 from ratui.study.importing.reader.deidentification import draw_uid
 from ratui.study.importing.reader.own_films import copy_stored_film

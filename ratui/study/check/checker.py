@@ -25,7 +25,7 @@ from ratui.study.check.leftovers import check_leftovers
 from ratui.study.check.report import CheckReport
 from ratui.study.check.restored import check_restored
 from ratui.study.check.table_files import TableFileChecker, is_plain, report_copies
-from ratui.study.config import (
+from ratui.study.config_files import (
     CONSENSUS,
     FORMAT,
     SEALED_FORMAT,

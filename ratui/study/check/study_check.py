@@ -12,7 +12,7 @@ from ratui.study.check.checker import StudyChecker
 from ratui.study.check.journals import add_journal_faults
 from ratui.study.check.report import CheckFault, CheckReport
 from ratui.study.check.roots import check_roots
-from ratui.study.config import CONSENSUS, read_settings
+from ratui.study.config_files import CONSENSUS, read_settings
 from ratui.study.readings.late_changes import changes_after_release
 from ratui.study.store.file_systems import mounts_below
 from ratui.study.study import Study

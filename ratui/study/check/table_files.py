@@ -28,7 +28,7 @@ from ratui.study.check.copies import (
 from ratui.study.check.evidence import check_evidence
 from ratui.study.check.fault_list import FaultList
 from ratui.study.check.readings import rebuild_fields, salvage_tables
-from ratui.study.config import CONSENSUS
+from ratui.study.config_files import CONSENSUS
 from ratui.study.joint_spaces.joint_space import check_joint_space
 from ratui.study.model_results.model_reports import read_evaluation
 from ratui.study.model_results.predictions import load_film_verdicts, load_predictions

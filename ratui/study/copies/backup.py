@@ -24,7 +24,7 @@ from ratui.bounded_parsing import parse_json
 from ratui.errors import DamagedError, StoreError
 from ratui.files import make_folder, sync_folder
 from ratui.study.accounts import account_name, find_owner_account, find_rater_account
-from ratui.study.config import CONSENSUS
+from ratui.study.config_files import CONSENSUS
 from ratui.study.copies.archive_limits import (
     check_directory,
     check_entries,

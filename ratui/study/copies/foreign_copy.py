@@ -20,7 +20,7 @@ from ratui.reading import POSITION_FORMATS, Reading, to_times
 from ratui.study.campaign.display_tests import DISPLAY_TESTS, DisplayTest, parse_display_tests
 from ratui.study.case import Case, Region
 from ratui.study.check.copies import check_tables
-from ratui.study.config import read_settings
+from ratui.study.config_files import read_settings
 from ratui.study.readings.film_changes import stored_times
 from ratui.study.readings.reading_evidence import find_evidence_faults
 from ratui.study.readings.reading_session import DisplayUse, ReadingEvidence, reading_to_tables

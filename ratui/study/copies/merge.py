@@ -18,7 +18,7 @@ from ratui.study.accounts import account_name, act_as_owner, check_account
 from ratui.study.campaign.display_tests import load_display_tests, write_display_tests
 from ratui.study.campaign.qualifications import check_qualified
 from ratui.study.case import Case, Region
-from ratui.study.config import CONSENSUS
+from ratui.study.config_files import CONSENSUS
 from ratui.study.copies.foreign_copy import ForeignCopy, ForeignReading
 from ratui.study.copies.merge_films import merge_films
 from ratui.study.copies.merge_result import MergeOutcome, MergeResult

@@ -16,7 +16,7 @@ from typing import Any
 from ratui.errors import StudyError
 from ratui.reading import POSITION_FORMATS
 from ratui.study.campaign.qualifications import RESULTS, load_records
-from ratui.study.config import SPLIT_FORMAT, settings_bytes
+from ratui.study.config_files import SPLIT_FORMAT, settings_bytes
 from ratui.study.copies.backup import Archive, ArchiveWriter, new_archive, write_archive
 from ratui.study.copies.snapshot import snapshot
 from ratui.study.readings.reading_session import reading_to_tables

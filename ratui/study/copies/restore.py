@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ratui.errors import FilmError, RatuiError, StudyError, clean_text
 from ratui.study.accounts import act_as
-from ratui.study.config import write_settings
+from ratui.study.config_files import write_settings
 from ratui.study.copies.archive_limits import check_entries, check_free_space
 from ratui.study.copies.backup import Archive, open_archive, open_zip, read_verified
 from ratui.study.importing import ReaderProcess

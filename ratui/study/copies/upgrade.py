@@ -14,7 +14,7 @@ from ratui.errors import RatuiError, StoreError
 from ratui.reading import POSITION_FORMATS
 from ratui.study.accounts import account_name, act_as_owner
 from ratui.study.case import Case
-from ratui.study.config import CONSENSUS, SEALED_FORMAT, SPLIT_FORMAT, write_settings
+from ratui.study.config_files import CONSENSUS, SEALED_FORMAT, SPLIT_FORMAT, write_settings
 from ratui.study.film_files import write_films
 from ratui.study.layout import make_private_folder
 from ratui.study.model_results.predictions import (

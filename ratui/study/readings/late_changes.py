@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from ratui.reading import Field, Reading
 from ratui.reading.log import replay
-from ratui.study.config import CONSENSUS
+from ratui.study.config_files import CONSENSUS
 from ratui.study.readings.restored import has_readings
 from ratui.study.study import Study
 from ratui.study.study_config import StudyEvent

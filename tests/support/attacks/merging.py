@@ -17,7 +17,7 @@ from ratui.files import second_copy_path
 from ratui.imaging import Box
 from ratui.reading import GradeEntry, enter, find_next_open_field, reopen, sign
 from ratui.study import Study
-from ratui.study.config import reseal_settings
+from ratui.study.config_files import reseal_settings
 from ratui.study.copies.merge import merge
 from ratui.study.store import open_seal, seal
 from tests.films import make_study

@@ -42,7 +42,7 @@ def shared_study() -> Iterator[tuple[Study, Path]]:
         save_predictions(study, "run", case, [])
         settings = study.path / "study.toml"
         settings.write_text(settings.read_text().replace('group = ""', 'group = "daemon"'))
-        from ratui.study.config import reseal_settings
+        from ratui.study.config_files import reseal_settings
 
         reseal_settings(study.path)
         for path in (study.path, *study.path.rglob("*")):
