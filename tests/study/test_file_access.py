@@ -99,7 +99,7 @@ OUTSIDE = {
     "trainer/inference/film_predictions.py": "the films and the table are in folders that the user names",
     "trainer/shipped/make.py": "the shipped weights are part of the package",
     "trainer/shipped/light.py": "the shipped weights are part of the package",
-    "trainer/training/loop.py": "checkpoints are in a folder that the user names",
+    "trainer/models/checkpoint_files.py": "checkpoints are in a folder that the user names",
     "trainer/training/model_domain.py": "checkpoints are in a folder that the user names",
     "trainer/models/torch_files.py": "files of weights are those that the user names",
     "trainer/training/lineage.py": "runs are in a folder that the user names",
