@@ -102,7 +102,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @cache
-@cache
 def rank_module(path: Path) -> int:
     """Return the place of a test module in the order of the run: in real time, long, and all others."""
     if path.parent.name == _REAL_TIME:
