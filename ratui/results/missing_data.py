@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ratui.reading import Field, GradeEntry, NotAssessableEntry, Reading
 from ratui.reading.log import find_origins
@@ -14,8 +14,6 @@ from ratui.study import Study
 from ratui.study.readings.late_changes import LateChanges, changes_after_release
 
 __all__ = [
-    "count_reopened",
-    "count_settled_joints",
     "find_unscored_reason",
     "list_settled_sites",
     "make_missing_table",
@@ -93,20 +91,10 @@ def make_missing_table(study: Study, released: ReleasedReadings) -> TextTable:
     return TextTable("Fields without a score", headers, rows, note=note)
 
 
-def count_reopened(reading: Reading) -> int:
-    """Return how often a reading was opened again after it had been signed."""
-    return sum(1 for entry in reading.log if entry.kind == "reopen")
-
-
 def list_settled_sites(consensus: Reading) -> tuple[str, ...]:
     """Return the sites of which the adjudicator entered an answer, in reading order; the others were taken over."""
     entered = {field.site for field, entry in find_origins(consensus).items() if entry.kind not in ("adopt", "regions")}
     return tuple(site.key for site in consensus.sites if site.key in entered)
-
-
-def count_settled_joints(consensus: Mapping[str, Reading]) -> int:
-    """Return the number of joints in which the adjudicator entered an answer, over all cases."""
-    return sum(len(list_settled_sites(reading)) for reading in consensus.values())
 
 
 def make_reopened_table(study: Study, released: ReleasedReadings, late_changes: LateChanges | None = None) -> TextTable:

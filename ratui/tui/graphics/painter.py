@@ -202,11 +202,6 @@ class Painter:
         """Record a key at the time `now`, after which fine frames have to wait."""
         self._last_key = now
 
-    @property
-    def last_key(self) -> float:
-        """Time of the last key."""
-        return self._last_key
-
     def record_answer(self, number: int, now: float) -> None:
         """Record the answer to the fence `number` at the time `now`, report the painted frames, and send the next data."""
         for answered in self.bandwidth.record_answer(number, now):
