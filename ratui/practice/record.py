@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from ratui.errors import StudyError
@@ -16,6 +15,7 @@ from ratui.results.quantities import name_visits
 from ratui.study import Study
 from ratui.study.accounts import account_name
 from ratui.study.campaign.qualifications import QualificationRecord, save_records
+from ratui.study.study_config import format_present_time
 
 __all__ = ["check_owner", "make_record", "record_digest", "save_qualifications"]
 
@@ -29,7 +29,7 @@ def make_record(study: Study, examination: Examination, results: Sequence[ExamRe
         "visits": list(name_visits(study, range(examination.visits))),
         "truth": examination.digest,
         "marks": marks,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "at": format_present_time(),
         "results": [result.to_record() for result in results],
     }
     return {**record, "digest": record_digest(record)}

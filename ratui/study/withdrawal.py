@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from ratui.errors import RatuiError, StudyError, clean_text
@@ -23,6 +22,7 @@ from ratui.study.film_files import read_film_data
 from ratui.study.store import FileLock, StudyLock, write_tables
 from ratui.study.store.tables import read_tables
 from ratui.study.study import Study
+from ratui.study.study_config import format_present_time
 
 __all__ = ["Withdrawal", "list_dependent_readings", "list_withdrawals", "withdraw_films"]
 
@@ -151,7 +151,7 @@ def withdraw_films(
         if all_signed and not confirmed:
             problem = f"the signed readings of {', '.join(all_signed)} depend on it and would no longer count"
             raise StudyError(problem, case, f"Repeat with --confirm {case} if that is intended")
-        at, by = datetime.now(UTC).isoformat(timespec="seconds"), account
+        at, by = format_present_time(), account
         new: list[Withdrawal] = []
         for each, of_case in chosen_films.items():
             readings, signed = dependent[each]

@@ -12,7 +12,6 @@ import math
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from ratui.errors import RatuiError, StoreError, StudyError, clean_text
@@ -29,6 +28,7 @@ from ratui.study.importing.reader.own_films import copy_stored_film
 from ratui.study.store import FileLock, StudyLock, write_tables
 from ratui.study.store.tables import read_tables
 from ratui.study.study import Study
+from ratui.study.study_config import format_present_time
 
 __all__ = ["Repeat", "copy_case", "draw_repeats", "load_repeats", "save_repeats"]
 
@@ -170,7 +170,7 @@ def draw_repeats(study: Study, share: float, reason: str = "") -> tuple[Repeat, 
         new = []
         for original in drawn:  # at random, so that the times of the new files do not follow the names of the originals
             case = study.case(original)
-            at = datetime.now(UTC).isoformat(timespec="seconds")
+            at = format_present_time()
             films = {secrets.token_hex(6): film.id for film in case.films}
             repeat = Repeat(_draw_name(study, original, readers), original, at, films)
             known[repeat.case], readers[repeat.case] = repeat, readers[original]

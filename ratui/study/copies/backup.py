@@ -17,7 +17,6 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ratui.bounded_parsing import parse_json
@@ -37,6 +36,7 @@ from ratui.study.copies.snapshot import list_closed_folders, list_study_files, s
 from ratui.study.evidence.state import ArchiveSource
 from ratui.study.store.folder import StudyFolder
 from ratui.study.study import Study
+from ratui.study.study_config import format_present_time
 
 __all__ = [
     "Archive",
@@ -197,7 +197,7 @@ def new_archive(file: Path, head: Mapping[str, object]) -> Iterator[ArchiveWrite
         with zipfile.ZipFile(raw, "w", allowZip64=True) as packed:
             writer = ArchiveWriter(packed)
             yield writer
-            made = datetime.now(UTC).isoformat(timespec="seconds")
+            made = format_present_time()
             listed = {"format": _FORMAT, **head, "made": made, "sums": writer.checksums}
             packed.writestr(_entry(_LIST), json.dumps(listed))
         raw.flush()

@@ -14,7 +14,6 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from ratui.study.evidence.signatures import has_signed, sign_data
 from ratui.study.evidence.state import FolderSource, StudyState, read_state
 from ratui.study.store.folder import StudyFolder
 from ratui.study.study import Study
+from ratui.study.study_config import format_present_time
 
 __all__ = [
     "PRIVATE_SEALS",
@@ -113,7 +113,7 @@ def write_root(study: Study, key: Path | None = None) -> Root:
         with act_as_owner(folder, "private"):
             folder.make_folder(PRIVATE_SEALS)
             folder.write(_path(number, PRIVATE_SEALS), hidden)
-    at = datetime.now(UTC).isoformat(timespec="seconds")
+    at = format_present_time()
     head = {"format": _FORMAT, "number": number, "study": study.config.id, "at": at, "previous": previous}
     data = _dump({**head, "private": hashlib.sha256(hidden).hexdigest() if hidden else "", **public.to_record()})
     signature = sign_data(data, key) if key is not None else b""

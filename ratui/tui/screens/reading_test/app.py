@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from datetime import UTC, datetime
 from importlib.metadata import version
 
 from ratui.practice.reading_test import ReadingTest
 from ratui.scheme import load_scheme
 from ratui.study.campaign.display_tests import DisplayFacts, DisplayTest
+from ratui.study.study_config import format_present_time
 from ratui.terminal import Display
 from ratui.tui.graphics.view_settings import read_view_settings, view_settings_file
 from ratui.tui.key_app import KeyApp
@@ -68,6 +68,6 @@ class ReadingTestApp(KeyApp):
         self.push_screen(self._first, lambda outcome: self.exit())
 
     def _make_result(self, display: DisplayFacts) -> DisplayTest:
-        at = datetime.now(UTC).isoformat(timespec="seconds")
+        at = format_present_time()
         parts = self._test.list_results()
         return DisplayTest(secrets.token_hex(8), at, version("ratui"), str(self._test.seed), display, parts)
